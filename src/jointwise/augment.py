@@ -1,0 +1,48 @@
+"""Augmentations of a whole batch of clips at once; the only code that changes coordinates after `prepare`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def rotation_matrices(angles: Tensor) -> Tensor:
+    """Rotation matrices R = Rz Ry Rx; angles (B, 3) in radians about x, y, z -> (B, 3, 3)."""
+    sine, cosine = angles.sin(), angles.cos()
+    zero, one = torch.zeros_like(sine[:, 0]), torch.ones_like(sine[:, 0])
+
+    def matrix(*entries: Tensor) -> Tensor:
+        return torch.stack(entries, -1).view(-1, 3, 3)
+
+    about_x = matrix(one, zero, zero, zero, cosine[:, 0], -sine[:, 0], zero, sine[:, 0], cosine[:, 0])
+    about_y = matrix(cosine[:, 1], zero, sine[:, 1], zero, one, zero, -sine[:, 1], zero, cosine[:, 1])
+    about_z = matrix(cosine[:, 2], -sine[:, 2], zero, sine[:, 2], cosine[:, 2], zero, zero, zero, one)
+    return about_z @ about_y @ about_x
+
+
+def rotate(positions: Tensor, angles: Tensor) -> Tensor:
+    """Rotates each clip about the origin; positions (B, M, T, V, C), angles (B, 3). 2D poses turn by the z angle only."""
+    coordinates = positions.shape[-1]
+    matrices = rotation_matrices(angles if coordinates == 3 else angles * angles.new_tensor([0.0, 0.0, 1.0]))
+    matrices = matrices[:, :coordinates, :coordinates].to(positions)
+    flat = positions.flatten(1, 3)
+    return torch.bmm(flat, matrices.transpose(1, 2)).view_as(positions)
+
+
+def mirror(positions: Tensor, valid: Tensor, chosen: Tensor, permutation: Sequence[int], lateral: int) -> tuple[Tensor, Tensor]:
+    """Mirrors the chosen clips: left and right joints swap and the lateral axis is negated.
+
+    positions (B, M, T, V, C), valid (B, M, T, V), chosen (B,) bool. Swapping without negating is trap 5 of the field:
+    it makes a body that cannot exist.
+    """
+    swapped = positions[..., list(permutation), :].clone()
+    swapped[..., lateral] *= -1
+    at_clip = chosen.view(-1, 1, 1, 1)
+    return torch.where(at_clip[..., None], swapped, positions), torch.where(at_clip, valid[..., list(permutation)], valid)
+
+
+def scale(positions: Tensor, factors: Tensor) -> Tensor:
+    """Scales each clip about the origin; positions (B, M, T, V, C), factors (B,)."""
+    return positions * factors.view(-1, 1, 1, 1, 1)

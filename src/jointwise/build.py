@@ -1,0 +1,75 @@
+"""From a config to the parts it names: the only file that knows both."""
+
+from __future__ import annotations
+
+import torch
+
+from jointwise.config import Config, FinetuneConfig
+from jointwise.methods.distillation import Distillation
+from jointwise.methods.supervised import Classifier
+from jointwise.nn.encoders import Completion, Encoder
+from jointwise.nn.heads import ClassificationHead
+from jointwise.randomness import seed_for
+from jointwise.skeletons import Skeleton
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is the GPU when there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def build_encoder(config: Config, skeleton: Skeleton, coordinates: int, drop_path: float = 0.0) -> Encoder:
+    """The encoder of a config for clips of a skeleton."""
+    return Encoder(
+        segments=config.segments,
+        joints=len(skeleton.joints),
+        numbers=config.clip.segment * coordinates,
+        axis=config.encoder.axis,
+        depth=config.encoder.depth,
+        width=config.encoder.width,
+        heads=config.encoder.heads,
+        drop_path=drop_path,
+    )
+
+
+def build_distillation(
+    config: Config, skeleton: Skeleton, coordinates: int, coordinate_scale: float, seed: int
+) -> Distillation:
+    """Student, teacher, predictor and decoder of a config, weights drawn from `seed` alone."""
+    segments, joints, width = config.segments, len(skeleton.joints), config.encoder.width
+    numbers = config.clip.segment * coordinates
+
+    def completion(outputs: int, depth: int) -> Completion | None:
+        heads = config.encoder.heads
+        return Completion(segments, joints, width, outputs, depth, width, heads) if depth else None
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "weights"))
+        return Distillation(
+            build_encoder(config, skeleton, coordinates),
+            completion(width, config.predictor.depth),
+            completion(numbers, config.decoder.depth),
+            segment=config.clip.segment,
+            mask=config.mask.strategy,
+            ratio=config.mask.ratio,
+            coordinate_scale=coordinate_scale,
+            target=config.decoder.target,
+            region=config.decoder.region,
+            normalisation=config.decoder.normalisation,
+            teacher_normalise=config.teacher.normalise,
+            latent_weight=config.loss.latent,
+            reconstruction_weight=config.loss.reconstruction,
+        )
+
+
+def build_classifier(
+    config: Config, recipe: FinetuneConfig, skeleton: Skeleton, coordinates: int, classes: int, seed: int
+) -> Classifier:
+    """Encoder and head with the regularisation of `recipe`, weights drawn from `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "classifier weights"))
+        encoder = build_encoder(config, skeleton, coordinates, recipe.drop_path)
+        head = ClassificationHead(len(skeleton.joints), config.encoder.width, classes, recipe.hidden, recipe.dropout)
+        return Classifier(encoder, head, config.clip.segment)

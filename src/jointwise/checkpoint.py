@@ -1,0 +1,117 @@
+"""Weights and training states on disk: safetensors and JSON, written whole or not at all, never a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from jointwise.errors import CheckpointError, writing
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON so that a reader sees the old or the new file, never a part."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(path.name + ".unfinished")
+        with beside.open("w") as file:
+            json.dump(content, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON. Raises CheckpointError when the file is missing or damaged."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: missing or damaged ({error}).") from error
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Writes a safetensors file, whole or not at all."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(path.name + ".unfinished")
+        try:
+            save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, beside)
+        except SafetensorError as error:  # wraps the operating system's error
+            raise OSError(str(error)) from error
+        beside.replace(path)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file. Raises CheckpointError when it is missing or damaged."""
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: missing or damaged ({error}).") from error
+
+
+def load_weights(module: nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
+    """Strict loading. Raises CheckpointError naming the tensors that are missing, left over or of another shape."""
+    own = module.state_dict()
+    problems = [f"missing {name}" for name in own if name not in tensors]
+    problems += [f"unexpected {name}" for name in tensors if name not in own]
+    problems += [
+        f"{name} has shape {tuple(tensors[name].shape)}, the model needs {tuple(own[name].shape)}"
+        for name in own
+        if name in tensors and tensors[name].shape != own[name].shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise CheckpointError(
+            f"{source}: does not fit this model: {'; '.join(problems[:5])}{more}. "
+            "Was it made with other settings (see its config.yaml) or for another skeleton?"
+        )
+    module.load_state_dict(tensors, strict=True)
+
+
+class Checkpoint:
+    """The resumable state of a training in a folder: `step-N.safetensors`, and `state.json` that names the current one.
+
+    `state.json` is replaced atomically after the tensors are on disk, so a crash at any moment leaves a whole
+    checkpoint. Randomness needs no state of its own: every draw is a function of seed and step.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def exists(self) -> bool:
+        """Whether there is anything to resume from."""
+        return (self.folder / "state.json").is_file()
+
+    def save(self, step: int, module: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+        """Saves weights (teacher included), optimiser moments and `state` (JSON values) after `step` steps."""
+        tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+        for number, values in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in values.items()}
+        file = self.folder / f"step-{step:08d}.safetensors"
+        save_tensors(file, tensors)
+        write_json(self.folder / "state.json", {"step": step, "tensors": file.name, **state})
+        for old in self.folder.glob("step-*.safetensors*"):
+            if old != file:
+                old.unlink()
+
+    def load(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """Restores what `save` saved; returns its state with `step`. Raises CheckpointError for one that does not fit."""
+        state: dict[str, Any] = read_json(self.folder / "state.json")
+        file = self.folder / state["tensors"]
+        tensors = load_tensors(file)
+        weights = {name.removeprefix("module."): t for name, t in tensors.items() if name.startswith("module.")}
+        load_weights(module, weights, file)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, number, key = name.split(".")
+                moments.setdefault(int(number), {})[key] = tensor
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        return state

@@ -1,0 +1,348 @@
+"""The command `jointwise`: reads arguments, calls the library, prints what came out. Nothing else happens here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import jointwise
+from jointwise.errors import ConfigError, JointwiseError, unknown
+
+if TYPE_CHECKING:
+    from jointwise.config import Config
+    from jointwise.datasets import Dataset
+    from jointwise.sequence import Sequence
+
+# What a run's encoder was built and trained with: later stages take it from the run, never from today's recipe.
+_FROM_RUN = ("clip", "encoder", "mask", "predictor", "decoder", "teacher", "loss", "pretrain", "validation_subjects")
+
+EXAMPLES = """examples:
+  jointwise demo
+  jointwise prepare utd-mhad --root Skeleton/
+  jointwise pretrain spatial_segments_decoder --data utd-mhad
+  jointwise finetune runs/utd-mhad/spatial_segments_decoder/pretrain-seed0 --data utd-mhad --labels 0.1
+  jointwise finetune supervised_segments --data utd-mhad --labels 0.1      (from random weights)
+  jointwise evaluate RUN --protocol linear --data utd-mhad
+  jointwise predict RUN recording.mat
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose mistakes are ConfigErrors like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}\n(usage: {self.format_usage().removeprefix('usage: ').strip()})")
+
+
+def _load(args: argparse.Namespace) -> Dataset:
+    from jointwise.datasets import load_dataset
+
+    return load_dataset(args.data, args.root, watch=_watch)
+
+
+def _watch(sequences: Iterable[Sequence], count: int, title: str) -> Iterable[Sequence]:
+    from rich.progress import track
+
+    return track(sequences, description=f"prepare {title}", total=count)
+
+
+def _show(lines: Iterable[tuple[str, Any]]) -> None:
+    rows = [(name, value) for name, value in lines if value not in (None, "")]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"  {name:<{width}}  {value}")
+
+
+def _config_for(args: argparse.Namespace, options: list[str], run: Path | None, seed: bool = True) -> Config:
+    """The config of a command: of a system's name, or of a run whose encoder is used."""
+    from jointwise.config import build_config, layered_settings, merge
+    from jointwise.model import load_card
+
+    if run is None:
+        return build_config(layered_settings(args.start, args.data, args.quick, args.config), options)
+    card = load_card(run)
+    settings = layered_settings(card.system, args.data, args.quick, args.config)
+    kept = {key: card.settings[key] for key in _FROM_RUN if key != "validation_subjects" or card.data == args.data}
+    if args.seed is None:
+        args.seed = card.seed
+    return build_config(merge(settings, kept), options)
+
+
+def _as_run(name: str) -> Path | None:
+    """The run `name` points to, or None when it is the name of a system."""
+    from jointwise.config import systems
+
+    if name in systems():
+        return None
+    if "/" in name or Path(name).is_dir():
+        return Path(name)
+    raise ConfigError(unknown("system", name, systems()) + " (A run is named by its folder.)")
+
+
+def demo(args: argparse.Namespace, options: list[str]) -> None:
+    """Pre-train, fine-tune, evaluate and report on the embedded data, in three minutes on two cores."""
+    from jointwise.demo import run_demo
+
+    run_demo(args.run or Path("runs/demo"), args.seed or 0, options, _watch)
+
+
+def datasets(args: argparse.Namespace, options: list[str]) -> None:
+    """What data sets are known, where their files come from, which are prepared."""
+    from jointwise.datasets import DATASETS, store_path
+
+    for name, source in DATASETS.items():
+        path = store_path(name)
+        about = source.description
+        print(name)
+        _show(
+            [
+                ("what", f"{source.title}: {source.count} sequences, {len(about.classes)} classes, {about.skeleton.name}"),
+                ("split", about.split),
+                ("files", source.origin),
+                ("terms", about.terms or "free"),
+                ("prepared", path if (path / "store.json").is_file() else "no"),
+            ]
+        )
+
+
+def prepare(args: argparse.Namespace, options: list[str]) -> None:
+    """Read the recordings of a data set and write its store."""
+    from jointwise.datasets import load_dataset, prepare
+
+    path = prepare(args.name, args.root, _watch)
+    dataset = load_dataset(args.name)
+    store = dataset.store
+    print(f"prepared {args.name}")
+    _show(
+        [
+            ("store", path),
+            ("sequences", f"{len(store)}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})"),
+            ("frames", f"{len(store.positions)} in all, {store.index['frames'].min()} to {store.index['frames'].max()}"),
+            ("joints", f"{store.valid.shape[1]}, {100 * store.valid.mean():.2f} % valid"),
+            ("fingerprint", store.fingerprint),
+            ("terms", store.description.terms),
+        ]
+    )
+
+
+def pretrain(args: argparse.Namespace, options: list[str]) -> None:
+    """Pre-train a system without labels on the training part of a data set."""
+    from jointwise.pretrain import pretrain
+    from jointwise.report import write_report
+    from jointwise.runs import run_path
+
+    config, seed = _config_for(args, options, None), args.seed or 0
+    folder = args.run or run_path(args.data, args.start, "pretrain", seed)
+    run = pretrain(config, _load(args), seed, folder, args.resume)
+    report = write_report(folder / "report.html", f"{args.start} on {args.data}: pre-training", [folder], [])
+    if run["collapse"]:
+        print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
+    held_out = run["held_out"]
+    _show(
+        [
+            ("held-out loss", f"latent {held_out['latent']:.4f}, reconstruction {held_out['reconstruction']:.4f}"),
+            ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
+            ("report", report),
+            ("next", f"jointwise finetune {folder} --data {args.data} --labels 0.1"),
+        ]
+    )
+
+
+def finetune(args: argparse.Namespace, options: list[str]) -> None:
+    """Train a recogniser with labels, from a pre-trained run or (given a system's name) from random weights."""
+    from jointwise.labelled import labels_name
+    from jointwise.protocols.finetune import finetune
+    from jointwise.runs import run_path
+
+    run, labels = _as_run(args.start), labels_name(args.labels)
+    config = _config_for(args, options, run)
+    seed = args.seed or 0
+    stage = "finetune" if run else "scratch"
+    folder = args.run or run_path(args.data, config.system, stage, seed, labels)
+    result = finetune(
+        config, _load(args), seed, labels, folder, run, args.encoder, args.resume, results=args.results
+    )
+    _after_scoring([result], folder)
+
+
+def evaluate(args: argparse.Namespace, options: list[str]) -> None:
+    """Judge a trained encoder, or `raw` coordinates, by a protocol; never changes it."""
+    from dataclasses import asdict
+
+    from jointwise.config import Config, build_config, merge, read_settings, recipes
+    from jointwise.labelled import labels_name
+    from jointwise.protocols.evaluate import RAW, evaluate
+
+    if args.start == RAW:
+        recipe = read_settings(recipes()[args.data]) if args.data in recipes() else {}
+        run, config = None, build_config(merge(asdict(Config(system=RAW)), recipe), options)
+    else:
+        run = Path(args.start)
+        config = _config_for(args, options, run)
+    labels = labels_name(args.labels)
+    paths = evaluate(run, args.protocol, _load(args), config, args.seed or 0, labels, args.encoder, args.results)
+    _after_scoring(paths[:1], run)
+
+
+def _after_scoring(results: list[Path], run: Path | None) -> None:
+    from jointwise.checkpoint import read_json
+
+    content = read_json(results[0])
+    scores, interval = content["scores"], content["interval"]
+    rows = [(f"top-{k}", f"top{k}") for k in (1, 5)]
+    print(f"{content['system']} on {content['data']}, {content['protocol']}, labels {content['labels']}:")
+    _show(
+        [
+            *((name, f"{100 * scores[key]:.1f} % (95 %: {100 * interval[key][0]:.1f} to {100 * interval[key][1]:.1f})") for name, key in rows),
+            ("scored on", f"{content['n']} clips: {content['split']['name']}"),
+            ("result", results[0]),
+            ("report", _write_report(run) if run else None),
+        ]
+    )
+
+
+def _write_report(run: Path) -> Path:
+    """report.html of a run: its own curves and results, and the curves of the run its encoder came from."""
+    from jointwise.checkpoint import read_json
+    from jointwise.model import load_card
+    from jointwise.report import write_report
+
+    card, about = load_card(run), read_json(run / "about.json")
+    before = about.get("pretrained")
+    runs = [*([Path(before)] if before and Path(before).is_dir() else []), run]
+    results = sorted((run / "results").glob("*.json"))
+    return write_report(run / "report.html", f"{card.system} on {card.data}", runs, results)
+
+
+def predict(args: argparse.Namespace, options: list[str]) -> None:
+    """Name the actions in recordings: files of any known format, or folders of them."""
+    from jointwise.formats import FORMATS
+    from jointwise.recognizer import Recognizer
+
+    recognizer = Recognizer.from_pretrained(args.start)
+    paths: list[Path] = []
+    for path in args.paths:
+        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in FORMATS) if path.is_dir() else [path]
+        if not inside:
+            raise ConfigError(f"{path}: no file in this folder ends in {', '.join(sorted(FORMATS))}.")
+        paths += inside
+    for path in paths:
+        prediction = recognizer.predict(path)
+        if args.json:
+            print(json.dumps({"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}))
+        else:
+            others = list(prediction.probabilities.items())[1:3]
+            rest = ", ".join(f"{name} {100 * value:.0f} %" for name, value in others)
+            print(f"{path}: {prediction.label} {100 * prediction.probability:.0f} %  ({rest})")
+
+
+def report(args: argparse.Namespace, options: list[str]) -> None:
+    """Write report.html of a run again."""
+    print(_write_report(Path(args.start)))
+
+
+def _training_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, help="name of a data set: jointwise datasets lists them")
+    parser.add_argument("--root", type=Path, help="folder of its files, where it is not prepared yet")
+    parser.add_argument("--run", type=Path, help="run folder (default: runs/<data>/<system>/<stage>[-<labels>]-seed<k>)")
+    parser.add_argument("--seed", type=int, help="of weights, order, crops, masks and labelled subset (default: 0)")
+    parser.add_argument("--quick", action="store_true", help="a tiny model and few steps, to see that all works")
+    parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
+    parser.add_argument("--config", type=Path, help="YAML file of settings, over those of the system and the data")
+    parser.add_argument("--help-options", action="store_true", help="list all settings: --group.option value")
+
+
+def _label_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--labels", default="1.0", help="share of the training labels (0.1), or shots per class (5shot)")
+    parser.add_argument("--encoder", choices=("student", "teacher"), default="student", help="which of a run's encoders")
+    parser.add_argument("--results", type=Path, help="folder that gets a copy of the result")
+
+
+def _build_parser() -> _Parser:
+    parser = _Parser(
+        prog="jointwise",
+        description=jointwise.__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"jointwise {jointwise.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+
+    def command(function: Callable[[argparse.Namespace, list[str]], None]) -> argparse.ArgumentParser:
+        about = (function.__doc__ or "").strip()
+        added = commands.add_parser(function.__name__, help=about, description=about, allow_abbrev=False)
+        added.set_defaults(function=function, takes_options=False)
+        return added
+
+    added = command(demo)
+    added.add_argument("--run", type=Path, help="folder of its runs and report (default: runs/demo; replaced if there)")
+    added.add_argument("--seed", type=int, help="(default: 0)")
+    added.set_defaults(takes_options=True)
+    command(datasets)
+    added = command(prepare)
+    added.add_argument("name", metavar="NAME", help="of the data set")
+    added.add_argument("--root", type=Path, help="folder of its files (none for synthetic)")
+    added = command(pretrain)
+    added.add_argument("start", metavar="SYSTEM", help="such as spatial_segments_decoder")
+    _training_arguments(added)
+    added.set_defaults(takes_options=True)
+    added = command(finetune)
+    added.add_argument("start", metavar="RUN|SYSTEM", help="folder of a pre-trained run, or a system to train from scratch")
+    _training_arguments(added)
+    _label_arguments(added)
+    added.set_defaults(takes_options=True)
+    added = command(evaluate)
+    added.add_argument("start", metavar="RUN|raw", help="folder of a run, or raw for coordinates without an encoder")
+    added.add_argument("--protocol", required=True, help="linear, knn, or score (a fine-tuned run as it is)")
+    _training_arguments(added)
+    _label_arguments(added)
+    added.set_defaults(takes_options=True)
+    added = command(predict)
+    added.add_argument("start", metavar="RUN", help="folder of a fine-tuned run or of its model")
+    added.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="recordings, or folders of them")
+    added.add_argument("--json", action="store_true", help="one JSON object per recording")
+    added = command(report)
+    added.add_argument("start", metavar="RUN", help="folder of a run")
+    return parser
+
+
+def run(arguments: list[str]) -> None:
+    """Runs one command. Raises JointwiseError for anything that is wrong with it."""
+    parser = _build_parser()
+    known = ("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "report")
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in known:
+        raise ConfigError(unknown("command", arguments[0], known))
+    if "--help-options" in arguments:
+        from jointwise.config import options_help
+
+        print(options_help())
+        return
+    args, options = parser.parse_known_args(arguments)
+    if not hasattr(args, "function"):
+        parser.print_help()
+        return
+    if options and not args.takes_options:
+        raise ConfigError(f"jointwise {arguments[0]} does not take {options[0]}. See: jointwise {arguments[0]} --help.")
+    args.function(args, options)
+
+
+def main() -> None:
+    """Entry point: errors become one message on stderr and exit status 1; a second Ctrl-C ends at once with 130."""
+    try:
+        run(sys.argv[1:])
+    except JointwiseError as error:
+        print(f"jointwise: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Cuts a whole batch of clips at once, on the device, straight from the memory-mapped store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from jointwise import augment
+from jointwise.sequence import Sequence
+from jointwise.store import Store
+from jointwise.skeletons import Skeleton
+
+TEST_CROP = 0.95  # share of the frames that an evaluation clip keeps, centred
+
+
+@dataclass(frozen=True)
+class Persons:
+    """The persons of a batch, packed: empty slots are gone, so they cost no compute and enter no mean.
+
+    positions: (P, T, V, C). valid: (P, T, V). clip: (P,) which clip each belongs to. slot: (P,) its person slot there.
+    clips: number of clips B.
+    """
+
+    positions: Tensor
+    valid: Tensor
+    clip: Tensor
+    slot: Tensor
+    clips: int
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A batch of B clips. positions: (B, M, T, V, C). valid: (B, M, T, V) bool. ids: (B,) places in the store."""
+
+    positions: Tensor
+    valid: Tensor
+    ids: Tensor
+
+    def persons(self) -> Persons:
+        """Packs the persons that are valid somewhere in their clip; a clip without any keeps its (invalid) slot 0."""
+        present = self.valid.flatten(2).any(2)
+        present[:, 0] |= ~present.any(1)
+        clip, slot = present.nonzero(as_tuple=True)
+        return Persons(self.positions[clip, slot], self.valid[clip, slot], clip, slot, len(self.ids))
+
+
+def centre_windows(lengths: Tensor, ratio: float = TEST_CROP) -> tuple[Tensor, Tensor]:
+    """(start, length) of the centred part of `ratio` of each sequence, at least 2 frames where there are 2; (B,) each."""
+    kept = (lengths * ratio).round().long().clamp(min=2).minimum(lengths)
+    return (lengths - kept) // 2, kept
+
+
+def random_windows(lengths: Tensor, ratio: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """(start, length) of contiguous parts, length ratio uniform in [ratio, 1]; lengths (B,), uniform (B, 2) in [0, 1)."""
+    share = ratio + (1 - ratio) * uniform[:, 0]
+    kept = (lengths * share).round().long().clamp(min=2).minimum(lengths)
+    start = (uniform[:, 1] * (lengths - kept + 1)).long().minimum(lengths - kept)
+    return start, kept
+
+
+class ClipCutter:
+    """Cuts batches of clips of `frames` frames from a store; positions and masks lie on `device` for GPUs."""
+
+    def __init__(self, store: Store, frames: int, device: torch.device | str = "cpu") -> None:
+        self.frames, self.device = frames, torch.device(device)
+        self.skeleton: Skeleton = store.description.skeleton
+        self.positions = torch.from_numpy(store.positions).to(self.device)
+        self.valid = torch.from_numpy(store.valid).to(self.device)
+        index = store.index
+        self.first_row, self.lengths, self.persons = (
+            torch.from_numpy(index[name].astype("int64")).to(self.device) for name in ("row", "frames", "persons")
+        )
+
+    @classmethod
+    def from_sequence(cls, sequence: Sequence, frames: int, device: torch.device | str = "cpu") -> ClipCutter:
+        """A cutter over one prepared sequence that lies in no store."""
+        cutter = cls.__new__(cls)
+        cutter.frames, cutter.device, cutter.skeleton = frames, torch.device(device), sequence.skeleton
+        cutter.positions = torch.from_numpy(sequence.positions).flatten(0, 1).to(device)
+        cutter.valid = torch.from_numpy(sequence.validity).flatten(0, 1).to(device)
+        counts = torch.tensor([[0, sequence.frames, sequence.persons]], device=device)
+        cutter.first_row, cutter.lengths, cutter.persons = counts.unbind(1)
+        return cutter
+
+    def cut(self, ids: Tensor, start: Tensor, length: Tensor) -> Clips:
+        """Frames start … start + length of each sequence, resampled linearly to `frames`; all arguments (B,).
+
+        Half-pixel centres, as `torch.nn.functional.interpolate(align_corners=False)`. A resampled frame is valid if
+        its nearer source frame is.
+        """
+        ids = ids.to(self.device)
+        place = (torch.arange(self.frames, device=self.device) + 0.5) * (length[:, None] / self.frames) - 0.5
+        place = place.clamp(min=0).minimum((length - 1)[:, None].float())
+        lower = place.floor().long()
+        weight = place - lower
+        upper = (lower + 1).minimum((length - 1)[:, None])
+        slots = torch.arange(int(self.persons[ids].max()), device=self.device)
+        exists = slots < self.persons[ids][:, None]
+        first = self.first_row[ids][:, None] + slots * self.lengths[ids][:, None] * exists + start[:, None]
+        rows_below, rows_above = (first[:, :, None] + frame[:, None] for frame in (lower, upper))  # (B, M, T)
+        below, above = self.positions[rows_below], self.positions[rows_above]
+        blend = weight[:, None, :, None, None]
+        nearer = torch.where((weight < 0.5)[:, None], rows_below, rows_above)
+        exists = exists[:, :, None, None]
+        positions = torch.lerp(below, above, blend) * exists[..., None]
+        return Clips(positions, self.valid[nearer] & exists, ids)
+
+    def centre(self, ids: Tensor) -> Clips:
+        """The evaluation clips of the sequences `ids`: centre crop of 95 %, nothing random."""
+        return self.cut(ids, *centre_windows(self.lengths[ids.to(self.device)]))
+
+    def random(
+        self,
+        ids: Tensor,
+        generator: torch.Generator,
+        crop: float = 0.5,
+        rotation: float = 0.0,
+        mirror: float = 0.0,
+        scale: float = 0.0,
+    ) -> Clips:
+        """Training clips of the sequences `ids`, cut and augmented at random by `generator`.
+
+        crop: least share of the frames kept. rotation: largest angle about each axis, radians. mirror: probability.
+        scale: largest relative change of size.
+        """
+        uniform = torch.rand((len(ids), 7), generator=generator).to(self.device)
+        lengths = self.lengths[ids.to(self.device)]
+        clips = self.cut(ids, *random_windows(lengths, crop, uniform[:, :2]))
+        positions, valid = clips.positions, clips.valid
+        if mirror > 0 and self.skeleton.lateral is not None:
+            chosen = uniform[:, 2] < mirror
+            permutation, lateral = self.skeleton.mirror_permutation, self.skeleton.lateral
+            positions, valid = augment.mirror(positions, valid, chosen, permutation, lateral)
+        if rotation > 0:
+            positions = augment.rotate(positions, (2 * uniform[:, 3:6] - 1) * rotation)
+        if scale > 0:
+            positions = augment.scale(positions, 1 + (2 * uniform[:, 6] - 1) * scale)
+        return Clips(positions, valid, clips.ids)

@@ -1,0 +1,327 @@
+"""All settings, as dataclasses; a system, a data recipe, a file and the command line each change some of them."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from jointwise.errors import ConfigError, unknown
+
+Settings = dict[str, Any]
+
+
+@dataclass
+class ClipConfig:
+    """What a clip is: `frames` frames after resampling, `segment` frames per token."""
+
+    frames: int = 120
+    segment: int = 4
+
+    def __post_init__(self) -> None:
+        if self.segment < 1 or self.frames < self.segment or self.frames % self.segment:
+            raise ConfigError(
+                f"clip.frames {self.frames} is not a positive multiple of clip.segment {self.segment}: "
+                "a clip is cut into whole segments."
+            )
+
+
+@dataclass
+class EncoderConfig:
+    """The transformer that is trained, distilled and kept."""
+
+    axis: Literal["spatial", "temporal", "spacetime"] = "spatial"
+    depth: int = 5
+    width: int = 256
+    heads: int = 8
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ConfigError(f"encoder.width {self.width} is not a multiple of encoder.heads {self.heads}.")
+
+
+@dataclass
+class MaskConfig:
+    """What the student does not see: a strategy and the share of tokens it hides."""
+
+    strategy: Literal["random", "motion", "joint-frame"] = "joint-frame"
+    ratio: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio < 1:
+            raise ConfigError(f"mask.ratio {self.ratio} must lie between 0 and 1: it is the share of hidden tokens.")
+
+
+@dataclass
+class PredictorConfig:
+    """From the student's features to the teacher's; depth 0: no predictor and no teacher."""
+
+    depth: int = 3
+
+
+@dataclass
+class DecoderConfig:
+    """From the student's features to coordinates; depth 0: no decoder."""
+
+    depth: int = 3
+    target: Literal["joints", "motion"] = "joints"
+    region: Literal["all", "hidden"] = "all"
+    normalisation: Literal["none", "token", "axis-over-time"] = "none"
+
+
+@dataclass
+class TeacherConfig:
+    """The slowly moving copy of the student.
+
+    horizon: averaging horizon as a share of the run, α = 1 − 1 / (horizon · steps), clipped to [0.98, 0.9999].
+    momentum: a fixed α instead. normalise: `layer` puts its features through a LayerNorm without parameters.
+    """
+
+    horizon: float = 0.05
+    momentum: float | None = None
+    normalise: Literal["layer", "none"] = "layer"
+
+
+@dataclass
+class LossConfig:
+    """Weights of the latent loss (student to teacher) and of the reconstruction."""
+
+    latent: float = 1.0
+    reconstruction: float = 1.0
+
+
+@dataclass
+class AugmentConfig:
+    """How training clips vary. crop: least share of frames kept. rotation: radians about each axis. mirror:
+    probability of a true mirror image. scale: largest relative change of size."""
+
+    crop: float = 0.5
+    rotation: float = 0.3
+    mirror: float = 0.0
+    scale: float = 0.0
+
+
+@dataclass
+class TrainConfig:
+    """One training: AdamW, linear warm-up over `warmup` of the steps, cosine from lr to final_lr."""
+
+    steps: int = 125_000
+    batch: int = 32
+    lr: float = 1e-3
+    final_lr: float = 5e-4
+    warmup: float = 0.05
+    weight_decay: float = 0.05
+    beta2: float = 0.95
+    clip_gradient: float = 0.0  # largest norm of the gradient; 0: unlimited
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass
+class FinetuneConfig(TrainConfig):
+    """Training with labels. layer_decay: each layer below the head learns at this times the one above it."""
+
+    steps: int = 84_000
+    batch: int = 48
+    lr: float = 3e-4
+    final_lr: float = 1e-5
+    beta2: float = 0.999
+    layer_decay: float = 0.8
+    drop_path: float = 0.3
+    dropout: float = 0.3
+    label_smoothing: float = 0.1
+    hidden: int = 2048
+
+
+@dataclass
+class ScratchConfig(FinetuneConfig):
+    """The supervised baseline has a recipe of its own: a baseline without regularisation is a straw man."""
+
+    layer_decay: float = 1.0
+
+
+@dataclass
+class LinearConfig:
+    """Linear probe: BatchNorm without affine + Linear by SGD on cached centre-crop features."""
+
+    steps: int = 2_000
+    batch: int = 256
+    lr: float = 0.1
+    momentum: float = 0.9
+
+
+@dataclass
+class ProbeConfig:
+    """Frozen-feature protocols. pooling: how the tokens of a clip become one vector."""
+
+    pooling: Literal["mean", "joints", "phases", "joint-phases"] = "mean"
+    linear: LinearConfig = field(default_factory=LinearConfig)
+
+
+@dataclass
+class ExecutionConfig:
+    """Where and how it runs; should not affect results beyond rounding.
+
+    device: `auto` takes a GPU when there is one. precision: `bf16` runs under autocast. checkpoint_every: steps
+    between checkpoints. log_every: steps between lines of metrics.jsonl.
+    """
+
+    device: str = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    checkpoint_every: int = 1_000
+    log_every: int = 10
+
+
+@dataclass
+class Config:
+    """Everything that decides a result, and how it is executed.
+
+    validation_subjects: training subjects to hold out; evaluation then runs on them and never on the test part.
+    """
+
+    system: str = ""
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    mask: MaskConfig = field(default_factory=MaskConfig)
+    predictor: PredictorConfig = field(default_factory=PredictorConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    pretrain: TrainConfig = field(default_factory=TrainConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    scratch: ScratchConfig = field(default_factory=ScratchConfig)
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    validation_subjects: list[int] = field(default_factory=list)
+    execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+
+    @property
+    def segments(self) -> int:
+        """Segments per clip, T_e."""
+        return self.clip.frames // self.clip.segment
+
+
+def _shipped(folder: str) -> dict[str, Path]:
+    root = Path(str(resources.files("jointwise"))) / "configs" / folder
+    return {path.stem: path for path in sorted(root.glob("*.yaml"))}
+
+
+def systems() -> dict[str, Path]:
+    """The shipped systems: name -> file."""
+    return _shipped("systems")
+
+
+def recipes() -> dict[str, Path]:
+    """The shipped recipes, one per data set that needs other sizes than NTU RGB+D: name of the data -> file."""
+    return _shipped("recipes")
+
+
+def check_keys(settings: Settings, known: Settings, place: str, prefix: str = "") -> None:
+    """Raises ConfigError, naming the nearest known key, for a key of `settings` that `known` has not."""
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigError(f"{place}: {unknown('option', prefix + key, [prefix + name for name in known])}")
+        if isinstance(known[key], dict):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{place}: {prefix}{key} groups options, but is given the value {value!r}.")
+            check_keys(value, known[key], place, f"{prefix}{key}.")
+
+
+def merge(base: Settings, change: Settings) -> Settings:
+    """A copy of `base` with the values of `change` in their places, nested mappings merged."""
+    merged = copy.deepcopy(base)
+    for key, value in change.items():
+        merged[key] = merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
+    return merged
+
+
+def read_settings(path: Path) -> Settings:
+    """The nested mapping in a YAML file, keys checked. Raises ConfigError for a file that is missing or no mapping."""
+    try:
+        settings = yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Check --config.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: expected a mapping of options, found {type(settings).__name__}.")
+    check_keys(settings, asdict(Config()), str(path))
+    return settings
+
+
+def layered_settings(system: str, data: str, quick: bool = False, file: Path | None = None) -> Settings:
+    """Defaults ← the system ← the recipe of the data ← `quick` ← the user's file; the command line comes after.
+
+    Raises ConfigError for an unknown system (naming the nearest) or a file with unknown keys.
+    """
+    if system not in systems():
+        raise ConfigError(unknown("system", system, systems()))
+    layers = [systems()[system]]
+    if data in recipes():
+        layers.append(recipes()[data])
+    if quick:
+        layers.append(_shipped("")["quick"])
+    if file is not None:
+        layers.append(file)
+    settings = merge(asdict(Config()), {"system": system})
+    for layer in layers:
+        settings = merge(settings, read_settings(layer))
+    return settings
+
+
+def _options(settings: Settings, prefix: str = "") -> list[str]:
+    names = []
+    for key, value in settings.items():
+        names += _options(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
+    return names
+
+
+def _parser() -> Any:
+    from jsonargparse import ArgumentParser  # takes a third of a second to import, and only training commands need it
+
+    parser = ArgumentParser(exit_on_error=False, add_help=False)
+    parser.add_class_arguments(Config, None)
+    return parser
+
+
+def build_config(settings: Settings, options: list[str] | None = None) -> Config:
+    """The Config of nested `settings`, changed by command-line `options` such as ["--encoder.width", "128"].
+
+    Raises ConfigError for an unknown option (naming the nearest) and for a value of the wrong type.
+    """
+    from jsonargparse import ArgumentError
+
+    known = _options(asdict(Config()))
+    for option in options or []:
+        name = option.removeprefix("--").partition("=")[0]
+        if option.startswith("--") and name not in known:
+            raise ConfigError(unknown("option", name, known))
+    parser = _parser()
+    try:
+        parser.set_defaults(_flat(settings))
+        parsed = parser.parse_args(options or [])
+        built = parser.instantiate_classes(parsed)
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    return Config(**{item.name: getattr(built, item.name) for item in fields(Config)})
+
+
+def _flat(settings: Settings, prefix: str = "") -> Settings:
+    flat: Settings = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def options_help() -> str:
+    """The help text of all `--group.option value` settings."""
+    text: str = _parser().format_help()
+    return text[text.index("\n\n") + 2 :] if "\n\n" in text else text
+
+
+def to_settings(config: Config) -> Settings:
+    """The nested mapping of a Config, as written to config.yaml."""
+    assert is_dataclass(config)
+    return asdict(config)

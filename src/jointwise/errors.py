@@ -1,0 +1,62 @@
+"""What jointwise raises when something given to it is wrong: every message says what, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class JointwiseError(Exception):
+    """Base class: the command line prints these without a traceback."""
+
+
+class ReadError(JointwiseError):
+    """A recording cannot be read, or holds what a recording may not hold."""
+
+
+class DataError(JointwiseError):
+    """A data set, a store or a split is missing, damaged or unfit for the task."""
+
+
+class ConfigError(JointwiseError):
+    """A setting, a name or a command-line option is wrong."""
+
+
+class CheckpointError(JointwiseError):
+    """A run folder, model or checkpoint is missing, damaged or made for something else."""
+
+
+class TrainingError(JointwiseError):
+    """Training cannot go on (a loss that is not finite)."""
+
+
+class StorageError(JointwiseError):
+    """A file or folder cannot be written (disk full, no permission)."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The message for a name that is not in a registry: names the nearest known one, then all if they are few.
+
+    >>> unknown("mask", "randm", ["random", "motion"])
+    "unknown mask 'randm': did you mean 'random'? Known: motion, random."
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    hint = f" did you mean '{near[0]}'?" if near else ""
+    listed = f"Known: {', '.join(names)}." if len(names) <= 30 else "--help lists all."
+    return f"unknown {kind} '{name}':{hint} {listed}"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to write at `path` into a StorageError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(
+            f"cannot write {path}: {reason}. Free some space or name another folder "
+            "(--run for runs, the environment variable JOINTWISE_DATA for stores); finished parts are kept."
+        ) from error

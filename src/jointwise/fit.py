@@ -1,0 +1,233 @@
+"""The only training loop: pre-training and fine-tuning differ in their task alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from jointwise.checkpoint import Checkpoint
+from jointwise.config import ExecutionConfig, TrainConfig
+from jointwise.errors import JointwiseError, TrainingError, writing
+from jointwise.optim import learning_rate
+from jointwise.randomness import generator_for, seed_for
+
+
+class Interrupted(JointwiseError):
+    """Ctrl-C: the state is saved and the message says how to go on."""
+
+
+class Task(Protocol):
+    """What differs between trainings."""
+
+    module: nn.Module
+
+    def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of the samples `ids` at `step`, and scalars to log; random draws depend on the step only."""
+        ...
+
+    def after_step(self, step: int) -> None:
+        """Called after each optimiser step."""
+        ...
+
+    def epoch_metrics(self) -> dict[str, float]:
+        """Called at the end of each epoch; what it measured since the last call."""
+        ...
+
+    def describe(self, ids: Tensor) -> list[str]:
+        """Where the samples come from, for messages."""
+        ...
+
+
+class BatchOrder:
+    """Which samples each step sees: epoch after epoch reshuffled, a function of seed and step only.
+
+    ids: (n,) samples. batch: samples per step, at most n. No sample is left out; a batch may span two epochs.
+    """
+
+    def __init__(self, ids: Tensor, batch: int, seed: int) -> None:
+        self.ids, self.batch, self.seed = ids, min(batch, len(ids)), seed
+        self._epoch, self._order = -1, ids
+
+    def epoch(self, step: int) -> float:
+        """Epochs seen after `step` steps."""
+        return step * self.batch / len(self.ids)
+
+    def __getitem__(self, step: int) -> Tensor:
+        places = range(step * self.batch, (step + 1) * self.batch)
+        return torch.stack([self._shuffled(place // len(self.ids))[place % len(self.ids)] for place in places])
+
+    def _shuffled(self, epoch: int) -> Tensor:
+        if epoch != self._epoch:
+            generator = generator_for(self.seed, "order", epoch)
+            self._epoch, self._order = epoch, self.ids[torch.randperm(len(self.ids), generator=generator)]
+        return self._order
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Turns the first Ctrl-C into an event, so that a step is never torn apart; the second one acts as always."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    def press(_number: int, _frame: FrameType | None) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, previous)
+
+    previous = signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _progress(title: str, total: int, done: int) -> Iterator[Any]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, refresh_per_second=2) as progress:
+        bar = progress.add_task(title, total=total, completed=done, loss=math.nan)
+        yield lambda step, loss: progress.update(bar, completed=step, loss=loss)
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """bf16 autocast when `precision` says so, else a context that does nothing."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+class _Log:
+    """Lines of metrics.jsonl; collects scalars on the device, and looks at them all at once when a line is due."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self.path, self.before, self.started = path, seconds, time.perf_counter()
+        self.pending: list[tuple[int, Tensor, dict[str, Tensor]]] = []
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far, resumed parts included."""
+        return self.before + time.perf_counter() - self.started
+
+    def first_bad_step(self) -> int | None:
+        losses = torch.stack([loss for _, loss, _ in self.pending])
+        bad = (~losses.isfinite()).nonzero()
+        return self.pending[int(bad[0])][0] if len(bad) else None
+
+    def write(self, step: int, epoch: float, rate: float, extra: dict[str, float]) -> float:
+        """Appends a line with the means since the last one; returns the mean loss."""
+        line: dict[str, float] = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate}
+        if self.pending:
+            scalars = [{"loss": loss, **more} for _, loss, more in self.pending]
+            names = list(scalars[0])
+            means = torch.stack([torch.stack([values[name].float() for name in names]) for values in scalars]).mean(0)
+            line |= dict(zip(names, means.tolist(), strict=True))
+            self.pending.clear()
+        line |= extra | {"seconds": round(self.seconds, 3)}
+        with writing(self.path), self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        return line.get("loss", math.nan)
+
+
+def _truncate_log(path: Path, step: int) -> None:
+    """Drops lines behind the checkpoint that a resumed run starts from, so that no step is logged twice."""
+    if path.is_file():
+        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        path.write_text("".join(line + "\n" for line in kept))
+
+
+def fit(
+    task: Task,
+    order: BatchOrder,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainConfig,
+    execution: ExecutionConfig,
+    folder: Path,
+    title: str,
+    seed: int,
+    resume_hint: str,
+) -> float:
+    """Trains `task.module` for `settings.steps` steps, resuming from `folder`/checkpoint when there is one.
+
+    Writes metrics.jsonl and checkpoint/ in `folder`. Returns the seconds of training (resumed parts included).
+    Raises TrainingError when a loss is not finite, Interrupted after Ctrl-C, StorageError when the disk refuses.
+    """
+    checkpoint, log_path = Checkpoint(folder / "checkpoint"), folder / "metrics.jsonl"
+    state: dict[str, Any] = {"step": 0, "seconds": 0.0}
+    if checkpoint.exists():
+        state = checkpoint.load(task.module, optimizer)
+        if state["seed"] != seed:
+            raise TrainingError(f"{folder}: the checkpoint was made with seed {state['seed']}, not {seed}.")
+    _truncate_log(log_path, state["step"])
+    log = _Log(log_path, state["seconds"])
+    device = next(task.module.parameters()).device
+    every = 1 if device.type == "cpu" else execution.log_every  # looking at a loss makes a GPU wait
+
+    def save(step: int) -> None:
+        checkpoint.save(step, task.module, optimizer, {"seed": seed, "seconds": log.seconds})
+
+    def stop_if_not_finite() -> None:
+        bad = log.first_bad_step()
+        if bad is not None:
+            last = json.loads((folder / "checkpoint" / "state.json").read_text())["step"] if checkpoint.exists() else None
+            kept = f"the last good checkpoint, of step {last}, is in {checkpoint.folder}" if last else "no checkpoint yet"
+            sources = ", ".join(task.describe(order[bad])[:8])
+            raise TrainingError(
+                f"the loss of step {bad} is not a finite number; {kept}. The batch came from: {sources}, … "
+                "Look at these recordings; else lower the learning rate or set clip_gradient."
+            )
+
+    task.module.train()
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        _deferred_interrupt() as interrupt,
+        _progress(title, settings.steps, state["step"]) as show,
+    ):
+        for step in range(state["step"], settings.steps):
+            torch.manual_seed(seed_for(seed, "dropout", step))
+            rate = learning_rate(step, settings)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["scale"]
+            ids = order[step]
+            with autocast(device, execution.precision):
+                loss, scalars = task.loss(ids, step)
+            log.pending.append((step, loss.detach(), scalars))
+            done = step + 1
+            last = done == settings.steps
+            if done % every == 0 or last:
+                stop_if_not_finite()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            if settings.clip_gradient:
+                nn.utils.clip_grad_norm_(task.module.parameters(), settings.clip_gradient)
+            optimizer.step()
+            task.after_step(step)
+            epoch_ends = int(order.epoch(done)) > int(order.epoch(step))
+            if done % execution.log_every == 0 or epoch_ends or last:
+                extra = task.epoch_metrics() if epoch_ends or last else {}
+                show(done, log.write(done, order.epoch(done), rate, extra))
+            if interrupt.is_set() or last or done % execution.checkpoint_every == 0:
+                if log.pending:
+                    stop_if_not_finite()
+                save(done)
+            if interrupt.is_set() and not last:
+                raise Interrupted(f"stopped after step {done} of {settings.steps}, all saved. Go on with: {resume_hint}")
+    task.module.eval()
+    return log.seconds

@@ -1,0 +1,224 @@
+"""NTU RGB+D `.skeleton` files: the text that the Kinect v2 recordings of NTU-60 and NTU-120 come in.
+
+Layout (Shahroudy et al., CVPR 2016, and the data set's own MATLAB reader): the number of frames; per frame the number
+of bodies; per body a line of 10 fields (body id, clipped edges, confidence and state of the left and the right hand,
+restricted, lean x, lean y, tracking state), the number of joints, and a line of 12 numbers for each joint (x y z in
+metres, depth x y, colour x y, orientation w x y z, tracking state: 0 lost, 1 inferred, 2 tracked).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from jointwise.errors import ReadError, writing
+from jointwise.sequence import Bools, Sequence
+from jointwise.skeletons import NTU25
+
+FPS = 30.0
+_JOINTS = len(NTU25.joints)
+_FIELDS = 12  # numbers per joint
+_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+_FIRST_ID = 72057594037931101  # body ids of the Kinect exceed 2**53: they are kept as text, never made floats
+_AGAIN = "Copy or download the file again, or leave it out."
+
+
+@dataclass
+class _Tracks:
+    """Where each body's joint lines are: its slot by id, and per (slot, frame) the first of its lines in the file."""
+
+    frames: int
+    slots: dict[str, int] = field(default_factory=dict)
+    places: list[tuple[int, int, int]] = field(default_factory=list)  # slot, frame, index of the first joint line
+
+
+def read(path: Path) -> Sequence:
+    """Reads a file into a Sequence (M, T, 25, 3), metres: one person per body id in order of appearance.
+
+    Every frame is kept. A joint is valid where the sensor tracked or inferred it; where a body is absent from a frame,
+    its joints are zero and invalid. Label (action - 1), subject and camera come from a name like
+    `S001C001P001R001A001.skeleton` and are None for other names. Raises ReadError for a file that is missing, empty,
+    cut off, not text, or holds what such a file may not hold.
+    """
+    path = Path(path)
+    lines = _read_lines(path)
+    tracks = _find_bodies(path, lines)
+    if not tracks.slots:
+        raise ReadError(
+            f"{path}: nobody is in any of its {tracks.frames} frames. NTU lists such files as missing skeletons: "
+            "leave it out."
+        )
+    positions = np.zeros((len(tracks.slots), tracks.frames, _JOINTS, 3), np.float32)
+    valid = np.zeros(positions.shape[:3], bool)
+    numbers = _parse_joints(path, lines, tracks)
+    slot, frame, _ = np.array(tracks.places).T
+    positions[slot, frame] = numbers[..., :3]
+    valid[slot, frame] = numbers[..., -1] > 0
+    positions[~valid & ~np.isfinite(positions).all(-1)] = 0.0
+    name = _NAME.fullmatch(path.stem)
+    _, camera, subject, _, action = (int(part) for part in name.groups()) if name else (None,) * 5
+    return Sequence(
+        positions=positions,
+        skeleton=NTU25,
+        valid=valid,
+        fps=FPS,
+        label=None if action is None else action - 1,
+        subject=subject,
+        camera=camera,
+        source=path.stem,
+    )
+
+
+def _read_lines(path: Path) -> list[str]:
+    """The lines of the file without their ends, CR LF or LF; trailing blank lines are dropped."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ReadError(f"{path}: cannot be read ({error.strerror}). Check the path and its permissions.") from error
+    try:
+        text = content.decode("ascii").rstrip()
+    except UnicodeDecodeError as error:
+        raise ReadError(
+            f"{path}: not a .skeleton file: byte {error.start} is not text. "
+            f"If it is an archive, unpack it first. {_AGAIN}"
+        ) from error
+    if not text:
+        raise ReadError(f"{path}: the file is empty. {_AGAIN}")
+    return text.splitlines()
+
+
+def _count(path: Path, lines: list[str], at: int, what: str, frame: int | None = None) -> int:
+    """The whole number alone on line `at` (from 0)."""
+    where = f"{path}, line {at + 1}" + ("" if frame is None else f" (frame {frame})")
+    if at >= len(lines):
+        raise ReadError(f"{where}: the file ends where {what} should be; its first line promises {lines[0]}. {_AGAIN}")
+    text = lines[at].strip()
+    if not text.isdecimal():
+        raise ReadError(f"{where}: expected {what}, found '{text[:40]}'. {_AGAIN}")
+    return int(text)
+
+
+def _find_bodies(path: Path, lines: list[str]) -> _Tracks:
+    """Walks through frames and bodies without looking at the joints' numbers."""
+    tracks = _Tracks(_count(path, lines, 0, "the number of frames"))
+    if tracks.frames == 0:
+        raise ReadError(f"{path}, line 1: the file says that it has 0 frames. Leave it out.")
+    at = 1
+    for frame in range(tracks.frames):
+        if at >= len(lines):
+            raise ReadError(
+                f"{path}, line {at + 1}: the file is cut off: line 1 promises {tracks.frames} frames, "
+                f"it ends after {frame}. {_AGAIN}"
+            )
+        bodies = _count(path, lines, at, "the number of bodies", frame)
+        at += 1
+        seen: set[str] = set()
+        for _ in range(bodies):
+            at = _find_body(path, lines, at, frame, tracks, seen)
+    if at < len(lines):
+        raise ReadError(
+            f"{path}, line {at + 1}: the file goes on after the {tracks.frames} frames that line 1 promises. {_AGAIN}"
+        )
+    return tracks
+
+
+def _find_body(path: Path, lines: list[str], at: int, frame: int, tracks: _Tracks, seen: set[str]) -> int:
+    """Notes the body whose line of 10 fields is `at`; returns the index of the line after its joints."""
+    fields = lines[at].split() if at < len(lines) else []
+    if fields and len(fields) != 10:
+        raise ReadError(
+            f"{path}, line {at + 1} (frame {frame}): a body's line has 10 fields, this has {len(fields)}. {_AGAIN}"
+        )
+    joints = _count(path, lines, at + 1, "the number of joints", frame)
+    if joints != _JOINTS:
+        raise ReadError(
+            f"{path}, line {at + 2} (frame {frame}): {joints} joints, but a Kinect v2 skeleton has {_JOINTS}. "
+            "Use the reader of the format that this file is really in."
+        )
+    if at + 2 + _JOINTS > len(lines):
+        raise ReadError(
+            f"{path}, line {len(lines) + 1} (frame {frame}): the file is cut off in the middle of a body; "
+            f"line 1 promises {tracks.frames} frames. {_AGAIN}"
+        )
+    body = fields[0]
+    if body in seen:
+        raise ReadError(f"{path}, line {at + 1} (frame {frame}): body {body} is in this frame twice. {_AGAIN}")
+    seen.add(body)
+    slot = tracks.slots.setdefault(body, len(tracks.slots))
+    tracks.places.append((slot, frame, at + 2))
+    return at + 2 + _JOINTS
+
+
+def _parse_joints(path: Path, lines: list[str], tracks: _Tracks) -> npt.NDArray[np.float64]:
+    """The joint lines of all places as numbers (places, 25, 12); finite where the tracking state is above 0."""
+    chosen = [lines[first : first + _JOINTS] for _, _, first in tracks.places]
+    tokens = " ".join([" ".join(block) for block in chosen]).split()
+    try:
+        numbers = np.array(tokens, dtype=np.float64).reshape(len(chosen), _JOINTS, _FIELDS)
+        state = numbers[..., -1]
+        unknown = (state != 0) & ~np.isfinite(numbers[..., :3]).all(-1)
+        broken = np.asarray(unknown | ~np.isin(state, (0.0, 1.0, 2.0)), bool)
+    except ValueError:
+        broken = np.array([[not _is_joint(line) for line in block] for block in chosen])
+    if broken.any():
+        place, joint = (int(axis[0]) for axis in np.nonzero(broken))
+        _, frame, first = tracks.places[place]
+        raise ReadError(
+            f"{path}, line {first + joint + 1} (frame {frame}, {NTU25.joints[joint]}): a joint's line has {_FIELDS} "
+            "numbers, finite coordinates unless the joint is lost, the last one its tracking state 0, 1 or 2; "
+            f"found '{lines[first + joint].strip()[:60]}'. {_AGAIN}"
+        )
+    return numbers
+
+
+def _is_joint(line: str) -> bool:
+    """Whether a line holds the numbers of a joint."""
+    try:
+        return len([float(token) for token in line.split()]) == _FIELDS
+    except ValueError:
+        return False
+
+
+def write(path: Path, sequence: Sequence) -> None:
+    """Writes a Sequence (M, T, 25, 3) in metres as a `.skeleton` file with CR LF ends, as NTU's are.
+
+    Valid joints get tracking state 2, others 0. A body without valid joints is left out of a frame, except out of the
+    first, which names every person so that `read` finds the same persons in the same order. Depth and colour pixels
+    come from the nominal intrinsics of the Kinect v2; orientations are zero. Raises ReadError if the skeleton is not
+    NTU25 in 3D, StorageError if the file cannot be written.
+    """
+    if sequence.skeleton.joints != NTU25.joints or sequence.positions.shape[-1] != 3:
+        raise ReadError(
+            f"{sequence.source}: a .skeleton file holds the 25 joints of skeleton 'ntu25' in 3D, not "
+            f"'{sequence.skeleton.name}' in {sequence.positions.shape[-1]}D. Choose another format."
+        )
+    rows = _joint_rows(sequence.positions.astype(np.float64), sequence.validity)
+    present: Bools = np.asarray(sequence.validity.any(-1), bool)
+    present[:, :1] = True
+    template = "\r\n".join([" ".join(["%.7g"] * 11 + ["%d"])] * _JOINTS)
+    blocks = [str(sequence.frames)]
+    for frame in range(sequence.frames):
+        persons = np.flatnonzero(present[:, frame]).tolist()
+        blocks.append(str(len(persons)))
+        for person in persons:
+            blocks.append(f"{_FIRST_ID + person} 0 1 1 1 1 0 0 0 2")
+            blocks.append(str(_JOINTS))
+            blocks.append(template % tuple(rows[person, frame].ravel().tolist()))
+    with writing(path):
+        path.write_bytes(("\r\n".join(blocks) + "\r\n").encode("ascii"))
+
+
+def _joint_rows(positions: npt.NDArray[np.float64], valid: Bools) -> npt.NDArray[np.float64]:
+    """The 12 numbers of every joint (M, T, 25, 12)."""
+    rows = np.zeros((*positions.shape[:3], _FIELDS))
+    rows[..., :3] = np.where(valid[..., None], positions, 0.0)
+    depth = np.maximum(rows[..., 2:3], 0.1)
+    plane = rows[..., :2] / depth * np.array([1.0, -1.0])
+    rows[..., 3:5] = np.where(valid[..., None], 365.5 * plane + np.array([256.0, 212.0]), 0.0)
+    rows[..., 5:7] = np.where(valid[..., None], 1081.4 * plane + np.array([960.0, 540.0]), 0.0)
+    rows[..., 11] = 2.0 * valid
+    return rows

@@ -1,0 +1,99 @@
+"""The model folder: weights and everything needed to use them, `model.safetensors` + `config.json`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+import jointwise
+from jointwise.checkpoint import load_tensors, read_json, save_tensors, write_json
+from jointwise.config import Config, Settings, build_config
+from jointwise.datasets import Dataset
+from jointwise.errors import CheckpointError
+from jointwise.skeletons import Skeleton
+
+FORMAT = 1
+
+
+@dataclass
+class ModelCard:
+    """What a model is and was made from.
+
+    kind: `pretrained` (student, teacher, predictor, decoder) or `classifier` (encoder and head). settings: the whole
+    config. classes: in label order, empty for a pre-trained model. preparation: what was done to the sequences.
+    scores: measured on the evaluation split that `split` names. terms: of use, inherited from the data.
+    """
+
+    kind: str
+    system: str
+    settings: Settings
+    skeleton: Skeleton
+    coordinates: int
+    classes: tuple[str, ...]
+    data: str
+    data_fingerprint: str
+    preparation: str
+    seed: int
+    steps: dict[str, int]
+    split: str
+    terms: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    parameters: dict[str, int] = field(default_factory=dict)
+    seconds_per_epoch: dict[str, float] = field(default_factory=dict)
+    code_version: str = jointwise.__version__
+    format: int = FORMAT
+
+    @property
+    def config(self) -> Config:
+        """Its settings as a Config."""
+        return build_config(self.settings)
+
+    def check_fits(self, dataset: Dataset, source: Path) -> None:
+        """Raises CheckpointError, naming the joints, when the data has another skeleton than the model."""
+        own, other = self.skeleton, dataset.skeleton
+        if own.joints == other.joints:
+            return
+        missing = [joint for joint in own.joints if joint not in other.joints]
+        extra = [joint for joint in other.joints if joint not in own.joints]
+        raise CheckpointError(
+            f"{source}: made for skeleton '{own.name}' ({len(own.joints)} joints), but data '{dataset.name}' has "
+            f"'{other.name}' ({len(other.joints)} joints). Joints the data lacks: {', '.join(missing) or 'none'}; joints "
+            f"the model does not know: {', '.join(extra) or 'none'}. Pre-train on data with this skeleton."
+        )
+
+
+def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor]) -> None:
+    """Writes the model folder; the card last, so that a folder with a card is whole."""
+    save_tensors(folder / "model.safetensors", weights)
+    write_json(folder / "config.json", asdict(card))
+
+
+def model_folder(path: Path) -> Path:
+    """The model folder at `path` or inside the run at `path`. Raises CheckpointError when there is none."""
+    for folder in (path, path / "model"):
+        if (folder / "config.json").is_file():
+            return folder
+    state = "an unfinished run; go on with --resume" if (path / "config.yaml").is_file() else "no such run"
+    raise CheckpointError(f"{path}: no finished model here ({state}).")
+
+
+def load_card(path: Path) -> ModelCard:
+    """The card of the model in a run or model folder. Raises CheckpointError when it is missing, damaged or too new."""
+    file = model_folder(path) / "config.json"
+    content: dict[str, Any] = read_json(file)
+    if content.get("format") != FORMAT:
+        raise CheckpointError(f"{file}: model format {content.get('format')}, this version reads {FORMAT}. Upgrade jointwise.")
+    skeleton = content["skeleton"]
+    skeleton["joints"] = tuple(skeleton["joints"])
+    skeleton["bones"] = tuple(tuple(bone) for bone in skeleton["bones"])
+    content |= {"skeleton": Skeleton(**skeleton), "classes": tuple(content["classes"])}
+    return ModelCard(**content)
+
+
+def load_model(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
+    """Card and weights of the model in a run or model folder."""
+    folder = model_folder(path)
+    return load_card(folder), load_tensors(folder / "model.safetensors")

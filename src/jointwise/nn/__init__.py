@@ -1,0 +1,1 @@
+"""The parts networks are made of: tensors in, tensors out; no files and no configuration."""

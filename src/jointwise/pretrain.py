@@ -1,0 +1,188 @@
+"""Pre-training without labels: a student learns to predict what the teacher sees, on the training part only."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jointwise.build import build_distillation, pick_device
+from jointwise.checkpoint import write_json
+from jointwise.clips import ClipCutter, Clips, Persons
+from jointwise.config import AugmentConfig, Config, to_settings
+from jointwise.datasets import Dataset, Part
+from jointwise.errors import ConfigError
+from jointwise.fit import BatchOrder, autocast, fit
+from jointwise.methods.distillation import Distillation
+from jointwise.model import ModelCard, save_model
+from jointwise.optim import build_optimizer, teacher_momentum
+from jointwise.provenance import peak_memory, provenance
+from jointwise.randomness import generator_for
+from jointwise.runs import open_run
+
+WATCHED_CLIPS = 2048  # pooled features of one epoch that the effective rank is computed from
+
+
+def effective_rank(features: Tensor) -> float:
+    """RankMe (Garrido et al., ICML 2023): exp of the entropy of the normalised singular values; (n, D) -> 1 … D."""
+    values = torch.linalg.svdvals(features.double())
+    share = values / values.sum().clamp(min=1e-12)
+    return float(torch.exp(-(share * (share + 1e-12).log()).sum()))
+
+
+def coordinate_rms(part: Part) -> float:
+    """Root mean square of the valid coordinates of the sequences of a part, in their unit."""
+    total, count = 0.0, 0
+    for entry in part.store.index[part.ids]:
+        rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
+        values = part.store.positions[rows][part.store.valid[rows]]
+        total += float(np.square(values, dtype=np.float64).sum())
+        count += values.size
+    return float(np.sqrt(total / max(count, 1)))
+
+
+def mask_noise(persons: Persons, clips: Clips, segment: int, generator: torch.Generator) -> Tensor:
+    """Uniform noise (P, S + 1, V + 1) for the mask; drawn per clip and slot, whoever is present."""
+    batch, slots, frames, joints = clips.valid.shape
+    noise = torch.rand((batch, slots, frames // segment + 1, joints + 1), generator=generator)
+    return noise.to(clips.positions.device)[persons.clip, persons.slot]
+
+
+class PretrainTask:
+    """Clips and masks of each step, the loss, the teacher's update, the collapse watch."""
+
+    def __init__(self, module: Distillation, cutter: ClipCutter, dataset: Dataset, augment: AugmentConfig, momentum: float, seed: int) -> None:
+        self.module: Distillation = module
+        self.cutter, self.dataset, self.augment = cutter, dataset, augment
+        self.momentum, self.seed = momentum, seed
+        self._pooled: list[Tensor] = []
+
+    def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted loss, and its parts for the log."""
+        clips = self.cutter.random(ids, generator_for(self.seed, "clips", step), **asdict(self.augment))
+        persons = clips.persons()
+        noise = mask_noise(persons, clips, self.module.segment, generator_for(self.seed, "masks", step))
+        losses = self.module(persons, noise)
+        if losses.pooled is not None:
+            self._pooled.append(losses.pooled)
+        scalars = {"latent": losses.latent, "reconstruction": losses.reconstruction}
+        return losses.total, scalars | ({"teacher_spread": losses.teacher_spread} if losses.pooled is not None else {})
+
+    def after_step(self, step: int) -> None:
+        """Moves the teacher."""
+        self.module.update_teacher(self.momentum)
+
+    def epoch_metrics(self) -> dict[str, float]:
+        """Effective rank of the teacher's pooled features since the last call."""
+        if not self._pooled:
+            return {}
+        features = torch.cat(self._pooled)[-WATCHED_CLIPS:]
+        self._pooled.clear()
+        return {"effective_rank": effective_rank(features), "ema_momentum": self.momentum}
+
+    def describe(self, ids: Tensor) -> list[str]:
+        """Files of the samples."""
+        return [str(source) for source in self.dataset.store.sources[ids.numpy()]]
+
+
+@torch.no_grad()
+def held_out_losses(module: Distillation, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 64) -> dict[str, float]:
+    """`L_st` and `L_rec` on centre clips with fixed masks, means over clips."""
+    module.eval()
+    sums, generator = torch.zeros(2, dtype=torch.float64), generator_for("held-out masks")
+    for some in ids.split(batch):
+        clips = cutter.centre(some)
+        persons = clips.persons()
+        with autocast(cutter.device, precision):
+            losses = module(persons, mask_noise(persons, clips, module.segment, generator))
+        sums += torch.stack([losses.latent, losses.reconstruction]).double().cpu() * len(some)
+    latent, reconstruction = (sums / len(ids)).tolist()
+    return {"latent": latent, "reconstruction": reconstruction}
+
+
+def collapse_warning(log: list[dict[str, float]]) -> str | None:
+    """A sentence when the teacher's features have collapsed at the end of the run, else None."""
+    spread = [line["teacher_spread"] for line in log if "teacher_spread" in line]
+    rank = [line["effective_rank"] for line in log if "effective_rank" in line]
+    if spread and spread[-1] < 0.02 * max(spread):
+        return f"collapsed: the teacher's features spread {spread[-1]:.2g}, at most {max(spread):.2g} during the run"
+    if rank and (rank[-1] < 1.5 or rank[-1] < 0.05 * max(rank)):
+        return f"collapsed: the effective rank of the features is {rank[-1]:.1f}, at most {max(rank):.1f} during the run"
+    return None
+
+
+def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: bool = False) -> dict[str, Any]:
+    """Pre-trains a system on the training part of `dataset`; writes the run folder; returns what run.json says.
+
+    Raises ConfigError for a system that has nothing to pre-train, and what `fit` and `open_run` raise.
+    """
+    if not config.predictor.depth and not config.decoder.depth:
+        raise ConfigError(
+            f"system '{config.system}' learns from labels only: there is nothing to pre-train. Train it with: "
+            f"jointwise finetune {config.system} --data {dataset.name}."
+        )
+    dataset = dataset.hold_out(config.validation_subjects)
+    about = {"stage": "pretrain", "system": config.system, "data": dataset.name, "seed": seed, "labels": "none"}
+    about |= {"data_fingerprint": dataset.store.fingerprint}
+    open_run(folder, config, about, resume)
+    device, settings, execution = pick_device(config.execution.device), config.pretrain, config.execution
+    cutter = ClipCutter(dataset.store, config.clip.frames, device)
+    coordinates = dataset.store.description.coordinates
+    module = build_distillation(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
+    task = PretrainTask(module, cutter, dataset, settings.augment, teacher_momentum(config.teacher, settings.steps), seed)
+    order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed)
+    counts = module.visible(config.segments, len(dataset.skeleton.joints))
+    hint = shlex.join(["jointwise", "pretrain", config.system, "--data", dataset.name, "--run", str(folder), "--resume"])
+    seconds = fit(
+        task, order, build_optimizer(module, settings), settings, execution, folder, f"pretrain {config.system}", seed, hint
+    )
+    held_out = held_out_losses(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision)
+    parameters = count_parameters(encoder=module.student, pretrain=module)
+    run = about | {
+        "steps": settings.steps,
+        "parameters": parameters,
+        "visible_tokens": counts.count,
+        "seconds_per_epoch": seconds / order.epoch(settings.steps),
+        "held_out": held_out | {"split": dataset.split},
+        "peak_memory_mb": peak_memory(device),
+        "collapse": collapse_warning(read_log(folder)),
+        **provenance(device, execution.precision),
+    }
+    card = ModelCard(
+        kind="pretrained",
+        system=config.system,
+        settings=to_settings(config),
+        skeleton=dataset.skeleton,
+        coordinates=coordinates,
+        classes=(),
+        data=dataset.name,
+        data_fingerprint=dataset.store.fingerprint,
+        preparation=dataset.store.preparation,
+        seed=seed,
+        steps={"pretrain": settings.steps},
+        split=dataset.split,
+        terms=dataset.store.description.terms,
+        parameters=parameters,
+        seconds_per_epoch={"pretrain": run["seconds_per_epoch"]},
+    )
+    save_model(folder / "model", card, module.state_dict())
+    write_json(folder / "run.json", run)
+    return run
+
+
+def count_parameters(**modules: torch.nn.Module) -> dict[str, int]:
+    """Trainable parameters of each module."""
+    return {name: sum(p.numel() for p in module.parameters() if p.requires_grad) for name, module in modules.items()}
+
+
+def read_log(folder: Path) -> list[dict[str, float]]:
+    """The lines of a run's metrics.jsonl."""
+    import json
+
+    path = folder / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []

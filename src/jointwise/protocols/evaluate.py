@@ -1,0 +1,132 @@
+"""`jointwise evaluate`: a protocol applied to a trained encoder, or to `raw` coordinates; never updates the encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from jointwise.build import build_classifier, build_encoder, pick_device
+from jointwise.checkpoint import load_weights
+from jointwise.clips import ClipCutter
+from jointwise.config import Config
+from jointwise.datasets import Dataset, Part
+from jointwise.errors import CheckpointError, ConfigError, unknown
+from jointwise.labelled import choose_labelled
+from jointwise.model import ModelCard, load_model
+from jointwise.protocols import PROTOCOLS
+from jointwise.protocols.features import RAW_FRAMES, FeatureFunction, encoder_features, extract, raw_features
+from jointwise.protocols.finetune import check_split, class_scores, encoder_weights
+from jointwise.results import Evaluation, save_result
+
+RAW = "raw"  # the name that stands for no encoder at all
+
+
+def evaluate(
+    run: Path | None,
+    protocol: str,
+    dataset: Dataset,
+    config: Config,
+    seed: int,
+    labels: str = "1.0",
+    which: str = "student",
+    results: Path | None = None,
+) -> list[Path]:
+    """Scores the test part of `dataset` by `protocol` (a key of PROTOCOLS, or `score`); returns the results' paths.
+
+    run: a trained run; None: raw coordinates. `score` scores a fine-tuned classifier as it is. Raises ConfigError for
+    an unknown protocol, CheckpointError for a run that does not fit.
+    """
+    if protocol not in (*PROTOCOLS, "score"):
+        raise ConfigError(unknown("protocol", protocol, (*PROTOCOLS, "score")))
+    official, dataset = dataset, dataset.hold_out(config.validation_subjects)
+    device = pick_device(config.execution.device)
+    labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
+    card = None
+    if protocol == "score":
+        card, scores = _classifier_scores(run, dataset, config, device)
+        labels = labels if card.kind != "classifier" else _trained_labels(run)
+    else:
+        card, features, frames = _features(run, dataset, config, which, device)
+        scores = _probe(protocol, features, ClipCutter(dataset.store, frames, device), dataset, labelled, config, seed)
+    evaluation = Evaluation(
+        system=card.system if card else RAW,
+        protocol=protocol,
+        labels=labels,
+        seed=seed,
+        initialisation="pretrained" if card else "none",
+        config=config,
+        dataset=dataset,
+        labelled=labelled,
+        scores=scores,
+        steps=dict(card.steps) if card else {},
+        parameters=dict(card.parameters) if card else {},
+        seconds_per_epoch=dict(card.seconds_per_epoch) if card else {},
+        split_is_test=dataset is official,
+    )
+    own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
+    return [save_result(folder, evaluation, device) for folder in (own, results) if folder]
+
+
+def _trained_labels(run: Path | None) -> str:
+    from jointwise.checkpoint import read_json
+
+    assert run is not None
+    return str(read_json(run / "about.json")["labels"]) if (run / "about.json").is_file() else "1.0"
+
+
+def _probe(
+    protocol: str,
+    features: FeatureFunction,
+    cutter: ClipCutter,
+    dataset: Dataset,
+    labelled: Part,
+    config: Config,
+    seed: int,
+) -> np.ndarray:
+    precision = config.execution.precision
+    train = extract(features, cutter, torch.from_numpy(labelled.ids), precision)
+    test = extract(features, cutter, torch.from_numpy(dataset.test.ids), precision)
+    labels = torch.from_numpy(labelled.labels)
+    scores: np.ndarray = PROTOCOLS[protocol](train, labels, test, len(dataset.classes), config, seed).numpy()
+    return scores
+
+
+def _features(
+    run: Path | None, dataset: Dataset, config: Config, which: str, device: torch.device
+) -> tuple[ModelCard | None, FeatureFunction, int]:
+    """Card, feature function and frames per clip of a run's encoder, or of raw coordinates."""
+    if run is None:
+        return None, raw_features(dataset.skeleton.root_index), RAW_FRAMES
+    card, weights = encoder_weights(run, dataset, which)
+    check_split(card, dataset, run)
+    encoder: nn.Module = build_encoder(card.config, card.skeleton, card.coordinates)
+    load_weights(encoder, weights, run)
+    encoder = encoder.to(device).eval()
+    clip = card.config.clip
+    return card, encoder_features(encoder, clip.segment, config.probe.pooling), clip.frames
+
+
+def _classifier_scores(
+    run: Path | None, dataset: Dataset, config: Config, device: torch.device
+) -> tuple[ModelCard, np.ndarray]:
+    if run is None:
+        raise ConfigError("protocol 'score' needs a fine-tuned run, not raw coordinates. Name the run.")
+    card, weights = load_model(run)
+    card.check_fits(dataset, run)
+    check_split(card, dataset, run)
+    if card.kind != "classifier":
+        raise CheckpointError(
+            f"{run}: pre-trained, but it has no classifier yet. Fine-tune it: jointwise finetune {run} --data "
+            f"{dataset.name}; or judge its features: --protocol linear or knn."
+        )
+    settings = card.config
+    module = build_classifier(
+        settings, settings.finetune, card.skeleton, card.coordinates, len(card.classes), card.seed
+    )
+    load_weights(module, weights, run)
+    cutter = ClipCutter(dataset.store, settings.clip.frames, device)
+    ids = torch.from_numpy(dataset.test.ids)
+    return card, class_scores(module.to(device), cutter, ids, config.execution.precision)

@@ -1,0 +1,51 @@
+"""The feature contract: whatever turns clips into one vector each is judged by the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from jointwise.clips import ClipCutter, Clips
+from jointwise.fit import autocast
+from jointwise.methods.supervised import encode
+from jointwise.nn.heads import POOLINGS, mean_over_clips
+
+FeatureFunction = Callable[[Clips], Tensor]  # clips -> (B, F)
+
+RAW_FRAMES, RAW_PERSONS = 32, 2
+
+
+def encoder_features(encoder: nn.Module, segment: int, pooling: str) -> FeatureFunction:
+    """Features of a frozen encoder: tokens pooled over each person, mean over the valid persons of a clip."""
+
+    def features(clips: Clips) -> Tensor:
+        persons = clips.persons()
+        tokens, valid = encode(encoder, persons, segment)
+        return mean_over_clips(POOLINGS[pooling](tokens.float(), valid), persons.clip, persons.clips)
+
+    return features
+
+
+def raw_features(root: int) -> FeatureFunction:
+    """No encoder: coordinates relative to the main person's root joint in each frame, size-normalised, 2 person slots."""
+
+    def features(clips: Clips) -> Tensor:
+        positions = clips.positions - clips.positions[:, :1, :, root : root + 1]
+        positions = (positions * clips.valid[..., None])[:, :RAW_PERSONS]
+        positions = functional.pad(positions, (0, 0) * 3 + (0, RAW_PERSONS - positions.shape[1]))
+        return functional.normalize(positions.flatten(1), dim=1)
+
+    return features
+
+
+@torch.no_grad()
+def extract(features: FeatureFunction, cutter: ClipCutter, ids: Tensor, precision: str = "fp32", batch: int = 128) -> Tensor:
+    """(n, F) fp32 features on the CPU of the evaluation clips of `ids`."""
+    parts = []
+    for some in ids.split(batch):
+        with autocast(cutter.device, precision):
+            parts.append(features(cutter.centre(some)).float().cpu())
+    return torch.cat(parts)

@@ -1,0 +1,191 @@
+"""Fine-tuning with labels: from a pre-trained encoder, or from random weights (the supervised baseline)."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from jointwise.build import build_classifier, pick_device
+from jointwise.checkpoint import load_weights, write_json
+from jointwise.clips import ClipCutter
+from jointwise.config import AugmentConfig, Config, to_settings
+from jointwise.datasets import Dataset, Part
+from jointwise.errors import CheckpointError, DataError
+from jointwise.fit import BatchOrder, autocast, fit
+from jointwise.labelled import choose_labelled
+from jointwise.methods.supervised import Classifier
+from jointwise.model import ModelCard, load_model, save_model
+from jointwise.optim import build_optimizer
+from jointwise.pretrain import count_parameters
+from jointwise.provenance import peak_memory, provenance
+from jointwise.randomness import generator_for
+from jointwise.results import Evaluation, hash_ids, save_result
+from jointwise.runs import open_run
+
+
+class FinetuneTask:
+    """Clips of each step and the cross-entropy with label smoothing."""
+
+    def __init__(self, module: Classifier, cutter: ClipCutter, part: Part, augment: AugmentConfig, smoothing: float, seed: int) -> None:
+        self.module: Classifier = module
+        self.cutter, self.part, self.augment, self.smoothing, self.seed = cutter, part, augment, smoothing, seed
+        self.labels = torch.from_numpy(part.store.index["label"].astype(np.int64)).to(cutter.device)
+
+    def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy, and the share of training clips that are right."""
+        clips = self.cutter.random(ids, generator_for(self.seed, "clips", step), **asdict(self.augment))
+        logits = self.module(clips.persons()).float()
+        labels = self.labels[clips.ids]
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+        return loss, {"train_top1": (logits.detach().argmax(1) == labels).float().mean()}
+
+    def after_step(self, step: int) -> None:
+        """Nothing moves besides the weights."""
+
+    def epoch_metrics(self) -> dict[str, float]:
+        """Nothing more than what each step logs."""
+        return {}
+
+    def describe(self, ids: Tensor) -> list[str]:
+        """Files of the samples."""
+        return [str(source) for source in self.part.store.sources[ids.numpy()]]
+
+
+@torch.no_grad()
+def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 128) -> np.ndarray:
+    """(n, K) probabilities of the evaluation clips of `ids`."""
+    module.eval()
+    parts = []
+    for some in ids.split(batch):
+        with autocast(cutter.device, precision):
+            logits = module(cutter.centre(some).persons())
+        parts.append(logits.float().softmax(-1).cpu())
+    scores: np.ndarray = torch.cat(parts).numpy()
+    return scores
+
+
+def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard, dict[str, Tensor]]:
+    """Card and encoder weights of a pre-trained run; which: `student` or `teacher`.
+
+    Raises CheckpointError for another skeleton, a run without that encoder, or one whose training part holds sequences
+    that are scored here.
+    """
+    card, weights = load_model(run)
+    card.check_fits(dataset, run)
+    prefix = f"{'encoder' if card.kind == 'classifier' else which}."
+    chosen = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
+    if not chosen:
+        raise CheckpointError(f"{run}: system '{card.system}' has no {which} encoder.")
+    return card, chosen
+
+
+def check_split(card: ModelCard, dataset: Dataset, run: Path) -> None:
+    """Raises DataError when the encoder may have been trained on sequences that are about to be scored."""
+    if card.data == dataset.name and card.split != dataset.split:
+        raise DataError(
+            f"{run}: pre-trained with the split '{card.split}', but here '{dataset.split}' would be scored: the encoder "
+            "may have seen these sequences. Use the same --validation_subjects as in pre-training."
+        )
+
+
+def finetune(
+    config: Config,
+    dataset: Dataset,
+    seed: int,
+    labels: str,
+    folder: Path,
+    pretrained: Path | None = None,
+    which: str = "student",
+    resume: bool = False,
+    results: Path | None = None,
+) -> Path:
+    """Trains encoder and head on the labelled part, scores the test part once at the end; returns the result's path.
+
+    pretrained: run whose encoder to start from; None: random weights and the recipe `scratch`. results: folder for the
+    result besides the run's own.
+    """
+    official, dataset = dataset, dataset.hold_out(config.validation_subjects)
+    recipe = config.finetune if pretrained else config.scratch
+    labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
+    about = {
+        "stage": "finetune",
+        "system": config.system,
+        "data": dataset.name,
+        "data_fingerprint": dataset.store.fingerprint,
+        "seed": seed,
+        "labels": labels,
+        "labelled_sha256": hash_ids(labelled),
+        "pretrained": str(pretrained) if pretrained else None,
+        "encoder": which if pretrained else None,
+    }
+    device, execution = pick_device(config.execution.device), config.execution
+    coordinates = dataset.store.description.coordinates
+    module = build_classifier(config, recipe, dataset.skeleton, coordinates, len(dataset.classes), seed)
+    steps, seconds_per_epoch = {}, {}
+    parameters = count_parameters(encoder=module.encoder, finetune=module)
+    if pretrained:
+        card, weights = encoder_weights(pretrained, dataset, which)
+        check_split(card, dataset, pretrained)
+        load_weights(module.encoder, weights, pretrained)
+        steps, seconds_per_epoch = dict(card.steps), dict(card.seconds_per_epoch)
+        parameters = card.parameters | parameters
+    open_run(folder, config, about, resume)
+    write_json(folder / "labelled.json", [Path(str(s)).name for s in labelled.store.sources[labelled.ids]])
+    module = module.to(device)
+    cutter = ClipCutter(dataset.store, config.clip.frames, device)
+    task = FinetuneTask(module, cutter, labelled, recipe.augment, recipe.label_smoothing, seed)
+    order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed)
+    optimizer = build_optimizer(module, recipe, recipe.layer_decay)
+    start = str(pretrained) if pretrained else config.system
+    hint = shlex.join(["jointwise", "finetune", start, "--data", dataset.name, "--labels", labels, "--run", str(folder)])
+    title = f"finetune {config.system}" if pretrained else f"from scratch {config.system}"
+    seconds = fit(task, order, optimizer, recipe, execution, folder, title, seed, hint + " --resume")
+    steps["finetune"] = recipe.steps
+    seconds_per_epoch["finetune"] = seconds / order.epoch(recipe.steps)
+    evaluation = Evaluation(
+        system=config.system,
+        protocol="finetune",
+        labels=labels,
+        seed=seed,
+        initialisation="pretrained" if pretrained else "scratch",
+        config=config,
+        dataset=dataset,
+        labelled=labelled,
+        scores=class_scores(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision),
+        steps=steps,
+        parameters=parameters,
+        seconds_per_epoch=seconds_per_epoch,
+        split_is_test=dataset is official,
+    )
+    summary = evaluation.summary()
+    card = ModelCard(
+        kind="classifier",
+        system=config.system,
+        settings=to_settings(config),
+        skeleton=dataset.skeleton,
+        coordinates=coordinates,
+        classes=dataset.classes,
+        data=dataset.name,
+        data_fingerprint=dataset.store.fingerprint,
+        preparation=dataset.store.preparation,
+        seed=seed,
+        steps=steps,
+        split=dataset.split,
+        terms=dataset.store.description.terms,
+        scores=summary["scores"],
+        parameters=parameters,
+        seconds_per_epoch=seconds_per_epoch,
+    )
+    save_model(folder / "model", card, module.state_dict())
+    run = about | {"steps": recipe.steps, "parameters": parameters, "seconds_per_epoch": seconds_per_epoch["finetune"]}
+    run |= {"peak_memory_mb": peak_memory(device), **provenance(device, execution.precision)}
+    write_json(folder / "run.json", run)
+    if results is not None:
+        save_result(results, evaluation, device)
+    return save_result(folder / "results", evaluation, device)

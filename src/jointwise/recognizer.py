@@ -1,0 +1,126 @@
+"""A trained model in use: a recording in, the names of actions or features out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from jointwise.build import build_classifier, build_encoder, pick_device
+from jointwise.checkpoint import load_weights
+from jointwise.clips import ClipCutter, Clips
+from jointwise.errors import CheckpointError, ReadError
+from jointwise.formats import read
+from jointwise.methods.supervised import Classifier
+from jointwise.model import ModelCard, load_model
+from jointwise.nn.encoders import Encoder
+from jointwise.prepare import prepare_sequence
+from jointwise.protocols.features import encoder_features
+from jointwise.sequence import Sequence
+
+Recording = Sequence | npt.NDArray[np.floating] | str | Path
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a recognizer says of one recording. label: the likeliest class, with its probability.
+
+    probabilities: of every class, likeliest first. source: of the recording.
+    """
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    source: str
+
+
+class Recognizer:
+    """An encoder, with the head that names actions when it was fine-tuned.
+
+    >>> recognizer = Recognizer.from_pretrained("runs/synthetic/demo")  # doctest: +SKIP
+    >>> recognizer.predict("S001C001P003R001A007.skeleton").label  # doctest: +SKIP
+    'throw'
+    """
+
+    def __init__(self, card: ModelCard, encoder: Encoder, classifier: Classifier | None, device: torch.device) -> None:
+        self.card, self.device = card, device
+        self._encoder, self._classifier = encoder.to(device).eval(), classifier
+        if classifier is not None:
+            classifier.to(device).eval()
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str = "auto", encoder: str = "student") -> Recognizer:
+        """Opens a model folder, or the run it lies in; needs nothing else.
+
+        encoder: `student` or `teacher` of a pre-trained model. Raises CheckpointError when there is no such model.
+        """
+        folder = Path(folder)
+        card, weights = load_model(folder)
+        config = card.config
+        if card.kind == "classifier":
+            classifier = build_classifier(
+                config, config.finetune, card.skeleton, card.coordinates, len(card.classes), card.seed
+            )
+            load_weights(classifier, weights, folder)
+            return cls(card, classifier.encoder, classifier, pick_device(device))
+        bare = build_encoder(config, card.skeleton, card.coordinates)
+        prefix = f"{encoder}."
+        load_weights(
+            bare, {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}, folder
+        )
+        return cls(card, bare, None, pick_device(device))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names it can say, empty for a model that was not fine-tuned."""
+        return self.card.classes
+
+    def _sequence(self, recording: Recording) -> Sequence:
+        if isinstance(recording, str | Path):
+            recording = read(recording)
+        elif not isinstance(recording, Sequence):
+            array = np.asarray(recording)
+            recording = Sequence(array, self.card.skeleton)
+        if recording.skeleton.joints != self.card.skeleton.joints:
+            raise ReadError(
+                f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), but "
+                f"this model knows '{self.card.skeleton.name}' ({len(self.card.skeleton.joints)} joints: "
+                f"{', '.join(self.card.skeleton.joints)}). Use a model trained on this skeleton."
+            )
+        if recording.positions.shape[-1] != self.card.coordinates:
+            raise ReadError(
+                f"{recording.source}: {recording.positions.shape[-1]} coordinates per joint, this model needs "
+                f"{self.card.coordinates}."
+            )
+        return prepare_sequence(recording)
+
+    def _clip(self, recording: Recording) -> tuple[Clips, str]:
+        sequence = self._sequence(recording)
+        cutter = ClipCutter.from_sequence(sequence, self.card.config.clip.frames, self.device)
+        return cutter.centre(torch.zeros(1, dtype=torch.long)), sequence.source
+
+    @torch.no_grad()
+    def predict(self, recording: Recording) -> Prediction:
+        """Names the action of one recording: a Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file.
+
+        Raises CheckpointError when the model was never fine-tuned, ReadError for a recording that does not fit it.
+        """
+        if self._classifier is None:
+            raise CheckpointError(
+                "this model is pre-trained only, it knows no class names. Fine-tune it first: jointwise finetune RUN "
+                "--data DATA; or use .features()."
+            )
+        clip, source = self._clip(recording)
+        probabilities = self._classifier(clip.persons()).float().softmax(-1)[0].tolist()
+        ranked = sorted(zip(self.classes, probabilities, strict=True), key=lambda pair: -pair[1])
+        return Prediction(ranked[0][0], ranked[0][1], dict(ranked), source)
+
+    @torch.no_grad()
+    def features(self, recording: Recording, pooling: str = "mean") -> npt.NDArray[np.float32]:
+        """The feature vector of one recording, (D,) for pooling `mean`; other poolings are longer."""
+        clip, _ = self._clip(recording)
+        vector = encoder_features(self._encoder, self.card.config.clip.segment, pooling)(clip)[0]
+        return vector.cpu().numpy().astype(np.float32)

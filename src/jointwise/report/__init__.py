@@ -1,0 +1,102 @@
+"""Writes runs and results as one HTML page that needs nothing else: no network, no script, no other file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from jointwise.errors import writing
+from jointwise.report.charts import shade, share_bar
+from jointwise.report.reading import Facts, Result, Run, read_result, read_run
+from jointwise.report.results import (
+    PROTOCOLS,
+    clips_of,
+    describe_intervals,
+    draw_whiskers,
+    view_result,
+)
+from jointwise.report.runs import STAGES, view_run
+from jointwise.report.scales import count, listed, percent
+
+__all__ = ["write_report"]
+
+
+def write_report(out: Path, title: str, runs: Sequence[Path], results: Sequence[Path]) -> Path:
+    """Writes the page at `out` from run folders and result files (`.json`, the `.npz` beside them); returns `out`.
+
+    Either list may be empty. Raises DataError naming the file when one of them is damaged.
+    """
+    read_runs, read_results = [read_run(folder) for folder in runs], [read_result(path) for path in results]
+    page = render_page(title, read_runs, read_results)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+    return out
+
+
+def render_page(title: str, runs: Sequence[Run], results: Sequence[Result]) -> str:
+    """The page's HTML."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"percent": percent, "count": count, "share_bar": share_bar, "shade": shade}
+    views = [view_result(result) for result in results]
+    return environment.get_template("page.html").render(
+        title=title,
+        summary=summarise(runs, results),
+        runs=[view_run(run) for run in runs],
+        results=views,
+        whiskers=draw_whiskers(views),
+        intervals=describe_intervals(results),
+        terms=terms_of_use(results),
+    )
+
+
+def summarise(runs: Sequence[Run], results: Sequence[Result]) -> str:
+    """One sentence: what was run on what, and how it was judged."""
+    parts = []
+    if runs:
+        facts = [run.facts for run in runs]
+        stages = [STAGES.get(stage, stage).lower() for stage in _different(facts, "stage")]
+        number = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
+        parts.append(
+            f"{listed(stages) or 'training'} of {_names(facts, 'system')} on {_names(facts, 'data')} ({number})"
+        )
+    if results:
+        facts = [result.facts for result in results]
+        protocols = [PROTOCOLS.get(protocol, protocol) for protocol in _different(facts, "protocol")]
+        number = f"{len(results)} result{'s' if len(results) > 1 else ''}"
+        about = "" if runs else f" of {_names(facts, 'system')} on {_names(facts, 'data')}"
+        parts.append(f"{number}{about}" + (f" ({', '.join(protocols)})" if protocols else "") + _judged_on(results))
+    sentence = "; ".join(parts) or "no runs and no results yet"
+    return sentence[0].upper() + sentence[1:] + "."
+
+
+def _judged_on(results: Sequence[Result]) -> str:
+    """The test clips, classes and splits of the results, where all of them agree."""
+    clips = {clips_of(result) for result in results} - {None}
+    classes = {len(result.facts.names("classes")) for result in results} - {0}
+    splits = _different([result.facts.within("split") for result in results], "name")
+    words = f" on {count(clips.pop())} test clips" if len(clips) == 1 else ""
+    words += f" of {classes.pop()} classes" if len(classes) == 1 and words else ""
+    return words + (f", {listed(splits)} split{'s' if len(splits) > 1 else ''}" if splits else "")
+
+
+def terms_of_use(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Data sets with terms of use, each once."""
+    found = ((result.facts.text("data") or "the data", result.facts.text("terms")) for result in results)
+    return list(dict.fromkeys((data, terms) for data, terms in found if terms))
+
+
+def _different(facts: Iterable[Facts], key: str) -> list[str]:
+    return list(dict.fromkeys(text for fact in facts if (text := fact.text(key))))
+
+
+def _names(facts: Iterable[Facts], key: str) -> str:
+    return listed(_different(facts, key)) or f"an unnamed {key}"

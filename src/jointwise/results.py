@@ -1,0 +1,144 @@
+"""A result: one measurement as one JSON file, with labels and scores of every clip beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from jointwise.checkpoint import write_json
+from jointwise.config import Config, to_settings
+from jointwise.datasets import Dataset, Part
+from jointwise.errors import DataError, writing
+from jointwise.metrics import INTERVAL_METHOD, LEVEL, Measurement, bootstrap_interval, macro_f1, top_k_hits
+from jointwise.provenance import peak_memory, provenance
+
+SCHEMA = 1
+TEST_LOG = "test_scorings.jsonl"  # every time test subjects were scored: a number chosen on them would show here
+
+
+def hash_ids(part: Part) -> str:
+    """Short sha256 of the names of the sequences of a part."""
+    names = "\n".join(sorted(Path(str(source)).name for source in part.store.sources[part.ids]))
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a protocol found: scores (N, K) of the clips of `dataset.test`, higher is better.
+
+    labelled: the training sequences whose labels were used. steps, parameters, seconds_per_epoch: by stage.
+    initialisation: `pretrained`, `scratch` or `none`. split_is_test: whether the official test part was scored.
+    """
+
+    system: str
+    protocol: str
+    labels: str
+    seed: int
+    initialisation: str
+    config: Config
+    dataset: Dataset
+    labelled: Part
+    scores: npt.NDArray[np.float32]
+    steps: dict[str, int]
+    parameters: dict[str, int]
+    seconds_per_epoch: dict[str, float]
+    split_is_test: bool
+
+    def name(self) -> str:
+        """File name without ending, unique in its data set."""
+        held = "" if self.split_is_test else "-validation" + "".join(f"-{s}" for s in self.config.validation_subjects)
+        start = "-scratch" if self.initialisation == "scratch" else ""
+        return f"{self.system}{start}-{self.protocol}-{self.labels}-seed{self.seed}{held}"
+
+    def summary(self) -> dict[str, Any]:
+        """The JSON of this result, except where it came from."""
+        part = self.dataset.test
+        hits = {f"top{k}": top_k_hits(self.scores, part.labels, k) for k in (1, 5)}
+        scores = {name: float(values.mean()) for name, values in hits.items()}
+        intervals: dict[str, Any] = {
+            name: bootstrap_interval([Measurement(values, part.subjects)]) for name, values in hits.items()
+        }
+        description = self.dataset.store.description
+        return {
+            "schema": SCHEMA,
+            "data": self.dataset.name,
+            "system": self.system,
+            "protocol": self.protocol,
+            "labels": self.labels,
+            "seed": self.seed,
+            "fold": None,
+            "initialisation": self.initialisation,
+            "scores": scores | {"macro_f1": macro_f1(self.scores, part.labels)},
+            "interval": intervals | {"level": LEVEL, "method": INTERVAL_METHOD},
+            "n": len(part),
+            "split": {
+                "name": self.dataset.split,
+                "is_test": self.split_is_test,
+                "train": len(self.dataset.train),
+                "test": len(part),
+                "labelled": len(self.labelled),
+                "train_sha256": hash_ids(self.dataset.train),
+                "test_sha256": hash_ids(part),
+                "labelled_sha256": hash_ids(self.labelled),
+            },
+            "steps": self.steps,
+            "parameters": self.parameters,
+            "seconds_per_epoch": self.seconds_per_epoch,
+            "data_fingerprint": self.dataset.store.fingerprint,
+            "preparation": self.dataset.store.preparation,
+            "classes": list(description.classes),
+            "terms": description.terms,
+            "config": to_settings(self.config),
+        }
+
+
+def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> Path:
+    """Writes `folder`/NAME.json and NAME.npz (ids, subjects, labels, scores); returns the JSON's path.
+
+    Scoring the official test part is also noted in `folder`/test_scorings.jsonl.
+    """
+    part, name = evaluation.dataset.test, evaluation.name()
+    content = evaluation.summary() | {"peak_memory_mb": peak_memory(device)}
+    content |= provenance(device, evaluation.config.execution.precision)
+    path = folder / f"{name}.json"
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            folder / f"{name}.npz",
+            ids=np.array([Path(str(source)).name for source in part.store.sources[part.ids]]),
+            subjects=part.subjects,
+            labels=part.labels,
+            scores=evaluation.scores.astype(np.float16),
+        )
+        if evaluation.split_is_test:
+            entry = {"result": name, "top1": content["scores"]["top1"], "created": content["created"]}
+            with (folder / TEST_LOG).open("a") as log:
+                log.write(json.dumps(entry | {"commit": content["commit"]}) + "\n")
+    write_json(path, content)
+    return path
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """All results in `folder` and below, each with its path under "path". Raises DataError for a damaged file."""
+    results = []
+    for path in sorted(folder.rglob("*.json")):
+        try:
+            content = json.loads(path.read_text())
+        except ValueError as error:
+            raise DataError(f"{path}: damaged result ({error}). Delete it and run its command again.") from error
+        if isinstance(content, dict) and "protocol" in content:
+            results.append(content | {"path": path})
+    return results
+
+
+def read_hits(path: Path, k: int) -> Measurement:
+    """The per-clip hits of a result, from the .npz beside its JSON."""
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
+        return Measurement(top_k_hits(clips["scores"].astype(np.float32), clips["labels"], k), clips["subjects"])

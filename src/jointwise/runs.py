@@ -1,0 +1,56 @@
+"""Run folders: where one training keeps its settings, log, checkpoint, model and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jointwise.checkpoint import read_json, write_json
+from jointwise.config import Config, Settings, to_settings
+from jointwise.errors import CheckpointError, ConfigError, writing
+
+
+def run_path(data: str, system: str, stage: str, seed: int, labels: str | None = None) -> Path:
+    """Where a run lies unless --run says otherwise: runs/<data>/<system>/<stage>[-<labels>]-seed<k>."""
+    part = f"-{labels}" if labels else ""
+    return Path("runs") / data / system / f"{stage}{part}-seed{seed}"
+
+
+def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> None:
+    """Makes a new run folder, or checks that an existing one may be resumed with these settings.
+
+    Raises ConfigError when the folder exists and `resume` is off, or holds other settings; StorageError when it cannot
+    be written. `about` (stage, data, labels, seed …) must be the same for a resumed run.
+    """
+    settings = to_settings(config)
+    if folder.exists() and any(folder.iterdir()):
+        if not resume:
+            raise ConfigError(
+                f"{folder} exists already. Continue it with --resume, name another folder with --run, or delete it."
+            )
+        before = yaml.safe_load((folder / "config.yaml").read_text()) if (folder / "config.yaml").is_file() else None
+        if before is None:
+            raise CheckpointError(f"{folder}: not a run (no config.yaml). Name another folder with --run.")
+        _check_same(folder, {**before, "execution": None}, {**settings, "execution": None})
+        _check_same(folder, read_json(folder / "about.json"), about)
+        return
+    if resume:
+        raise CheckpointError(f"{folder}: nothing to resume here. Start it without --resume.")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+        write_json(folder / "about.json", about)
+
+
+def _check_same(folder: Path, before: Settings, now: Settings, prefix: str = "") -> None:
+    for key in {**before, **now}:
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            _check_same(folder, old, new, f"{prefix}{key}.")
+        elif old != new:
+            raise ConfigError(
+                f"{folder} was started with {prefix}{key} {old!r}, now it is {new!r}. Resume with the same settings, "
+                "or start another run with --run."
+            )

@@ -1,0 +1,303 @@
+"""The report: what must be on the page, what may never be, and what damaged files say."""
+
+import json
+import re
+from html import unescape
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jointwise.errors import DataError, StorageError
+from jointwise.report import charts, write_report
+from jointwise.report.confusion import count_confusions
+from jointwise.report.reading import read_run
+from jointwise.report.scales import linear_ticks, log_ticks, short, tick_labels
+
+NASTY = '<b>"x"</b>'
+CLASSES = ["drink", "wave", NASTY]
+# rows true, columns predicted: 3 of 4 drinks right, both waves taken for NASTY, NASTY always right
+COUNTS = np.array([[3, 1, 0], [0, 0, 2], [0, 0, 5]])
+VOID = {"meta", "link", "br", "wbr", "path", "line", "rect", "circle"}
+
+
+def make_run(folder: Path, records: list[dict[str, object]] | None = None, **facts: object) -> Path:
+    folder.mkdir(parents=True)
+    if records is None:
+        records = [
+            {"step": step, "epoch": step / 10, "loss": 2.0 / (1 + step), "latent": 1.0, "teacher_spread": 0.5,
+             "effective_rank": 20.0, "learning_rate": 1e-3, "ema_momentum": 0.99, "seconds": 0.5 * step}
+            for step in range(40)
+        ]  # fmt: skip
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    (folder / "config.yaml").write_text("system: mamp\nencoder:\n  width: 64\n")
+    known = {
+        "stage": "pretrain",
+        "system": "mamp",
+        "data": "synthetic",
+        "seed": 0,
+        "parameters": {"encoder": 1_234_567},
+    }
+    (folder / "run.json").write_text(json.dumps(known | {"command": "jointwise pretrain mamp"} | facts))
+    return folder
+
+
+def make_result(path: Path, counts: np.ndarray = COUNTS, **facts: object) -> Path:
+    pairs = [(t, p) for t, p in np.ndindex(*counts.shape) for _ in range(counts[t, p])]
+    labels = np.array([true for true, _ in pairs])
+    scores = np.eye(len(counts), dtype=np.float16)[[predicted for _, predicted in pairs]]
+    names = [f"clip{index}" for index in range(len(labels))]
+    np.savez(path.with_suffix(".npz"), ids=names, subjects=labels, labels=labels, scores=scores)
+    known = {
+        "schema": 1, "data": "synthetic", "system": "mamp", "protocol": "linear", "labels": "0.1", "seed": 7,
+        "fold": None, "initialisation": "pretrained", "classes": CLASSES, "config": {"width": 64, "note": NASTY},
+        "split": {"name": "cross-subject", "train": 30, "test": 11, "labelled": 3, "test_sha256": "ab12cd"},
+        "scores": {"top1": 8 / 11, "top5": 1.0, "macro_f1": 0.7},
+        "interval": {"top1": [0.614, 0.853], "top5": None, "level": 0.95, "method": "bootstrap over subjects"},
+        "parameters": {"encoder": 1_234_567}, "seconds_per_epoch": {"pretrain": 14.23, "finetune": None},
+        "versions": {"torch": "2.13.0"}, "commit": "4fd1c3e", "command": "jointwise evaluate", "terms": "",
+    }  # fmt: skip
+    path.write_text(json.dumps(known | facts))
+    return path
+
+
+def text_of(page: str) -> str:
+    """The page's words, without style sheet and markup, spaces made equal."""
+    words = re.sub(r"<style>.*?</style>|<[^>]*>", "", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(words))
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    runs = [make_run(tmp_path / "pretrain-seed0")]
+    results = [make_result(tmp_path / "linear-0.1-seed7.json"), make_result(tmp_path / "knn.json", protocol="knn")]
+    out = write_report(tmp_path / "new" / "report.html", "My & report", runs, results)
+    return out.read_text(encoding="utf-8")
+
+
+class Balance(HTMLParser):
+    """Follows the tags of a page; `open` is empty at the end when every one was closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def test_the_page_asks_for_nothing_from_outside(page: str):
+    assert not re.search(r"(src|href|action|xlink:href)\s*=\s*[\"']?\s*(https?:)?//", page)
+    assert not re.search(r"url\(|@import|<script|https?:", page)
+    assert "default-src 'none'" in page
+
+
+def test_every_tag_is_closed_in_order_and_every_section_is_there(page: str):
+    balance = Balance()
+    balance.feed(page)
+    assert balance.open == []
+    assert balance.ids == ["scores", "training", "classes", "skeletons", "provenance"]
+
+
+def test_the_page_shows_scores_intervals_names_and_origin(page: str):
+    words = text_of(page)
+    for shown in ("My & report", "72.7", "61.4 – 85.3", "100.0", "14.2", "1.23 M", "linear probe", "drink", "10 %",
+                  "95 % intervals (bootstrap over subjects)", "ab12cd", "4fd1c3e", "torch 2.13.0", "width: 64",
+                  "jointwise pretrain mamp", "later version"):  # fmt: skip
+        assert shown in words
+    assert "on 11 test clips of 3 classes, cross-subject split." in words
+
+
+def test_confusions_known_by_hand_appear_as_counts_shares_and_words(page: str):
+    words = text_of(page)
+    assert "drink → wave: 1 of 4 (25.0 %)" in words
+    assert f"wave → {NASTY}: 2 of 2 (100.0 %)" in words
+    assert f"wave taken for {NASTY} 2 of 2 clips (100.0 %)" in words
+    assert "75.0 3 / 4" in words
+    rows = re.findall(r'<th scope="row">(.*?)</th>\s*<td class="drawing">', page)
+    assert [unescape(row) for row in rows[:3]] == [NASTY, "drink", "wave"]  # best first
+
+
+def test_markup_in_names_is_shown_not_obeyed(page: str):
+    assert NASTY not in page
+    assert '<b>"' not in page
+    assert NASTY in text_of(page)
+    assert "My &amp; report" in page
+
+
+def test_only_the_first_result_is_unfolded(page: str):
+    assert re.findall(r'<details class="result"( open)?>', page) == [" open", ""]
+
+
+def test_empty_lists_make_a_page(tmp_path: Path):
+    words = text_of(write_report(tmp_path / "r.html", "Nothing", [], []).read_text(encoding="utf-8"))
+    assert "No runs and no results yet." in words
+    only_run = write_report(tmp_path / "r.html", "Run", [make_run(tmp_path / "run")], []).read_text(encoding="utf-8")
+    assert "No results yet" in text_of(only_run)
+    only_result = write_report(tmp_path / "r.html", "Result", [], [make_result(tmp_path / "a.json")])
+    assert "No runs in this report" in text_of(only_result.read_text(encoding="utf-8"))
+
+
+def test_what_old_files_do_not_say_is_a_dash(tmp_path: Path):
+    (tmp_path / "old.json").write_text("{}")
+    (tmp_path / "begun").mkdir()
+    words = text_of(
+        write_report(tmp_path / "r.html", "Old", [tmp_path / "begun"], [tmp_path / "old.json"]).read_text("utf-8")
+    )
+    assert "– – – – –" in words
+    assert "No metrics were logged yet" in words
+    assert "per-clip scores (.npz) do not lie beside this result" in words
+
+
+def test_terms_of_use_stand_in_the_header(tmp_path: Path):
+    path = make_result(tmp_path / "a.json", data="ntu60", terms="research use only")
+    page = write_report(tmp_path / "r.html", "T", [], [path]).read_text(encoding="utf-8")
+    assert "Terms of use of ntu60: research use only." in text_of(page.split("</header>")[0])
+
+
+def test_scores_that_do_not_match_their_clips_are_pointed_out(tmp_path: Path):
+    path = make_result(tmp_path / "a.json", scores={"top1": 0.99})
+    assert "may not belong together" in write_report(tmp_path / "r.html", "T", [], [path]).read_text(encoding="utf-8")
+
+
+def test_collapse_is_watched(tmp_path: Path):
+    def words(name: str, last: float) -> str:
+        records = [{"step": step, "effective_rank": rank} for step, rank in enumerate((10.0, 40.0, last))]
+        return write_report(tmp_path / "r.html", "T", [make_run(tmp_path / name, records)], []).read_text("utf-8")
+
+    assert "Collapse watch." in words("collapsed", 1.9)
+    assert "Collapse watch." not in words("sound", 2.1)
+
+
+def test_a_truncated_last_line_of_metrics_is_forgiven_but_not_one_before(tmp_path: Path):
+    run = make_run(tmp_path / "run", [{"step": 1, "loss": 1.0}])
+    metrics = run / "metrics.jsonl"
+    metrics.write_text(metrics.read_text() + '{"step": 2, "lo')
+    assert [record["step"] for record in read_run(run).records] == [1]
+    metrics.write_text(metrics.read_text() + '\n{"step": 3, "loss": 1.0}\n')
+    with pytest.raises(DataError, match=r"metrics\.jsonl, line 2: .*Delete that line"):
+        read_run(run)
+
+
+def test_a_resumed_run_replaces_the_steps_it_repeats_and_lines_of_one_step_are_one(tmp_path: Path):
+    steps = [(1, 5.0), (2, 4.0), (3, 3.0), (2, 4.5), (3, 3.5)]
+    records: list[dict[str, object]] = [{"step": step, "loss": loss} for step, loss in steps]
+    run = read_run(make_run(tmp_path / "run", [*records, {"step": 3, "validation_top1": 0.5, "loss": None}]))
+    assert run.records == (
+        {"step": 1, "loss": 5.0},
+        {"step": 2, "loss": 4.5},
+        {"step": 3, "loss": 3.5, "validation_top1": 0.5},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{broken", "not JSON"),
+        ("[1, 2]", "a JSON object is expected"),
+        ('{"scores": {"top1": "high"}}', "'top1' should be a number"),
+        ('{"interval": {"top1": [1]}}', "'top1' should be a pair"),
+        ('{"scores": 3}', "'scores' should be an object"),
+        ('{"schema": 2}', "Update jointwise"),
+    ],
+)
+def test_a_damaged_result_is_named(tmp_path: Path, text: str, says: str):
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(DataError, match=says) as caught:
+        write_report(tmp_path / "r.html", "T", [], [tmp_path / "bad.json"])
+    assert str(tmp_path / "bad.json") in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["text", "array", "truncated", "lengths", "classes", "labels", "nan", "pickle"])
+def test_damaged_clip_scores_are_named(tmp_path: Path, damage: str):
+    path = make_result(tmp_path / "a.json")
+    clips = path.with_suffix(".npz")
+    labels, scores = np.zeros(4, dtype=int), np.zeros((4, 3))
+    if damage == "text":
+        clips.write_text("no")
+    elif damage == "array":
+        with clips.open("wb") as file:
+            np.save(file, labels)
+    elif damage == "truncated":
+        clips.write_bytes(clips.read_bytes()[:-40])
+    else:
+        arrays = {
+            "lengths": {"labels": labels[1:], "scores": scores},
+            "classes": {"labels": labels, "scores": scores[:, :2]},
+            "labels": {"labels": labels + 3, "scores": scores},
+            "nan": {"labels": labels, "scores": scores * np.nan},
+            "pickle": {"labels": labels.astype(object), "scores": scores},
+        }[damage]
+        np.savez(clips, **arrays)
+    with pytest.raises(DataError, match=r"a\.npz.*Repeat the evaluation"):
+        write_report(tmp_path / "r.html", "T", [], [path])
+
+
+def test_missing_inputs_and_unwritable_places_say_so(tmp_path: Path):
+    with pytest.raises(DataError, match="no such run folder"):
+        write_report(tmp_path / "r.html", "T", [tmp_path / "none"], [])
+    with pytest.raises(DataError, match="no such result file"):
+        write_report(tmp_path / "r.html", "T", [], [tmp_path / "none.json"])
+    with pytest.raises(StorageError):
+        write_report(tmp_path, "T", [], [])
+
+
+def test_thirty_classes_stay_far_below_a_megabyte(tmp_path: Path):
+    counts = np.full((30, 30), 1) + 20 * np.eye(30, dtype=int)  # not one empty cell
+    names = [f"class number {index}" for index in range(30)]
+    results = [make_result(tmp_path / f"{k}.json", counts, classes=names, scores={}) for k in range(3)]
+    assert write_report(tmp_path / "r.html", "T", [], results).stat().st_size < 800_000
+
+
+def test_counting_confusions_and_a_class_without_clips():
+    confusion = count_confusions(
+        np.array([0, 0, 1]), np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0, 1, 0]]), ("a", "b", "c")
+    )
+    assert confusion.counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert [(score.name, score.accuracy) for score in confusion.classes()] == [("b", 1.0), ("a", 0.5), ("c", None)]
+    assert charts.heat_map(confusion).count("<rect") == 3 + 1  # cells that are not empty, and the frame
+
+
+def test_long_curves_are_thinned_but_keep_their_extremes():
+    x, y = np.arange(10_000.0), np.ones(10_000)
+    y[1234], y[5678], y[17] = 9.0, -9.0, np.nan
+    thin_x, thin_y = charts.thinned(x, y)
+    assert len(thin_x) <= charts.MOST_POINTS + 2
+    assert np.nanmax(thin_y) == 9.0
+    assert np.nanmin(thin_y) == -9.0
+    assert (thin_x[0], thin_x[-1]) == (0, 9999)
+    assert all(before < after for before, after in pairwise(thin_x))
+
+
+def test_a_value_that_is_not_finite_breaks_the_line():
+    line = charts.Line("loss", np.arange(5.0), np.array([1.0, 2.0, np.nan, 2.0, np.inf]))
+    drawing = str(charts.line_chart([line], "Loss", "step", charts.value_axis([1.0, 2.0])))
+    assert "nan" not in drawing
+    assert re.search(r'd="M[^"]*L[^"]*M[^L"]*"', drawing)
+
+
+def test_axes_cover_their_values_with_round_ticks():
+    assert tick_labels(linear_ticks(0, 1), as_percent=True) == ["0", "20", "40", "60", "80", "100"]
+    assert tick_labels(log_ticks(0.03, 4.0)) == ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5"]
+    assert tick_labels(log_ticks(1e-6, 1.0))[0] == "1e-6"
+    for low, high in ((0.0, 1e-5), (0.99, 1.0), (-3.0, 17.0), (5.0, 5.0), (0.0, 0.0), (1e6, 3e6)):
+        ticks = linear_ticks(low, high)
+        assert ticks[0] <= low + 1e-12
+        assert ticks[-1] >= high - 1e-12
+        assert len(set(tick_labels(ticks))) == len(ticks)
+    assert [short(value) for value in (0.0, 4.567, 1152.0, 123_456.0, 5.6e6)] == [
+        "0",
+        "4.57",
+        "1,152",
+        "123 k",
+        "5.60 M",
+    ]
