@@ -23,15 +23,18 @@ def rotation_matrices(angles: Tensor) -> Tensor:
 
 
 def rotate(positions: Tensor, angles: Tensor) -> Tensor:
-    """Rotates each clip about the origin; positions (B, M, T, V, C), angles (B, 3). 2D poses turn by the z angle only."""
+    """Rotates each clip about the origin; positions (B, M, T, V, C), angles (B, 3). 2D poses turn by z only."""
     coordinates = positions.shape[-1]
-    matrices = rotation_matrices(angles if coordinates == 3 else angles * angles.new_tensor([0.0, 0.0, 1.0]))
-    matrices = matrices[:, :coordinates, :coordinates].to(positions)
-    flat = positions.flatten(1, 3)
-    return torch.bmm(flat, matrices.transpose(1, 2)).view_as(positions)
+    with torch.autocast(positions.device.type, enabled=False):  # bf16 would round metres to centimetres
+        matrices = rotation_matrices(angles if coordinates == 3 else angles * angles.new_tensor([0.0, 0.0, 1.0]))
+        matrices = matrices[:, :coordinates, :coordinates].to(positions)
+        flat = positions.flatten(1, 3)
+        return torch.bmm(flat, matrices.transpose(1, 2)).view_as(positions)
 
 
-def mirror(positions: Tensor, valid: Tensor, chosen: Tensor, permutation: Sequence[int], lateral: int) -> tuple[Tensor, Tensor]:
+def mirror(
+    positions: Tensor, valid: Tensor, chosen: Tensor, permutation: Sequence[int], lateral: int
+) -> tuple[Tensor, Tensor]:
     """Mirrors the chosen clips: left and right joints swap and the lateral axis is negated.
 
     positions (B, M, T, V, C), valid (B, M, T, V), chosen (B,) bool. Swapping without negating is trap 5 of the field:
@@ -40,7 +43,9 @@ def mirror(positions: Tensor, valid: Tensor, chosen: Tensor, permutation: Sequen
     swapped = positions[..., list(permutation), :].clone()
     swapped[..., lateral] *= -1
     at_clip = chosen.view(-1, 1, 1, 1)
-    return torch.where(at_clip[..., None], swapped, positions), torch.where(at_clip, valid[..., list(permutation)], valid)
+    return torch.where(at_clip[..., None], swapped, positions), torch.where(
+        at_clip, valid[..., list(permutation)], valid
+    )
 
 
 def scale(positions: Tensor, factors: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from jointwise.config import Config, FinetuneConfig
+from jointwise.config import Config, DecoderConfig, FinetuneConfig, PredictorConfig
+from jointwise.errors import ConfigError
 from jointwise.methods.distillation import Distillation
 from jointwise.methods.supervised import Classifier
 from jointwise.nn.encoders import Completion, Encoder
@@ -14,10 +15,16 @@ from jointwise.skeletons import Skeleton
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the GPU when there is one."""
+    """`auto` is the GPU when there is one. Raises ConfigError for a device that is unknown or not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"execution.device '{name}': not a device. Use auto, cpu, cuda or cuda:1.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("execution.device cuda: torch sees no GPU here. Use cpu, or install a CUDA build of torch.")
+    return device
 
 
 def build_encoder(config: Config, skeleton: Skeleton, coordinates: int, drop_path: float = 0.0) -> Encoder:
@@ -41,16 +48,16 @@ def build_distillation(
     segments, joints, width = config.segments, len(skeleton.joints), config.encoder.width
     numbers = config.clip.segment * coordinates
 
-    def completion(outputs: int, depth: int) -> Completion | None:
+    def completion(outputs: int, part: PredictorConfig | DecoderConfig) -> Completion | None:
         heads = config.encoder.heads
-        return Completion(segments, joints, width, outputs, depth, width, heads) if depth else None
+        return Completion(segments, joints, width, outputs, part.depth, width, heads) if part.use else None
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "weights"))
         return Distillation(
             build_encoder(config, skeleton, coordinates),
-            completion(width, config.predictor.depth),
-            completion(numbers, config.decoder.depth),
+            completion(width, config.predictor),
+            completion(numbers, config.decoder),
             segment=config.clip.segment,
             mask=config.mask.strategy,
             ratio=config.mask.ratio,

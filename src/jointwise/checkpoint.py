@@ -45,6 +45,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
             save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, beside)
         except SafetensorError as error:  # wraps the operating system's error
             raise OSError(str(error)) from error
+        with beside.open("rb+") as file:  # on disk before it takes its name, and before any file names it
+            os.fsync(file.fileno())
         beside.replace(path)
 
 
@@ -102,8 +104,10 @@ class Checkpoint:
                 old.unlink()
 
     def load(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """Restores what `save` saved; returns its state with `step`. Raises CheckpointError for one that does not fit."""
+        """Restores what `save` saved, returns its state with `step`. Raises CheckpointError when it does not fit."""
         state: dict[str, Any] = read_json(self.folder / "state.json")
+        if not isinstance(state, dict) or not {"step", "tensors"} <= state.keys():
+            raise CheckpointError(f"{self.folder / 'state.json'}: damaged (it names no step or no tensors).")
         file = self.folder / state["tensors"]
         tensors = load_tensors(file)
         weights = {name.removeprefix("module."): t for name, t in tensors.items() if name.startswith("module.")}

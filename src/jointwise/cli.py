@@ -57,7 +57,7 @@ def _show(lines: Iterable[tuple[str, Any]]) -> None:
         print(f"  {name:<{width}}  {value}")
 
 
-def _config_for(args: argparse.Namespace, options: list[str], run: Path | None, seed: bool = True) -> Config:
+def _config_for(args: argparse.Namespace, options: list[str], run: Path | None) -> Config:
     """The config of a command: of a system's name, or of a run whose encoder is used."""
     from jointwise.config import build_config, layered_settings, merge
     from jointwise.model import load_card
@@ -67,9 +67,28 @@ def _config_for(args: argparse.Namespace, options: list[str], run: Path | None, 
     card = load_card(run)
     settings = layered_settings(card.system, args.data, args.quick, args.config)
     kept = {key: card.settings[key] for key in _FROM_RUN if key != "validation_subjects" or card.data == args.data}
-    if args.seed is None:
-        args.seed = card.seed
     return build_config(merge(settings, kept), options)
+
+
+def _seed(args: argparse.Namespace, run: Path | None) -> int:
+    """--seed, else that of the run whose encoder is used, else 0."""
+    from jointwise.model import load_card
+
+    if args.seed is not None:
+        return int(args.seed)
+    return load_card(run).seed if run else 0
+
+
+def _resumed_config(args: argparse.Namespace, options: list[str], folder: Path) -> Config:
+    """The config of the run to resume: its own, so that nothing has to be said again. `options` may change how it is executed."""
+    from jointwise.config import build_config
+    from jointwise.runs import resumed
+
+    settings, about = resumed(folder)
+    args.seed = about["seed"]
+    if about["stage"] == "finetune":
+        args.labels, args.encoder = about["labels"], about["encoder"] or args.encoder
+    return build_config(settings, options)
 
 
 def _as_run(name: str) -> Path | None:
@@ -100,7 +119,10 @@ def datasets(args: argparse.Namespace, options: list[str]) -> None:
         print(name)
         _show(
             [
-                ("what", f"{source.title}: {source.count} sequences, {len(about.classes)} classes, {about.skeleton.name}"),
+                (
+                    "what",
+                    f"{source.title}: {source.count} sequences, {len(about.classes)} classes, {about.skeleton.name}",
+                ),
                 ("split", about.split),
                 ("files", source.origin),
                 ("terms", about.terms or "free"),
@@ -120,8 +142,14 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
     _show(
         [
             ("store", path),
-            ("sequences", f"{len(store)}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})"),
-            ("frames", f"{len(store.positions)} in all, {store.index['frames'].min()} to {store.index['frames'].max()}"),
+            (
+                "sequences",
+                f"{len(store)}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})",
+            ),
+            (
+                "frames",
+                f"{len(store.positions)} in all, {store.index['frames'].min()} to {store.index['frames'].max()}",
+            ),
             ("joints", f"{store.valid.shape[1]}, {100 * store.valid.mean():.2f} % valid"),
             ("fingerprint", store.fingerprint),
             ("terms", store.description.terms),
@@ -135,8 +163,9 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.report import write_report
     from jointwise.runs import run_path
 
-    config, seed = _config_for(args, options, None), args.seed or 0
-    folder = args.run or run_path(args.data, args.start, "pretrain", seed)
+    folder = args.run or run_path(args.data, args.start, "pretrain", args.seed or 0)
+    config = _resumed_config(args, options, folder) if args.resume else _config_for(args, options, None)
+    seed = args.seed or 0
     run = pretrain(config, _load(args), seed, folder, args.resume)
     report = write_report(folder / "report.html", f"{args.start} on {args.data}: pre-training", [folder], [])
     if run["collapse"]:
@@ -159,13 +188,12 @@ def finetune(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.runs import run_path
 
     run, labels = _as_run(args.start), labels_name(args.labels)
-    config = _config_for(args, options, run)
-    seed = args.seed or 0
-    stage = "finetune" if run else "scratch"
-    folder = args.run or run_path(args.data, config.system, stage, seed, labels)
-    result = finetune(
-        config, _load(args), seed, labels, folder, run, args.encoder, args.resume, results=args.results
-    )
+    config, seed = _config_for(args, options, run), _seed(args, run)
+    folder = args.run or run_path(args.data, config.system, "finetune" if run else "scratch", seed, labels)
+    if args.resume:
+        config = _resumed_config(args, options, folder)
+        labels, seed = args.labels, args.seed
+    result = finetune(config, _load(args), seed, labels, folder, run, args.encoder, args.resume, results=args.results)
     _after_scoring([result], folder)
 
 
@@ -184,7 +212,7 @@ def evaluate(args: argparse.Namespace, options: list[str]) -> None:
         run = Path(args.start)
         config = _config_for(args, options, run)
     labels = labels_name(args.labels)
-    paths = evaluate(run, args.protocol, _load(args), config, args.seed or 0, labels, args.encoder, args.results)
+    paths = evaluate(run, args.protocol, _load(args), config, _seed(args, run), labels, args.encoder, args.results)
     _after_scoring(paths[:1], run)
 
 
@@ -197,7 +225,13 @@ def _after_scoring(results: list[Path], run: Path | None) -> None:
     print(f"{content['system']} on {content['data']}, {content['protocol']}, labels {content['labels']}:")
     _show(
         [
-            *((name, f"{100 * scores[key]:.1f} % (95 %: {100 * interval[key][0]:.1f} to {100 * interval[key][1]:.1f})") for name, key in rows),
+            *(
+                (
+                    name,
+                    f"{100 * scores[key]:.1f} % (95 %: {100 * interval[key][0]:.1f} to {100 * interval[key][1]:.1f})",
+                )
+                for name, key in rows
+            ),
             ("scored on", f"{content['n']} clips: {content['split']['name']}"),
             ("result", results[0]),
             ("report", _write_report(run) if run else None),
@@ -248,7 +282,9 @@ def report(args: argparse.Namespace, options: list[str]) -> None:
 def _training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="name of a data set: jointwise datasets lists them")
     parser.add_argument("--root", type=Path, help="folder of its files, where it is not prepared yet")
-    parser.add_argument("--run", type=Path, help="run folder (default: runs/<data>/<system>/<stage>[-<labels>]-seed<k>)")
+    parser.add_argument(
+        "--run", type=Path, help="run folder (default: runs/<data>/<system>/<stage>[-<labels>]-seed<k>)"
+    )
     parser.add_argument("--seed", type=int, help="of weights, order, crops, masks and labelled subset (default: 0)")
     parser.add_argument("--quick", action="store_true", help="a tiny model and few steps, to see that all works")
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
@@ -257,8 +293,12 @@ def _training_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _label_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--labels", default="1.0", help="share of the training labels (0.1), or shots per class (5shot)")
-    parser.add_argument("--encoder", choices=("student", "teacher"), default="student", help="which of a run's encoders")
+    parser.add_argument(
+        "--labels", default="1.0", help="share of the training labels (0.1), or shots per class (5shot)"
+    )
+    parser.add_argument(
+        "--encoder", choices=("student", "teacher"), default="student", help="which of a run's encoders"
+    )
     parser.add_argument("--results", type=Path, help="folder that gets a copy of the result")
 
 
@@ -292,7 +332,9 @@ def _build_parser() -> _Parser:
     _training_arguments(added)
     added.set_defaults(takes_options=True)
     added = command(finetune)
-    added.add_argument("start", metavar="RUN|SYSTEM", help="folder of a pre-trained run, or a system to train from scratch")
+    added.add_argument(
+        "start", metavar="RUN|SYSTEM", help="folder of a pre-trained run, or a system to train from scratch"
+    )
     _training_arguments(added)
     _label_arguments(added)
     added.set_defaults(takes_options=True)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from jointwise import augment
 from jointwise.sequence import Sequence
-from jointwise.store import Store
 from jointwise.skeletons import Skeleton
+from jointwise.store import Store
 
 TEST_CROP = 0.95  # share of the frames that an evaluation clip keeps, centred
 
@@ -32,7 +32,7 @@ class Persons:
 
 @dataclass(frozen=True)
 class Clips:
-    """A batch of B clips. positions: (B, M, T, V, C). valid: (B, M, T, V) bool. ids: (B,) places in the store."""
+    """A batch of B clips. positions (B, M, T, V, C), valid (B, M, T, V), ids (B,) in the store."""
 
     positions: Tensor
     valid: Tensor
@@ -47,13 +47,13 @@ class Clips:
 
 
 def centre_windows(lengths: Tensor, ratio: float = TEST_CROP) -> tuple[Tensor, Tensor]:
-    """(start, length) of the centred part of `ratio` of each sequence, at least 2 frames where there are 2; (B,) each."""
+    """(start, length) of the centred part of `ratio` of each sequence, 2 frames at least; (B,) each."""
     kept = (lengths * ratio).round().long().clamp(min=2).minimum(lengths)
     return (lengths - kept) // 2, kept
 
 
 def random_windows(lengths: Tensor, ratio: float, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """(start, length) of contiguous parts, length ratio uniform in [ratio, 1]; lengths (B,), uniform (B, 2) in [0, 1)."""
+    """(start, length) of contiguous parts, length ratio in [ratio, 1]; lengths (B,), uniform (B, 2) in [0, 1)."""
     share = ratio + (1 - ratio) * uniform[:, 0]
     kept = (lengths * share).round().long().clamp(min=2).minimum(lengths)
     start = (uniform[:, 1] * (lengths - kept + 1)).long().minimum(lengths - kept)

@@ -15,6 +15,18 @@ from jointwise.errors import ConfigError, unknown
 Settings = dict[str, Any]
 
 
+def _at_least(least: float, group: str, **values: float) -> None:
+    for name, value in values.items():
+        if not value >= least:
+            raise ConfigError(f"{group}: {name} {value} must be at least {least:g}.")
+
+
+def _share(group: str, **values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{group}: {name} {value} must lie between 0 and 1.")
+
+
 @dataclass
 class ClipConfig:
     """What a clip is: `frames` frames after resampling, `segment` frames per token."""
@@ -40,6 +52,7 @@ class EncoderConfig:
     heads: int = 8
 
     def __post_init__(self) -> None:
+        _at_least(1, "encoder", depth=self.depth, width=self.width, heads=self.heads)
         if self.width % self.heads:
             raise ConfigError(f"encoder.width {self.width} is not a multiple of encoder.heads {self.heads}.")
 
@@ -58,19 +71,27 @@ class MaskConfig:
 
 @dataclass
 class PredictorConfig:
-    """From the student's features to the teacher's; depth 0: no predictor and no teacher."""
+    """From the student's features to the teacher's. use: off means no predictor and no teacher."""
 
+    use: bool = True
     depth: int = 3
+
+    def __post_init__(self) -> None:
+        _at_least(1, "predictor", depth=self.depth)
 
 
 @dataclass
 class DecoderConfig:
-    """From the student's features to coordinates; depth 0: no decoder."""
+    """From the student's features to coordinates. use: off means no decoder."""
 
+    use: bool = True
     depth: int = 3
     target: Literal["joints", "motion"] = "joints"
     region: Literal["all", "hidden"] = "all"
     normalisation: Literal["none", "token", "axis-over-time"] = "none"
+
+    def __post_init__(self) -> None:
+        _at_least(1, "decoder", depth=self.depth)
 
 
 @dataclass
@@ -84,6 +105,12 @@ class TeacherConfig:
     horizon: float = 0.05
     momentum: float | None = None
     normalise: Literal["layer", "none"] = "layer"
+
+    def __post_init__(self) -> None:
+        if self.horizon <= 0:
+            raise ConfigError(f"teacher.horizon {self.horizon} must be positive: it is a share of the run.")
+        if self.momentum is not None:
+            _share("teacher", momentum=self.momentum)
 
 
 @dataclass
@@ -104,6 +131,9 @@ class AugmentConfig:
     mirror: float = 0.0
     scale: float = 0.0
 
+    def __post_init__(self) -> None:
+        _share("augment", crop=self.crop, mirror=self.mirror, scale=self.scale)
+
 
 @dataclass
 class TrainConfig:
@@ -118,6 +148,12 @@ class TrainConfig:
     beta2: float = 0.95
     clip_gradient: float = 0.0  # largest norm of the gradient; 0: unlimited
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        _at_least(1, "training", steps=self.steps, batch=self.batch)
+        _at_least(0, "training", lr=self.lr, final_lr=self.final_lr, weight_decay=self.weight_decay)
+        _at_least(0, "training", clip_gradient=self.clip_gradient)
+        _share("training", warmup=self.warmup, beta2=self.beta2)
 
 
 @dataclass
@@ -135,6 +171,13 @@ class FinetuneConfig(TrainConfig):
     label_smoothing: float = 0.1
     hidden: int = 2048
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _at_least(1, "fine-tuning", hidden=self.hidden)
+        _at_least(2, "fine-tuning", batch=self.batch)  # BatchNorm in the head needs two clips
+        _share("fine-tuning", layer_decay=self.layer_decay, drop_path=self.drop_path, dropout=self.dropout)
+        _share("fine-tuning", label_smoothing=self.label_smoothing)
+
 
 @dataclass
 class ScratchConfig(FinetuneConfig):
@@ -151,6 +194,10 @@ class LinearConfig:
     batch: int = 256
     lr: float = 0.1
     momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        _at_least(1, "probe.linear", steps=self.steps)
+        _at_least(2, "probe.linear", batch=self.batch)
 
 
 @dataclass
@@ -173,6 +220,9 @@ class ExecutionConfig:
     precision: Literal["fp32", "bf16"] = "fp32"
     checkpoint_every: int = 1_000
     log_every: int = 10
+
+    def __post_init__(self) -> None:
+        _at_least(1, "execution", checkpoint_every=self.checkpoint_every, log_every=self.log_every)
 
 
 @dataclass
@@ -233,7 +283,9 @@ def merge(base: Settings, change: Settings) -> Settings:
     """A copy of `base` with the values of `change` in their places, nested mappings merged."""
     merged = copy.deepcopy(base)
     for key, value in change.items():
-        merged[key] = merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
+        merged[key] = (
+            merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
+        )
     return merged
 
 
@@ -300,9 +352,10 @@ def build_config(settings: Settings, options: list[str] | None = None) -> Config
             raise ConfigError(unknown("option", name, known))
     parser = _parser()
     try:
+        parser.parse_object(settings)  # names the option and its type when a value in a file is wrong
         parser.set_defaults(_flat(settings))
         parsed = parser.parse_args(options or [])
-        built = parser.instantiate_classes(parsed)
+        built = parser.instantiate(parsed)
     except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error
     return Config(**{item.name: getattr(built, item.name) for item in fields(Config)})

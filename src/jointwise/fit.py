@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from jointwise.checkpoint import Checkpoint
+from jointwise.checkpoint import Checkpoint, read_json
 from jointwise.config import ExecutionConfig, TrainConfig
 from jointwise.errors import JointwiseError, TrainingError, writing
 from jointwise.optim import learning_rate
@@ -31,7 +31,10 @@ class Interrupted(JointwiseError):
 class Task(Protocol):
     """What differs between trainings."""
 
-    module: nn.Module
+    @property
+    def module(self) -> nn.Module:
+        """What is trained and checkpointed."""
+        ...
 
     def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of the samples `ids` at `step`, and scalars to log; random draws depend on the step only."""
@@ -181,18 +184,23 @@ def fit(
     every = 1 if device.type == "cpu" else execution.log_every  # looking at a loss makes a GPU wait
 
     def save(step: int) -> None:
+        if not all(bool(weights.isfinite().all()) for weights in task.module.parameters()):
+            stop(step - 1, "update of the weights")  # the loss was finite, its gradient was not
         checkpoint.save(step, task.module, optimizer, {"seed": seed, "seconds": log.seconds})
+
+    def stop(bad: int, what: str) -> NoReturn:
+        last = read_json(checkpoint.folder / "state.json")["step"] if checkpoint.exists() else None
+        kept = f"the last good checkpoint, of step {last}, is in {checkpoint.folder}" if last else "no checkpoint yet"
+        sources = ", ".join(task.describe(order[bad])[:8])
+        raise TrainingError(
+            f"the {what} of step {bad} is not a finite number; {kept}. The batch came from: {sources}, … "
+            "Look at these recordings; else lower the learning rate or set clip_gradient."
+        )
 
     def stop_if_not_finite() -> None:
         bad = log.first_bad_step()
         if bad is not None:
-            last = json.loads((folder / "checkpoint" / "state.json").read_text())["step"] if checkpoint.exists() else None
-            kept = f"the last good checkpoint, of step {last}, is in {checkpoint.folder}" if last else "no checkpoint yet"
-            sources = ", ".join(task.describe(order[bad])[:8])
-            raise TrainingError(
-                f"the loss of step {bad} is not a finite number; {kept}. The batch came from: {sources}, … "
-                "Look at these recordings; else lower the learning rate or set clip_gradient."
-            )
+            stop(bad, "loss")
 
     task.module.train()
     with (
@@ -211,7 +219,8 @@ def fit(
             log.pending.append((step, loss.detach(), scalars))
             done = step + 1
             last = done == settings.steps
-            if done % every == 0 or last:
+            epoch_ends = int(order.epoch(done)) > int(order.epoch(step))
+            if done % every == 0 or epoch_ends or last:  # before each line of the log, which forgets the losses
                 stop_if_not_finite()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -219,7 +228,6 @@ def fit(
                 nn.utils.clip_grad_norm_(task.module.parameters(), settings.clip_gradient)
             optimizer.step()
             task.after_step(step)
-            epoch_ends = int(order.epoch(done)) > int(order.epoch(step))
             if done % execution.log_every == 0 or epoch_ends or last:
                 extra = task.epoch_metrics() if epoch_ends or last else {}
                 show(done, log.write(done, order.epoch(done), rate, extra))
@@ -228,6 +236,8 @@ def fit(
                     stop_if_not_finite()
                 save(done)
             if interrupt.is_set() and not last:
-                raise Interrupted(f"stopped after step {done} of {settings.steps}, all saved. Go on with: {resume_hint}")
+                raise Interrupted(
+                    f"stopped after step {done} of {settings.steps}, all saved. Go on with: {resume_hint}"
+                )
     task.module.eval()
     return log.seconds

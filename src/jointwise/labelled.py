@@ -22,7 +22,7 @@ def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...
     labels: a share such as `0.1` (at least one sequence of each class) or shots such as `5shot`. Raises ConfigError for
     anything else, DataError when a class has fewer sequences than shots.
     """
-    shots = re.fullmatch(r"(\d+)shot", labels)
+    shots = re.fullmatch(r"0*([1-9]\d*)shot", labels)
     share = None
     if not shots:
         try:
@@ -30,7 +30,9 @@ def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...
         except ValueError:
             share = 0.0
         if not 0 < share <= 1:
-            raise ConfigError(f"--labels {labels}: expected a share between 0 and 1 such as 0.1, or shots such as 5shot.")
+            raise ConfigError(
+                f"--labels {labels}: expected a share between 0 and 1 such as 0.1, or shots such as 5shot."
+            )
     if share == 1:
         return train
     generator = np.random.default_rng(seed_for(seed, "labels"))
@@ -38,10 +40,10 @@ def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...
     for label in np.unique(train.labels):
         members = generator.permutation(train.ids[train.labels == label])
         wanted = int(shots[1]) if shots else max(1, round((share or 0) * len(members)))
-        if not 0 < wanted <= len(members):
+        if wanted > len(members):
             raise DataError(
-                f"--labels {labels}: class '{classes[label]}' has {len(members)} training sequence(s), {wanted} asked for. "
-                "Ask for fewer shots, or add recordings of this class."
+                f"--labels {labels}: class '{classes[label]}' has {len(members)} training sequence(s), {wanted} asked "
+                "for. Ask for fewer shots, or add recordings of this class."
             )
         chosen.append(members[:wanted])
     return Part(train.store, np.sort(np.concatenate(chosen)))

@@ -21,7 +21,7 @@ def top_k_hits(scores: Floats, labels: Ints, k: int) -> npt.NDArray[np.float64]:
     Ties count against the label: equal scores for all classes are no knowledge.
     """
     own = np.take_along_axis(scores, labels[:, None], 1)
-    better = (scores >= own).sum(1) - 1  # the label itself is not better than itself
+    better = (~(scores < own)).sum(1) - 1  # the label itself is not better than itself; NaN is no knowledge either
     return (better < k).astype(np.float64)
 
 

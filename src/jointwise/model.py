@@ -10,7 +10,7 @@ from torch import Tensor
 
 import jointwise
 from jointwise.checkpoint import load_tensors, read_json, save_tensors, write_json
-from jointwise.config import Config, Settings, build_config
+from jointwise.config import Config, FinetuneConfig, Settings, build_config
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError
 from jointwise.skeletons import Skeleton
@@ -24,7 +24,8 @@ class ModelCard:
 
     kind: `pretrained` (student, teacher, predictor, decoder) or `classifier` (encoder and head). settings: the whole
     config. classes: in label order, empty for a pre-trained model. preparation: what was done to the sequences.
-    scores: measured on the evaluation split that `split` names. terms: of use, inherited from the data.
+    labels: share or shots the classifier was trained with, `none` before. initialisation: of the classifier's encoder,
+    `pretrained` or `scratch`. scores: measured on the evaluation split that `split` names. terms: of use.
     """
 
     kind: str
@@ -39,6 +40,8 @@ class ModelCard:
     seed: int
     steps: dict[str, int]
     split: str
+    labels: str = "none"
+    initialisation: str = "none"
     terms: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
@@ -51,6 +54,11 @@ class ModelCard:
         """Its settings as a Config."""
         return build_config(self.settings)
 
+    @property
+    def recipe(self) -> FinetuneConfig:
+        """The settings its classifier was trained with."""
+        return self.config.scratch if self.initialisation == "scratch" else self.config.finetune
+
     def check_fits(self, dataset: Dataset, source: Path) -> None:
         """Raises CheckpointError, naming the joints, when the data has another skeleton than the model."""
         own, other = self.skeleton, dataset.skeleton
@@ -60,8 +68,8 @@ class ModelCard:
         extra = [joint for joint in other.joints if joint not in own.joints]
         raise CheckpointError(
             f"{source}: made for skeleton '{own.name}' ({len(own.joints)} joints), but data '{dataset.name}' has "
-            f"'{other.name}' ({len(other.joints)} joints). Joints the data lacks: {', '.join(missing) or 'none'}; joints "
-            f"the model does not know: {', '.join(extra) or 'none'}. Pre-train on data with this skeleton."
+            f"'{other.name}' ({len(other.joints)} joints). Joints the data lacks: {', '.join(missing) or 'none'}; "
+            f"joints the model does not know: {', '.join(extra) or 'none'}. Pre-train on data with this skeleton."
         )
 
 
@@ -84,13 +92,19 @@ def load_card(path: Path) -> ModelCard:
     """The card of the model in a run or model folder. Raises CheckpointError when it is missing, damaged or too new."""
     file = model_folder(path) / "config.json"
     content: dict[str, Any] = read_json(file)
-    if content.get("format") != FORMAT:
-        raise CheckpointError(f"{file}: model format {content.get('format')}, this version reads {FORMAT}. Upgrade jointwise.")
-    skeleton = content["skeleton"]
-    skeleton["joints"] = tuple(skeleton["joints"])
-    skeleton["bones"] = tuple(tuple(bone) for bone in skeleton["bones"])
-    content |= {"skeleton": Skeleton(**skeleton), "classes": tuple(content["classes"])}
-    return ModelCard(**content)
+    if not isinstance(content, dict) or "format" not in content:
+        raise CheckpointError(f"{file}: not the card of a jointwise model.")
+    if content["format"] != FORMAT:
+        raise CheckpointError(
+            f"{file}: model format {content['format']}, this version reads {FORMAT}. Upgrade jointwise."
+        )
+    try:
+        content |= {"skeleton": Skeleton.from_json(content["skeleton"]), "classes": tuple(content["classes"])}
+        return ModelCard(**content)
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{file}: damaged card ({error}). Copy the model folder again, or train it anew."
+        ) from error
 
 
 def load_model(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:

@@ -13,7 +13,7 @@ PREPARATION = "centre-root-first-frame"  # the name of what `prepare` does, kept
 
 
 def fill_gaps(positions: Floats, valid: Bools) -> Floats:
-    """Fills invalid places by linear interpolation in time, per person and joint; (M, T, V, C), (M, T, V) -> (M, T, V, C).
+    """Fills invalid places by linear interpolation in time; (M, T, V, C), (M, T, V) -> (M, T, V, C).
 
     Before the first and after the last valid frame the nearest valid value is held; a joint that is never valid gets
     zeros. The filled values only keep arithmetic finite: they stay invalid in the mask and enter no loss.

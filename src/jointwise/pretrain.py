@@ -56,7 +56,15 @@ def mask_noise(persons: Persons, clips: Clips, segment: int, generator: torch.Ge
 class PretrainTask:
     """Clips and masks of each step, the loss, the teacher's update, the collapse watch."""
 
-    def __init__(self, module: Distillation, cutter: ClipCutter, dataset: Dataset, augment: AugmentConfig, momentum: float, seed: int) -> None:
+    def __init__(
+        self,
+        module: Distillation,
+        cutter: ClipCutter,
+        dataset: Dataset,
+        augment: AugmentConfig,
+        momentum: float,
+        seed: int,
+    ) -> None:
         self.module: Distillation = module
         self.cutter, self.dataset, self.augment = cutter, dataset, augment
         self.momentum, self.seed = momentum, seed
@@ -91,7 +99,9 @@ class PretrainTask:
 
 
 @torch.no_grad()
-def held_out_losses(module: Distillation, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 64) -> dict[str, float]:
+def held_out_losses(
+    module: Distillation, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 64
+) -> dict[str, float]:
     """`L_st` and `L_rec` on centre clips with fixed masks, means over clips."""
     module.eval()
     sums, generator = torch.zeros(2, dtype=torch.float64), generator_for("held-out masks")
@@ -112,7 +122,9 @@ def collapse_warning(log: list[dict[str, float]]) -> str | None:
     if spread and spread[-1] < 0.02 * max(spread):
         return f"collapsed: the teacher's features spread {spread[-1]:.2g}, at most {max(spread):.2g} during the run"
     if rank and (rank[-1] < 1.5 or rank[-1] < 0.05 * max(rank)):
-        return f"collapsed: the effective rank of the features is {rank[-1]:.1f}, at most {max(rank):.1f} during the run"
+        return (
+            f"collapsed: the effective rank of the features is {rank[-1]:.1f}, at most {max(rank):.1f} during the run"
+        )
     return None
 
 
@@ -121,29 +133,41 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
 
     Raises ConfigError for a system that has nothing to pre-train, and what `fit` and `open_run` raise.
     """
-    if not config.predictor.depth and not config.decoder.depth:
+    if not config.predictor.use and not config.decoder.use:
         raise ConfigError(
             f"system '{config.system}' learns from labels only: there is nothing to pre-train. Train it with: "
             f"jointwise finetune {config.system} --data {dataset.name}."
         )
     dataset = dataset.hold_out(config.validation_subjects)
-    about = {"stage": "pretrain", "system": config.system, "data": dataset.name, "seed": seed, "labels": "none"}
-    about |= {"data_fingerprint": dataset.store.fingerprint}
+    about: dict[str, Any] = {"stage": "pretrain", "system": config.system, "data": dataset.name, "seed": seed}
+    about |= {"labels": "none", "data_fingerprint": dataset.store.fingerprint}
     open_run(folder, config, about, resume)
     device, settings, execution = pick_device(config.execution.device), config.pretrain, config.execution
     cutter = ClipCutter(dataset.store, config.clip.frames, device)
     coordinates = dataset.store.description.coordinates
     module = build_distillation(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
-    task = PretrainTask(module, cutter, dataset, settings.augment, teacher_momentum(config.teacher, settings.steps), seed)
+    task = PretrainTask(
+        module, cutter, dataset, settings.augment, teacher_momentum(config.teacher, settings.steps), seed
+    )
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed)
     counts = module.visible(config.segments, len(dataset.skeleton.joints))
-    hint = shlex.join(["jointwise", "pretrain", config.system, "--data", dataset.name, "--run", str(folder), "--resume"])
+    hint = shlex.join(
+        ["jointwise", "pretrain", config.system, "--data", dataset.name, "--run", str(folder), "--resume"]
+    )
     seconds = fit(
-        task, order, build_optimizer(module, settings), settings, execution, folder, f"pretrain {config.system}", seed, hint
+        task,
+        order,
+        build_optimizer(module, settings),
+        settings,
+        execution,
+        folder,
+        f"pretrain {config.system}",
+        seed,
+        hint,
     )
     held_out = held_out_losses(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision)
     parameters = count_parameters(encoder=module.student, pretrain=module)
-    run = about | {
+    run: dict[str, Any] = about | {
         "steps": settings.steps,
         "parameters": parameters,
         "visible_tokens": counts.count,

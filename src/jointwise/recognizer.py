@@ -62,7 +62,7 @@ class Recognizer:
         config = card.config
         if card.kind == "classifier":
             classifier = build_classifier(
-                config, config.finetune, card.skeleton, card.coordinates, len(card.classes), card.seed
+                config, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed
             )
             load_weights(classifier, weights, folder)
             return cls(card, classifier.encoder, classifier, pick_device(device))
@@ -86,8 +86,8 @@ class Recognizer:
             recording = Sequence(array, self.card.skeleton)
         if recording.skeleton.joints != self.card.skeleton.joints:
             raise ReadError(
-                f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), but "
-                f"this model knows '{self.card.skeleton.name}' ({len(self.card.skeleton.joints)} joints: "
+                f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), "
+                f"but this model knows '{self.card.skeleton.name}' ({len(self.card.skeleton.joints)} joints: "
                 f"{', '.join(self.card.skeleton.joints)}). Use a model trained on this skeleton."
             )
         if recording.positions.shape[-1] != self.card.coordinates:

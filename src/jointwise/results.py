@@ -35,6 +35,7 @@ class Evaluation:
 
     labelled: the training sequences whose labels were used. steps, parameters, seconds_per_epoch: by stage.
     initialisation: `pretrained`, `scratch` or `none`. split_is_test: whether the official test part was scored.
+    encoder: `student` or `teacher`. pooling: of frozen features, None where a head pools.
     """
 
     system: str
@@ -50,12 +51,18 @@ class Evaluation:
     parameters: dict[str, int]
     seconds_per_epoch: dict[str, float]
     split_is_test: bool
+    encoder: str = "student"
+    pooling: str | None = None
 
     def name(self) -> str:
         """File name without ending, unique in its data set."""
         held = "" if self.split_is_test else "-validation" + "".join(f"-{s}" for s in self.config.validation_subjects)
-        start = "-scratch" if self.initialisation == "scratch" else ""
-        return f"{self.system}{start}-{self.protocol}-{self.labels}-seed{self.seed}{held}"
+        parts = [self.system, "scratch" if self.initialisation == "scratch" else "", self.protocol]
+        parts += [
+            "" if self.encoder == "student" else self.encoder,
+            "" if self.pooling in (None, "mean") else self.pooling,
+        ]
+        return "-".join(part for part in [*parts, self.labels, f"seed{self.seed}"] if part) + held
 
     def summary(self) -> dict[str, Any]:
         """The JSON of this result, except where it came from."""
@@ -75,6 +82,8 @@ class Evaluation:
             "seed": self.seed,
             "fold": None,
             "initialisation": self.initialisation,
+            "encoder": self.encoder,
+            "pooling": self.pooling,
             "scores": scores | {"macro_f1": macro_f1(self.scores, part.labels)},
             "interval": intervals | {"level": LEVEL, "method": INTERVAL_METHOD},
             "n": len(part),
@@ -115,7 +124,7 @@ def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> P
             ids=np.array([Path(str(source)).name for source in part.store.sources[part.ids]]),
             subjects=part.subjects,
             labels=part.labels,
-            scores=evaluation.scores.astype(np.float16),
+            scores=evaluation.scores.astype(np.float32),  # as scored: rounding would make ties, and other hits
         )
         if evaluation.split_is_test:
             entry = {"result": name, "top1": content["scores"]["top1"], "created": content["created"]}
@@ -141,4 +150,4 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 def read_hits(path: Path, k: int) -> Measurement:
     """The per-clip hits of a result, from the .npz beside its JSON."""
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
-        return Measurement(top_k_hits(clips["scores"].astype(np.float32), clips["labels"], k), clips["subjects"])
+        return Measurement(top_k_hits(clips["scores"], clips["labels"], k), clips["subjects"])

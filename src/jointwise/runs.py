@@ -25,14 +25,16 @@ def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) 
     be written. `about` (stage, data, labels, seed …) must be the same for a resumed run.
     """
     settings = to_settings(config)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file, not a run folder. Name another folder with --run.")
     if folder.exists() and any(folder.iterdir()):
         if not resume:
             raise ConfigError(
                 f"{folder} exists already. Continue it with --resume, name another folder with --run, or delete it."
             )
-        before = yaml.safe_load((folder / "config.yaml").read_text()) if (folder / "config.yaml").is_file() else None
-        if before is None:
+        if not (folder / "config.yaml").is_file():
             raise CheckpointError(f"{folder}: not a run (no config.yaml). Name another folder with --run.")
+        before = _read_settings(folder / "config.yaml")
         _check_same(folder, {**before, "execution": None}, {**settings, "execution": None})
         _check_same(folder, read_json(folder / "about.json"), about)
         return
@@ -42,6 +44,25 @@ def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) 
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
         write_json(folder / "about.json", about)
+
+
+def _read_settings(path: Path) -> Settings:
+    try:
+        settings = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise CheckpointError(f"{path}: damaged ({error}). Start another run with --run.") from error
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{path}: damaged (no mapping of options). Start another run with --run.")
+    return settings
+
+
+def resumed(folder: Path) -> tuple[Settings, dict[str, Any]]:
+    """The settings and the `about` of the run to resume. Raises CheckpointError when there is none in `folder`."""
+    if not (folder / "config.yaml").is_file():
+        raise CheckpointError(
+            f"{folder}: nothing to resume here. Start it without --resume, or name its folder with --run."
+        )
+    return _read_settings(folder / "config.yaml"), read_json(folder / "about.json")
 
 
 def _check_same(folder: Path, before: Settings, now: Settings, prefix: str = "") -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 from jointwise.errors import ConfigError, unknown
 
@@ -31,6 +33,12 @@ class Skeleton:
         for joint in (self.root, *(joint for bone in self.bones for joint in bone)):
             if joint not in self.joints:
                 raise ConfigError(f"skeleton '{self.name}': {unknown('joint', joint, self.joints)}")
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Skeleton:
+        """The skeleton that `dataclasses.asdict` turned into lists and names."""
+        bones = tuple((parent, child) for parent, child in content["bones"])
+        return cls(**content | {"joints": tuple(content["joints"]), "bones": bones})
 
     @property
     def root_index(self) -> int:
@@ -62,7 +70,7 @@ def _limbs(hand_tips: bool) -> tuple[tuple[str, str], ...]:
     for side in ("left", "right"):
         arm = ["spine_shoulder", f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist", f"{side}_hand"]
         leg = ["spine_base", f"{side}_hip", f"{side}_knee", f"{side}_ankle", f"{side}_foot"]
-        bones += [*zip(arm, arm[1:], strict=False), *zip(leg, leg[1:], strict=False)]
+        bones += [*pairwise(arm), *pairwise(leg)]
         if hand_tips:
             bones += [(f"{side}_hand", f"{side}_hand_tip"), (f"{side}_wrist", f"{side}_thumb")]
     return tuple(bones)

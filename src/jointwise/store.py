@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.errors import DataError, writing
+from jointwise.errors import DataError, StorageError, writing
 from jointwise.prepare import PREPARATION, prepare_sequence
 from jointwise.sequence import Sequence
 from jointwise.skeletons import Skeleton
@@ -49,17 +49,22 @@ class _GrowingArray:
         fields = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.rows, *self.row_shape)}
         np.lib.format.write_array_header_1_0(self.file, fields)  # pads so that the first axis may grow in place
 
+    def __enter__(self) -> _GrowingArray:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
     def append(self, rows: npt.NDArray[Any]) -> None:
         block = np.ascontiguousarray(rows, self.dtype).tobytes()
         self.file.write(block)
         self.digest.update(block)
         self.rows += len(rows)
 
-    def close(self) -> str:
+    def finish(self) -> str:
         self._header()
         self.file.flush()
         os.fsync(self.file.fileno())
-        self.file.close()
         return self.digest.hexdigest()
 
 
@@ -86,13 +91,31 @@ def write_store(path: Path, description: Description, sequences: Iterable[tuple[
     Returns `path`. Raises ReadError for a sequence that cannot be prepared, DataError for one of another skeleton or
     label, StorageError when the disk refuses.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
+    if path.exists() and not path.is_dir():
+        raise StorageError(f"{path} is a file, but a store is a folder. Move it away, or set JOINTWISE_DATA.")
+    unfinished, former = (path.with_name(f"{path.name}.{state}") for state in ("unfinished", "former"))
     with writing(path):
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        joints = len(description.skeleton.joints)
-        positions = _GrowingArray(unfinished / "positions.npy", (joints, description.coordinates), "<f4")
-        valid = _GrowingArray(unfinished / "valid.npy", (joints,), "|b1")
+        try:
+            _write_files(unfinished, description, sequences)
+        except BaseException:  # Ctrl-C too: what is unfinished only takes space
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        shutil.rmtree(former, ignore_errors=True)
+        if path.exists():
+            path.rename(former)
+        unfinished.rename(path)
+        shutil.rmtree(former, ignore_errors=True)
+    return path
+
+
+def _write_files(folder: Path, description: Description, sequences: Iterable[tuple[Sequence, bool]]) -> None:
+    joints = len(description.skeleton.joints)
+    with (
+        _GrowingArray(folder / "positions.npy", (joints, description.coordinates), "<f4") as positions,
+        _GrowingArray(folder / "valid.npy", (joints,), "|b1") as valid,
+    ):
         index, sources = [], []
         for sequence, is_test in sequences:
             _check_belongs(sequence, description)
@@ -105,20 +128,16 @@ def write_store(path: Path, description: Description, sequences: Iterable[tuple[
         if not index:
             raise DataError(f"{description.data}: not one sequence to store. Check --root.")
         table = np.array(index, INDEX)
-        np.save(unfinished / "index.npy", table)
-        np.save(unfinished / "sources.npy", np.array(sources))
-        digests = (positions.close(), valid.close(), hashlib.sha256(table.tobytes()).hexdigest())
-        header = {
-            "version": VERSION,
-            **asdict(description),
-            "preparation": PREPARATION,
-            "fingerprint": hashlib.sha256("".join(digests).encode()).hexdigest()[:16],
-        }
-        (unfinished / "store.json").write_text(json.dumps(header, indent=1))
-        if path.exists():
-            shutil.rmtree(path)
-        unfinished.rename(path)
-    return path
+        np.save(folder / "index.npy", table)
+        np.save(folder / "sources.npy", np.array(sources))
+        digests = (positions.finish(), valid.finish(), hashlib.sha256(table.tobytes()).hexdigest())
+    header = {
+        "version": VERSION,
+        **asdict(description),
+        "preparation": PREPARATION,
+        "fingerprint": hashlib.sha256("".join(digests).encode()).hexdigest()[:16],
+    }
+    (folder / "store.json").write_text(json.dumps(header, indent=1))
 
 
 def _check_belongs(sequence: Sequence, description: Description) -> None:
@@ -152,24 +171,21 @@ class Store:
             self.valid = np.load(path / "valid.npy", mmap_mode="c")
             self.index = np.load(path / "index.npy")
             self.sources = np.load(path / "sources.npy", mmap_mode="r")
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{path}: damaged store ({error}). Delete the folder and prepare it again.") from error
-        if header["version"] != VERSION:
-            raise DataError(f"{path}: store of version {header['version']}, this is {VERSION}. Prepare it again.")
-        self.fingerprint: str = header["fingerprint"]
-        self.preparation: str = header["preparation"]
-        skeleton = header["skeleton"]
-        skeleton["joints"] = tuple(skeleton["joints"])
-        skeleton["bones"] = tuple(tuple(bone) for bone in skeleton["bones"])
-        self.description = Description(
-            data=header["data"],
-            skeleton=Skeleton(**skeleton),
-            classes=tuple(header["classes"]),
-            split=header["split"],
-            coordinates=header["coordinates"],
-            fps=header["fps"],
-            terms=header["terms"],
-        )
+            if header["version"] != VERSION:
+                raise DataError(f"{path}: store of version {header['version']}, this is {VERSION}. Prepare it again.")
+            self.fingerprint: str = header["fingerprint"]
+            self.preparation: str = header["preparation"]
+            self.description = _description(header)
+            self._check_sizes()
+        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            what = f"{type(error).__name__}: {error}"
+            raise DataError(f"{path}: damaged store ({what}). Delete the folder and prepare it again.") from error
+
+    def _check_sizes(self) -> None:
+        rows = int((self.index["frames"].astype(np.int64) * self.index["persons"]).sum())
+        sizes = {"positions": len(self.positions), "valid": len(self.valid), "index": rows}
+        if len(set(sizes.values())) > 1 or len(self.sources) != len(self.index):
+            raise ValueError(f"its files do not belong together: rows {sizes}")
 
     def __len__(self) -> int:
         return len(self.index)
@@ -187,3 +203,15 @@ class Store:
             source=str(self.sources[item]),
             **known,
         )
+
+
+def _description(header: dict[str, Any]) -> Description:
+    return Description(
+        data=header["data"],
+        skeleton=Skeleton.from_json(header["skeleton"]),
+        classes=tuple(header["classes"]),
+        split=header["split"],
+        coordinates=header["coordinates"],
+        fps=header["fps"],
+        terms=header["terms"],
+    )

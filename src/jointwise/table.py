@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,11 +11,23 @@ from typing import Any
 
 from rich.table import Table
 
+from jointwise.errors import DataError
 from jointwise.metrics import bootstrap_interval
 from jointwise.results import read_hits, read_results
 
 Row = tuple[str, ...]
-HEADER: Row = ("system", "start", "protocol", "labels", "seeds", "top-1 %", "top-5 %", "s / epoch", "parameters")
+HEADER: Row = (
+    "system",
+    "start",
+    "protocol",
+    "features",
+    "labels",
+    "seeds",
+    "top-1 %",
+    "top-5 %",
+    "s / epoch",
+    "parameters",
+)
 
 
 def _percent(results: list[dict[str, Any]], k: int) -> str:
@@ -32,18 +46,27 @@ def _millions(count: int | None) -> str:
 
 
 def rows(results: Iterable[dict[str, Any]]) -> list[Row]:
-    """One row per (system, start, protocol, labels); seeds averaged, 95 % intervals over subjects and seeds."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    """One row per way of measuring; seeds averaged, 95 % intervals over subjects and seeds.
+
+    Raises DataError for results of different data or test parts: they do not belong into one table.
+    """
+    groups: dict[Row, dict[int, dict[str, Any]]] = defaultdict(dict)
+    parts = set()
     for result in results:
-        groups[result["protocol"], result["labels"], result["system"], result["initialisation"]].append(result)
-    table = []
-    for (protocol, labels, system, start), members in sorted(groups.items()):
-        counts = members[0]["parameters"]
+        parts.add((result["data"], result["data_fingerprint"], result["split"]["test_sha256"]))
+        features = result["pooling"] or "–"
+        features += "" if result["encoder"] == "student" else f" ({result['encoder']})"
+        key = (result["protocol"], features, result["labels"], result["system"], result["initialisation"])
+        groups[key][result["seed"]] = result
+    if len(parts) > 1:
+        raise DataError(f"results of different data or test parts cannot stand in one table: {sorted(parts)}.")
+    table: list[Row] = []
+    for (protocol, features, labels, system, start), seeds in sorted(groups.items()):
+        members = list(seeds.values())
+        scores = (_percent(members, 1), _percent(members, 5))
+        size = _millions(members[0]["parameters"].get("encoder"))
         table.append(
-            (
-                *(system, start, protocol, labels, str(len(members)), _percent(members, 1), _percent(members, 5)),
-                *(_seconds(members[0]), _millions(counts.get("encoder"))),
-            )
+            (system, start, protocol, features, labels, str(len(members)), *scores, _seconds(members[0]), size)
         )
     return table
 
@@ -64,6 +87,24 @@ def to_markdown(table_rows: list[Row]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def markdown_of(folder: Path) -> str:
-    """The Markdown table of all test results in a folder."""
-    return to_markdown(rows(result for result in read_results(folder) if result["split"]["is_test"]))
+_PLACE = re.compile(r"(<!-- results (\S+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+
+
+def render_into(document: Path) -> int:
+    """Writes fresh tables between `<!-- results FOLDER -->` and `<!-- end of results -->`; returns how many.
+
+    FOLDER is relative to the working directory. Only results on the official test part are shown.
+    """
+
+    def fresh(place: re.Match[str]) -> str:
+        shown = (result for result in read_results(Path(place[2])) if result["split"]["is_test"])
+        return f"{place[1]}\n{to_markdown(rows(shown))}\n{place[3]}"
+
+    text, count = _PLACE.subn(fresh, document.read_text())
+    document.write_text(text)
+    return count
+
+
+if __name__ == "__main__":  # python -m jointwise.table DOCUMENT…
+    for name in sys.argv[1:]:
+        render_into(Path(name))

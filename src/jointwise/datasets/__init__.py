@@ -147,11 +147,17 @@ def load_dataset(name: str, root: str | Path | None = None, watch: Watch = _unwa
 
 
 def _check_split(dataset: Dataset) -> None:
+    for part, name in ((dataset.train, "training"), (dataset.test, "test")):
+        if not len(part):
+            raise DataError(
+                f"{dataset.name}: the {name} part is empty under the split '{dataset.split}'. Are files missing below "
+                "--root? Prepare the whole data set."
+            )
     missing = sorted(set(dataset.test.labels.tolist()) - set(dataset.train.labels.tolist()))
     if missing:
         label = missing[0]
         count = int((dataset.test.labels == label).sum())
         raise DataError(
-            f"{dataset.name}: class '{dataset.classes[label]}' has {count} sequence(s), all in the test part: it can be "
-            f"tested but never learned. Add recordings of it by training subjects, or leave it out."
+            f"{dataset.name}: class '{dataset.classes[label]}' has {count} sequence(s), all in the test part: it can "
+            f"be tested but never learned. Add recordings of it by training subjects, or leave it out."
         )

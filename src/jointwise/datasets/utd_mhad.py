@@ -27,17 +27,18 @@ def sequences(root: Path | None) -> Iterator[Sequence]:
 
     Raises DataError, saying where the files come from, when there is none.
     """
-    paths = sorted(root.rglob("a*_s*_t*_skeleton.mat"), key=_order) if root is not None else []
+    paths = [path for path in root.rglob("*.mat") if utd_mat.NAME.match(path.stem)] if root is not None else []
     if not paths:
         looked = f"no a*_s*_t*_skeleton.mat below {root}" if root is not None else "it is not prepared yet"
         raise DataError(
             f"utd-mhad: {looked}. The files come from {_ORIGIN}; then run: jointwise prepare utd-mhad --root DIR."
         )
-    return (utd_mat.read(path) for path in paths)
+    return (utd_mat.read(path) for path in sorted(paths, key=_order))
 
 
 def _order(path: Path) -> tuple[int, ...]:
-    return tuple(int(part[1:]) for part in path.stem.split("_")[:3])
+    name = utd_mat.NAME.match(path.stem)
+    return tuple(int(number) for number in name.groups()) if name else ()
 
 
 SOURCE = DataSource(

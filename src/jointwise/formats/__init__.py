@@ -22,7 +22,9 @@ def read(path: str | Path) -> Sequence:
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise ReadError(f"{path}: no reader for files that end in '{path.suffix}'. Known: {', '.join(sorted(FORMATS))}.")
+        raise ReadError(
+            f"{path}: no reader for files that end in '{path.suffix}'. Known: {', '.join(sorted(FORMATS))}."
+        )
     if not path.is_file():
         raise ReadError(f"{path}: no such file. Check the path.")
     return FORMATS[path.suffix.lower()](path)

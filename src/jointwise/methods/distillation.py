@@ -1,4 +1,4 @@
-"""Masked prediction with a student, an EMA teacher and a decoder: the report's systems (and, without teacher, MAMP's)."""
+"""Masked prediction with student, EMA teacher and decoder: the report's systems, and without a teacher MAMP."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ class Distillation(nn.Module):
         self.teacher = None
         if predictor is not None:
             self.teacher = copy.deepcopy(student).requires_grad_(False).eval()
+        self.coordinate_scale: Tensor
         self.register_buffer("coordinate_scale", torch.tensor(float(coordinate_scale)))
         self.segment, self.mask, self.ratio = segment, MASKS[mask], ratio
         self.target, self.region, self.normalisation = target, region, normalisation
@@ -100,8 +101,10 @@ class Distillation(nn.Module):
             latent = mean_square(self.predictor(features, visible, everything), wanted, hidden_valid)
         if self.decoder is not None:
             wanted, counted = reconstruction_target(
-                persons.positions / self.coordinate_scale, persons.valid, self.segment, self.target, self.normalisation
+                persons.positions, persons.valid, self.segment, self.target, self.normalisation
             )
+            if self.target == "joints":
+                wanted = wanted / self.coordinate_scale
             if self.region == "hidden":
                 counted = counted * hidden_valid
             reconstruction = mean_square(self.decoder(features, visible, everything), wanted, counted)
@@ -112,5 +115,6 @@ class Distillation(nn.Module):
     def update_teacher(self, momentum: float) -> None:
         """Δ ← α Δ + (1 − α) θ (the report, eq. 3), to be called after each optimiser step."""
         if self.teacher is not None:
-            teacher, student = list(self.teacher.parameters()), list(self.student.parameters())
+            teacher: list[Tensor] = list(self.teacher.parameters())
+            student: list[Tensor] = list(self.student.parameters())
             torch._foreach_lerp_(teacher, student, 1 - momentum)

@@ -14,7 +14,7 @@ MOTION_TEMPERATURE = 0.8  # τ of MAMP (Mao et al., ICCV 2023), section 3.3
 
 @dataclass(frozen=True)
 class Visible:
-    """How much stays visible: `count` tokens; `grid` (S', V') when they are a choice of segments × a choice of joints."""
+    """How much stays visible: `count` tokens; `grid` (S', V') when they are some segments × some joints."""
 
     count: int
     grid: tuple[int, int] | None = None
@@ -38,7 +38,7 @@ def count_tokens(segments: int, joints: int, ratio: float) -> Visible:
 
 
 def count_grid(segments: int, joints: int, ratio: float) -> Visible:
-    """The ratio split evenly over both axes, rounded to what can be realised: 8 joints × 9 segments of 25 × 30 at 0.9."""
+    """The ratio split evenly over both axes, rounded to whole ones: 8 joints × 9 segments of 25 × 30 at 0.9."""
     share = math.sqrt(1 - ratio)
     grid = max(1, round(segments * share)), max(1, round(joints * share))
     return Visible(grid[0] * grid[1], grid)

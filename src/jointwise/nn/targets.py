@@ -81,5 +81,5 @@ def mean_square(prediction: Tensor, target: Tensor, weights: Tensor) -> Tensor:
 
 
 def latent_target(features: Tensor, normalise: str) -> Tensor:
-    """The teacher's features (…, D) as targets: after a LayerNorm without parameters (`layer`) or as they are (`none`)."""
+    """The teacher's features (…, D) as targets: after a LayerNorm without parameters (`layer`), or as is (`none`)."""
     return functional.layer_norm(features.float(), features.shape[-1:]) if normalise == "layer" else features.float()

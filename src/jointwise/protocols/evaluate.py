@@ -43,12 +43,13 @@ def evaluate(
         raise ConfigError(unknown("protocol", protocol, (*PROTOCOLS, "score")))
     official, dataset = dataset, dataset.hold_out(config.validation_subjects)
     device = pick_device(config.execution.device)
-    labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
-    card = None
+    card: ModelCard | None
     if protocol == "score":
-        card, scores = _classifier_scores(run, dataset, config, device)
-        labels = labels if card.kind != "classifier" else _trained_labels(run)
+        trained, scores = _classifier_scores(run, dataset, config, device)
+        card, labels, seed = trained, trained.labels, trained.seed
+        labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
     else:
+        labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
         card, features, frames = _features(run, dataset, config, which, device)
         scores = _probe(protocol, features, ClipCutter(dataset.store, frames, device), dataset, labelled, config, seed)
     evaluation = Evaluation(
@@ -56,7 +57,7 @@ def evaluate(
         protocol=protocol,
         labels=labels,
         seed=seed,
-        initialisation="pretrained" if card else "none",
+        initialisation=("pretrained" if card.kind == "pretrained" else card.initialisation) if card else "none",
         config=config,
         dataset=dataset,
         labelled=labelled,
@@ -65,16 +66,11 @@ def evaluate(
         parameters=dict(card.parameters) if card else {},
         seconds_per_epoch=dict(card.seconds_per_epoch) if card else {},
         split_is_test=dataset is official,
+        encoder=which,
+        pooling=config.probe.pooling if card and protocol != "score" else None,
     )
     own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
     return [save_result(folder, evaluation, device) for folder in (own, results) if folder]
-
-
-def _trained_labels(run: Path | None) -> str:
-    from jointwise.checkpoint import read_json
-
-    assert run is not None
-    return str(read_json(run / "about.json")["labels"]) if (run / "about.json").is_file() else "1.0"
 
 
 def _probe(
@@ -123,9 +119,7 @@ def _classifier_scores(
             f"{dataset.name}; or judge its features: --protocol linear or knn."
         )
     settings = card.config
-    module = build_classifier(
-        settings, settings.finetune, card.skeleton, card.coordinates, len(card.classes), card.seed
-    )
+    module = build_classifier(settings, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed)
     load_weights(module, weights, run)
     cutter = ClipCutter(dataset.store, settings.clip.frames, device)
     ids = torch.from_numpy(dataset.test.ids)

@@ -30,7 +30,7 @@ def encoder_features(encoder: nn.Module, segment: int, pooling: str) -> FeatureF
 
 
 def raw_features(root: int) -> FeatureFunction:
-    """No encoder: coordinates relative to the main person's root joint in each frame, size-normalised, 2 person slots."""
+    """No encoder: coordinates relative to the main person's root in each frame, size-normalised, 2 person slots."""
 
     def features(clips: Clips) -> Tensor:
         positions = clips.positions - clips.positions[:, :1, :, root : root + 1]
@@ -42,7 +42,9 @@ def raw_features(root: int) -> FeatureFunction:
 
 
 @torch.no_grad()
-def extract(features: FeatureFunction, cutter: ClipCutter, ids: Tensor, precision: str = "fp32", batch: int = 128) -> Tensor:
+def extract(
+    features: FeatureFunction, cutter: ClipCutter, ids: Tensor, precision: str = "fp32", batch: int = 128
+) -> Tensor:
     """(n, F) fp32 features on the CPU of the evaluation clips of `ids`."""
     parts = []
     for some in ids.split(batch):

@@ -32,7 +32,9 @@ from jointwise.runs import open_run
 class FinetuneTask:
     """Clips of each step and the cross-entropy with label smoothing."""
 
-    def __init__(self, module: Classifier, cutter: ClipCutter, part: Part, augment: AugmentConfig, smoothing: float, seed: int) -> None:
+    def __init__(
+        self, module: Classifier, cutter: ClipCutter, part: Part, augment: AugmentConfig, smoothing: float, seed: int
+    ) -> None:
         self.module: Classifier = module
         self.cutter, self.part, self.augment, self.smoothing, self.seed = cutter, part, augment, smoothing, seed
         self.labels = torch.from_numpy(part.store.index["label"].astype(np.int64)).to(cutter.device)
@@ -89,8 +91,8 @@ def check_split(card: ModelCard, dataset: Dataset, run: Path) -> None:
     """Raises DataError when the encoder may have been trained on sequences that are about to be scored."""
     if card.data == dataset.name and card.split != dataset.split:
         raise DataError(
-            f"{run}: pre-trained with the split '{card.split}', but here '{dataset.split}' would be scored: the encoder "
-            "may have seen these sequences. Use the same --validation_subjects as in pre-training."
+            f"{run}: pre-trained with the split '{card.split}', but here '{dataset.split}' would be scored: the "
+            "encoder may have seen these sequences. Use the same --validation_subjects as in pre-training."
         )
 
 
@@ -143,9 +145,10 @@ def finetune(
     order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed)
     optimizer = build_optimizer(module, recipe, recipe.layer_decay)
     start = str(pretrained) if pretrained else config.system
-    hint = shlex.join(["jointwise", "finetune", start, "--data", dataset.name, "--labels", labels, "--run", str(folder)])
+    hint = shlex.join(["jointwise", "finetune", start, "--data", dataset.name, "--run", str(folder), "--resume"])
+    hint += f" {shlex.join(['--results', str(results)])}" if results else ""
     title = f"finetune {config.system}" if pretrained else f"from scratch {config.system}"
-    seconds = fit(task, order, optimizer, recipe, execution, folder, title, seed, hint + " --resume")
+    seconds = fit(task, order, optimizer, recipe, execution, folder, title, seed, hint)
     steps["finetune"] = recipe.steps
     seconds_per_epoch["finetune"] = seconds / order.epoch(recipe.steps)
     evaluation = Evaluation(
@@ -162,6 +165,7 @@ def finetune(
         parameters=parameters,
         seconds_per_epoch=seconds_per_epoch,
         split_is_test=dataset is official,
+        encoder=which,
     )
     summary = evaluation.summary()
     card = ModelCard(
@@ -177,6 +181,8 @@ def finetune(
         seed=seed,
         steps=steps,
         split=dataset.split,
+        labels=labels,
+        initialisation=evaluation.initialisation,
         terms=dataset.store.description.terms,
         scores=summary["scores"],
         parameters=parameters,

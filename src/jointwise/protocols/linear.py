@@ -17,9 +17,10 @@ def score(train: Tensor, labels: Tensor, test: Tensor, classes: int, settings: L
     """Trains the probe on (n, F) features and (n,) labels by SGD with a cosine rate; returns (N, K) test logits."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "linear probe"))
-        probe = nn.Sequential(nn.BatchNorm1d(train.shape[1], affine=False), nn.Linear(train.shape[1], classes))
-    nn.init.normal_(probe[1].weight, std=0.01, generator=torch.Generator().manual_seed(seed_for(seed, "probe weights")))
-    nn.init.zeros_(probe[1].bias)
+        layer = nn.Linear(train.shape[1], classes)
+        nn.init.normal_(layer.weight, std=0.01)
+        nn.init.zeros_(layer.bias)
+    probe = nn.Sequential(nn.BatchNorm1d(train.shape[1], affine=False), layer)
     optimizer = torch.optim.SGD(probe.parameters(), lr=settings.lr, momentum=settings.momentum)
     order = BatchOrder(torch.arange(len(train)), settings.batch, seed)
     for step in range(settings.steps):

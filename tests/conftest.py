@@ -1,0 +1,113 @@
+"""Fixtures shared by several test files: a small skeleton, a ragged store, a tiny data set, trained runs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+import tiny
+from jointwise.datasets import DATASETS, Dataset, load_dataset, prepare
+from jointwise.pretrain import pretrain
+from jointwise.protocols.finetune import finetune
+from jointwise.sequence import Sequence
+from jointwise.skeletons import Skeleton
+from jointwise.store import Description, Store, write_store
+
+settings.register_profile("jointwise", derandomize=True, deadline=None, max_examples=25)
+settings.load_profile("jointwise")
+torch.set_num_threads(1)  # on tensors this small, a second thread on a busy machine made the tests 70 times slower
+
+STICK = Skeleton(
+    name="stick",
+    joints=("head", "root", "left_hand", "right_hand", "left_foot", "right_foot"),
+    bones=(
+        *(("root", "head"), ("root", "left_hand"), ("root", "right_hand")),
+        *(("root", "left_foot"), ("root", "right_foot")),
+    ),
+    root="root",
+)
+
+
+@pytest.fixture(scope="session")
+def stick() -> Skeleton:
+    return STICK
+
+
+def stick_sequence(persons: int, frames: int, seed: int, missing: float = 0.2, **about: int) -> Sequence:
+    """Random joints; `missing` of them invalid, and NaN there so that a leak is seen."""
+    rng = np.random.default_rng(seed)
+    positions = rng.normal(size=(persons, frames, len(STICK.joints), 3)).astype(np.float32)
+    valid = rng.random(positions.shape[:3]) >= missing
+    valid[:, 0, 0] = True  # at least one valid joint per person
+    positions[~valid] = np.nan
+    return Sequence(positions, STICK, valid, source=f"stick {seed}", **about)
+
+
+@pytest.fixture(scope="session")
+def ragged_sequences() -> list[Sequence]:
+    """One and two persons, 1 to 40 frames, as read: not yet prepared."""
+    shapes = [(1, 9), (2, 14), (1, 1), (2, 23), (1, 2), (2, 1), (1, 40)]
+    return [stick_sequence(m, t, seed, label=seed % 3, subject=seed) for seed, (m, t) in enumerate(shapes)]
+
+
+@pytest.fixture(scope="session")
+def ragged_store(tmp_path_factory: pytest.TempPathFactory, ragged_sequences: list[Sequence]) -> Store:
+    path: Path = tmp_path_factory.mktemp("stores") / "ragged"
+    description = Description("ragged", STICK, ("a", "b", "c"), "even subjects are tested")
+    pairs = ((sequence, i % 2 == 0) for i, sequence in enumerate(ragged_sequences))
+    return Store(write_store(path, description, pairs))
+
+
+# --- the tiny data set of tests/tiny.py, and runs trained on it ---
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder under which the tiny data set is prepared, to be named by JOINTWISE_DATA."""
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DATASETS, tiny.NAME, tiny.SOURCE)
+        patch.setenv("JOINTWISE_DATA", str(folder))
+        prepare(tiny.NAME)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dataset(tiny_data: Path) -> Dataset:
+    """The tiny data set: 30 sequences of subjects 1 and 3 to train, 30 of 2 and 4 to test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DATASETS, tiny.NAME, tiny.SOURCE)
+        patch.setenv("JOINTWISE_DATA", str(tiny_data))
+        return load_dataset(tiny.NAME)
+
+
+@pytest.fixture
+def registered(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes `tiny` a known and prepared data set for one test."""
+    monkeypatch.setitem(DATASETS, tiny.NAME, tiny.SOURCE)
+    monkeypatch.setenv("JOINTWISE_DATA", str(tiny_data))
+    return tiny_data
+
+
+@pytest.fixture(scope="session")
+def pretrained(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished pre-training on the tiny data. Read only."""
+    folder = tmp_path_factory.mktemp("runs") / "pretrain"
+    pretrain(tiny.config(), dataset, 0, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finetuned(dataset: Dataset, pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished fine-tuning of `pretrained` on all labels. Read only."""
+    folder = tmp_path_factory.mktemp("runs") / "finetune"
+    finetune(tiny.config(), dataset, 0, "1.0", folder, pretrained)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Whatever a test draws without a generator of its own is the same on every run."""
+    torch.manual_seed(0)

@@ -1,0 +1,322 @@
+"""The command line, driven in-process: the whole road, and one helpful message for every mistake."""
+
+import json
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+
+import jointwise
+import tiny
+from jointwise import cli
+from jointwise.datasets import DATASETS
+from jointwise.errors import CheckpointError, ConfigError, DataError, JointwiseError, ReadError
+from jointwise.fit import Interrupted
+from jointwise.pretrain import PretrainTask
+from jointwise.protocols.finetune import FinetuneTask
+
+COMMANDS = ("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "report")
+QUICK = ("--data", "tiny", "--quick", *tiny.SMALL)
+
+
+@pytest.fixture
+def place(registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory in which `tiny` is a prepared data set."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two recordings, one in a folder below, and a text."""
+    folder = tmp_path_factory.mktemp("recordings")
+    (folder / "below").mkdir()
+    (folder / "notes.txt").write_text("not a recording")
+    for path in (folder / "first.mat", folder / "below" / "second.mat"):
+        scipy.io.savemat(path, {"d_skel": np.random.default_rng(0).normal(size=(20, 3, 25))})
+    return folder
+
+
+def run(*words: str | Path) -> None:
+    cli.run([str(word) for word in words])
+
+
+def main(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
+    """The exit status of the command."""
+    monkeypatch.setattr(sys, "argv", ["jointwise", *map(str, words)])
+    try:
+        cli.main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+# --- the whole road ---
+
+
+def test_the_whole_road_from_a_data_set_to_names(
+    tmp_path: Path, recordings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(DATASETS, "tiny", tiny.SOURCE)
+    monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
+
+    run("prepare", "tiny")
+    assert "60: 30 to train, 30 to test" in capsys.readouterr().out
+    run("datasets")
+    assert str(tmp_path / "stores" / "tiny") in capsys.readouterr().out
+
+    run("pretrain", tiny.SYSTEM, *QUICK)
+    pretrained = Path("runs/tiny") / tiny.SYSTEM / "pretrain-seed0"
+    out = capsys.readouterr().out
+    assert f"jointwise finetune {pretrained} --data tiny --labels 0.1" in out
+    run("finetune", pretrained, *QUICK, "--labels", "0.5", "--results", "results")
+    finetuned = Path("runs/tiny") / tiny.SYSTEM / "finetune-0.5-seed0"
+    assert "30 clips: cross-subject (odd train, even test)" in capsys.readouterr().out
+    run("finetune", tiny.BASELINE, *QUICK, "--labels", "0.5", "--seed", "3", "--results", "results")
+    assert (Path("runs/tiny") / tiny.BASELINE / "scratch-0.5-seed3" / "model" / "config.json").is_file()
+    for protocol in ("knn", "linear"):
+        run("evaluate", pretrained, "--protocol", protocol, *QUICK, "--results", "results")
+        run("evaluate", "raw", "--protocol", protocol, "--data", "tiny", "--results", "results")
+    run("evaluate", finetuned, "--protocol", "score", *QUICK, "--results", "results")
+    assert sorted(path.stem for path in Path("results").glob("*.json")) == sorted(
+        (
+            *(f"{tiny.SYSTEM}-{rest}" for rest in ("finetune-0.5-seed0", "knn-1.0-seed0", "linear-1.0-seed0")),
+            *(f"{tiny.SYSTEM}-score-0.5-seed0", f"{tiny.BASELINE}-scratch-finetune-0.5-seed3"),
+            *("raw-knn-1.0-seed0", "raw-linear-1.0-seed0"),
+        )
+    )
+
+    capsys.readouterr()
+    run("predict", finetuned, recordings)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{recordings / 'below' / 'second.mat'}: ")
+    run("predict", finetuned, recordings / "first.mat", "--json")
+    (answer,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert answer["path"] == str(recordings / "first.mat")
+    assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
+    assert set(answer["probabilities"]) == set(tiny.CLASSES)
+
+    (finetuned / "report.html").unlink()
+    run("report", finetuned)
+    assert capsys.readouterr().out.strip() == str(finetuned / "report.html")
+    assert (finetuned / "report.html").is_file()
+
+
+def test_a_later_stage_takes_clip_and_encoder_from_the_run(place: Path, pretrained: Path) -> None:
+    run("finetune", pretrained, "--data", "tiny", "--quick", "--finetune.steps", "1", "--run", "run")
+    settings = json.loads(Path("run/model/config.json").read_text())["settings"]
+    assert (settings["clip"]["frames"], settings["encoder"]["width"]) == (16, 16)  # --quick says 32 and 32
+
+
+def test_a_run_passes_its_seed_on_unless_another_is_given(place: Path) -> None:
+    run("pretrain", tiny.SYSTEM, *QUICK, "--seed", "4", "--run", "start")
+    run("finetune", "start", *QUICK, "--finetune.steps", "1")
+    run("finetune", "start", *QUICK, "--finetune.steps", "1", "--seed", "5")
+    names = sorted(path.name for path in (Path("runs/tiny") / tiny.SYSTEM).iterdir())
+    assert names == ["finetune-1.0-seed4", "finetune-1.0-seed5"]
+
+
+def test_predicting_json_prints_nothing_else(
+    finetuned: Path, recordings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("predict", finetuned, recordings, "--json")
+    captured = capsys.readouterr()
+    assert [set(json.loads(line)) for line in captured.out.splitlines()] == [{"path", "label", "probabilities"}] * 2
+    assert captured.err == ""
+
+
+# --- stopping and going on ---
+
+
+def stop_in_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    for task in (PretrainTask, FinetuneTask):
+        real = task.after_step
+
+        def after_step(self: Any, at: int, real: Any = real) -> None:
+            real(self, at)
+            if at == step:
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(task, "after_step", after_step)
+
+
+@pytest.mark.parametrize("words", [("pretrain", tiny.SYSTEM), ("finetune", tiny.BASELINE, "--labels", "0.5")])
+def test_resume_goes_on_with_a_run_that_ctrl_c_stopped(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_in_step(patch, 4)
+        assert main(patch, *words, *QUICK, "--run", "run") == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("jointwise: stopped after step 5 of 12, all saved. Go on with: jointwise ")
+    assert "--run run" in captured.err
+    assert captured.err.strip().endswith("--resume")
+    run(*words, *QUICK, "--run", "run", "--resume")
+    assert [json.loads(line)["step"] for line in Path("run/metrics.jsonl").read_text().splitlines()] == [*range(1, 13)]
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "scratch", "finetune"])
+def test_the_command_that_ctrl_c_prints_goes_on_as_it_stands(
+    place: Path, pretrained: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    words = {
+        "pretrain": ("pretrain", tiny.SYSTEM),
+        "scratch": ("finetune", tiny.BASELINE),
+        "finetune": ("finetune", str(pretrained), "--encoder", "teacher"),
+    }[stage]
+    with monkeypatch.context() as patch:
+        stop_in_step(patch, 4)
+        with pytest.raises(Interrupted) as caught:
+            run(*words, *QUICK, "--seed", "3", "--run", "run")
+    command = shlex.split(str(caught.value).partition("Go on with: ")[2])
+    assert command[0] == "jointwise"
+    run(*command[1:])
+    assert Path("run/model/config.json").is_file()
+
+
+def test_a_run_that_exists_already_is_kept_and_the_ways_out_named(place: Path) -> None:
+    run("pretrain", tiny.SYSTEM, *QUICK, "--run", "run")
+    before = Path("run/model/model.safetensors").read_bytes()
+    with pytest.raises(
+        ConfigError, match=r"run exists already\. Continue it with --resume, name another folder with --run"
+    ):
+        run("pretrain", tiny.SYSTEM, *QUICK, "--run", "run", "--seed", "1")
+    assert Path("run/model/model.safetensors").read_bytes() == before
+
+
+def test_nothing_to_resume_says_so(place: Path) -> None:
+    with pytest.raises(CheckpointError, match="nothing to resume here"):
+        run("pretrain", tiny.SYSTEM, *QUICK, "--run", "run", "--resume")
+
+
+# --- mistakes ---
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        (("pretran",), ConfigError, "unknown command 'pretran': did you mean 'pretrain'"),
+        (("pretrain", "spatial_segment", *QUICK), ConfigError, "'spatial_segment': did you mean 'spatial_segments_"),
+        (("finetune", "supervised", *QUICK), ConfigError, "did you mean 'supervised_segments'"),
+        (("pretrain", tiny.SYSTEM, "--data", "tinny"), ConfigError, "unknown data set 'tinny': did you mean 'tiny'"),
+        (("prepare", "utd-mhd"), ConfigError, "unknown data set 'utd-mhd': did you mean 'utd-mhad'"),
+        (("pretrain", tiny.SYSTEM, *QUICK, "--pretrain.step", "3"), ConfigError, "did you mean 'pretrain.steps'"),
+        (("pretrain", tiny.SYSTEM, *QUICK, "--sede", "3"), ConfigError, "unknown option 'sede'"),
+        (("pretrain", tiny.SYSTEM, *QUICK, "--seed", "x"), ConfigError, "argument --seed: invalid int value: 'x'"),
+        (("pretrain", tiny.SYSTEM), ConfigError, "the following arguments are required: --data"),
+        (("pretrain", tiny.BASELINE, "--data", "tiny"), ConfigError, "nothing to pre-train. Train it with: jointwise"),
+        (("finetune", "no/run", *QUICK), CheckpointError, "no/run: no finished model here"),
+        (("finetune", tiny.BASELINE, *QUICK, "--labels", "2"), ConfigError, "--labels 2: expected a share between 0"),
+        (("finetune", tiny.BASELINE, *QUICK, "--encoder", "x"), ConfigError, "argument --encoder: invalid choice: 'x'"),
+        (("evaluate", "raw", "--protocol", "liner", "--data", "tiny"), ConfigError, "did you mean 'linear'"),
+        (("evaluate", "no/run", "--protocol", "knn", *QUICK), CheckpointError, "no/run: no finished model here"),
+        (("predict", "no/run", "x.mat"), CheckpointError, "no/run: no finished model here"),
+        (("report", "no/run"), CheckpointError, "no/run: no finished model here"),
+        (("datasets", "--all"), ConfigError, "jointwise datasets does not take --all"),
+        (("pretrain", tiny.SYSTEM, *QUICK, "--config", "gone.yaml"), ConfigError, "gone.yaml: cannot be read"),
+        (("pretrain", tiny.SYSTEM, *QUICK, "--validation_subjects", "[2]"), DataError, "subject 2 cannot be held out"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else None,
+)  # fmt: skip
+def test_a_mistake_is_an_error_that_helps_and_leaves_no_run(
+    place: Path, words: tuple[str, ...], error: type[JointwiseError], message: str
+) -> None:
+    with pytest.raises(error) as caught:
+        run(*words)
+    assert message in str(caught.value)
+    assert list(place.rglob("runs")) == []
+
+
+def test_quick_does_not_make_another_system_of_a_system(place: Path) -> None:
+    with pytest.raises(ConfigError, match="there is nothing to pre-train"):
+        run("pretrain", tiny.BASELINE, *QUICK)
+
+
+def test_an_error_is_one_message_on_stderr_with_status_1_and_no_traceback(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(monkeypatch, "pretrain", "spatial", *QUICK) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("jointwise: unknown system 'spatial'")
+    assert "Traceback" not in captured.err
+
+
+def test_a_command_that_works_has_status_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(monkeypatch, "datasets") == 0
+
+
+def test_ctrl_c_outside_a_training_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run", stop)
+    assert main(monkeypatch, "datasets") == 130
+
+
+def test_a_damaged_recording_is_named_by_predict(finetuned: Path, recordings: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.mat"
+    path.write_bytes((recordings / "first.mat").read_bytes()[:400])
+    with pytest.raises(ReadError, match=r"cut\.mat: damaged"):
+        run("predict", finetuned, path)
+    with pytest.raises(ReadError, match=r"gone\.mat: no such file"):
+        run("predict", finetuned, tmp_path / "gone.mat")
+
+
+def test_a_folder_without_recordings_names_the_known_endings(finetuned: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no file in this folder ends in .*\.mat"):
+        run("predict", finetuned, tmp_path)
+
+
+def test_a_pretrained_run_cannot_predict(pretrained: Path, recordings: Path) -> None:
+    with pytest.raises(CheckpointError, match="pre-trained only"):
+        run("predict", pretrained, recordings)
+
+
+def test_an_unwritable_place_says_what_to_do(place: Path) -> None:
+    Path("file").write_text("")
+    with pytest.raises(JointwiseError, match=r"cannot write file/run: Not a directory.*\(--run for runs"):
+        run("pretrain", tiny.SYSTEM, *QUICK, "--run", "file/run")
+
+
+def test_a_missing_data_set_says_where_its_files_come_from(place: Path) -> None:
+    with pytest.raises(DataError, match=r"utd-mhad: .* files come from .* jointwise prepare utd-mhad --root DIR"):
+        run("pretrain", tiny.SYSTEM, "--data", "utd-mhad")
+
+
+# --- help ---
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(command, "--help")
+    assert caught.value.code == 0
+    assert f"usage: jointwise {command}" in capsys.readouterr().out
+
+
+def test_the_help_lists_every_command_and_so_does_a_bare_call(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("--help")
+    text = capsys.readouterr().out
+    assert all(f"\n    {command} " in text for command in COMMANDS)
+    run()
+    assert capsys.readouterr().out == text
+
+
+def test_help_options_lists_all_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    run("pretrain", "--help-options")
+    assert "--pretrain.augment.rotation" in capsys.readouterr().out
+
+
+def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("--version")
+    assert capsys.readouterr().out == f"jointwise {jointwise.__version__}\n"

@@ -1,0 +1,156 @@
+"""The model folder: everything needed to use a model, and what a wrong, missing or damaged one says."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+import tiny
+from jointwise.checkpoint import read_json
+from jointwise.config import to_settings
+from jointwise.datasets import Dataset, Part
+from jointwise.errors import CheckpointError
+from jointwise.model import load_card, load_model, model_folder, save_model
+from jointwise.protocols.evaluate import evaluate
+from jointwise.protocols.finetune import finetune
+from jointwise.sequence import Sequence
+from jointwise.skeletons import NTU25
+from jointwise.store import Description, Store, write_store
+
+
+@pytest.fixture(scope="module")
+def other_skeleton(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A data set of 25 joints."""
+    random = np.random.default_rng(0)
+    pairs = [
+        (Sequence(random.normal(size=(9, 25, 3)), NTU25, label=label, subject=subject), subject == 2)
+        for label in (0, 1)
+        for subject in (1, 2)
+    ]
+    path = tmp_path_factory.mktemp("ntu") / "ntu"
+    store = Store(write_store(path, Description("ntu", NTU25, ("a", "b"), "by subject"), pairs))
+    test = store.index["test"]
+    return Dataset(store, Part(store, np.flatnonzero(~test)), Part(store, np.flatnonzero(test)), "by subject")
+
+
+@pytest.fixture
+def copied(pretrained: Path, tmp_path: Path) -> Path:
+    """A copy of a pre-trained run, to be damaged."""
+    return Path(shutil.copytree(pretrained, tmp_path / "run"))
+
+
+def test_card_and_weights_come_back_as_they_were_saved(finetuned: Path, tmp_path: Path) -> None:
+    card, weights = load_model(finetuned)
+    save_model(tmp_path / "copy", card, weights)
+    again, same = load_model(tmp_path / "copy")
+    assert again == card
+    assert weights.keys() == same.keys()
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+
+
+def test_a_card_tells_joints_classes_preparation_data_scores_steps_and_settings(
+    finetuned: Path, dataset: Dataset
+) -> None:
+    content = read_json(finetuned / "model" / "config.json")
+    assert content["skeleton"]["joints"] == list(dataset.skeleton.joints)
+    assert content["classes"] == list(tiny.CLASSES)
+    assert content["data_fingerprint"] == dataset.store.fingerprint
+    assert content["preparation"] == dataset.store.preparation
+    assert content["steps"] == {"pretrain": 12, "finetune": 12}
+    assert 0 <= content["scores"]["top1"] <= content["scores"]["top5"] == 1
+    assert content["code_version"]
+    assert load_card(finetuned).config == tiny.config()
+    assert content["settings"] == to_settings(tiny.config())
+
+
+def test_a_pretrained_model_holds_student_and_teacher_and_knows_no_classes(pretrained: Path) -> None:
+    card, weights = load_model(pretrained)
+    assert (card.kind, card.classes) == ("pretrained", ())
+    prefixes = {name.partition(".")[0] for name in weights}
+    assert {"student", "teacher", "predictor", "decoder"} <= prefixes
+
+
+def test_the_weights_are_safetensors(pretrained: Path) -> None:
+    assert sorted(file.name for file in (pretrained / "model").iterdir()) == ["config.json", "model.safetensors"]
+    with safe_open(pretrained / "model" / "model.safetensors", "pt") as file:
+        assert file.keys()
+
+
+def test_no_file_of_a_run_is_a_pickle(finetuned: Path) -> None:
+    endings = {file.suffix for file in finetuned.rglob("*") if file.is_file()}
+    assert endings <= {".json", ".jsonl", ".yaml", ".safetensors", ".npz", ".html"}
+
+
+def test_a_run_and_its_model_folder_name_the_same_model(finetuned: Path) -> None:
+    assert model_folder(finetuned) == model_folder(finetuned / "model") == finetuned / "model"
+
+
+def test_data_of_another_skeleton_is_refused_and_the_joints_named(
+    pretrained: Path, other_skeleton: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        finetune(tiny.config(), other_skeleton, 0, "1.0", tmp_path / "run", pretrained)
+    message = str(caught.value)
+    assert f"{pretrained}: made for skeleton 'kinect20' (20 joints), but data 'ntu' has 'ntu25' (25 joints)" in message
+    assert "Joints the data lacks: none" in message
+    assert "the model does not know: neck, left_hand_tip, left_thumb, right_hand_tip, right_thumb" in message
+    assert not (tmp_path / "run").exists()  # and no run was begun
+
+
+@pytest.mark.parametrize("protocol", ["knn", "linear", "score"])
+def test_a_run_of_another_skeleton_is_not_evaluated(
+    finetuned: Path, other_skeleton: Dataset, tmp_path: Path, protocol: str
+) -> None:
+    with pytest.raises(CheckpointError, match="made for skeleton 'kinect20'"):
+        evaluate(finetuned, protocol, other_skeleton, tiny.config(), 0, results=tmp_path)
+
+
+def test_a_folder_without_a_model_says_whether_a_run_is_unfinished(tmp_path: Path, copied: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"nowhere: no finished model here \(no such run\)"):
+        load_model(tmp_path / "nowhere")
+    shutil.rmtree(copied / "model")
+    with pytest.raises(CheckpointError, match="an unfinished run; go on with --resume"):
+        load_model(copied)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 0.5, -1])
+def test_damaged_weights_are_named(copied: Path, kept: float) -> None:
+    file = copied / "model" / "model.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: missing or damaged"):
+        load_model(copied)
+
+
+def test_missing_weights_are_named(copied: Path) -> None:
+    (copied / "model" / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: missing or damaged"):
+        load_model(copied)
+
+
+@pytest.mark.parametrize("text", ["", "{", "\x00"])
+def test_a_card_that_is_no_json_is_named(copied: Path, text: str) -> None:
+    (copied / "model" / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"config\.json: missing or damaged"):
+        load_card(copied)
+
+
+@pytest.mark.parametrize("damage", ["list", "fields", "foreign"])
+def test_a_card_without_its_fields_is_named(copied: Path, damage: str) -> None:
+    file = copied / "model" / "config.json"
+    whole = read_json(file)
+    content = {"list": [], "fields": {"format": 1}, "foreign": whole | {"colour": "red"}}[damage]
+    file.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        load_card(copied)
+
+
+def test_a_model_of_a_later_format_says_upgrade(copied: Path) -> None:
+    file = copied / "model" / "config.json"
+    file.write_text(json.dumps(read_json(file) | {"format": 99}))
+    with pytest.raises(CheckpointError, match=r"model format 99, this version reads 1\. Upgrade jointwise"):
+        load_card(copied)

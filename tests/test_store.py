@@ -1,0 +1,230 @@
+"""The store: what goes in comes out, whole or not at all, and never a pickle."""
+
+import errno
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jointwise.store
+import tiny
+from jointwise.datasets import Dataset
+from jointwise.errors import DataError, ReadError, StorageError
+from jointwise.prepare import PREPARATION, prepare_sequence
+from jointwise.sequence import Sequence
+from jointwise.skeletons import KINECT20, NTU25
+from jointwise.store import Store, write_store
+
+DESCRIPTION = tiny.SOURCE.description
+
+
+def some(count: int = 4) -> list[tuple[Sequence, bool]]:
+    return [(tiny.walk(0, subject, 1), subject % 2 == 0) for subject in range(1, count + 1)]
+
+
+def read_all(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(path.iterdir())}
+
+
+def assert_same(read: Sequence, written: Sequence) -> None:
+    expected = prepare_sequence(written)
+    np.testing.assert_array_equal(read.positions, expected.positions)
+    np.testing.assert_array_equal(read.validity, expected.validity)
+    assert read.skeleton == expected.skeleton
+    for name in ("label", "subject", "camera", "source", "fps"):
+        assert getattr(read, name) == getattr(expected, name), name
+
+
+def test_sequences_come_back_as_they_were_prepared(dataset: Dataset) -> None:
+    for read, written in zip((dataset.store[i] for i in range(60)), tiny.sequences(None), strict=True):
+        assert_same(read, written)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    shapes=st.lists(st.tuples(st.integers(1, 3), st.integers(1, 9)), min_size=1, max_size=5), seed=st.integers(0, 99)
+)
+def test_ragged_persons_and_frames_come_back_each_at_its_place(
+    tmp_path_factory: pytest.TempPathFactory, shapes: list[tuple[int, int]], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    written = [
+        Sequence(random.normal(size=(*shape, 20, 3)), KINECT20, random.random((*shape, 20)) < 0.9, source=f"{place}")
+        for place, shape in enumerate(shapes)
+    ]
+    store = Store(write_store(tmp_path_factory.mktemp("s") / "store", DESCRIPTION, [(s, False) for s in written]))
+    assert len(store) == len(written)
+    for place, sequence in enumerate(written):
+        assert_same(store[place], sequence)
+
+
+def test_the_header_keeps_description_and_preparation(tmp_path: Path) -> None:
+    store = Store(write_store(tmp_path / "store", DESCRIPTION, some()))
+    assert store.description == DESCRIPTION
+    assert store.preparation == PREPARATION
+    assert store.index["test"].tolist() == [False, True, False, True]
+
+
+def test_the_same_sequences_give_the_same_fingerprint_and_others_another(tmp_path: Path) -> None:
+    prints = [
+        Store(write_store(tmp_path / name, DESCRIPTION, some(count))).fingerprint
+        for name, count in (("a", 4), ("b", 4), ("c", 3))
+    ]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_no_file_of_a_store_is_a_pickle(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "store", DESCRIPTION, some())
+    arrays = {file.name: np.load(file, allow_pickle=False) for file in path.glob("*.npy")}
+    assert {file.name for file in path.iterdir()} == {*arrays, "store.json"}
+    assert not any(array.dtype.hasobject for array in arrays.values())
+    json.loads((path / "store.json").read_text())
+
+
+def broken_half_way(error: BaseException) -> Iterator[tuple[Sequence, bool]]:
+    yield from some(2)
+    raise error
+
+
+@pytest.mark.parametrize("error", [ReadError("x.mat: damaged"), KeyboardInterrupt(), MemoryError()])
+def test_an_error_half_way_leaves_the_old_store_as_it_was_and_nothing_beside_it(
+    tmp_path: Path, error: BaseException
+) -> None:
+    path = write_store(tmp_path / "store", DESCRIPTION, some())
+    before = read_all(path)
+    with pytest.raises(type(error)):
+        write_store(path, DESCRIPTION, broken_half_way(error))
+    assert read_all(path) == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_half_way_leaves_no_store_where_there_was_none(tmp_path: Path) -> None:
+    with pytest.raises(ReadError):
+        write_store(tmp_path / "store", DESCRIPTION, broken_half_way(ReadError("x")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_store_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "store", DESCRIPTION, some(4))
+    write_store(path, DESCRIPTION, some(2))
+    assert len(Store(path)) == 2
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_an_earlier_crash_left_is_no_obstacle(tmp_path: Path) -> None:
+    for name in ("store.unfinished", "store.former"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rubbish").write_text("")
+    path = write_store(tmp_path / "store", DESCRIPTION, some(2))
+    assert len(Store(path)) == 2
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_says_what_to_do_and_keeps_the_old_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_store(tmp_path / "store", DESCRIPTION, some())
+    before = read_all(path)
+
+    def full(self: object, rows: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(jointwise.store._GrowingArray, "append", full)
+    with pytest.raises(StorageError, match=rf"cannot write {path}: No space left on device.*JOINTWISE_DATA"):
+        write_store(path, DESCRIPTION, some(2))
+    assert read_all(path) == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"cannot write .*JOINTWISE_DATA"):
+        write_store(tmp_path / "file" / "store", DESCRIPTION, some())
+
+
+def test_a_file_in_the_place_of_a_store_is_not_deleted(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("precious")
+    with pytest.raises(StorageError, match="store is a file"):
+        write_store(tmp_path / "store", DESCRIPTION, some())
+    assert (tmp_path / "store").read_text() == "precious"
+
+
+def test_no_sequence_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="tiny: not one sequence"):
+        write_store(tmp_path / "store", DESCRIPTION, [])
+
+
+def test_a_sequence_without_a_valid_person_is_named(tmp_path: Path) -> None:
+    empty = Sequence(np.zeros((5, 20, 3)), KINECT20, np.zeros((5, 20), bool), source="nobody.mat")
+    with pytest.raises(ReadError, match=r"nobody\.mat: no valid person"):
+        write_store(tmp_path / "store", DESCRIPTION, [(empty, False)])
+
+
+def test_a_sequence_of_another_skeleton_is_named(tmp_path: Path) -> None:
+    other = Sequence(np.zeros((5, 25, 3)), NTU25, source="other.skeleton")
+    with pytest.raises(DataError, match=r"other\.skeleton: skeleton 'ntu25' in a store of 'kinect20'"):
+        write_store(tmp_path / "store", DESCRIPTION, [(other, False)])
+
+
+@pytest.mark.parametrize("label", [-1, 5])
+def test_a_label_without_a_class_is_named(tmp_path: Path, label: int) -> None:
+    odd = Sequence(np.zeros((5, 20, 3)), KINECT20, label=label, source="odd.mat")
+    with pytest.raises(DataError, match=rf"odd\.mat: class {label + 1}, but 'tiny' has classes 1 to 5"):
+        write_store(tmp_path / "store", DESCRIPTION, [(odd, False)])
+
+
+def test_a_missing_store_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no store here\. Make it with: jointwise prepare"):
+        Store(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["positions.npy", "valid.npy", "index.npy", "sources.npy"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "half", "garbage", "shorter"])
+def test_every_damaged_array_is_an_error_that_names_the_store(tmp_path: Path, name: str, damage: str) -> None:
+    path = write_store(tmp_path / "store", DESCRIPTION, some())
+    file = path / name
+    content = file.read_bytes()
+    if damage == "missing":
+        file.unlink()
+    elif damage == "shorter":  # a whole file, but of another store
+        np.save(file, np.load(file)[:-1])
+    else:
+        file.write_bytes({"empty": b"", "half": content[: len(content) // 2], "garbage": b"\x00" * 500}[damage])
+    with pytest.raises(DataError, match=r"store: damaged store .*Delete the folder and prepare it again"):
+        Store(path)
+
+
+@pytest.mark.parametrize("header", ["", "{", "[]", "{}", '{"version": 1}', '{"version": 1, "skeleton": 3}'])
+def test_a_damaged_header_is_an_error_that_names_the_store(tmp_path: Path, header: str) -> None:
+    path = write_store(tmp_path / "store", DESCRIPTION, some())
+    (path / "store.json").write_text(header)
+    with pytest.raises(DataError, match="store: damaged store"):
+        Store(path)
+
+
+def test_a_pickled_array_is_refused(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "store", DESCRIPTION, some())
+    np.save(path / "sources.npy", np.array(["a", 1, 2, 3], object), allow_pickle=True)
+    with pytest.raises(DataError, match="damaged store"):
+        Store(path)
+
+
+def test_a_store_of_another_version_says_prepare_again(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "store", DESCRIPTION, some())
+    header = json.loads((path / "store.json").read_text())
+    (path / "store.json").write_text(json.dumps(header | {"version": 99}))
+    with pytest.raises(DataError, match=r"store of version 99, this is 1\. Prepare it again"):
+        Store(path)
+
+
+def test_writing_into_what_a_store_returns_never_changes_the_store(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "store", DESCRIPTION, some(1))
+    before = read_all(path)
+    store = Store(path)
+    store[0].positions[:] = 7
+    store.positions[:] = 7
+    assert read_all(path) == before
+    shutil.rmtree(path)
