@@ -81,9 +81,9 @@ def test_the_whole_road_from_a_data_set_to_names(
     run("finetune", tiny.BASELINE, *QUICK, "--labels", "0.5", "--seed", "3", "--results", "results")
     assert (Path("runs/tiny") / tiny.BASELINE / "scratch-0.5-seed3" / "model" / "config.json").is_file()
     for protocol in ("knn", "linear"):
-        run("evaluate", pretrained, "--protocol", protocol, *QUICK, "--results", "results")
+        run("evaluate", pretrained, "--protocol", protocol, "--data", "tiny", "--results", "results")
         run("evaluate", "raw", "--protocol", protocol, "--data", "tiny", "--results", "results")
-    run("evaluate", finetuned, "--protocol", "score", *QUICK, "--results", "results")
+    run("evaluate", finetuned, "--protocol", "score", "--data", "tiny", "--results", "results")
     assert sorted(path.stem for path in Path("results").glob("*.json")) == sorted(
         (
             *(f"{tiny.SYSTEM}-{rest}" for rest in ("finetune-0.5-seed0", "knn-1.0-seed0", "linear-1.0-seed0")),
@@ -216,7 +216,7 @@ def test_nothing_to_resume_says_so(place: Path) -> None:
         (("finetune", tiny.BASELINE, *QUICK, "--labels", "2"), ConfigError, "--labels 2: expected a share between 0"),
         (("finetune", tiny.BASELINE, *QUICK, "--encoder", "x"), ConfigError, "argument --encoder: invalid choice: 'x'"),
         (("evaluate", "raw", "--protocol", "liner", "--data", "tiny"), ConfigError, "did you mean 'linear'"),
-        (("evaluate", "no/run", "--protocol", "knn", *QUICK), CheckpointError, "no/run: no finished model here"),
+        (("evaluate", "no/run", "--protocol", "knn", "--data", "tiny"), CheckpointError, "no/run: no finished model here"),
         (("predict", "no/run", "x.mat"), CheckpointError, "no/run: no finished model here"),
         (("report", "no/run"), CheckpointError, "no/run: no finished model here"),
         (("datasets", "--all"), ConfigError, "jointwise datasets does not take --all"),

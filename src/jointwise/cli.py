@@ -80,7 +80,7 @@ def _seed(args: argparse.Namespace, run: Path | None) -> int:
 
 
 def _resumed_config(args: argparse.Namespace, options: list[str], folder: Path) -> Config:
-    """The config of the run to resume: its own, so that nothing has to be said again. `options` may change how it is executed."""
+    """The config of the run to resume: its own, so that nothing has to be said again."""
     from jointwise.config import build_config
     from jointwise.runs import resumed
 
@@ -279,17 +279,20 @@ def report(args: argparse.Namespace, options: list[str]) -> None:
     print(_write_report(Path(args.start)))
 
 
-def _training_arguments(parser: argparse.ArgumentParser) -> None:
+def _data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="name of a data set: jointwise datasets lists them")
     parser.add_argument("--root", type=Path, help="folder of its files, where it is not prepared yet")
-    parser.add_argument(
-        "--run", type=Path, help="run folder (default: runs/<data>/<system>/<stage>[-<labels>]-seed<k>)"
-    )
     parser.add_argument("--seed", type=int, help="of weights, order, crops, masks and labelled subset (default: 0)")
-    parser.add_argument("--quick", action="store_true", help="a tiny model and few steps, to see that all works")
-    parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
     parser.add_argument("--config", type=Path, help="YAML file of settings, over those of the system and the data")
     parser.add_argument("--help-options", action="store_true", help="list all settings: --group.option value")
+    parser.set_defaults(takes_options=True, quick=False)
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    where = "runs/<data>/<system>/<stage>[-<labels>]-seed<k>"
+    parser.add_argument("--run", type=Path, help=f"run folder (default: {where})")
+    parser.add_argument("--quick", action="store_true", help="a tiny model and few steps, to see that all works")
+    parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
 
 
 def _label_arguments(parser: argparse.ArgumentParser) -> None:
@@ -329,21 +332,20 @@ def _build_parser() -> _Parser:
     added.add_argument("--root", type=Path, help="folder of its files (none for synthetic)")
     added = command(pretrain)
     added.add_argument("start", metavar="SYSTEM", help="such as spatial_segments_decoder")
-    _training_arguments(added)
-    added.set_defaults(takes_options=True)
+    _data_arguments(added)
+    _run_arguments(added)
     added = command(finetune)
     added.add_argument(
         "start", metavar="RUN|SYSTEM", help="folder of a pre-trained run, or a system to train from scratch"
     )
-    _training_arguments(added)
+    _data_arguments(added)
+    _run_arguments(added)
     _label_arguments(added)
-    added.set_defaults(takes_options=True)
     added = command(evaluate)
     added.add_argument("start", metavar="RUN|raw", help="folder of a run, or raw for coordinates without an encoder")
     added.add_argument("--protocol", required=True, help="linear, knn, or score (a fine-tuned run as it is)")
-    _training_arguments(added)
+    _data_arguments(added)
     _label_arguments(added)
-    added.set_defaults(takes_options=True)
     added = command(predict)
     added.add_argument("start", metavar="RUN", help="folder of a fine-tuned run or of its model")
     added.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="recordings, or folders of them")
