@@ -77,6 +77,13 @@ class ResultView:
         return self.confusion.pairs()[:MOST_PAIRS] if self.confusion else []
 
 
+def _features(facts: Facts) -> str:
+    """Which features were judged, where it is not the student's with the head's own pooling."""
+    pooling, encoder = facts.text("pooling"), facts.text("encoder")
+    named = [f"pooling {pooling}" if pooling else "", "teacher" if encoder == "teacher" else ""]
+    return "".join(f", {name}" for name in named if name)
+
+
 def view_result(result: Result) -> ResultView:
     """Everything the page prints about a result."""
     facts = result.facts
@@ -94,7 +101,7 @@ def view_result(result: Result) -> ResultView:
     return ResultView(
         system=facts.text("system") or NOTHING,
         initialisation=INITIALISATIONS.get(initialisation, initialisation),
-        protocol=PROTOCOLS.get(protocol, protocol),
+        protocol=PROTOCOLS.get(protocol, protocol) + _features(facts),
         labels=labels_in_words(facts.text("labels")),
         seed=seed + (f", fold {fold}" if fold else ""),
         top1=_measured(facts, "top1"),

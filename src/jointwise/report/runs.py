@@ -113,6 +113,8 @@ def view_run(run: Run) -> RunView:
         "steps": count(facts.number("steps") or run.last("step")),
         "time": duration(run.last("seconds")),
         "time per epoch": duration(facts.number("seconds_per_epoch")),
+        "held-out latent loss": short(facts.within("held_out").number("latent")),
+        "held-out reconstruction loss": short(facts.within("held_out").number("reconstruction")),
         "device": device(facts),
         "encoder parameters": encoder,
         "all parameters": finetune if stage == "finetune" else pretrain,
