@@ -216,7 +216,7 @@ def test_nothing_to_resume_says_so(place: Path) -> None:
         (("finetune", tiny.BASELINE, *QUICK, "--labels", "2"), ConfigError, "--labels 2: expected a share between 0"),
         (("finetune", tiny.BASELINE, *QUICK, "--encoder", "x"), ConfigError, "argument --encoder: invalid choice: 'x'"),
         (("evaluate", "raw", "--protocol", "liner", "--data", "tiny"), ConfigError, "did you mean 'linear'"),
-        (("evaluate", "no/run", "--protocol", "knn", "--data", "tiny"), CheckpointError, "no/run: no finished model here"),
+        (("evaluate", "no/run", "--protocol", "knn", "--data", "tiny"), CheckpointError, "no/run: no finished model"),
         (("predict", "no/run", "x.mat"), CheckpointError, "no/run: no finished model here"),
         (("report", "no/run"), CheckpointError, "no/run: no finished model here"),
         (("datasets", "--all"), ConfigError, "jointwise datasets does not take --all"),

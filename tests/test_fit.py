@@ -204,7 +204,7 @@ def test_a_loss_that_is_no_number_names_step_sources_and_last_good_checkpoint(
     with pytest.raises(TrainingError, match="the loss of step") as caught:
         run(LineTask({step: value}), tmp_path, checkpoint_every=3, log_every=4)
     message = str(caught.value)
-    assert f"the loss of step {step} is not a finite number" in message
+    assert f"the loss of step {step + 1} is not a finite number" in message
     sources = ", ".join(f"file-{i}" for i in BatchOrder(torch.arange(5), 2, 0)[step].tolist())
     assert f"The batch came from: {sources}" in message
     good = step // 3 * 3
@@ -217,7 +217,7 @@ def test_a_loss_that_is_no_number_names_step_sources_and_last_good_checkpoint(
 
 
 def test_a_gradient_that_is_no_number_never_enters_a_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"the update of the weights of step 6 is not .* checkpoint, of step 6, is"):
+    with pytest.raises(TrainingError, match=r"the update of the weights of step 7 is not .* checkpoint, of step 6, is"):
         run(LineTask(bad_gradient=6), tmp_path, checkpoint_every=1)
     assert load_tensors(tmp_path / "checkpoint" / "step-00000006.safetensors")["module.weight"].isfinite().all()
 
@@ -236,7 +236,7 @@ def test_after_a_bad_loss_the_run_resumes_from_the_last_good_checkpoint(tmp_path
 def test_on_a_gpu_a_bad_loss_before_the_end_of_an_epoch_is_not_forgotten(tmp_path: Path) -> None:
     task = LineTask({1: float("nan")})  # an epoch ends in step 2; lines are due every 10
     task.module.cuda()
-    with pytest.raises(TrainingError, match="the loss of step 1 is not"):
+    with pytest.raises(TrainingError, match="the loss of step 2 is not"):
         run(task, tmp_path, log_every=10, checkpoint_every=3)
 
 

@@ -129,6 +129,8 @@ class _Log:
         return self.before + time.perf_counter() - self.started
 
     def first_bad_step(self) -> int | None:
+        if not self.pending:
+            return None
         losses = torch.stack([loss for _, loss, _ in self.pending])
         bad = (~losses.isfinite()).nonzero()
         return self.pending[int(bad[0])][0] if len(bad) else None
@@ -156,6 +158,84 @@ def _truncate_log(path: Path, step: int) -> None:
         path.write_text("".join(line + "\n" for line in kept))
 
 
+class _Training:
+    """One training under way: a step at a time, saved and checked."""
+
+    def __init__(
+        self,
+        task: Task,
+        order: BatchOrder,
+        optimizer: torch.optim.Optimizer,
+        settings: TrainConfig,
+        execution: ExecutionConfig,
+        folder: Path,
+        seed: int,
+    ) -> None:
+        self.task, self.order, self.optimizer, self.seed = task, order, optimizer, seed
+        self.settings, self.execution = settings, execution
+        self.device = next(task.module.parameters()).device
+        self.checkpoint = Checkpoint(folder / "checkpoint")
+        state: dict[str, Any] = {"step": 0, "seconds": 0.0}
+        if self.checkpoint.exists():
+            state = self.checkpoint.load(task.module, optimizer)
+            if state["seed"] != seed:
+                raise TrainingError(f"{folder}: the checkpoint was made with seed {state['seed']}, not {seed}.")
+        self.done: int = state["step"]
+        _truncate_log(folder / "metrics.jsonl", self.done)
+        self.log = _Log(folder / "metrics.jsonl", state["seconds"])
+
+    def step(self) -> float | None:
+        """One optimiser step; returns the mean loss since the last line of the log when it wrote one."""
+        step, settings, order = self.done, self.settings, self.order
+        torch.manual_seed(seed_for(self.seed, "dropout", step))
+        rate = learning_rate(step, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+        with autocast(self.device, self.execution.precision):
+            loss, scalars = self.task.loss(order[step], step)
+        self.log.pending.append((step, loss.detach(), scalars))
+        epoch_ends = int(order.epoch(step + 1)) > int(order.epoch(step))
+        line_due = (step + 1) % self.execution.log_every == 0 or epoch_ends or step + 1 == settings.steps
+        if line_due or self.device.type == "cpu":  # looking at a loss makes a GPU wait
+            self.stop_if_not_finite()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if settings.clip_gradient:
+            nn.utils.clip_grad_norm_(self.task.module.parameters(), settings.clip_gradient)
+        self.optimizer.step()
+        self.task.after_step(step)
+        self.done = step + 1
+        if not line_due:
+            return None
+        extra = self.task.epoch_metrics() if epoch_ends or self.done == settings.steps else {}
+        return self.log.write(self.done, order.epoch(self.done), rate, extra)
+
+    def save(self) -> None:
+        """Saves the state, unless something in it is not finite."""
+        self.stop_if_not_finite()
+        if not all(bool(weights.isfinite().all()) for weights in self.task.module.parameters()):
+            self._stop(self.done, "update of the weights")  # the loss was finite, its gradient was not
+        state = {"seed": self.seed, "seconds": self.log.seconds}
+        self.checkpoint.save(self.done, self.task.module, self.optimizer, state)
+
+    def stop_if_not_finite(self) -> None:
+        """Raises TrainingError when a loss since the last line of the log is not finite."""
+        bad = self.log.first_bad_step()
+        if bad is not None:
+            self._stop(bad + 1, "loss")
+
+    def _stop(self, number: int, what: str) -> NoReturn:
+        """number: of the step, counted from 1 as the log and the checkpoints do."""
+        folder = self.checkpoint.folder
+        last = read_json(folder / "state.json")["step"] if self.checkpoint.exists() else None
+        kept = f"the last good checkpoint, of step {last}, is in {folder}" if last else "no checkpoint yet"
+        sources = ", ".join(self.task.describe(self.order[number - 1])[:8])
+        raise TrainingError(
+            f"the {what} of step {number} is not a finite number; {kept}. The batch came from: {sources}, … "
+            "Look at these recordings; else lower the learning rate or set clip_gradient."
+        )
+
+
 def fit(
     task: Task,
     order: BatchOrder,
@@ -172,72 +252,24 @@ def fit(
     Writes metrics.jsonl and checkpoint/ in `folder`. Returns the seconds of training (resumed parts included).
     Raises TrainingError when a loss is not finite, Interrupted after Ctrl-C, StorageError when the disk refuses.
     """
-    checkpoint, log_path = Checkpoint(folder / "checkpoint"), folder / "metrics.jsonl"
-    state: dict[str, Any] = {"step": 0, "seconds": 0.0}
-    if checkpoint.exists():
-        state = checkpoint.load(task.module, optimizer)
-        if state["seed"] != seed:
-            raise TrainingError(f"{folder}: the checkpoint was made with seed {state['seed']}, not {seed}.")
-    _truncate_log(log_path, state["step"])
-    log = _Log(log_path, state["seconds"])
-    device = next(task.module.parameters()).device
-    every = 1 if device.type == "cpu" else execution.log_every  # looking at a loss makes a GPU wait
-
-    def save(step: int) -> None:
-        if not all(bool(weights.isfinite().all()) for weights in task.module.parameters()):
-            stop(step - 1, "update of the weights")  # the loss was finite, its gradient was not
-        checkpoint.save(step, task.module, optimizer, {"seed": seed, "seconds": log.seconds})
-
-    def stop(bad: int, what: str) -> NoReturn:
-        last = read_json(checkpoint.folder / "state.json")["step"] if checkpoint.exists() else None
-        kept = f"the last good checkpoint, of step {last}, is in {checkpoint.folder}" if last else "no checkpoint yet"
-        sources = ", ".join(task.describe(order[bad])[:8])
-        raise TrainingError(
-            f"the {what} of step {bad} is not a finite number; {kept}. The batch came from: {sources}, … "
-            "Look at these recordings; else lower the learning rate or set clip_gradient."
-        )
-
-    def stop_if_not_finite() -> None:
-        bad = log.first_bad_step()
-        if bad is not None:
-            stop(bad, "loss")
-
+    training = _Training(task, order, optimizer, settings, execution, folder, seed)
+    device = training.device
     task.module.train()
     with (
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         _deferred_interrupt() as interrupt,
-        _progress(title, settings.steps, state["step"]) as show,
+        _progress(title, settings.steps, training.done) as show,
     ):
-        for step in range(state["step"], settings.steps):
-            torch.manual_seed(seed_for(seed, "dropout", step))
-            rate = learning_rate(step, settings)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["scale"]
-            ids = order[step]
-            with autocast(device, execution.precision):
-                loss, scalars = task.loss(ids, step)
-            log.pending.append((step, loss.detach(), scalars))
-            done = step + 1
-            last = done == settings.steps
-            epoch_ends = int(order.epoch(done)) > int(order.epoch(step))
-            if done % every == 0 or epoch_ends or last:  # before each line of the log, which forgets the losses
-                stop_if_not_finite()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if settings.clip_gradient:
-                nn.utils.clip_grad_norm_(task.module.parameters(), settings.clip_gradient)
-            optimizer.step()
-            task.after_step(step)
-            if done % execution.log_every == 0 or epoch_ends or last:
-                extra = task.epoch_metrics() if epoch_ends or last else {}
-                show(done, log.write(done, order.epoch(done), rate, extra))
-            if interrupt.is_set() or last or done % execution.checkpoint_every == 0:
-                if log.pending:
-                    stop_if_not_finite()
-                save(done)
+        while training.done < settings.steps:
+            loss = training.step()
+            if loss is not None:
+                show(training.done, loss)
+            last = training.done == settings.steps
+            if interrupt.is_set() or last or training.done % execution.checkpoint_every == 0:
+                training.save()
             if interrupt.is_set() and not last:
                 raise Interrupted(
-                    f"stopped after step {done} of {settings.steps}, all saved. Go on with: {resume_hint}"
+                    f"stopped after step {training.done} of {settings.steps}, all saved. Go on with: {resume_hint}"
                 )
     task.module.eval()
-    return log.seconds
+    return training.log.seconds

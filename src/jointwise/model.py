@@ -10,7 +10,7 @@ from torch import Tensor
 
 import jointwise
 from jointwise.checkpoint import load_tensors, read_json, save_tensors, write_json
-from jointwise.config import Config, FinetuneConfig, Settings, build_config
+from jointwise.config import Config, FinetuneConfig, Settings, build_config, to_settings
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError
 from jointwise.skeletons import Skeleton
@@ -48,6 +48,22 @@ class ModelCard:
     seconds_per_epoch: dict[str, float] = field(default_factory=dict)
     code_version: str = jointwise.__version__
     format: int = FORMAT
+
+    @classmethod
+    def of(cls, config: Config, dataset: Dataset, **facts: Any) -> ModelCard:
+        """The card of a model trained with `config` on the training part of `dataset`; `facts`: the other fields."""
+        return cls(
+            system=config.system,
+            settings=to_settings(config),
+            skeleton=dataset.skeleton,
+            coordinates=dataset.store.description.coordinates,
+            data=dataset.name,
+            data_fingerprint=dataset.store.fingerprint,
+            preparation=dataset.store.preparation,
+            split=dataset.split,
+            terms=dataset.store.description.terms,
+            **facts,
+        )
 
     @property
     def config(self) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 from jointwise.build import build_distillation, pick_device
 from jointwise.checkpoint import write_json
 from jointwise.clips import ClipCutter, Clips, Persons
-from jointwise.config import AugmentConfig, Config, to_settings
+from jointwise.config import AugmentConfig, Config
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import ConfigError
 from jointwise.fit import BatchOrder, autocast, fit
@@ -146,51 +147,31 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     cutter = ClipCutter(dataset.store, config.clip.frames, device)
     coordinates = dataset.store.description.coordinates
     module = build_distillation(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
-    task = PretrainTask(
-        module, cutter, dataset, settings.augment, teacher_momentum(config.teacher, settings.steps), seed
-    )
+    momentum = teacher_momentum(config.teacher, settings.steps)
+    task = PretrainTask(module, cutter, dataset, settings.augment, momentum, seed)
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed)
-    counts = module.visible(config.segments, len(dataset.skeleton.joints))
-    hint = shlex.join(
-        ["jointwise", "pretrain", config.system, "--data", dataset.name, "--run", str(folder), "--resume"]
-    )
-    seconds = fit(
-        task,
-        order,
-        build_optimizer(module, settings),
-        settings,
-        execution,
-        folder,
-        f"pretrain {config.system}",
-        seed,
-        hint,
-    )
+    command = ["jointwise", "pretrain", config.system, "--data", dataset.name, "--run", str(folder), "--resume"]
+    optimizer, title = build_optimizer(module, settings), f"pretrain {config.system}"
+    seconds = fit(task, order, optimizer, settings, execution, folder, title, seed, shlex.join(command))
     held_out = held_out_losses(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision)
     parameters = count_parameters(encoder=module.student, pretrain=module)
     run: dict[str, Any] = about | {
         "steps": settings.steps,
         "parameters": parameters,
-        "visible_tokens": counts.count,
+        "visible_tokens": module.visible(config.segments, len(dataset.skeleton.joints)).count,
         "seconds_per_epoch": seconds / order.epoch(settings.steps),
         "held_out": held_out | {"split": dataset.split},
         "peak_memory_mb": peak_memory(device),
         "collapse": collapse_warning(read_log(folder)),
         **provenance(device, execution.precision),
     }
-    card = ModelCard(
+    card = ModelCard.of(
+        config,
+        dataset,
         kind="pretrained",
-        system=config.system,
-        settings=to_settings(config),
-        skeleton=dataset.skeleton,
-        coordinates=coordinates,
         classes=(),
-        data=dataset.name,
-        data_fingerprint=dataset.store.fingerprint,
-        preparation=dataset.store.preparation,
         seed=seed,
         steps={"pretrain": settings.steps},
-        split=dataset.split,
-        terms=dataset.store.description.terms,
         parameters=parameters,
         seconds_per_epoch={"pretrain": run["seconds_per_epoch"]},
     )
@@ -206,7 +187,5 @@ def count_parameters(**modules: torch.nn.Module) -> dict[str, int]:
 
 def read_log(folder: Path) -> list[dict[str, float]]:
     """The lines of a run's metrics.jsonl."""
-    import json
-
     path = folder / "metrics.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch.nn import functional
 from jointwise.build import build_classifier, pick_device
 from jointwise.checkpoint import load_weights, write_json
 from jointwise.clips import ClipCutter
-from jointwise.config import AugmentConfig, Config, to_settings
+from jointwise.config import AugmentConfig, Config, FinetuneConfig
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import CheckpointError, DataError
 from jointwise.fit import BatchOrder, autocast, fit
@@ -126,31 +127,13 @@ def finetune(
         "pretrained": str(pretrained) if pretrained else None,
         "encoder": which if pretrained else None,
     }
-    device, execution = pick_device(config.execution.device), config.execution
     coordinates = dataset.store.description.coordinates
     module = build_classifier(config, recipe, dataset.skeleton, coordinates, len(dataset.classes), seed)
-    steps, seconds_per_epoch = {}, {}
-    parameters = count_parameters(encoder=module.encoder, finetune=module)
-    if pretrained:
-        card, weights = encoder_weights(pretrained, dataset, which)
-        check_split(card, dataset, pretrained)
-        load_weights(module.encoder, weights, pretrained)
-        steps, seconds_per_epoch = dict(card.steps), dict(card.seconds_per_epoch)
-        parameters = card.parameters | parameters
+    before = _start_from(module, pretrained, dataset, which) if pretrained else None
     open_run(folder, config, about, resume)
     write_json(folder / "labelled.json", [Path(str(s)).name for s in labelled.store.sources[labelled.ids]])
-    module = module.to(device)
-    cutter = ClipCutter(dataset.store, config.clip.frames, device)
-    task = FinetuneTask(module, cutter, labelled, recipe.augment, recipe.label_smoothing, seed)
-    order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed)
-    optimizer = build_optimizer(module, recipe, recipe.layer_decay)
-    start = str(pretrained) if pretrained else config.system
-    hint = shlex.join(["jointwise", "finetune", start, "--data", dataset.name, "--run", str(folder), "--resume"])
-    hint += f" {shlex.join(['--results', str(results)])}" if results else ""
-    title = f"finetune {config.system}" if pretrained else f"from scratch {config.system}"
-    seconds = fit(task, order, optimizer, recipe, execution, folder, title, seed, hint)
-    steps["finetune"] = recipe.steps
-    seconds_per_epoch["finetune"] = seconds / order.epoch(recipe.steps)
+    cutter = ClipCutter(dataset.store, config.clip.frames, pick_device(config.execution.device))
+    seconds = _train(module.to(cutter.device), cutter, labelled, config, recipe, folder, pretrained, seed, results)
     evaluation = Evaluation(
         system=config.system,
         protocol="finetune",
@@ -160,38 +143,72 @@ def finetune(
         config=config,
         dataset=dataset,
         labelled=labelled,
-        scores=class_scores(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision),
-        steps=steps,
-        parameters=parameters,
-        seconds_per_epoch=seconds_per_epoch,
+        scores=class_scores(module, cutter, torch.from_numpy(dataset.test.ids), config.execution.precision),
+        steps=(before.steps if before else {}) | {"finetune": recipe.steps},
+        parameters=(before.parameters if before else {}) | count_parameters(encoder=module.encoder, finetune=module),
+        seconds_per_epoch=(before.seconds_per_epoch if before else {}) | {"finetune": seconds},
         split_is_test=dataset is official,
         encoder=which,
     )
-    summary = evaluation.summary()
-    card = ModelCard(
+    _save(folder, module, evaluation, about, cutter.device)
+    if results is not None:
+        save_result(results, evaluation, cutter.device)
+    return save_result(folder / "results", evaluation, cutter.device)
+
+
+def _start_from(module: Classifier, pretrained: Path, dataset: Dataset, which: str) -> ModelCard:
+    card, weights = encoder_weights(pretrained, dataset, which)
+    check_split(card, dataset, pretrained)
+    load_weights(module.encoder, weights, pretrained)
+    return card
+
+
+def _train(
+    module: Classifier,
+    cutter: ClipCutter,
+    labelled: Part,
+    config: Config,
+    recipe: FinetuneConfig,
+    folder: Path,
+    pretrained: Path | None,
+    seed: int,
+    results: Path | None,
+) -> float:
+    """Fits the classifier; returns the seconds per epoch."""
+    task = FinetuneTask(module, cutter, labelled, recipe.augment, recipe.label_smoothing, seed)
+    order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed)
+    optimizer = build_optimizer(module, recipe, recipe.layer_decay)
+    start, data = str(pretrained) if pretrained else config.system, labelled.store.description.data
+    command = ["jointwise", "finetune", start, "--data", data, "--run", str(folder), "--resume"]
+    command += ["--results", str(results)] if results else []
+    title = f"{'finetune' if pretrained else 'from scratch'} {config.system}"
+    seconds = fit(task, order, optimizer, recipe, config.execution, folder, title, seed, shlex.join(command))
+    return seconds / order.epoch(recipe.steps)
+
+
+def _save(
+    folder: Path, module: Classifier, evaluation: Evaluation, about: dict[str, Any], device: torch.device
+) -> None:
+    """Writes the model folder and run.json of a classifier that was trained and scored."""
+    card = ModelCard.of(
+        evaluation.config,
+        evaluation.dataset,
         kind="classifier",
-        system=config.system,
-        settings=to_settings(config),
-        skeleton=dataset.skeleton,
-        coordinates=coordinates,
-        classes=dataset.classes,
-        data=dataset.name,
-        data_fingerprint=dataset.store.fingerprint,
-        preparation=dataset.store.preparation,
-        seed=seed,
-        steps=steps,
-        split=dataset.split,
-        labels=labels,
+        classes=evaluation.dataset.classes,
+        seed=evaluation.seed,
+        steps=evaluation.steps,
+        labels=evaluation.labels,
         initialisation=evaluation.initialisation,
-        terms=dataset.store.description.terms,
-        scores=summary["scores"],
-        parameters=parameters,
-        seconds_per_epoch=seconds_per_epoch,
+        scores=evaluation.summary()["scores"],
+        parameters=evaluation.parameters,
+        seconds_per_epoch=evaluation.seconds_per_epoch,
     )
     save_model(folder / "model", card, module.state_dict())
-    run = about | {"steps": recipe.steps, "parameters": parameters, "seconds_per_epoch": seconds_per_epoch["finetune"]}
-    run |= {"peak_memory_mb": peak_memory(device), **provenance(device, execution.precision)}
+    run = about | {
+        "steps": evaluation.steps["finetune"],
+        "parameters": evaluation.parameters,
+        "seconds_per_epoch": evaluation.seconds_per_epoch["finetune"],
+        "peak_memory_mb": peak_memory(device),
+        **provenance(device, evaluation.config.execution.precision),
+    }
     write_json(folder / "run.json", run)
-    if results is not None:
-        save_result(results, evaluation, device)
-    return save_result(folder / "results", evaluation, device)
