@@ -72,13 +72,19 @@ def rows(results: Iterable[dict[str, Any]]) -> list[Row]:
 
 
 def to_terminal(title: str, table_rows: list[Row]) -> Table:
-    """The rows as a table for the terminal."""
-    table = Table(title=title, header_style="bold")
-    for column in HEADER:
+    """The rows as a table for the terminal; what is the same in all rows stands below it, once."""
+    same = [len(table_rows) > 1 and len(set(column)) == 1 for column in zip(*table_rows, strict=True)]
+    common = [(name, value) for name, value, alike in zip(HEADER, table_rows[0], same, strict=True) if alike]
+    table = Table(title=title, header_style="bold", caption=", ".join(f"{name} {value}" for name, value in common))
+    for column in _where_not(same, HEADER):
         table.add_column(column)
     for row in table_rows:
-        table.add_row(*row)
+        table.add_row(*_where_not(same, row))
     return table
+
+
+def _where_not(left_out: list[bool], row: Row) -> Row:
+    return tuple(value for value, out in zip(row, left_out, strict=True) if not out)
 
 
 def to_markdown(table_rows: list[Row]) -> str:
