@@ -9,7 +9,7 @@ from rich.console import Console
 
 from jointwise.config import Config, build_config, layered_settings
 from jointwise.datasets import Watch, load_dataset
-from jointwise.errors import CheckpointError
+from jointwise.errors import CheckpointError, writing
 from jointwise.pretrain import pretrain
 from jointwise.protocols.finetune import finetune
 from jointwise.report import write_report
@@ -24,13 +24,14 @@ def run_demo(folder: Path, seed: int, options: list[str], watch: Watch) -> Path:
 
     An earlier demo in `folder` is replaced; anything else there raises CheckpointError.
     """
-    marker = folder / "demo"
-    if folder.exists() and any(folder.iterdir()) and not marker.is_file():
-        raise CheckpointError(f"{folder}: holds something that is not a demo. Name another folder with --run.")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    marker.write_text("made by: jointwise demo; replaced by the next one\n")
     config: Config = build_config(layered_settings(SYSTEM, DATA), options)
+    marker = folder / "demo"
+    if folder.exists() and not marker.is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise CheckpointError(f"{folder}: holds something that is not a demo. Name another folder with --run.")
+    with writing(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        marker.write_text("made by: jointwise demo; replaced by the next one\n")
     dataset = load_dataset(DATA, watch=watch)
     runs = {name: folder / name for name in ("pretrain", "finetune", "scratch")}
     pretrain(config, dataset, seed, runs["pretrain"])

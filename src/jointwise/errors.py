@@ -58,5 +58,5 @@ def writing(path: Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         raise StorageError(
             f"cannot write {path}: {reason}. Free some space or name another folder "
-            "(--run for runs, the environment variable JOINTWISE_DATA for stores); finished parts are kept."
+            "(--run for runs, the environment variable JOINTWISE_DATA for stores)."
         ) from error

@@ -68,8 +68,10 @@ class BatchOrder:
         return step * self.batch / len(self.ids)
 
     def __getitem__(self, step: int) -> Tensor:
-        places = range(step * self.batch, (step + 1) * self.batch)
-        return torch.stack([self._shuffled(place // len(self.ids))[place % len(self.ids)] for place in places])
+        epoch, start = divmod(step * self.batch, len(self.ids))
+        first = self._shuffled(epoch)[start : start + self.batch]
+        missing = self.batch - len(first)
+        return torch.cat([first, self._shuffled(epoch + 1)[:missing]]) if missing else first
 
     def _shuffled(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
@@ -229,10 +231,10 @@ class _Training:
         folder = self.checkpoint.folder
         last = read_json(folder / "state.json")["step"] if self.checkpoint.exists() else None
         kept = f"the last good checkpoint, of step {last}, is in {folder}" if last else "no checkpoint yet"
-        sources = ", ".join(self.task.describe(self.order[number - 1])[:8])
+        sources = ", ".join(self.task.describe(self.order[number - 1]))
         raise TrainingError(
-            f"the {what} of step {number} is not a finite number; {kept}. The batch came from: {sources}, … "
-            "Look at these recordings; else lower the learning rate or set clip_gradient."
+            f"the {what} of step {number} is not a finite number; {kept}. The batch came from: {sources}. "
+            "Look at these recordings; else lower the learning rate (lr) or set clip_gradient of this stage."
         )
 
 

@@ -13,7 +13,12 @@ from jointwise.randomness import seed_for
 
 def labels_name(labels: str) -> str:
     """`0.1` and `5shot` as they are; `1`, `1.0` and `all` are all `1.0`."""
-    return "1.0" if labels in ("1", "1.0", "all") else labels
+    if labels == "all":
+        return "1.0"
+    try:
+        return str(float(labels))
+    except ValueError:
+        return labels.lstrip("0") if labels.endswith("shot") else labels
 
 
 def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...]) -> Part:

@@ -76,7 +76,12 @@ class ModelCard:
         return self.config.scratch if self.initialisation == "scratch" else self.config.finetune
 
     def check_fits(self, dataset: Dataset, source: Path) -> None:
-        """Raises CheckpointError, naming the joints, when the data has another skeleton than the model."""
+        """Raises CheckpointError when the data has another skeleton (naming the joints) or was prepared otherwise."""
+        if self.preparation != dataset.store.preparation:
+            raise CheckpointError(
+                f"{source}: trained on sequences prepared by '{self.preparation}', but '{dataset.name}' was prepared "
+                f"by '{dataset.store.preparation}'. Prepare the data again with this version, or train the model anew."
+            )
         own, other = self.skeleton, dataset.skeleton
         if own.joints == other.joints:
             return

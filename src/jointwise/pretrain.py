@@ -92,6 +92,8 @@ class PretrainTask:
             return {}
         features = torch.cat(self._pooled)[-WATCHED_CLIPS:]
         self._pooled.clear()
+        if len(features) < min(WATCHED_CLIPS, len(self.dataset.train)) // 2:
+            return {}  # a resumed or last part of an epoch: the rank of few clips is low whatever the features are
         return {"effective_rank": effective_rank(features), "ema_momentum": self.momentum}
 
     def describe(self, ids: Tensor) -> list[str]:

@@ -34,7 +34,8 @@ class Evaluation:
     """What a protocol found: scores (N, K) of the clips of `dataset.test`, higher is better.
 
     labelled: the training sequences whose labels were used. steps, parameters, seconds_per_epoch: by stage.
-    initialisation: `pretrained`, `scratch` or `none`. split_is_test: whether the official test part was scored.
+    initialisation: of the encoder, `pretrained`, `scratch`, `finetuned` (the frozen one of a classifier) or `none`.
+    split_is_test: whether the official test part was scored.
     encoder: `student` or `teacher`. pooling: of frozen features, None where a head pools.
     """
 
@@ -57,7 +58,8 @@ class Evaluation:
     def name(self) -> str:
         """File name without ending, unique in its data set."""
         held = "" if self.split_is_test else "-validation" + "".join(f"-{s}" for s in self.config.validation_subjects)
-        parts = [self.system, "scratch" if self.initialisation == "scratch" else "", self.protocol]
+        start = self.initialisation if self.initialisation in ("scratch", "finetuned") else ""
+        parts = [self.system, start, self.protocol]
         parts += [
             "" if self.encoder == "student" else self.encoder,
             "" if self.pooling in (None, "mean") else self.pooling,

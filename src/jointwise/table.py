@@ -57,6 +57,11 @@ def rows(results: Iterable[dict[str, Any]]) -> list[Row]:
         features = result["pooling"] or "–"
         features += "" if result["encoder"] == "student" else f" ({result['encoder']})"
         key = (result["protocol"], features, result["labels"], result["system"], result["initialisation"])
+        if result["seed"] in groups[key]:
+            raise DataError(
+                f"{result['path']} and {groups[key][result['seed']]['path']} measure the same with the same seed: "
+                "which one belongs into the table? Move the other away."
+            )
         groups[key][result["seed"]] = result
     if len(parts) > 1:
         raise DataError(f"results of different data or test parts cannot stand in one table: {sorted(parts)}.")

@@ -103,7 +103,7 @@ class Distillation(nn.Module):
             wanted, counted = reconstruction_target(
                 persons.positions, persons.valid, self.segment, self.target, self.normalisation
             )
-            if self.target == "joints":
+            if self.target == "joints" and self.normalisation == "none":
                 wanted = wanted / self.coordinate_scale
             if self.region == "hidden":
                 counted = counted * hidden_valid

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from jointwise.nn.blocks import initialise
+
 
 def mean_over_clips(vectors: Tensor, clip: Tensor, clips: int) -> Tensor:
     """Mean over the valid persons of each clip: (P, F), (P,) -> (B, F)."""
@@ -62,6 +64,7 @@ class ClassificationHead(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(joints * width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, classes)
         )
+        initialise(self)
 
     def forward(self, features: Tensor, valid: Tensor, clip: Tensor, clips: int) -> Tensor:
         """(P, S, V, D) features, (P, S, V) valid, (P,) clip -> (B, K) logits."""

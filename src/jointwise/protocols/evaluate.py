@@ -57,7 +57,7 @@ def evaluate(
         protocol=protocol,
         labels=labels,
         seed=seed,
-        initialisation=("pretrained" if card.kind == "pretrained" else card.initialisation) if card else "none",
+        initialisation=_initialisation(card, protocol),
         config=config,
         dataset=dataset,
         labelled=labelled,
@@ -66,11 +66,19 @@ def evaluate(
         parameters=dict(card.parameters) if card else {},
         seconds_per_epoch=dict(card.seconds_per_epoch) if card else {},
         split_is_test=dataset is official,
-        encoder=which,
+        encoder=which if card and card.kind == "pretrained" else "student",
         pooling=config.probe.pooling if card and protocol != "score" else None,
     )
     own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
     return [save_result(folder, evaluation, device) for folder in (own, results) if folder]
+
+
+def _initialisation(card: ModelCard | None, protocol: str) -> str:
+    if card is None:
+        return "none"
+    if card.kind == "pretrained":
+        return "pretrained"
+    return card.initialisation if protocol == "score" else "finetuned"
 
 
 def _probe(
@@ -97,7 +105,6 @@ def _features(
     if run is None:
         return None, raw_features(dataset.skeleton.root_index), RAW_FRAMES
     card, weights = encoder_weights(run, dataset, which)
-    check_split(card, dataset, run)
     encoder: nn.Module = build_encoder(card.config, card.skeleton, card.coordinates)
     load_weights(encoder, weights, run)
     encoder = encoder.to(device).eval()

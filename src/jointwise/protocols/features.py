@@ -30,7 +30,7 @@ def encoder_features(encoder: nn.Module, segment: int, pooling: str) -> FeatureF
 
 
 def raw_features(root: int) -> FeatureFunction:
-    """No encoder: coordinates relative to the main person's root in each frame, size-normalised, 2 person slots."""
+    """No encoder: coordinates relative to the first person's root in each frame, size-normalised, 2 person slots."""
 
     def features(clips: Clips) -> Tensor:
         positions = clips.positions - clips.positions[:, :1, :, root : root + 1]

@@ -76,11 +76,12 @@ def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision:
 def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard, dict[str, Tensor]]:
     """Card and encoder weights of a pre-trained run; which: `student` or `teacher`.
 
-    Raises CheckpointError for another skeleton, a run without that encoder, or one whose training part holds sequences
-    that are scored here.
+    Raises CheckpointError for another skeleton or a run without that encoder, DataError for one whose training part may
+    hold sequences that are scored here.
     """
     card, weights = load_model(run)
     card.check_fits(dataset, run)
+    check_split(card, dataset, run)
     prefix = f"{'encoder' if card.kind == 'classifier' else which}."
     chosen = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     if not chosen:
@@ -158,7 +159,6 @@ def finetune(
 
 def _start_from(module: Classifier, pretrained: Path, dataset: Dataset, which: str) -> ModelCard:
     card, weights = encoder_weights(pretrained, dataset, which)
-    check_split(card, dataset, pretrained)
     load_weights(module.encoder, weights, pretrained)
     return card
 
