@@ -192,7 +192,7 @@ def test_a_run_that_exists_already_is_kept_and_the_ways_out_named(place: Path) -
 
 
 def test_nothing_to_resume_says_so(place: Path) -> None:
-    with pytest.raises(CheckpointError, match="nothing to resume here"):
+    with pytest.raises(CheckpointError, match="no run here"):
         run("pretrain", tiny.SYSTEM, *QUICK, "--run", "run", "--resume")
 
 
@@ -213,12 +213,12 @@ def test_nothing_to_resume_says_so(place: Path) -> None:
         (("pretrain", tiny.SYSTEM), ConfigError, "the following arguments are required: --data"),
         (("pretrain", tiny.BASELINE, "--data", "tiny"), ConfigError, "nothing to pre-train. Train it with: jointwise"),
         (("finetune", "no/run", *QUICK), CheckpointError, "no/run: no finished model here"),
-        (("finetune", tiny.BASELINE, *QUICK, "--labels", "2"), ConfigError, "--labels 2: expected a share between 0"),
+        (("finetune", tiny.BASELINE, *QUICK, "--labels", "2"), ConfigError, "--labels 2.0: expected a share between 0"),
         (("finetune", tiny.BASELINE, *QUICK, "--encoder", "x"), ConfigError, "argument --encoder: invalid choice: 'x'"),
         (("evaluate", "raw", "--protocol", "liner", "--data", "tiny"), ConfigError, "did you mean 'linear'"),
         (("evaluate", "no/run", "--protocol", "knn", "--data", "tiny"), CheckpointError, "no/run: no finished model"),
         (("predict", "no/run", "x.mat"), CheckpointError, "no/run: no finished model here"),
-        (("report", "no/run"), CheckpointError, "no/run: no finished model here"),
+        (("report", "no/run"), CheckpointError, "no/run: no run here"),
         (("datasets", "--all"), ConfigError, "jointwise datasets does not take --all"),
         (("pretrain", tiny.SYSTEM, *QUICK, "--config", "gone.yaml"), ConfigError, "gone.yaml: cannot be read"),
         (("pretrain", tiny.SYSTEM, *QUICK, "--validation_subjects", "[2]"), DataError, "subject 2 cannot be held out"),

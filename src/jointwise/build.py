@@ -1,4 +1,4 @@
-"""From a config to the parts it names: the only file that knows both."""
+"""From a config to the networks it names: the only file where a setting meets a class of `nn` or `methods`."""
 
 from __future__ import annotations
 

@@ -59,13 +59,16 @@ def _show(lines: Iterable[tuple[str, Any]]) -> None:
 
 def _config_for(args: argparse.Namespace, options: list[str], run: Path | None) -> Config:
     """The config of a command: of a system's name, or of a run whose encoder is used."""
-    from jointwise.config import build_config, layered_settings, merge
+    from jointwise.config import build_config, layered_settings, merge, read_settings
     from jointwise.model import load_card
 
     if run is None:
         return build_config(layered_settings(args.start, args.data, args.quick, args.config), options)
     card = load_card(run)
     settings = layered_settings(card.system, args.data, args.quick, args.config)
+    for key in read_settings(args.config) if args.config else ():
+        if key in _FROM_RUN:
+            raise ConfigError(f"{args.config}: '{key}' was decided when {run} was trained. Leave it out.")
     kept = {key: card.settings[key] for key in _FROM_RUN if key != "validation_subjects" or card.data == args.data}
     return build_config(merge(settings, kept), options)
 
@@ -82,9 +85,11 @@ def _seed(args: argparse.Namespace, run: Path | None) -> int:
 def _resumed_config(args: argparse.Namespace, options: list[str], folder: Path) -> Config:
     """The config of the run to resume: its own, so that nothing has to be said again."""
     from jointwise.config import build_config
-    from jointwise.runs import resumed
+    from jointwise.runs import read_run_settings
 
-    settings, about = resumed(folder)
+    settings, about = read_run_settings(folder)
+    if args.function is pretrain and about["system"] != args.start:
+        raise ConfigError(f"{folder} trains '{about['system']}', not '{args.start}'. Name the right run with --run.")
     args.seed = about["seed"]
     if about["stage"] == "finetune":
         args.labels, args.encoder = about["labels"], about["encoder"] or args.encoder
@@ -206,8 +211,11 @@ def evaluate(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.protocols.evaluate import RAW, evaluate
 
     if args.start == RAW:
-        recipe = read_settings(recipes()[args.data]) if args.data in recipes() else {}
-        run, config = None, build_config(merge(asdict(Config(system=RAW)), recipe), options)
+        layers = [*([recipes()[args.data]] if args.data in recipes() else []), *([args.config] if args.config else [])]
+        settings = asdict(Config(system=RAW))
+        for layer in layers:
+            settings = merge(settings, read_settings(layer))
+        run, config = None, build_config(settings, options)
     else:
         run = Path(args.start)
         config = _config_for(args, options, run)
@@ -234,22 +242,21 @@ def _after_scoring(results: list[Path], run: Path | None) -> None:
             ),
             ("scored on", f"{content['n']} clips: {content['split']['name']}"),
             ("result", results[0]),
-            ("report", _write_report(run) if run else None),
+            ("report", _write_report(run) if run and (run / "about.json").is_file() else None),
         ]
     )
 
 
 def _write_report(run: Path) -> Path:
     """report.html of a run: its own curves and results, and the curves of the run its encoder came from."""
-    from jointwise.checkpoint import read_json
-    from jointwise.model import load_card
     from jointwise.report import write_report
+    from jointwise.runs import read_run_settings
 
-    card, about = load_card(run), read_json(run / "about.json")
+    _, about = read_run_settings(run)
     before = about.get("pretrained")
     runs = [*([Path(before)] if before and Path(before).is_dir() else []), run]
     results = sorted((run / "results").glob("*.json"))
-    return write_report(run / "report.html", f"{card.system} on {card.data}", runs, results)
+    return write_report(run / "report.html", f"{about['system']} on {about['data']}", runs, results)
 
 
 def predict(args: argparse.Namespace, options: list[str]) -> None:

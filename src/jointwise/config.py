@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
@@ -120,6 +121,9 @@ class LossConfig:
     latent: float = 1.0
     reconstruction: float = 1.0
 
+    def __post_init__(self) -> None:
+        _at_least(0, "loss", latent=self.latent, reconstruction=self.reconstruction)
+
 
 @dataclass
 class AugmentConfig:
@@ -133,6 +137,7 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         _share("augment", crop=self.crop, mirror=self.mirror, scale=self.scale)
+        _at_least(0, "augment", rotation=self.rotation)
 
 
 @dataclass
@@ -345,7 +350,7 @@ def build_config(settings: Settings, options: list[str] | None = None) -> Config
     """
     from jsonargparse import ArgumentError
 
-    known = _options(asdict(Config()))
+    known = [name for name in _options(asdict(Config())) if name != "system"]  # a name, not a setting
     for option in options or []:
         name = option.removeprefix("--").partition("=")[0]
         if option.startswith("--") and name not in known:
@@ -357,8 +362,22 @@ def build_config(settings: Settings, options: list[str] | None = None) -> Config
         parsed = parser.parse_args(options or [])
         built = parser.instantiate(parsed)
     except (ArgumentError, TypeError, ValueError) as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(_plainly(str(error))) from error
     return Config(**{item.name: getattr(built, item.name) for item in fields(Config)})
+
+
+def _plainly(message: str) -> str:
+    """A message of the option parser in words for people who do not write Python."""
+    message = re.sub(r'Parser key "([^"]+)":\s*', r"option \1: ", message)
+    message = re.sub(r"typing\.Literal\[(.*?)\]", r"one of \1", message)
+    names = {
+        "int": "whole number",
+        "float": "number",
+        "bool": "true or false",
+        "list": "list such as [7]",
+        "str": "text",
+    }
+    return re.sub(r"<class '(\w+)'>", lambda match: names.get(match[1], match[1]), message)
 
 
 def _flat(settings: Settings, prefix: str = "") -> Settings:

@@ -26,6 +26,7 @@ from jointwise.provenance import peak_memory, provenance
 from jointwise.randomness import generator_for
 from jointwise.runs import open_run
 
+COLLAPSED_BELOW = 0.05  # of its maximum: where the watch on spread and rank calls a run failed
 WATCHED_CLIPS = 2048  # pooled features of one epoch that the effective rank is computed from
 
 
@@ -122,9 +123,9 @@ def collapse_warning(log: list[dict[str, float]]) -> str | None:
     """A sentence when the teacher's features have collapsed at the end of the run, else None."""
     spread = [line["teacher_spread"] for line in log if "teacher_spread" in line]
     rank = [line["effective_rank"] for line in log if "effective_rank" in line]
-    if spread and spread[-1] < 0.02 * max(spread):
+    if spread and spread[-1] < COLLAPSED_BELOW * max(spread):
         return f"collapsed: the teacher's features spread {spread[-1]:.2g}, at most {max(spread):.2g} during the run"
-    if rank and (rank[-1] < 1.5 or rank[-1] < 0.05 * max(rank)):
+    if rank and (rank[-1] < 1.5 or rank[-1] < COLLAPSED_BELOW * max(rank)):
         return (
             f"collapsed: the effective rank of the features is {rank[-1]:.1f}, at most {max(rank):.1f} during the run"
         )

@@ -12,11 +12,12 @@ import torch
 from jointwise.build import build_classifier, build_encoder, pick_device
 from jointwise.checkpoint import load_weights
 from jointwise.clips import ClipCutter, Clips
-from jointwise.errors import CheckpointError, ReadError
+from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.formats import read
 from jointwise.methods.supervised import Classifier
 from jointwise.model import ModelCard, load_model
 from jointwise.nn.encoders import Encoder
+from jointwise.nn.heads import POOLINGS
 from jointwise.prepare import prepare_sequence
 from jointwise.protocols.features import encoder_features
 from jointwise.sequence import Sequence
@@ -40,8 +41,8 @@ class Prediction:
 class Recognizer:
     """An encoder, with the head that names actions when it was fine-tuned.
 
-    >>> recognizer = Recognizer.from_pretrained("runs/synthetic/demo")  # doctest: +SKIP
-    >>> recognizer.predict("S001C001P003R001A007.skeleton").label  # doctest: +SKIP
+    >>> recognizer = Recognizer.from_pretrained("runs/demo/finetune")  # doctest: +SKIP
+    >>> recognizer.predict("S001C001P003R001A012.skeleton").label  # doctest: +SKIP
     'throw'
     """
 
@@ -121,6 +122,8 @@ class Recognizer:
     @torch.no_grad()
     def features(self, recording: Recording, pooling: str = "mean") -> npt.NDArray[np.float32]:
         """The feature vector of one recording, (D,) for pooling `mean`; other poolings are longer."""
+        if pooling not in POOLINGS:
+            raise ConfigError(unknown("pooling", pooling, POOLINGS))
         clip, _ = self._clip(recording)
         vector = encoder_features(self._encoder, self.card.config.clip.segment, pooling)(clip)[0]
         return vector.cpu().numpy().astype(np.float32)

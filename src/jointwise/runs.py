@@ -56,11 +56,11 @@ def _read_settings(path: Path) -> Settings:
     return settings
 
 
-def resumed(folder: Path) -> tuple[Settings, dict[str, Any]]:
-    """The settings and the `about` of the run to resume. Raises CheckpointError when there is none in `folder`."""
+def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
+    """The settings and the `about` of a run, finished or not. Raises CheckpointError when `folder` holds none."""
     if not (folder / "config.yaml").is_file():
         raise CheckpointError(
-            f"{folder}: nothing to resume here. Start it without --resume, or name its folder with --run."
+            f"{folder}: no run here. Name its folder (with --run where it is to be resumed), or start one without --resume."
         )
     return _read_settings(folder / "config.yaml"), read_json(folder / "about.json")
 

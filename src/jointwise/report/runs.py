@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from jointwise.pretrain import collapse_warning
 from jointwise.report import charts
 from jointwise.report.provenance import Origin, device, labels_in_words, parameters, run_origin, stated
 from jointwise.report.reading import Run
 from jointwise.report.scales import count, duration, percent, short
-
-COLLAPSED_BELOW = 0.05  # of its maximum: where the watch on spread and rank gives warning
 
 STAGES = {"pretrain": "Pre-training", "finetune": "Fine-tuning"}
 
@@ -46,26 +45,23 @@ PANELS = (
             Curve("loss", "total", 1),
             Curve("latent", "latent", 2),
             Curve("reconstruction", "reconstruction", 3),
-            Curve("validation_latent", "latent, validation", 2, dashed=True),
-            Curve("validation_reconstruction", "reconstruction, validation", 3, dashed=True),
         ),
         may_be_log=True,
     ),
     Panel(
         "Accuracy (%)",
-        (Curve("train_top1", "training", 1), Curve("validation_top1", "validation", 2, dashed=True)),
+        (Curve("train_top1", "training", 1),),
         zero=True,
         share=True,
     ),
     Panel(
         "Spread of the features",
-        (Curve("teacher_spread", "teacher", 1), Curve("prediction_spread", "prediction", 2)),
+        (Curve("teacher_spread", "teacher", 1),),
         zero=True,
     ),
     Panel("Effective rank", (Curve("effective_rank", "teacher", 1),), zero=True),
     Panel("Learning rate", (Curve("learning_rate", "learning rate", 4),), zero=True),
     Panel("EMA momentum", (Curve("ema_momentum", "momentum", 4),)),
-    Panel("Gradient norm", (Curve("gradient_norm", "norm", 4),), may_be_log=True),
 )
 
 
@@ -131,17 +127,10 @@ def view_run(run: Run) -> RunView:
 
 
 def collapse_warnings(run: Run) -> tuple[str, ...]:
-    """One sentence for each of spread and rank that ended far below its maximum."""
-    warnings = []
-    for key, name in (("teacher_spread", "The teacher's spread"), ("effective_rank", "The effective rank")):
-        values = [record[key] for record in run.records if math.isfinite(record.get(key, math.nan))]
-        if values and values[-1] < COLLAPSED_BELOW * max(values):
-            share = percent(values[-1] / max(values), unit=True)
-            warnings.append(
-                f"{name} ended at {short(values[-1])}, {share} of its maximum {short(max(values))}: "
-                "the features may have collapsed."
-            )
-    return tuple(warnings)
+    """What the collapse watch says of the run, by the same rule as when it was trained."""
+    finite = [{key: value for key, value in record.items() if math.isfinite(value)} for record in run.records]
+    warning = collapse_warning(finite)
+    return (f"{warning[:1].upper()}{warning[1:]}.",) if warning else ()
 
 
 def draw_panel(panel: Panel, run: Run, along: str) -> Chart | None:
