@@ -60,7 +60,7 @@ def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
     """The settings and the `about` of a run, finished or not. Raises CheckpointError when `folder` holds none."""
     if not (folder / "config.yaml").is_file():
         raise CheckpointError(
-            f"{folder}: no run here. Name its folder (with --run where it is to be resumed), or start one without --resume."
+            f"{folder}: no run here. Name the right folder (--run, when resuming), or start one without --resume."
         )
     return _read_settings(folder / "config.yaml"), read_json(folder / "about.json")
 

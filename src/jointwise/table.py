@@ -111,6 +111,8 @@ def render_into(document: Path) -> int:
         shown = (result for result in read_results(Path(place[2])) if result["split"]["is_test"])
         return f"{place[1]}\n{to_markdown(rows(shown))}\n{place[3]}"
 
+    if not document.is_file():
+        raise DataError(f"{document}: no such document to render tables into.")
     text, count = _PLACE.subn(fresh, document.read_text())
     document.write_text(text)
     return count
