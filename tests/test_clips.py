@@ -64,7 +64,7 @@ def test_a_cut_clip_is_the_sliced_and_interpolated_sequence(ragged_store: Store,
     ids = data.draw(st.lists(st.integers(0, len(ragged_store) - 1), min_size=1, max_size=6))
     windows = windows_of(ragged_store, ids, data.draw)
     start, length = (torch.tensor(part) for part in zip(*windows, strict=True))
-    clips = ClipCutter(ragged_store, FRAMES).cut(torch.tensor(ids), start, length)
+    clips = ClipCutter.from_store(ragged_store, FRAMES).cut(torch.tensor(ids), start, length)
     assert_is_reference(clips, ragged_store, ids, windows, FRAMES)
 
 
@@ -73,14 +73,14 @@ def test_a_clip_may_have_more_or_fewer_frames_than_its_source(ragged_store: Stor
     ids = list(range(len(ragged_store)))
     windows = [(0, ragged_store[i].frames) for i in ids]
     length = torch.tensor([n for _, n in windows])
-    clips = ClipCutter(ragged_store, frames).cut(torch.tensor(ids), torch.zeros_like(length), length)
+    clips = ClipCutter.from_store(ragged_store, frames).cut(torch.tensor(ids), torch.zeros_like(length), length)
     for row, i in enumerate(ids):  # positions only: at these sizes two source frames may be equally near
         positions, _ = reference_clip(ragged_store[i], *windows[row], frames)
         torch.testing.assert_close(clips.positions[row, : len(positions)], positions, atol=1e-5, rtol=0)
 
 
 def test_a_sequence_of_one_frame_gives_a_clip_of_that_frame(ragged_store: Store) -> None:
-    clips = ClipCutter(ragged_store, FRAMES).centre(torch.tensor([2]))
+    clips = ClipCutter.from_store(ragged_store, FRAMES).centre(torch.tensor([2]))
     sequence = ragged_store[2]
     assert sequence.frames == 1
     for frame in range(FRAMES):
@@ -99,7 +99,7 @@ def test_a_joint_seen_only_in_the_nearer_frame_is_valid_and_only_in_the_farther_
 
 
 def test_a_batch_is_the_same_clips_one_by_one(ragged_store: Store) -> None:
-    cutter, ids = ClipCutter(ragged_store, FRAMES), torch.tensor([3, 0, 5])
+    cutter, ids = ClipCutter.from_store(ragged_store, FRAMES), torch.tensor([3, 0, 5])
     together = cutter.centre(ids)
     for row in range(3):
         alone = cutter.centre(ids[row : row + 1])
@@ -112,7 +112,7 @@ def test_a_batch_is_the_same_clips_one_by_one(ragged_store: Store) -> None:
 def test_a_cutter_over_one_prepared_sequence_cuts_as_one_over_the_store(ragged_store: Store) -> None:
     for i in range(len(ragged_store)):
         alone = ClipCutter.from_sequence(ragged_store[i], FRAMES).centre(torch.tensor([0]))
-        stored = ClipCutter(ragged_store, FRAMES).centre(torch.tensor([i]))
+        stored = ClipCutter.from_store(ragged_store, FRAMES).centre(torch.tensor([i]))
         assert torch.equal(alone.positions, stored.positions)
         assert torch.equal(alone.valid, stored.valid)
 
@@ -131,7 +131,7 @@ def test_an_empty_person_slot_in_the_recording_changes_nothing(
     packed = []
     for name, change in (("plain", lambda sequence: sequence), ("padded", padded)):
         store = Store(write_store(tmp_path / name, description, ((change(s), False) for s in ragged_sequences)))
-        packed.append(ClipCutter(store, FRAMES).centre(ids).persons())
+        packed.append(ClipCutter.from_store(store, FRAMES).centre(ids).persons())
     plain, with_slots = packed
     assert torch.equal(plain.positions, with_slots.positions)
     assert torch.equal(plain.valid, with_slots.valid)
@@ -193,7 +193,7 @@ def test_random_windows_are_uniform_in_length_and_in_place() -> None:
 
 def random_clips(store: Store, seed: int = 0, **how: float) -> Clips:
     ids = torch.tensor([0, 3, 6, 1])
-    return ClipCutter(store, FRAMES).random(ids, torch.Generator().manual_seed(seed), **how)
+    return ClipCutter.from_store(store, FRAMES).random(ids, torch.Generator().manual_seed(seed), **how)
 
 
 def test_a_random_clip_is_a_function_of_the_generator(ragged_store: Store) -> None:
@@ -240,7 +240,7 @@ def test_random_mirroring_and_scaling_do_what_augment_does(ragged_store: Store, 
 
 
 def test_a_skeleton_without_a_known_lateral_axis_is_never_mirrored(ragged_store: Store) -> None:
-    cutter = ClipCutter(ragged_store, FRAMES)
+    cutter = ClipCutter.from_store(ragged_store, FRAMES)
     cutter.skeleton = replace(cutter.skeleton, lateral=None)
     clips = cutter.random(torch.tensor([0, 3, 6, 1]), torch.Generator().manual_seed(0), mirror=1.0)
     assert torch.equal(clips.positions, random_clips(ragged_store).positions)

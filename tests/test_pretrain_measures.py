@@ -41,7 +41,7 @@ def test_the_coordinate_rms_is_over_the_valid_coordinates_of_the_part_alone(ragg
 
 
 def test_mask_noise_has_a_place_for_every_segment_and_joint_and_differs_between_persons(ragged_store: Store) -> None:
-    clips = ClipCutter(ragged_store, 8).centre(torch.tensor([1, 3, 6]))
+    clips = ClipCutter.from_store(ragged_store, 8).centre(torch.tensor([1, 3, 6]))
     persons = clips.persons()
     noise, again = (mask_noise(persons, clips, 4, generator_for(0, "masks", 5)) for _ in range(2))
     assert noise.shape == (5, 2 + 1, 6 + 1)
@@ -52,7 +52,7 @@ def test_mask_noise_has_a_place_for_every_segment_and_joint_and_differs_between_
 
 
 def test_the_noise_of_a_person_does_not_depend_on_who_else_is_present(ragged_store: Store) -> None:
-    clips = ClipCutter(ragged_store, 8).centre(torch.tensor([1, 3, 6]))
+    clips = ClipCutter.from_store(ragged_store, 8).centre(torch.tensor([1, 3, 6]))
     valid = clips.valid.clone()
     valid[0, 0] = False
     fewer: Clips = replace(clips, valid=valid)

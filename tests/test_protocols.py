@@ -124,7 +124,7 @@ def test_another_seed_is_another_probe() -> None:
 
 
 def test_raw_features_do_not_know_where_a_person_stands(dataset: Dataset) -> None:
-    cutter = ClipCutter(dataset.store, 8)
+    cutter = ClipCutter.from_store(dataset.store, 8)
     clips = cutter.centre(torch.arange(6))
     features = raw_features(dataset.skeleton.root_index)
     moved = type(clips)(clips.positions + torch.tensor([1.0, -2.0, 3.0]), clips.valid, clips.ids)
@@ -133,7 +133,7 @@ def test_raw_features_do_not_know_where_a_person_stands(dataset: Dataset) -> Non
 
 
 def test_features_of_a_batch_are_those_of_its_clips_one_by_one(dataset: Dataset) -> None:
-    cutter, features = ClipCutter(dataset.store, 8), raw_features(dataset.skeleton.root_index)
+    cutter, features = ClipCutter.from_store(dataset.store, 8), raw_features(dataset.skeleton.root_index)
     ids = torch.tensor([0, 1, 30, 5, 12])  # sequence 0 has two persons
     together = extract(features, cutter, ids)
     torch.testing.assert_close(extract(features, cutter, ids, batch=1), together)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from jointwise import augment
 from jointwise.sequence import Sequence
 from jointwise.skeletons import Skeleton
-from jointwise.store import Store
+from jointwise.store import INDEX, Store
 
 TEST_CROP = 0.95  # share of the frames that an evaluation clip keeps, centred
 
@@ -61,28 +63,41 @@ def random_windows(lengths: Tensor, ratio: float, uniform: Tensor) -> tuple[Tens
 
 
 class ClipCutter:
-    """Cuts batches of clips of `frames` frames from a store; positions and masks lie on `device` for GPUs."""
+    """Cuts batches of clips of `frames` frames from sequences that lie end to end, as one tensor on `device`."""
 
-    def __init__(self, store: Store, frames: int, device: torch.device | str = "cpu") -> None:
-        self.frames, self.device = frames, torch.device(device)
-        self.skeleton: Skeleton = store.description.skeleton
-        self.positions = torch.from_numpy(store.positions).to(self.device)
-        self.valid = torch.from_numpy(store.valid).to(self.device)
-        index = store.index
+    def __init__(
+        self,
+        positions: npt.NDArray[np.float32],
+        valid: npt.NDArray[np.bool_],
+        index: npt.NDArray[np.void],
+        skeleton: Skeleton,
+        frames: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """positions: (R, V, C) and valid: (R, V), rows end to end. index: (n,) of dtype `store.INDEX`."""
+        self.frames, self.device, self.skeleton = frames, torch.device(device), skeleton
+        self.positions = torch.from_numpy(positions).to(self.device)
+        self.valid = torch.from_numpy(valid).to(self.device)
         self.first_row, self.lengths, self.persons = (
             torch.from_numpy(index[name].astype("int64")).to(self.device) for name in ("row", "frames", "persons")
         )
 
     @classmethod
+    def from_store(cls, store: Store, frames: int, device: torch.device | str = "cpu") -> ClipCutter:
+        """A cutter over all sequences of a store; shares its memory-mapped arrays where they can stay on the CPU."""
+        return cls(store.positions, store.valid, store.index, store.description.skeleton, frames, device)
+
+    @classmethod
     def from_sequence(cls, sequence: Sequence, frames: int, device: torch.device | str = "cpu") -> ClipCutter:
         """A cutter over one prepared sequence that lies in no store."""
-        cutter = cls.__new__(cls)
-        cutter.frames, cutter.device, cutter.skeleton = frames, torch.device(device), sequence.skeleton
-        cutter.positions = torch.from_numpy(sequence.positions).flatten(0, 1).to(device)
-        cutter.valid = torch.from_numpy(sequence.validity).flatten(0, 1).to(device)
-        counts = torch.tensor([[0, sequence.frames, sequence.persons]], device=device)
-        cutter.first_row, cutter.lengths, cutter.persons = counts.unbind(1)
-        return cutter
+        index = np.zeros(1, INDEX)
+        index["frames"], index["persons"] = sequence.frames, sequence.persons
+        rows = (-1, len(sequence.skeleton.joints))
+        positions, valid = (
+            sequence.positions.reshape(*rows, sequence.positions.shape[-1]),
+            sequence.validity.reshape(rows),
+        )
+        return cls(positions, valid, index, sequence.skeleton, frames, device)
 
     def cut(self, ids: Tensor, start: Tensor, length: Tensor) -> Clips:
         """Frames start … start + length of each sequence, resampled linearly to `frames`; all arguments (B,).

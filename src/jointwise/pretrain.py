@@ -147,7 +147,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     about |= {"labels": "none", "data_fingerprint": dataset.store.fingerprint}
     open_run(folder, config, about, resume)
     device, settings, execution = pick_device(config.execution.device), config.pretrain, config.execution
-    cutter = ClipCutter(dataset.store, config.clip.frames, device)
+    cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
     coordinates = dataset.store.description.coordinates
     module = build_distillation(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
     momentum = teacher_momentum(config.teacher, settings.steps)

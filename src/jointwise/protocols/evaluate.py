@@ -51,7 +51,9 @@ def evaluate(
     else:
         labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
         card, features, frames = _features(run, dataset, config, which, device)
-        scores = _probe(protocol, features, ClipCutter(dataset.store, frames, device), dataset, labelled, config, seed)
+        scores = _probe(
+            protocol, features, ClipCutter.from_store(dataset.store, frames, device), dataset, labelled, config, seed
+        )
     evaluation = Evaluation(
         system=card.system if card else RAW,
         protocol=protocol,
@@ -128,6 +130,6 @@ def _classifier_scores(
     settings = card.config
     module = build_classifier(settings, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed)
     load_weights(module, weights, run)
-    cutter = ClipCutter(dataset.store, settings.clip.frames, device)
+    cutter = ClipCutter.from_store(dataset.store, settings.clip.frames, device)
     ids = torch.from_numpy(dataset.test.ids)
     return card, class_scores(module.to(device), cutter, ids, config.execution.precision)

@@ -133,7 +133,7 @@ def finetune(
     before = _start_from(module, pretrained, dataset, which) if pretrained else None
     open_run(folder, config, about, resume)
     write_json(folder / "labelled.json", [Path(str(s)).name for s in labelled.store.sources[labelled.ids]])
-    cutter = ClipCutter(dataset.store, config.clip.frames, pick_device(config.execution.device))
+    cutter = ClipCutter.from_store(dataset.store, config.clip.frames, pick_device(config.execution.device))
     seconds = _train(module.to(cutter.device), cutter, labelled, config, recipe, folder, pretrained, seed, results)
     evaluation = Evaluation(
         system=config.system,

@@ -1,0 +1,45 @@
+"""LAB.md, 'Speed of a pre-training step': 32 UTD-MHAD clips at width 256. Run alone: python lab/step_time.py"""
+
+import statistics
+import time
+
+import torch
+
+from jointwise import load_dataset
+from jointwise.build import build_distillation
+from jointwise.clips import ClipCutter
+from jointwise.config import build_config, layered_settings
+from jointwise.fit import autocast
+from jointwise.optim import build_optimizer
+from jointwise.pretrain import PretrainTask
+
+WIDTH = "--encoder.width 256 --encoder.heads 8"
+MAMP = (
+    "--encoder.axis spacetime --mask.strategy motion --mask.ratio 0.9 --predictor.use false "
+    "--decoder.target motion --decoder.normalisation token --decoder.region hidden"
+)
+SYSTEMS = {
+    "MAMP's architecture (5 + 3)": MAMP,
+    "final system, joint-frame 0.9": "--mask.strategy joint-frame --mask.ratio 0.9",
+    "final system, random 0.6": "--mask.strategy random --mask.ratio 0.6",
+}
+
+dataset = load_dataset("utd-mhad")
+for name, options in SYSTEMS.items():
+    config = build_config(layered_settings("spatial_segments_decoder", "utd-mhad"), f"{WIDTH} {options}".split())
+    cutter = ClipCutter.from_store(dataset.store, config.clip.frames)
+    for precision in ("fp32", "bf16"):
+        module = build_distillation(config, dataset.skeleton, 3, 0.5, 0)
+        task = PretrainTask(module, cutter, dataset, config.pretrain.augment, 0.99, 0)
+        optimizer = build_optimizer(module, config.pretrain)
+        ids, seconds = torch.from_numpy(dataset.train.ids[:32]), []
+        for step in range(9):
+            start = time.perf_counter()
+            with autocast(cutter.device, precision):
+                loss, _ = task.loss(ids, step)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            task.after_step(step)
+            seconds.append(time.perf_counter() - start)
+        print(f"{name}, {precision}: median {statistics.median(seconds):.3f} s, least {min(seconds):.3f} s")
