@@ -1,5 +1,6 @@
 """Fixtures shared by several test files: a small skeleton, a ragged store, a tiny data set, trained runs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ from hypothesis import settings
 
 import tiny
 from jointwise.datasets import DATASETS, Dataset, load_dataset, prepare
+from jointwise.datasets import source as source_types
 from jointwise.pretrain import pretrain
 from jointwise.protocols.finetune import finetune
 from jointwise.sequence import Sequence
 from jointwise.skeletons import Skeleton
-from jointwise.store import Description, Store, write_store
+from jointwise.store import Description, Store
+from stores import write_store
 
 settings.register_profile("jointwise", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("jointwise")
@@ -55,7 +58,7 @@ def ragged_sequences() -> list[Sequence]:
 @pytest.fixture(scope="session")
 def ragged_store(tmp_path_factory: pytest.TempPathFactory, ragged_sequences: list[Sequence]) -> Store:
     path: Path = tmp_path_factory.mktemp("stores") / "ragged"
-    description = Description("ragged", STICK, ("a", "b", "c"), "even subjects are tested")
+    description = Description("ragged", STICK, ("a", "b", "c"))
     pairs = ((sequence, i % 2 == 0) for i, sequence in enumerate(ragged_sequences))
     return Store(write_store(path, description, pairs))
 
@@ -81,6 +84,16 @@ def dataset(tiny_data: Path) -> Dataset:
         patch.setitem(DATASETS, tiny.NAME, tiny.SOURCE)
         patch.setenv("JOINTWISE_DATA", str(tiny_data))
         return load_dataset(tiny.NAME)
+
+
+@pytest.fixture(scope="session")
+def folds(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The tiny data under the second fold of a cross-validation: subjects 3 and 4 are scored."""
+    source = replace(tiny.SOURCE, splits=source_types.folds([[1, 2], [3, 4]], "subjects"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DATASETS, tiny.NAME, source)
+        patch.setenv("JOINTWISE_DATA", str(tmp_path_factory.mktemp("folds")))
+        return load_dataset(tiny.NAME, split="fold2")
 
 
 @pytest.fixture

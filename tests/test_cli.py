@@ -67,7 +67,7 @@ def test_the_whole_road_from_a_data_set_to_names(
     monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
 
     run("prepare", "tiny")
-    assert "60: 30 to train, 30 to test" in capsys.readouterr().out
+    assert "30 to train, 30 to test" in capsys.readouterr().out
     run("datasets")
     assert str(tmp_path / "stores" / "tiny") in capsys.readouterr().out
 
@@ -271,7 +271,7 @@ def test_a_damaged_recording_is_named_by_predict(finetuned: Path, recordings: Pa
 
 
 def test_a_folder_without_recordings_names_the_known_endings(finetuned: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no file in this folder ends in .*\.mat"):
+    with pytest.raises(ConfigError, match=r"no recording in this folder.*\.mat"):
         run("predict", finetuned, tmp_path)
 
 

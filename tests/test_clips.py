@@ -16,7 +16,8 @@ from jointwise import augment
 from jointwise.clips import ClipCutter, Clips, centre_windows, random_windows
 from jointwise.sequence import Sequence
 from jointwise.skeletons import Skeleton
-from jointwise.store import Description, Store, write_store
+from jointwise.store import Description, Store
+from stores import write_store
 
 FRAMES = 8  # a tie between two source frames needs a window of a multiple of 16 frames
 
@@ -126,7 +127,7 @@ def test_an_empty_person_slot_in_the_recording_changes_nothing(
         unseen = np.zeros((1, *sequence.validity.shape[1:]), bool)
         return replace(sequence, positions=positions, valid=np.concatenate([unseen, sequence.validity, unseen]))
 
-    description = Description("d", stick, ("a", "b", "c"), "all")
+    description = Description("d", stick, ("a", "b", "c"))
     ids = torch.arange(len(ragged_sequences))
     packed = []
     for name, change in (("plain", lambda sequence: sequence), ("padded", padded)):

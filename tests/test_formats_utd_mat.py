@@ -54,7 +54,7 @@ def test_a_folder_is_no_recording(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compress", [True, False])
-@pytest.mark.parametrize("kept", [0, 1, 4, 100, 127, 132, 136, 140, 150, 180, 200, 400, 0.5, 0.9, -1])
+@pytest.mark.parametrize("kept", [1, 4, 100, 127, 132, 136, 140, 150, 180, 200, 400, 0.5, 0.9, -1])
 def test_a_truncated_file_is_named_with_its_size_wherever_it_ends(tmp_path: Path, kept: float, compress: bool) -> None:
     path = write(tmp_path / "cut.mat", compress, d_skel=array())
     whole = path.read_bytes()
@@ -123,8 +123,3 @@ def test_a_coordinate_that_is_no_number_is_named_by_file_frame_and_joint(tmp_pat
     content[9, 2, 4] = value
     with pytest.raises(ReadError, match=r"x\.mat: .*first: person 0, frame 4, joint 9 \(right_elbow\)"):
         read(write(tmp_path / "x.mat", d_skel=content))
-
-
-def test_an_ending_that_no_reader_knows_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ReadError, match=r"no reader for files that end in '\.bvh'. Known: .*\.mat"):
-        read(tmp_path / "x.bvh")

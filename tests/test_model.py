@@ -12,14 +12,15 @@ from safetensors import safe_open
 import tiny
 from jointwise.checkpoint import read_json
 from jointwise.config import to_settings
-from jointwise.datasets import Dataset, Part
+from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError
 from jointwise.model import load_card, load_model, model_folder, save_model
 from jointwise.protocols.evaluate import evaluate
 from jointwise.protocols.finetune import finetune
 from jointwise.sequence import Sequence
 from jointwise.skeletons import NTU25
-from jointwise.store import Description, Store, write_store
+from jointwise.store import Description, Store
+from stores import write_store
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +33,8 @@ def other_skeleton(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         for subject in (1, 2)
     ]
     path = tmp_path_factory.mktemp("ntu") / "ntu"
-    store = Store(write_store(path, Description("ntu", NTU25, ("a", "b"), "by subject"), pairs))
-    test = store.index["test"]
-    return Dataset(store, Part(store, np.flatnonzero(~test)), Part(store, np.flatnonzero(test)), "by subject")
+    store = Store(write_store(path, Description("ntu", NTU25, ("a", "b")), pairs))
+    return Dataset.of(store, "ntu")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import yaml
 import tiny
 from jointwise.checkpoint import read_json
 from jointwise.config import Config
+from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError, ConfigError, StorageError
 from jointwise.runs import open_run, run_path
 
@@ -25,9 +26,13 @@ def run(tmp_path: Path, config: Config) -> Path:
     return tmp_path / "deep" / "run"
 
 
-def test_the_default_place_names_data_system_stage_labels_and_seed() -> None:
-    assert run_path("tiny", "s", "pretrain", 3) == Path("runs/tiny/s/pretrain-seed3")
-    assert run_path("tiny", "s", "finetune", 0, "0.1") == Path("runs/tiny/s/finetune-0.1-seed0")
+def test_the_default_place_names_data_system_stage_labels_and_seed(dataset: Dataset) -> None:
+    assert run_path(dataset, "s", "pretrain", 3) == Path("runs/tiny/s/pretrain-seed3")
+    assert run_path(dataset, "s", "finetune", 0, "0.1") == Path("runs/tiny/s/finetune-0.1-seed0")
+
+
+def test_the_default_place_names_the_split_where_there_are_several(folds: Dataset) -> None:
+    assert run_path(folds, "s", "finetune", 0, "0.1") == Path("runs/tiny/s/finetune-fold2-0.1-seed0")
 
 
 def test_a_new_run_keeps_its_settings_and_what_it_is_about(run: Path, config: Config) -> None:

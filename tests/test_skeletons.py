@@ -1,9 +1,26 @@
 """Joint layouts: trees over all joints, true mirror images, names that help."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from jointwise.errors import ConfigError
-from jointwise.skeletons import KINECT20, NTU25, SKELETONS, Skeleton, get_skeleton
+from jointwise.skeletons import (
+    BODY25,
+    COCO17,
+    H36M17,
+    HALPE26,
+    KINECT20,
+    MEDIAPIPE33,
+    NTU25,
+    OPENPOSE18,
+    SBU15,
+    SKELETONS,
+    Skeleton,
+    get_skeleton,
+    nameless,
+)
 
 
 @pytest.fixture(params=SKELETONS)
@@ -13,6 +30,7 @@ def skeleton(request: pytest.FixtureRequest) -> Skeleton:
 
 def test_bones_form_a_tree_that_reaches_every_joint(skeleton: Skeleton) -> None:
     assert len(skeleton.bones) == len(skeleton.joints) - 1
+    assert skeleton.root is not None
     reached = {skeleton.root}
     for _ in skeleton.joints:
         reached |= {child for parent, child in skeleton.bones if parent in reached}
@@ -45,8 +63,24 @@ def test_mirror_keeps_the_bones(skeleton: Skeleton) -> None:
     assert {(mirror[parent], mirror[child]) for parent, child in skeleton.bone_indices} == set(skeleton.bone_indices)
 
 
+def test_every_left_joint_has_a_right_partner(skeleton: Skeleton) -> None:
+    left = {joint.removeprefix("left_") for joint in skeleton.joints if joint.startswith("left_")}
+    right = {joint.removeprefix("right_") for joint in skeleton.joints if joint.startswith("right_")}
+    assert left == right != set()
+
+
 def test_root_index_is_the_place_of_the_root(skeleton: Skeleton) -> None:
+    assert skeleton.root_index is not None
     assert skeleton.joints[skeleton.root_index] == skeleton.root
+
+
+def test_the_name_ends_in_the_number_of_joints(skeleton: Skeleton) -> None:
+    assert skeleton.name.endswith(str(len(skeleton.joints)))
+
+
+def test_json_keeps_a_layout(skeleton: Skeleton) -> None:
+    assert Skeleton.from_json(json.loads(json.dumps(asdict(skeleton)))) == skeleton
+    assert Skeleton.from_json(json.loads(json.dumps(asdict(nameless(7))))) == nameless(7)
 
 
 def test_joint_counts_and_order_are_those_of_the_sensors() -> None:
@@ -59,6 +93,40 @@ def test_joint_counts_and_order_are_those_of_the_sensors() -> None:
     assert [KINECT20.joints[place - 1] for place in (1, 3, 8, 13, 20)] == [
         *("head", "spine_mid", "left_hand", "left_hip", "right_foot")
     ]
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "places"),  # facts from each layout's own documentation, counted from 0
+    [
+        (SBU15, {0: "head", 1: "spine_shoulder", 2: "spine_mid", 5: "left_hand", 9: "left_hip", 14: "right_foot"}),
+        (COCO17, {0: "nose", 1: "left_eye", 5: "left_shoulder", 10: "right_wrist", 12: "right_hip", 15: "left_ankle"}),
+        (H36M17, {0: "spine_base", 1: "right_hip", 6: "left_ankle", 8: "spine_shoulder", 11: "left_shoulder"}),
+        (OPENPOSE18, {1: "spine_shoulder", 2: "right_shoulder", 8: "right_hip", 13: "left_ankle", 17: "left_ear"}),
+        (BODY25, {4: "right_wrist", 8: "spine_base", 12: "left_hip", 15: "right_eye", 19: "left_big_toe"}),
+        (BODY25, {21: "left_heel", 22: "right_big_toe", 24: "right_heel"}),
+        (HALPE26, {0: "nose", 16: "right_ankle", 17: "head_top", 18: "spine_shoulder", 19: "spine_base"}),
+        (HALPE26, {20: "left_big_toe", 21: "right_big_toe", 23: "right_small_toe", 25: "right_heel"}),
+        (
+            MEDIAPIPE33,
+            {2: "left_eye", 6: "right_eye_outer", 10: "right_mouth", 12: "right_shoulder", 16: "right_wrist"},
+        ),
+        (MEDIAPIPE33, {17: "left_pinky", 19: "left_index", 21: "left_thumb", 24: "right_hip", 31: "left_foot_index"}),
+    ],
+)
+def test_joints_are_in_the_order_that_each_layout_documents(skeleton: Skeleton, places: dict[int, str]) -> None:
+    assert {place: skeleton.joints[place] for place in places} == places
+
+
+def test_the_two_layouts_of_25_joints_are_not_the_same() -> None:
+    assert NTU25.joints != BODY25.joints
+
+
+def test_joints_without_names_have_no_bones_root_or_sides() -> None:
+    skeleton = nameless(4)
+    assert skeleton.name == "joints4"
+    assert skeleton.joints == ("joint_0", "joint_1", "joint_2", "joint_3")
+    assert (skeleton.bones, skeleton.root, skeleton.root_index, skeleton.lateral) == ((), None, None, None)
+    assert skeleton.mirror_permutation == (0, 1, 2, 3)
 
 
 def test_a_joint_named_twice_is_refused() -> None:

@@ -2,8 +2,10 @@
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import jointwise.store
+import jointwise.store_writer
 import tiny
 from jointwise.datasets import Dataset
 from jointwise.errors import DataError, ReadError, StorageError
 from jointwise.prepare import PREPARATION, prepare_sequence
 from jointwise.sequence import Sequence
 from jointwise.skeletons import KINECT20, NTU25
-from jointwise.store import Store, write_store
+from jointwise.store import TEST, TRAIN, Store
+from jointwise.store_writer import StoreWriter
+from stores import ABOUT, SPLIT, write_store
 
 DESCRIPTION = tiny.SOURCE.description
 
@@ -36,12 +40,13 @@ def assert_same(read: Sequence, written: Sequence) -> None:
     np.testing.assert_array_equal(read.positions, expected.positions)
     np.testing.assert_array_equal(read.validity, expected.validity)
     assert read.skeleton == expected.skeleton
-    for name in ("label", "subject", "camera", "source", "fps"):
+    assert read.source == Path(written.source).name
+    for name in ("label", "subject", "camera", "fps"):
         assert getattr(read, name) == getattr(expected, name), name
 
 
 def test_sequences_come_back_as_they_were_prepared(dataset: Dataset) -> None:
-    for read, written in zip((dataset.store[i] for i in range(60)), tiny.sequences(None), strict=True):
+    for read, written in zip((dataset.store[i] for i in range(60)), tiny.sequences(), strict=True):
         assert_same(read, written)
 
 
@@ -67,7 +72,8 @@ def test_the_header_keeps_description_and_preparation(tmp_path: Path) -> None:
     store = Store(write_store(tmp_path / "store", DESCRIPTION, some()))
     assert store.description == DESCRIPTION
     assert store.preparation == PREPARATION
-    assert store.index["test"].tolist() == [False, True, False, True]
+    assert store.splits == {SPLIT: ABOUT}
+    assert store.parts[:, 0].tolist() == [TRAIN, TEST, TRAIN, TEST]
 
 
 def test_the_same_sequences_give_the_same_fingerprint_and_others_another(tmp_path: Path) -> None:
@@ -92,21 +98,81 @@ def broken_half_way(error: BaseException) -> Iterator[tuple[Sequence, bool]]:
 
 
 @pytest.mark.parametrize("error", [ReadError("x.mat: damaged"), KeyboardInterrupt(), MemoryError()])
-def test_an_error_half_way_leaves_the_old_store_as_it_was_and_nothing_beside_it(
-    tmp_path: Path, error: BaseException
-) -> None:
+def test_an_error_half_way_leaves_the_old_store_as_it_was(tmp_path: Path, error: BaseException) -> None:
     path = write_store(tmp_path / "store", DESCRIPTION, some())
     before = read_all(path)
     with pytest.raises(type(error)):
         write_store(path, DESCRIPTION, broken_half_way(error))
     assert read_all(path) == before
-    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_error_half_way_leaves_no_store_where_there_was_none(tmp_path: Path) -> None:
+def test_an_error_half_way_leaves_no_store_where_there_was_none_but_what_was_written(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_store(tmp_path / "store", DESCRIPTION, broken_half_way(KeyboardInterrupt()))
+    assert not (tmp_path / "store").exists()
+    with StoreWriter(tmp_path / "store", DESCRIPTION, "a test") as writer:
+        assert list(writer.entries) == [sequence.source for sequence, _ in some(2)]
+
+
+def test_an_error_before_the_first_sequence_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ReadError):
-        write_store(tmp_path / "store", DESCRIPTION, broken_half_way(ReadError("x")))
+        write_store(tmp_path / "store", DESCRIPTION, chain([], broken_at_once()))
     assert list(tmp_path.iterdir()) == []
+
+
+def broken_at_once() -> Iterator[tuple[Sequence, bool]]:
+    raise ReadError("x.mat: damaged")
+    yield
+
+
+def finished(path: Path, stop_after: int | None, cut: int = 0) -> Store:
+    """A store written at once, or in two goes with the last `cut` bytes of every file lost in between."""
+    sequences = [prepare_sequence(sequence) for sequence, _ in some()]
+    names = [sequence.source for sequence in sequences]
+    splits = {SPLIT: (ABOUT, np.full(4, TRAIN, np.int8))}
+    if stop_after is not None:
+        with StoreWriter(path, DESCRIPTION, "same") as writer:  # left without `finish`, as by Ctrl-C
+            for sequence in sequences[:stop_after]:
+                writer.add(sequence.source, sequence, {})
+        for file in (writer.folder / "positions.npy", writer.folder / "valid.npy", writer.folder / "journal.jsonl"):
+            os.truncate(file, max(0, file.stat().st_size - cut))
+    with StoreWriter(path, DESCRIPTION, "same") as writer:
+        for sequence in sequences:
+            if sequence.source not in writer.entries:
+                writer.add(sequence.source, sequence, {})
+        return Store(writer.finish(names, splits, {}))
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3, 4])
+@pytest.mark.parametrize("cut", [0, 1, 7, 500])
+def test_an_interrupted_store_is_finished_as_if_written_at_once(tmp_path: Path, stop_after: int, cut: int) -> None:
+    whole, resumed = finished(tmp_path / "whole", None), finished(tmp_path / "resumed", stop_after, cut)
+    assert resumed.fingerprint == whole.fingerprint
+    for a, b in zip((whole[i] for i in range(4)), (resumed[i] for i in range(4)), strict=True):
+        assert_same(a, b)
+    assert read_all(whole.path)["positions.npy"] == read_all(resumed.path)["positions.npy"]
+
+
+def test_sequences_added_in_another_order_make_the_same_store_to_a_reader(tmp_path: Path) -> None:
+    prepared = [prepare_sequence(sequence) for sequence, _ in some()]
+    names, splits = [s.source for s in prepared], {SPLIT: (ABOUT, np.full(4, TRAIN, np.int8))}
+    stores = []
+    for name, order in (("a", (0, 1, 2, 3)), ("b", (2, 0, 3, 1))):
+        with StoreWriter(tmp_path / name, DESCRIPTION, "same") as writer:
+            for place in order:
+                writer.add(names[place], prepared[place], {})
+            stores.append(Store(writer.finish(names, splits, {})))
+    assert stores[0].fingerprint == stores[1].fingerprint
+    assert stores[0].names.tolist() == stores[1].names.tolist() == names
+    for place in range(4):
+        assert_same(stores[1][place], prepared[place])
+
+
+def test_what_was_begun_for_something_else_is_thrown_away(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", DESCRIPTION, "version 1") as writer:
+        writer.add("x", prepare_sequence(some(1)[0][0]), {})
+    with StoreWriter(tmp_path / "store", DESCRIPTION, "version 2") as writer:
+        assert not writer.entries
 
 
 def test_a_new_store_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -132,11 +198,10 @@ def test_a_full_disk_says_what_to_do_and_keeps_the_old_store(tmp_path: Path, mon
     def full(self: object, rows: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(jointwise.store._GrowingArray, "append", full)
+    monkeypatch.setattr(jointwise.store_writer._GrowingArray, "append", full)
     with pytest.raises(StorageError, match=rf"cannot write {path}: No space left on device.*JOINTWISE_DATA"):
         write_store(path, DESCRIPTION, some(2))
     assert read_all(path) == before
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
@@ -165,7 +230,7 @@ def test_a_sequence_without_a_valid_person_is_named(tmp_path: Path) -> None:
 
 def test_a_sequence_of_another_skeleton_is_named(tmp_path: Path) -> None:
     other = Sequence(np.zeros((5, 25, 3)), NTU25, source="other.skeleton")
-    with pytest.raises(DataError, match=r"other\.skeleton: skeleton 'ntu25' in a store of 'kinect20'"):
+    with pytest.raises(DataError, match=r"other\.skeleton: skeleton 'ntu25' .* in a store of 'kinect20'"):
         write_store(tmp_path / "store", DESCRIPTION, [(other, False)])
 
 
@@ -181,7 +246,7 @@ def test_a_missing_store_says_how_to_make_it(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["positions.npy", "valid.npy", "index.npy", "sources.npy"])
+@pytest.mark.parametrize("name", ["positions.npy", "valid.npy", "index.npy", "names.npy", "digests.npy", "parts.npy"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "half", "garbage", "shorter"])
 def test_every_damaged_array_is_an_error_that_names_the_store(tmp_path: Path, name: str, damage: str) -> None:
     path = write_store(tmp_path / "store", DESCRIPTION, some())
@@ -197,7 +262,7 @@ def test_every_damaged_array_is_an_error_that_names_the_store(tmp_path: Path, na
         Store(path)
 
 
-@pytest.mark.parametrize("header", ["", "{", "[]", "{}", '{"version": 1}', '{"version": 1, "skeleton": 3}'])
+@pytest.mark.parametrize("header", ["", "{", "[]", "{}", '{"version": 2}', '{"version": 2, "description": 3}'])
 def test_a_damaged_header_is_an_error_that_names_the_store(tmp_path: Path, header: str) -> None:
     path = write_store(tmp_path / "store", DESCRIPTION, some())
     (path / "store.json").write_text(header)
@@ -207,7 +272,7 @@ def test_a_damaged_header_is_an_error_that_names_the_store(tmp_path: Path, heade
 
 def test_a_pickled_array_is_refused(tmp_path: Path) -> None:
     path = write_store(tmp_path / "store", DESCRIPTION, some())
-    np.save(path / "sources.npy", np.array(["a", 1, 2, 3], object), allow_pickle=True)
+    np.save(path / "names.npy", np.array(["a", 1, 2, 3], object), allow_pickle=True)
     with pytest.raises(DataError, match="damaged store"):
         Store(path)
 
@@ -216,7 +281,7 @@ def test_a_store_of_another_version_says_prepare_again(tmp_path: Path) -> None:
     path = write_store(tmp_path / "store", DESCRIPTION, some())
     header = json.loads((path / "store.json").read_text())
     (path / "store.json").write_text(json.dumps(header | {"version": 99}))
-    with pytest.raises(DataError, match=r"store of version 99, this is 1\. Prepare it again"):
+    with pytest.raises(DataError, match=r"store of version 99, this is 2\. Prepare it again"):
         Store(path)
 
 

@@ -1,12 +1,11 @@
 """A tiny data set of random walks, and settings so small that a whole training takes a second."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from jointwise.config import Config, build_config, layered_settings
-from jointwise.datasets.source import DataSource
+from jointwise.datasets.source import DataSource, Recordings, Split, subjects_train
 from jointwise.sequence import Sequence
 from jointwise.skeletons import KINECT20
 from jointwise.store import Description
@@ -39,24 +38,36 @@ def walk(label: int, subject: int, trial: int) -> Sequence:
         valid=random.random((persons, frames, 20)) < 0.95,
         label=label,
         subject=subject,
-        source=f"somewhere/a{label + 1}_s{subject}_t{trial}",
+        source=f"a{label + 1}_s{subject}_t{trial}",
     )
 
 
-def sequences(_root: Path | None) -> Iterator[Sequence]:
-    for label in range(len(CLASSES)):
-        for subject in SUBJECTS:
-            for trial in range(1, TRIALS + 1):
-                yield walk(label, subject, trial)
+def recordings(_root: Path | None) -> Recordings:
+    return Recordings(
+        {
+            f"a{label + 1}_s{subject}_t{trial}": (label, subject, trial)
+            for label in range(len(CLASSES))
+            for subject in SUBJECTS
+            for trial in range(1, TRIALS + 1)
+        },
+        read,
+        parallel=False,
+    )
+
+
+def read(item: tuple[int, int, int]) -> Sequence:
+    return walk(*item)
+
+
+def sequences() -> list[Sequence]:
+    return [walk(*item) for item in recordings(None).items.values()]
 
 
 SOURCE = DataSource(
     title="tiny",
-    description=Description(
-        data=NAME, skeleton=KINECT20, classes=CLASSES, split="cross-subject (odd train, even test)"
-    ),
-    sequences=sequences,
-    is_test=lambda sequence: sequence.subject is not None and sequence.subject % 2 == 0,
+    description=Description(data=NAME, skeleton=KINECT20, classes=CLASSES),
+    recordings=recordings,
+    splits={"xsub": Split("cross-subject (odd train, even test)", subjects_train(1, 3))},
     count=len(CLASSES) * len(SUBJECTS) * TRIALS,
     origin="tests/tiny.py",
 )

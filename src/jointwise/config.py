@@ -235,6 +235,7 @@ class Config:
     """Everything that decides a result, and how it is executed.
 
     validation_subjects: training subjects to hold out; evaluation then runs on them and never on the test part.
+    allow_duplicates: train although sequences of the test part are in the training part too.
     """
 
     system: str = ""
@@ -250,6 +251,7 @@ class Config:
     scratch: ScratchConfig = field(default_factory=ScratchConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     validation_subjects: list[int] = field(default_factory=list)
+    allow_duplicates: bool = False
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
 
     @property

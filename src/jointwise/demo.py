@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from jointwise.config import Config, build_config, layered_settings
-from jointwise.datasets import Watch, load_dataset
+from jointwise.datasets import load_dataset
+from jointwise.datasets.preparing import Watch
 from jointwise.errors import CheckpointError, writing
 from jointwise.pretrain import pretrain
 from jointwise.protocols.finetune import finetune

@@ -16,6 +16,10 @@ class ReadError(JointwiseError):
     """A recording cannot be read, or holds what a recording may not hold."""
 
 
+class EmptyRecording(ReadError):
+    """No body in the recording, or none after cleaning: it is left out of a data set, not damaged."""
+
+
 class DataError(JointwiseError):
     """A data set, a store or a split is missing, damaged or unfit for the task."""
 

@@ -23,7 +23,7 @@ class ModelCard:
     """What a model is and was made from.
 
     kind: `pretrained` (student, teacher, predictor, decoder) or `classifier` (encoder and head). settings: the whole
-    config. classes: in label order, empty for a pre-trained model. preparation: what was done to the sequences.
+    config. classes: in label order, empty for a pre-trained model. cleaning, preparation: what was done to sequences.
     labels: share or shots the classifier was trained with, `none` before. initialisation: of the classifier's encoder,
     `pretrained` or `scratch`. scores: measured on the evaluation split that `split` names. terms: of use.
     """
@@ -42,6 +42,7 @@ class ModelCard:
     split: str
     labels: str = "none"
     initialisation: str = "none"
+    cleaning: str = "none"
     terms: str = ""
     scores: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class ModelCard:
             data=dataset.name,
             data_fingerprint=dataset.store.fingerprint,
             preparation=dataset.store.preparation,
+            cleaning=dataset.store.description.cleaning,
             split=dataset.split,
             terms=dataset.store.description.terms,
             **facts,

@@ -33,8 +33,8 @@ def fill_gaps(positions: Floats, valid: Bools) -> Floats:
 def centre(sequence: Sequence) -> Sequence:
     """Moves the origin to the root joint of the main person at its first valid frame, once for all persons and frames.
 
-    The main person is the one with the most valid joints. Where its root is never valid, the mean of its valid joints
-    at its first valid frame serves. Raises ReadError for a sequence without any valid person.
+    The main person is the one with the most valid joints. Where its root is never valid, or the skeleton has none, the
+    mean of its valid joints at its first valid frame serves. Raises ReadError for a sequence without any valid person.
     """
     valid = sequence.validity
     counts = valid.sum((1, 2))
@@ -45,7 +45,7 @@ def centre(sequence: Sequence) -> Sequence:
         )
     main = int(counts.argmax())
     root = sequence.skeleton.root_index
-    root_frames = np.flatnonzero(valid[main, :, root])
+    root_frames = np.flatnonzero(valid[main, :, root] if root is not None else ())
     if len(root_frames):
         origin = sequence.positions[main, root_frames[0], root]
     else:

@@ -11,6 +11,7 @@ import torch
 
 from jointwise.build import build_classifier, build_encoder, pick_device
 from jointwise.checkpoint import load_weights
+from jointwise.cleaning import CLEANING
 from jointwise.clips import ClipCutter, Clips
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.formats import read
@@ -96,7 +97,7 @@ class Recognizer:
                 f"{recording.source}: {recording.positions.shape[-1]} coordinates per joint, this model needs "
                 f"{self.card.coordinates}."
             )
-        return prepare_sequence(recording)
+        return prepare_sequence(CLEANING[self.card.cleaning](recording).sequence)
 
     def _clip(self, recording: Recording) -> tuple[Clips, str]:
         sequence = self._sequence(recording)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,7 @@ TEST_LOG = "test_scorings.jsonl"  # every time test subjects were scored: a numb
 
 def hash_ids(part: Part) -> str:
     """Short sha256 of the names of the sequences of a part."""
-    names = "\n".join(sorted(Path(str(source)).name for source in part.store.sources[part.ids]))
-    return hashlib.sha256(names.encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(sorted(part.names)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Evaluation:
         start = self.initialisation if self.initialisation in ("scratch", "finetuned") else ""
         parts = [self.system, start, self.protocol]
         parts += [
+            self.dataset.split_name if len(self.dataset.store.splits) > 1 else "",
             "" if self.encoder == "student" else self.encoder,
             "" if self.pooling in (None, "mean") else self.pooling,
         ]
@@ -82,7 +83,7 @@ class Evaluation:
             "protocol": self.protocol,
             "labels": self.labels,
             "seed": self.seed,
-            "fold": None,
+            **_fold(self.dataset),
             "initialisation": self.initialisation,
             "encoder": self.encoder,
             "pooling": self.pooling,
@@ -91,6 +92,7 @@ class Evaluation:
             "n": len(part),
             "split": {
                 "name": self.dataset.split,
+                "key": self.dataset.split_name,
                 "is_test": self.split_is_test,
                 "train": len(self.dataset.train),
                 "test": len(part),
@@ -110,6 +112,13 @@ class Evaluation:
         }
 
 
+def _fold(dataset: Dataset) -> dict[str, int | None]:
+    """Which fold of how many, where the split is one of a cross-validation."""
+    folds = [name for name in dataset.store.splits if re.fullmatch(r"fold\d+", name)]
+    inside = dataset.split_name in folds
+    return {"fold": folds.index(dataset.split_name) + 1 if inside else None, "folds": len(folds) if inside else None}
+
+
 def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> Path:
     """Writes `folder`/NAME.json and NAME.npz (ids, subjects, labels, scores); returns the JSON's path.
 
@@ -123,7 +132,7 @@ def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> P
         folder.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             folder / f"{name}.npz",
-            ids=np.array([Path(str(source)).name for source in part.store.sources[part.ids]]),
+            ids=np.array(part.names),
             subjects=part.subjects,
             labels=part.labels,
             scores=evaluation.scores.astype(np.float32),  # as scored: rounding would make ties, and other hits

@@ -9,13 +9,15 @@ import yaml
 
 from jointwise.checkpoint import read_json, write_json
 from jointwise.config import Config, Settings, to_settings
+from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError, ConfigError, writing
 
 
-def run_path(data: str, system: str, stage: str, seed: int, labels: str | None = None) -> Path:
-    """Where a run lies unless --run says otherwise: runs/<data>/<system>/<stage>[-<labels>]-seed<k>."""
-    part = f"-{labels}" if labels else ""
-    return Path("runs") / data / system / f"{stage}{part}-seed{seed}"
+def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str = "") -> Path:
+    """Where a run lies unless --run says otherwise: runs/<data>/<system>/<stage>[-<split>][-<labels>]-seed<k>."""
+    split = dataset.split_name if len(dataset.store.splits) > 1 else ""
+    name = "-".join(part for part in (stage, split, labels, f"seed{seed}") if part)
+    return Path("runs") / dataset.name / system / name
 
 
 def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> None:

@@ -1,4 +1,9 @@
-"""Joint layouts by name: which joints there are, which are connected, which mirror each other, which is the root."""
+"""Joint layouts by name: which joints there are, which are connected, which mirror each other, which is the root.
+
+The same place of the body has the same name in every layout, so that joints of two layouts can be matched by name:
+the middle between the shoulders is `spine_shoulder` (the neck of OpenPose, Halpe and SBU, the thorax of Human3.6M),
+the middle between the hips is `spine_base`; `head` is the middle of the head, `head_top` its top.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +20,24 @@ class Skeleton:
     """A joint layout.
 
     name: of the layout. joints: V names; left and right joints begin with `left_` and `right_`.
-    bones: pairs (parent, child) of joint names, a tree. root: the joint that is put at the origin.
-    up, lateral: the coordinate axes (0 x, 1 y, 2 z) that point up and to the side of a person facing the camera;
-    None where unknown (no mirror augmentation then).
+    bones: pairs (parent, child) of joint names, a tree. root: the joint that is put at the origin; None: the mean of
+    the valid joints serves. up, lateral: the coordinate axes (0 x, 1 y, 2 z) that point up and to the side of a person
+    facing the camera; None where unknown (no mirror augmentation without `lateral`) or, as the y axis of an image,
+    pointing down.
     """
 
     name: str
     joints: tuple[str, ...]
     bones: tuple[tuple[str, str], ...]
-    root: str
+    root: str | None
     up: int | None = 1
     lateral: int | None = 0
 
     def __post_init__(self) -> None:
         if len(set(self.joints)) != len(self.joints):
             raise ConfigError(f"skeleton '{self.name}' names a joint twice: {', '.join(self.joints)}.")
-        for joint in (self.root, *(joint for bone in self.bones for joint in bone)):
+        named = (*(() if self.root is None else (self.root,)), *(joint for bone in self.bones for joint in bone))
+        for joint in named:
             if joint not in self.joints:
                 raise ConfigError(f"skeleton '{self.name}': {unknown('joint', joint, self.joints)}")
 
@@ -41,9 +48,9 @@ class Skeleton:
         return cls(**content | {"joints": tuple(content["joints"]), "bones": bones})
 
     @property
-    def root_index(self) -> int:
-        """Index of the root joint."""
-        return self.joints.index(self.root)
+    def root_index(self) -> int | None:
+        """Index of the root joint; None where the layout has none."""
+        return None if self.root is None else self.joints.index(self.root)
 
     @cached_property
     def bone_indices(self) -> tuple[tuple[int, int], ...]:
@@ -64,16 +71,21 @@ class Skeleton:
         return tuple(index.get(mirrored(joint), i) for i, joint in enumerate(self.joints))
 
 
+def _both_sides(*chains: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Bones along the chains, once for each side: `*hand` stands for left_hand, then for right_hand."""
+    return tuple(
+        (parent.replace("*", f"{side}_"), child.replace("*", f"{side}_"))
+        for side in ("left", "right")
+        for chain in chains
+        for parent, child in pairwise(chain)
+    )
+
+
 def _limbs(hand_tips: bool) -> tuple[tuple[str, str], ...]:
     """Bones of both arms and legs from the trunk outwards, as the Kinect sensors name them."""
-    bones = []
-    for side in ("left", "right"):
-        arm = ["spine_shoulder", f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist", f"{side}_hand"]
-        leg = ["spine_base", f"{side}_hip", f"{side}_knee", f"{side}_ankle", f"{side}_foot"]
-        bones += [*pairwise(arm), *pairwise(leg)]
-        if hand_tips:
-            bones += [(f"{side}_hand", f"{side}_hand_tip"), (f"{side}_wrist", f"{side}_thumb")]
-    return tuple(bones)
+    arm = ("spine_shoulder", "*shoulder", "*elbow", "*wrist", "*hand")
+    leg = ("spine_base", "*hip", "*knee", "*ankle", "*foot")
+    return _both_sides(arm, leg, *((("*hand", "*hand_tip"), ("*wrist", "*thumb")) if hand_tips else ()))
 
 
 _ARMS_LEGS = tuple(
@@ -113,7 +125,125 @@ KINECT20 = Skeleton(
     root="spine_mid",
 )
 
-SKELETONS: dict[str, Skeleton] = {skeleton.name: skeleton for skeleton in (NTU25, KINECT20)}
+SBU15 = Skeleton(
+    name="sbu15",  # OpenNI's 15 joints, order of the SBU Kinect Interaction data set (Yun et al., CVPRW 2012); its neck
+    joints=(  # lies exactly between the shoulders and its torso between neck and hips
+        *("head", "spine_shoulder", "spine_mid"),
+        *(f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow", "hand")),
+        *(f"{side}_{joint}" for side in ("left", "right") for joint in ("hip", "knee", "foot")),
+    ),
+    bones=(
+        *(("spine_mid", "spine_shoulder"), ("spine_shoulder", "head")),
+        *_both_sides(("spine_shoulder", "*shoulder", "*elbow", "*hand"), ("spine_mid", "*hip", "*knee", "*foot")),
+    ),
+    root="spine_mid",
+)
+
+_FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+_COCO = (
+    *_FACE,
+    *(
+        f"{side}_{joint}"
+        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+        for side in ("left", "right")
+    ),
+)
+_ARM, _LEG = ("*shoulder", "*elbow", "*wrist"), ("*hip", "*knee", "*ankle")
+
+COCO17 = Skeleton(
+    name="coco17",  # Lin et al., ECCV 2014; what PYSKL's 2D poses and most detectors give. Its only middle joint is the
+    joints=_COCO,  # nose, so that is the root
+    bones=_both_sides(("nose", "*eye", "*ear"), ("nose", *_ARM), ("*shoulder", *_LEG)),
+    root="nose",
+    up=None,
+)
+
+H36M17 = Skeleton(
+    name="h36m17",  # the 17 of Human3.6M's 32 joints (Ionescu et al., TPAMI 2014) that 3D lifters keep
+    joints=(
+        *("spine_base", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
+        *("spine_mid", "spine_shoulder", "neck", "head_top"),
+        *("left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist"),
+    ),
+    bones=(
+        *pairwise(("spine_base", "spine_mid", "spine_shoulder", "neck", "head_top")),
+        *_both_sides(("spine_shoulder", *_ARM), ("spine_base", *_LEG)),
+    ),
+    root="spine_base",
+    up=None,
+)
+
+_OPENPOSE_ARMS = tuple(f"{side}_{joint}" for side in ("right", "left") for joint in ("shoulder", "elbow", "wrist"))
+_OPENPOSE_LEGS = tuple(f"{side}_{joint}" for side in ("right", "left") for joint in ("hip", "knee", "ankle"))
+_OPENPOSE_FACE = ("right_eye", "left_eye", "right_ear", "left_ear")
+_FEET = (("*ankle", "*big_toe"), ("*ankle", "*small_toe"), ("*ankle", "*heel"))
+
+OPENPOSE18 = Skeleton(
+    name="openpose18",  # OpenPose's COCO model (Cao et al., TPAMI 2019)
+    joints=("nose", "spine_shoulder", *_OPENPOSE_ARMS, *_OPENPOSE_LEGS, *_OPENPOSE_FACE),
+    bones=(
+        ("spine_shoulder", "nose"),
+        *_both_sides(("nose", "*eye", "*ear"), ("spine_shoulder", *_ARM), ("spine_shoulder", *_LEG)),
+    ),
+    root="spine_shoulder",
+    up=None,
+)
+
+BODY25 = Skeleton(
+    name="body25",  # OpenPose's BODY_25: 25 joints, none of them in the order of NTU's 25
+    joints=(
+        *("nose", "spine_shoulder", *_OPENPOSE_ARMS, "spine_base", *_OPENPOSE_LEGS, *_OPENPOSE_FACE),
+        *(f"{side}_{joint}" for side in ("left", "right") for joint in ("big_toe", "small_toe", "heel")),
+    ),
+    bones=(
+        *pairwise(("spine_base", "spine_shoulder", "nose")),
+        *_both_sides(("nose", "*eye", "*ear"), ("spine_shoulder", *_ARM), ("spine_base", *_LEG), *_FEET),
+    ),
+    root="spine_base",
+    up=None,
+)
+
+HALPE26 = Skeleton(
+    name="halpe26",  # AlphaPose and RTMPose (Fang et al., TPAMI 2022)
+    joints=(
+        *(*_COCO, "head_top", "spine_shoulder", "spine_base"),
+        *(f"{side}_{joint}" for joint in ("big_toe", "small_toe", "heel") for side in ("left", "right")),
+    ),
+    bones=(
+        *(("spine_base", "spine_shoulder"), ("spine_shoulder", "nose"), ("spine_shoulder", "head_top")),
+        *_both_sides(("nose", "*eye", "*ear"), ("spine_shoulder", *_ARM), ("spine_base", *_LEG), *_FEET),
+    ),
+    root="spine_base",
+    up=None,
+)
+
+MEDIAPIPE33 = Skeleton(
+    name="mediapipe33",  # MediaPipe's pose landmarks (Bazarevsky et al., BlazePose, CVPRW 2020)
+    joints=(
+        "nose",
+        *(f"{side}_eye{part}" for side in ("left", "right") for part in ("_inner", "", "_outer")),
+        *(
+            f"{side}_{joint}"
+            for joint in (
+                *("ear", "mouth", "shoulder", "elbow", "wrist", "pinky", "index", "thumb"),
+                *("hip", "knee", "ankle", "heel", "foot_index"),
+            )
+            for side in ("left", "right")
+        ),
+    ),
+    bones=_both_sides(
+        *(("nose", "*eye_inner", "*eye", "*eye_outer", "*ear"), ("nose", "*mouth"), ("nose", *_ARM)),
+        *(("*wrist", "*pinky"), ("*wrist", "*index"), ("*wrist", "*thumb")),
+        *(("*shoulder", *_LEG), ("*ankle", "*heel"), ("*ankle", "*foot_index")),
+    ),
+    root="nose",
+    up=None,
+)
+
+SKELETONS: dict[str, Skeleton] = {
+    skeleton.name: skeleton
+    for skeleton in (NTU25, KINECT20, SBU15, COCO17, H36M17, OPENPOSE18, BODY25, HALPE26, MEDIAPIPE33)
+}
 
 
 def get_skeleton(name: str) -> Skeleton:
@@ -121,3 +251,12 @@ def get_skeleton(name: str) -> Skeleton:
     if name not in SKELETONS:
         raise ConfigError(unknown("skeleton", name, SKELETONS))
     return SKELETONS[name]
+
+
+def nameless(joints: int) -> Skeleton:
+    """The layout of recordings that do not say what their joints are: no bones, no root, no sides, so no mirror images.
+
+    >>> nameless(3).joints
+    ('joint_0', 'joint_1', 'joint_2')
+    """
+    return Skeleton(f"joints{joints}", tuple(f"joint_{joint}" for joint in range(joints)), (), None, None, None)

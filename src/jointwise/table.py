@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from jointwise.errors import DataError
-from jointwise.metrics import bootstrap_interval
+from jointwise.metrics import Measurement, bootstrap_interval
 from jointwise.results import read_hits, read_results
 
 Row = tuple[str, ...]
@@ -30,9 +31,20 @@ HEADER: Row = (
 )
 
 
-def _percent(results: list[dict[str, Any]], k: int) -> str:
-    mean = sum(result["scores"][f"top{k}"] for result in results) / len(results)
-    low, high = bootstrap_interval([read_hits(result["path"], k) for result in results])
+Folds = dict[int, dict[str, Any]]  # number of the fold (0: the split is no cross-validation) -> its result
+
+
+def _measurement(folds: Folds, k: int) -> Measurement:
+    """The hits of one seed: of the test part, or of all folds end to end, so that every clip counts once."""
+    parts = [read_hits(folds[fold]["path"], k) for fold in sorted(folds)]
+    hits, subjects = (np.concatenate(columns) for columns in zip(*((p.hits, p.subjects) for p in parts), strict=True))
+    return Measurement(hits, subjects)
+
+
+def _percent(seeds: list[Folds], k: int) -> str:
+    measurements = [_measurement(folds, k) for folds in seeds]
+    mean = sum(measurement.hits.mean() for measurement in measurements) / len(measurements)
+    low, high = bootstrap_interval(measurements)
     return f"{100 * mean:.1f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
@@ -48,32 +60,49 @@ def _millions(count: int | None) -> str:
 def rows(results: Iterable[dict[str, Any]]) -> list[Row]:
     """One row per way of measuring; seeds averaged, 95 % intervals over subjects and seeds.
 
-    Raises DataError for results of different data or test parts: they do not belong into one table.
+    The folds of a cross-validation make one measurement: every clip is scored in one of them. Raises DataError for
+    results of different data or test parts, and for folds that are missing: they do not belong into one table.
     """
-    groups: dict[Row, dict[int, dict[str, Any]]] = defaultdict(dict)
-    parts = set()
+    groups: dict[Row, dict[int, Folds]] = defaultdict(lambda: defaultdict(dict))
+    parts: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
     for result in results:
-        parts.add((result["data"], result["data_fingerprint"], result["split"]["test_sha256"]))
         features = result["pooling"] or "–"
         features += "" if result["encoder"] == "student" else f" ({result['encoder']})"
         key = (result["protocol"], features, result["labels"], result["system"], result["initialisation"])
-        if result["seed"] in groups[key]:
+        seed, fold = result["seed"], result["fold"] or 0
+        parts[fold].add((result["data"], result["data_fingerprint"], result["split"]["test_sha256"]))
+        if fold in groups[key][seed]:
             raise DataError(
-                f"{result['path']} and {groups[key][result['seed']]['path']} measure the same with the same seed: "
+                f"{result['path']} and {groups[key][seed][fold]['path']} measure the same with the same seed: "
                 "which one belongs into the table? Move the other away."
             )
-        groups[key][result["seed"]] = result
-    if len(parts) > 1:
-        raise DataError(f"results of different data or test parts cannot stand in one table: {sorted(parts)}.")
+        groups[key][seed][fold] = result
+    if any(len(same) > 1 for same in parts.values()) or (0 in parts and len(parts) > 1):
+        listed = sorted(set().union(*parts.values()))
+        raise DataError(f"results of different data or test parts cannot stand in one table: {listed}.")
     table: list[Row] = []
     for (protocol, features, labels, system, start), seeds in sorted(groups.items()):
+        for folds in seeds.values():
+            _check_folds(folds)
         members = list(seeds.values())
         scores = (_percent(members, 1), _percent(members, 5))
-        size = _millions(members[0]["parameters"].get("encoder"))
-        table.append(
-            (system, start, protocol, features, labels, str(len(members)), *scores, _seconds(members[0]), size)
-        )
+        first = next(iter(members[0].values()))
+        count = f"{len(members)}" + (f" × {len(members[0])} folds" if len(members[0]) > 1 else "")
+        size = _millions(first["parameters"].get("encoder"))
+        table.append((system, start, protocol, features, labels, count, *scores, _seconds(first), size))
     return table
+
+
+def _check_folds(folds: Folds) -> None:
+    """Raises DataError, naming them, when folds of a cross-validation are missing."""
+    first = next(iter(folds.values()))
+    missing = sorted(set(range(1, (first.get("folds") or 0) + 1)) - set(folds))
+    if missing:
+        raise DataError(
+            f"{first['path']} is fold {first['fold']} of {first['folds']}, but beside it fold "
+            f"{', '.join(str(fold) for fold in missing)} is missing: run the same command with --split "
+            f"fold{missing[0]}."
+        )
 
 
 def to_terminal(title: str, table_rows: list[Row]) -> Table:

@@ -1,37 +1,76 @@
-"""Data sets by name: which files, which classes, which split. `load_dataset` opens a prepared one."""
+"""Data sets by name, or a folder of one's own: which files, which classes, which split. `load_dataset` opens one."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.datasets import synthetic, utd_mhad
+from jointwise.datasets import folder, ntu, prepared_arrays, sbu, synthetic, utd_mhad, wmft
+from jointwise.datasets.duplicates import find_duplicates
+from jointwise.datasets.preparing import Summary, Watch, build_store, unwatched
 from jointwise.datasets.source import DataSource
 from jointwise.errors import ConfigError, DataError, unknown
 from jointwise.sequence import Sequence
 from jointwise.skeletons import Skeleton
-from jointwise.store import Store, write_store
+from jointwise.store import TEST, TRAIN, Store
 
-DATASETS: dict[str, DataSource] = {source.name: source for source in (synthetic.SOURCE, utd_mhad.SOURCE)}
+DATASETS: dict[str, DataSource] = {
+    source.name: source
+    for source in (synthetic.SOURCE, utd_mhad.SOURCE, sbu.SOURCE, wmft.SOURCE, ntu.NTU60, ntu.NTU120)
+}
 
 Ids = npt.NDArray[np.int64]
 
 
-def get_source(name: str) -> DataSource:
-    """The data set registered as `name`. Raises ConfigError, naming the nearest, when there is none."""
-    if name not in DATASETS:
-        raise ConfigError(unknown("data set", name, DATASETS))
-    return DATASETS[name]
+def own_path(data: str) -> Path | None:
+    """The folder or file of the user's own that `data` names, None for the name of a registered data set.
+
+    Raises ConfigError for what is neither.
+    """
+    if data in DATASETS:
+        return None
+    path = Path(data).expanduser()
+    if path.exists():
+        return path.resolve()
+    if "/" in data or path.suffix in prepared_arrays.ENDINGS:
+        raise ConfigError(f"--data {data}: no such folder or file. Check the path.")
+    raise ConfigError(unknown("data set", data, DATASETS) + " A folder of your own is written with a slash: folder/.")
 
 
-def store_path(name: str) -> Path:
-    """Where the store of a data set lies: under $JOINTWISE_DATA, by default ./data."""
-    return Path(os.environ.get("JOINTWISE_DATA", "data")) / name
+def data_name(data: str) -> str:
+    """What a data set is called in runs and results: its registered name, or that of the folder or file."""
+    path = own_path(data)
+    return data if path is None else folder.data_name(path)
+
+
+def find_source(data: str) -> DataSource:
+    """The data set registered as `data`, or made of a folder or file of the user's own.
+
+    Raises ConfigError, naming the nearest, when there is none; DataError for a folder that holds no data set.
+    """
+    path = own_path(data)
+    if path is None:
+        return DATASETS[data]
+    return folder.source_of(path) if path.is_dir() else prepared_arrays.source_of(path)
+
+
+def store_path(data: str) -> Path:
+    """Where the store of a data set lies: under $JOINTWISE_DATA, by default ./data; one's own under own/."""
+    base, path = Path(os.environ.get("JOINTWISE_DATA", "data")), own_path(data)
+    if path is None:
+        return base / data
+    return base / "own" / f"{folder.data_name(path)}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
+
+
+def is_prepared(data: str) -> bool:
+    """Whether the store of a data set is there."""
+    return (store_path(data) / "store.json").is_file()
 
 
 @dataclass(frozen=True)
@@ -60,19 +99,39 @@ class Part:
         """(n,) subject numbers, -1 where unknown."""
         return self.store.index["subject"][self.ids].astype(np.int64)
 
+    @property
+    def names(self) -> list[str]:
+        """(n,) names of the recordings."""
+        return [str(name) for name in self.store.names[self.ids]]
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set. `train` and `test` are the official parts; `split` names the rule that made them."""
+    """A prepared data set under one of its splits.
+
+    split_name: what --split takes. split: the rule in words. address: what --data takes.
+    """
 
     store: Store
     train: Part
     test: Part
+    split_name: str
     split: str
+    address: str
+
+    @classmethod
+    def of(cls, store: Store, address: str, split: str | None = None) -> Dataset:
+        """The parts of a store under a split (None: its first). Raises ConfigError for a split it has not."""
+        name = next(iter(store.splits)) if split is None else split
+        if name not in store.splits:
+            raise ConfigError(unknown(f"split of {store.description.data}", name, store.splits))
+        parts = store.parts[:, list(store.splits).index(name)]
+        train, test = (Part(store, np.flatnonzero(parts == part).astype(np.int64)) for part in (TRAIN, TEST))
+        return cls(store, train, test, name, store.splits[name], address)
 
     @property
     def name(self) -> str:
-        """Its registered name."""
+        """Its registered name, or that of the folder."""
         return self.store.description.data
 
     @property
@@ -84,6 +143,11 @@ class Dataset:
     def skeleton(self) -> Skeleton:
         """The joint layout of all its sequences."""
         return self.store.description.skeleton
+
+    @property
+    def arguments(self) -> list[str]:
+        """What the command line needs to name this data and split."""
+        return ["--data", self.address, *(["--split", self.split_name] if len(self.store.splits) > 1 else [])]
 
     def hold_out(self, subjects: list[int]) -> Dataset:
         """The same data with `subjects` of the training part as its test part: how every choice is made.
@@ -102,62 +166,85 @@ class Dataset:
         if held.all():
             raise DataError(f"{self.name}: holding out all training subjects leaves nothing to train on.")
         named = ", ".join(str(subject) for subject in sorted(subjects))
-        return Dataset(
-            self.store,
-            Part(self.store, self.train.ids[~held]),
-            Part(self.store, self.train.ids[held]),
-            f"held-out training subjects {named}",
+        return replace(
+            self,
+            train=Part(self.store, self.train.ids[~held]),
+            test=Part(self.store, self.train.ids[held]),
+            split=f"{self.split}; held-out training subjects {named}",
         )
 
+    def duplicates(self) -> list[tuple[str, str]]:
+        """(training name, test name) of every test sequence that equals a training one."""
+        part = np.zeros(len(self.store), np.int8)
+        part[self.train.ids], part[self.test.ids] = TRAIN, TEST
+        pairs = find_duplicates([str(digest) for digest in self.store.digests], part == TRAIN, part == TEST)
+        return [(str(self.store.names[a]), str(self.store.names[b])) for a, b in pairs]
 
-# (sequences, how many, name of the data) -> the same sequences, shown as they pass (a progress bar)
-Watch = Callable[[Iterable[Sequence], int, str], Iterable[Sequence]]
+    def check_trainable(self, allow_duplicates: bool = False) -> None:
+        """Raises DataError when a score on the test part would not mean what it says, naming what is wrong.
 
-
-def _unwatched(sequences: Iterable[Sequence], _count: int, _title: str) -> Iterable[Sequence]:
-    return sequences
-
-
-def prepare(name: str, root: Path | None = None, watch: Watch = _unwatched) -> Path:
-    """Reads the recordings of a data set (under `root` where it needs files) and writes its store; returns its path.
-
-    Raises ConfigError for an unknown name, DataError when files are missing, ReadError for a damaged one.
-    """
-    source = get_source(name)
-    pairs = ((sequence, source.is_test(sequence)) for sequence in watch(source.sequences(root), source.count, name))
-    return write_store(store_path(name), source.description, pairs)
-
-
-def load_dataset(name: str, root: str | Path | None = None, watch: Watch = _unwatched) -> Dataset:
-    """Opens a data set by name; prepares it first when it is not yet and `root` (or no file at all) is needed.
-
-    Raises ConfigError for an unknown name; DataError when it is neither prepared nor `root` given, when the store is
-    damaged, or when a class of the test part has no training sequence.
-    """
-    source = get_source(name)
-    path = store_path(name)
-    if not (path / "store.json").is_file():
-        prepare(name, None if root is None else Path(root), watch)
-    store = Store(path)
-    places = np.arange(len(store))
-    test = store.index["test"]
-    dataset = Dataset(store, Part(store, places[~test]), Part(store, places[test]), source.description.split)
-    _check_split(dataset)
-    return dataset
-
-
-def _check_split(dataset: Dataset) -> None:
-    for part, name in ((dataset.train, "training"), (dataset.test, "test")):
-        if not len(part):
+        That is: a part is empty, a class is tested but never learned, or sequences of the test part are also in the
+        training part (unless `allow_duplicates`).
+        """
+        for part, name in ((self.train, "training"), (self.test, "test")):
+            if not len(part):
+                raise DataError(
+                    f"{self.name}: the {name} part is empty under the split '{self.split}'. Are files missing below "
+                    "--root? Prepare the whole data set."
+                )
+        missing = sorted(set(self.test.labels.tolist()) - set(self.train.labels.tolist()))
+        if missing:
+            count = int((self.test.labels == missing[0]).sum())
             raise DataError(
-                f"{dataset.name}: the {name} part is empty under the split '{dataset.split}'. Are files missing below "
-                "--root? Prepare the whole data set."
+                f"{self.name}: class '{self.classes[missing[0]]}' has {count} sequence(s), all in the test part: it "
+                "can be tested but never learned. Add recordings of it by training subjects, or leave it out."
             )
-    missing = sorted(set(dataset.test.labels.tolist()) - set(dataset.train.labels.tolist()))
-    if missing:
-        label = missing[0]
-        count = int((dataset.test.labels == label).sum())
-        raise DataError(
-            f"{dataset.name}: class '{dataset.classes[label]}' has {count} sequence(s), all in the test part: it can "
-            f"be tested but never learned. Add recordings of it by training subjects, or leave it out."
-        )
+        pairs = [] if allow_duplicates else self.duplicates()
+        if pairs:
+            raise DataError(
+                f"{self.name}: {len(pairs)} sequences of the test part are in the training part too, first: "
+                f"{pairs[0][1]} equals {pairs[0][0]}. A score would partly measure memory. Leave them out with "
+                "jointwise prepare --skip-list FILE, or train with --allow_duplicates true."
+            )
+
+
+def prepare(
+    data: str,
+    root: str | Path | None = None,
+    *,
+    skip_list: str | Path | None = None,
+    skip_bad: bool = False,
+    workers: int = 1,
+    watch: Watch = unwatched,
+) -> Summary:
+    """Reads the recordings of a data set (under `root` where it needs files) and writes its store.
+
+    Goes on where an earlier call was interrupted. skip_list: file with names of recordings to leave out. skip_bad:
+    leave damaged files out instead of failing. workers: processes that read (more than one needs a script with an
+    `if __name__ == "__main__"` guard). Raises ConfigError for an unknown name, DataError when files are missing or
+    damaged.
+    """
+    return build_store(
+        store_path(data),
+        find_source(data),
+        None if root is None else Path(root),
+        skip_list=None if skip_list is None else Path(skip_list),
+        skip_bad=skip_bad,
+        workers=workers,
+        watch=watch,
+    )
+
+
+def load_dataset(
+    data: str, root: str | Path | None = None, split: str | None = None, watch: Watch = unwatched
+) -> Dataset:
+    """Opens a data set: by name, or a folder or file of one's own; prepares it first where that is still to be done.
+
+    split: one of its splits, by default the first. Raises ConfigError for an unknown name or split; DataError when it
+    is neither prepared nor `root` given, or when the store is damaged.
+    """
+    path = own_path(data)
+    revision = DATASETS[data].revision if path is None else folder.revision_of(path)
+    if not is_prepared(data) or (revision and Store(store_path(data)).revision != revision):
+        prepare(data, root, watch=watch)
+    return Dataset.of(Store(store_path(data)), data, split)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from jointwise.datasets.source import DataSource
-from jointwise.errors import DataError
+from jointwise.datasets.source import DataSource, Recordings, Split, by_name, find_files, parts
 from jointwise.formats import utd_mat
-from jointwise.sequence import Sequence
 from jointwise.skeletons import KINECT20
 from jointwise.store import Description
 
@@ -22,37 +19,27 @@ CLASSES = (
 )
 
 
-def sequences(root: Path | None) -> Iterator[Sequence]:
-    """Reads every `a*_s*_t*_skeleton.mat` below `root`, in the order of action, subject, trial.
+def recordings(root: Path | None) -> Recordings:
+    """Every `a*_s*_t*_skeleton.mat` below `root`, in the order of action, subject, trial.
 
     Raises DataError, saying where the files come from, when there is none.
     """
-    paths = [path for path in root.rglob("*.mat") if utd_mat.NAME.match(path.stem)] if root is not None else []
-    if not paths:
-        looked = f"no a*_s*_t*_skeleton.mat below {root}" if root is not None else "it is not prepared yet"
-        raise DataError(
-            f"utd-mhad: {looked}. The files come from {_ORIGIN}; then run: jointwise prepare utd-mhad --root DIR."
-        )
-    return (utd_mat.read(path) for path in sorted(paths, key=_order))
+    found = find_files("utd-mhad", root, "a*_s*_t*_skeleton.mat", _ORIGIN)
+    found = [path for path in found if utd_mat.NAME.match(path.stem)]
+    return Recordings(by_name("utd-mhad", sorted(found, key=_order)), utd_mat.read)
 
 
 def _order(path: Path) -> tuple[int, ...]:
     name = utd_mat.NAME.match(path.stem)
-    return tuple(int(number) for number in name.groups()) if name else ()
+    assert name is not None
+    return tuple(int(number) for number in name.groups())
 
 
 SOURCE = DataSource(
     title="UTD-MHAD",
-    description=Description(
-        data="utd-mhad",
-        skeleton=KINECT20,
-        classes=CLASSES,
-        split="cross-subject (odd train, even test)",
-        fps=30.0,
-        terms="research use only",
-    ),
-    sequences=sequences,
-    is_test=lambda sequence: sequence.subject is not None and sequence.subject % 2 == 0,
+    description=Description(data="utd-mhad", skeleton=KINECT20, classes=CLASSES, fps=30.0, terms="research use only"),
+    recordings=recordings,
+    splits={"xsub": Split("cross-subject (odd train, even test)", lambda index, _: parts(index["subject"] % 2 == 1))},
     count=861,
     origin=_ORIGIN,
 )

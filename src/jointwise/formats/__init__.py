@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from jointwise.errors import ReadError
-from jointwise.formats import skeleton, utd_mat
+from jointwise.formats import npz, sbu, skeleton, utd_mat, wmft
+from jointwise.formats.files import check_file
 from jointwise.sequence import Sequence
 
-FORMATS: dict[str, Callable[[Path], Sequence]] = {
-    ".mat": utd_mat.read,
-    ".skeleton": skeleton.read,
+FORMATS: dict[str, Callable[[Path], Sequence]] = {  # pattern of the file's name, in small letters -> its reader
+    "*.mat": utd_mat.read,
+    "*.skeleton": skeleton.read,
+    "*.npz": npz.read,
+    "skeleton_pos.txt": sbu.read,
+    "*_task*.bin": wmft.read,
 }
 
 
-def read(path: str | Path) -> Sequence:
-    """Reads one recording; the format follows from the file's ending.
+def _pattern(path: Path) -> str | None:
+    return next((pattern for pattern in FORMATS if fnmatchcase(path.name.lower(), pattern)), None)
 
-    Raises ReadError when the file is missing, damaged, or of an ending no reader knows.
+
+def is_readable(path: str | Path) -> bool:
+    """Whether there is a reader for files of this name; the file itself is not looked at."""
+    return _pattern(Path(path)) is not None
+
+
+def recordings_in(folder: str | Path) -> list[Path]:
+    """Every file below `folder` that has a reader, sorted; hidden files and folders are left out."""
+    root = Path(folder)
+    inside = (path for path in root.rglob("*") if is_readable(path) and path.is_file())
+    return sorted(p for p in inside if not any(part.startswith(".") for part in p.relative_to(root).parts))
+
+
+def read(path: str | Path) -> Sequence:
+    """Reads one recording; the format follows from the file's name.
+
+    Raises ReadError when the file is missing, empty, damaged, or of a name that no reader knows.
     """
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
+    pattern = _pattern(path)
+    if pattern is None:
         raise ReadError(
-            f"{path}: no reader for files that end in '{path.suffix}'. Known: {', '.join(sorted(FORMATS))}."
+            f"{path}: no reader for a file of this name. Known: {', '.join(FORMATS)}. Anything else can be saved "
+            "as .npz (numpy.savez) with an array 'positions' of shape (persons, frames, joints, coordinates)."
         )
-    if not path.is_file():
-        raise ReadError(f"{path}: no such file. Check the path.")
-    return FORMATS[path.suffix.lower()](path)
+    check_file(path)
+    return FORMATS[pattern](path)

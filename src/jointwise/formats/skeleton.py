@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.errors import ReadError, writing
+from jointwise.errors import EmptyRecording, ReadError, writing
 from jointwise.sequence import Bools, Sequence
 from jointwise.skeletons import NTU25
 
@@ -42,13 +42,13 @@ def read(path: Path) -> Sequence:
     Every frame is kept. A joint is valid where the sensor tracked or inferred it; where a body is absent from a frame,
     its joints are zero and invalid. Label (action - 1), subject and camera come from a name like
     `S001C001P001R001A001.skeleton` and are None for other names. Raises ReadError for a file that is missing, empty,
-    cut off, not text, or holds what such a file may not hold.
+    cut off, not text, or holds what such a file may not hold; EmptyRecording, a ReadError, for one without a body.
     """
     path = Path(path)
     lines = _read_lines(path)
     tracks = _find_bodies(path, lines)
     if not tracks.slots:
-        raise ReadError(
+        raise EmptyRecording(
             f"{path}: nobody is in any of its {tracks.frames} frames. NTU lists such files as missing skeletons: "
             "leave it out."
         )
@@ -105,8 +105,8 @@ def _count(path: Path, lines: list[str], at: int, what: str, frame: int | None =
 def _find_bodies(path: Path, lines: list[str]) -> _Tracks:
     """Walks through frames and bodies without looking at the joints' numbers."""
     tracks = _Tracks(_count(path, lines, 0, "the number of frames"))
-    if tracks.frames == 0:
-        raise ReadError(f"{path}, line 1: the file says that it has 0 frames. Leave it out.")
+    if tracks.frames == 0 and len(lines) == 1:
+        raise EmptyRecording(f"{path}, line 1: the file says that it has 0 frames. Leave it out.")
     at = 1
     for frame in range(tracks.frames):
         if at >= len(lines):

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.io
 
 from jointwise.errors import ReadError
+from jointwise.formats.files import check_file
 from jointwise.sequence import Sequence
 from jointwise.skeletons import KINECT20
 
@@ -21,8 +22,7 @@ def read(path: Path) -> Sequence:
     A file of another name is read too, with unknown label and subject. Raises ReadError for a file that is missing or
     damaged, lacks `d_skel`, has another shape, or holds coordinates that are not numbers.
     """
-    if not path.is_file():
-        raise ReadError(f"{path}: no such file. Check the path.")
+    check_file(path)
     try:
         content = scipy.io.loadmat(path)
     except Exception as error:  # on damaged files scipy raises nearly anything: OSError, UnboundLocalError …

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def evaluate(
     if protocol not in (*PROTOCOLS, "score"):
         raise ConfigError(unknown("protocol", protocol, (*PROTOCOLS, "score")))
     official, dataset = dataset, dataset.hold_out(config.validation_subjects)
+    dataset.check_trainable(config.allow_duplicates)
     device = pick_device(config.execution.device)
     card: ModelCard | None
     if protocol == "score":
@@ -124,8 +126,8 @@ def _classifier_scores(
     check_split(card, dataset, run)
     if card.kind != "classifier":
         raise CheckpointError(
-            f"{run}: pre-trained, but it has no classifier yet. Fine-tune it: jointwise finetune {run} --data "
-            f"{dataset.name}; or judge its features: --protocol linear or knn."
+            f"{run}: pre-trained, but it has no classifier yet. Fine-tune it: jointwise finetune {run} "
+            f"{shlex.join(dataset.arguments)}; or judge its features: --protocol linear or knn."
         )
     settings = card.config
     module = build_classifier(settings, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed)

@@ -29,11 +29,16 @@ def encoder_features(encoder: nn.Module, segment: int, pooling: str) -> FeatureF
     return features
 
 
-def raw_features(root: int) -> FeatureFunction:
-    """No encoder: coordinates relative to the first person's root in each frame, size-normalised, 2 person slots."""
+def raw_features(root: int | None) -> FeatureFunction:
+    """No encoder: coordinates relative to the first person's root in each frame, size-normalised, 2 person slots.
+
+    root: None where the skeleton has none; the mean over the first person's joints serves then.
+    """
 
     def features(clips: Clips) -> Tensor:
-        positions = clips.positions - clips.positions[:, :1, :, root : root + 1]
+        first = clips.positions[:, :1]
+        origin = first.mean(3, keepdim=True) if root is None else first[:, :, :, root : root + 1]
+        positions = clips.positions - origin
         positions = (positions * clips.valid[..., None])[:, :RAW_PERSONS]
         positions = functional.pad(positions, (0, 0) * 3 + (0, RAW_PERSONS - positions.shape[1]))
         return functional.normalize(positions.flatten(1), dim=1)

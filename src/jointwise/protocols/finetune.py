@@ -57,7 +57,7 @@ class FinetuneTask:
 
     def describe(self, ids: Tensor) -> list[str]:
         """Files of the samples."""
-        return [str(source) for source in self.part.store.sources[ids.numpy()]]
+        return [str(name) for name in self.part.store.names[ids.numpy()]]
 
 
 @torch.no_grad()
@@ -94,7 +94,7 @@ def check_split(card: ModelCard, dataset: Dataset, run: Path) -> None:
     if card.data == dataset.name and card.split != dataset.split:
         raise DataError(
             f"{run}: pre-trained with the split '{card.split}', but here '{dataset.split}' would be scored: the "
-            "encoder may have seen these sequences. Use the same --validation_subjects as in pre-training."
+            "encoder may have seen these sequences. Use the same --split and --validation_subjects as in pre-training."
         )
 
 
@@ -115,12 +115,14 @@ def finetune(
     result besides the run's own.
     """
     official, dataset = dataset, dataset.hold_out(config.validation_subjects)
+    dataset.check_trainable(config.allow_duplicates)
     recipe = config.finetune if pretrained else config.scratch
     labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
     about = {
         "stage": "finetune",
         "system": config.system,
         "data": dataset.name,
+        "split": dataset.split_name,
         "data_fingerprint": dataset.store.fingerprint,
         "seed": seed,
         "labels": labels,
@@ -132,9 +134,11 @@ def finetune(
     module = build_classifier(config, recipe, dataset.skeleton, coordinates, len(dataset.classes), seed)
     before = _start_from(module, pretrained, dataset, which) if pretrained else None
     open_run(folder, config, about, resume)
-    write_json(folder / "labelled.json", [Path(str(s)).name for s in labelled.store.sources[labelled.ids]])
+    write_json(folder / "labelled.json", labelled.names)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, pick_device(config.execution.device))
-    seconds = _train(module.to(cutter.device), cutter, labelled, config, recipe, folder, pretrained, seed, results)
+    command = ["jointwise", "finetune", str(pretrained) if pretrained else config.system, *dataset.arguments]
+    command += ["--run", str(folder), "--resume", *(["--results", str(results)] if results else [])]
+    seconds = _train(module.to(cutter.device), cutter, labelled, config, recipe, folder, seed, shlex.join(command))
     evaluation = Evaluation(
         system=config.system,
         protocol="finetune",
@@ -170,19 +174,15 @@ def _train(
     config: Config,
     recipe: FinetuneConfig,
     folder: Path,
-    pretrained: Path | None,
     seed: int,
-    results: Path | None,
+    command: str,
 ) -> float:
-    """Fits the classifier; returns the seconds per epoch."""
+    """Fits the classifier; returns the seconds per epoch. command: resumes it, for messages."""
     task = FinetuneTask(module, cutter, labelled, recipe.augment, recipe.label_smoothing, seed)
     order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed)
     optimizer = build_optimizer(module, recipe, recipe.layer_decay)
-    start, data = str(pretrained) if pretrained else config.system, labelled.store.description.data
-    command = ["jointwise", "finetune", start, "--data", data, "--run", str(folder), "--resume"]
-    command += ["--results", str(results)] if results else []
-    title = f"{'finetune' if pretrained else 'from scratch'} {config.system}"
-    seconds = fit(task, order, optimizer, recipe, config.execution, folder, title, seed, shlex.join(command))
+    title = f"{'from scratch' if recipe is config.scratch else 'finetune'} {config.system}"
+    seconds = fit(task, order, optimizer, recipe, config.execution, folder, title, seed, command)
     return seconds / order.epoch(recipe.steps)
 
 

@@ -36,6 +36,7 @@ def generate(
     subjects: Iterable[int] = range(1, 41),
     repetitions: int = 1,
     cameras: Iterable[int] = (1, 2, 3),
+    actions: Iterable[int] = range(len(ACTIONS)),
 ) -> Iterator[Sequence]:
     """Every action by every subject as seen by every camera: 40 x 24 x 3 = 2,880 sequences unless told otherwise.
 
@@ -45,11 +46,11 @@ def generate(
     depends on (seed, subject, action, repetition) alone, so a part equals the same part of the whole. Cameras 1, 2, 3
     stand at about -45, 0 and 45 degrees. The source is an NTU name, `S001C001P001R001A001`.
     """
-    chosen = tuple(cameras)
+    chosen, wanted = tuple(cameras), tuple(actions)
     if not set(chosen) <= {1, 2, 3}:
         raise ConfigError(f"synthetic data has cameras 1, 2 and 3, not {chosen}. Name some of these.")
     for subject in subjects:
-        for action in range(len(ACTIONS)):
+        for action in wanted:
             for repetition in range(1, repetitions + 1):
                 yield from _record(seed, subject, action, repetition, chosen)
 

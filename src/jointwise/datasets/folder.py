@@ -1,0 +1,269 @@
+"""A folder of one's own as a data set: `DIR/<class>/<any readable file>`, with an optional `DIR/dataset.yaml`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from jointwise.datasets.source import DataSource, Index, Recordings, Split, parts
+from jointwise.errors import ConfigError, DataError, JointwiseError, unknown
+from jointwise.formats import FORMATS, read, recordings_in
+from jointwise.randomness import seed_for
+from jointwise.sequence import Sequence
+from jointwise.skeletons import Skeleton, get_skeleton
+from jointwise.store import UNKNOWN, Description, Parts
+
+SETTINGS = "dataset.yaml"
+JOINTS = (5, 133)  # fewest and most that a layout may have: below, nothing is left to mask; above, no sensor goes
+TEST_SHARE = 0.3  # of each class, where subjects are unknown
+HELP = (
+    "jointwise expects FOLDER/<class>/<recording>: one folder per class, named like the class, with files of the kinds "
+    f"{', '.join(FORMATS)} in it"
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `dataset.yaml` may say; every field may be left out.
+
+    skeleton: name of a joint layout, or a mapping with `joints` (names), `bones` (pairs of names), `root`, `up` and
+    `lateral` (x, y or z). fps: frames per second of all recordings. test_subjects: who is scored. test_files: patterns
+    of the names (`<class>/<file>`) that are scored. subject_pattern: regular expression whose first group, found in
+    `<class>/<file>`, is the subject. terms: of use, shown with every model.
+    """
+
+    skeleton: str | dict[str, Any] | None = None
+    fps: float | None = None
+    test_subjects: list[int | str] = field(default_factory=list)
+    test_files: list[str] = field(default_factory=list)
+    subject_pattern: str | None = None
+    terms: str = ""
+
+
+def data_name(path: Path) -> str:
+    """What a folder or file of one's own is called in runs and results: its name without ending."""
+    return re.sub(r"[^\w.-]+", "-", path.name if path.is_dir() else path.stem)
+
+
+def revision_of(path: Path) -> str:
+    """Changes when a file in the folder (or the file itself) is added, removed or replaced, or the settings change."""
+    files = [*recordings_in(path), *path.glob(SETTINGS)] if path.is_dir() else [path]
+    listed = hashlib.sha256()
+    for file in files:
+        about = file.stat()
+        listed.update(f"{file.relative_to(path)} {about.st_size} {about.st_mtime_ns}\n".encode())
+    return listed.hexdigest()[:16]
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in `dataset.yaml`. Raises DataError for anything that is not understood."""
+    if not path.is_file():
+        return Settings()
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: not readable as YAML ({error}).") from error
+    known = {item.name for item in fields(Settings)}
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected a mapping of settings. Known: {', '.join(sorted(known))}.")
+    for key in content:
+        if key not in known:
+            raise DataError(f"{path}: {unknown('setting', str(key), known)}")
+    settings = Settings(**content)
+    _check_settings(settings, path)
+    return settings
+
+
+def _check_settings(settings: Settings, path: Path) -> None:
+    for name in ("test_subjects", "test_files"):
+        value = getattr(settings, name)
+        if not isinstance(value, list) or not all(isinstance(item, int | str) for item in value):
+            raise DataError(f"{path}: {name} must be a list, such as [{'1, 2' if 'sub' in name else 'wave/03.npz'}].")
+    if settings.test_subjects and settings.test_files:
+        raise DataError(f"{path}: test_subjects and test_files both say what is scored. Keep one of them.")
+    if settings.fps is not None and (not isinstance(settings.fps, int | float) or settings.fps <= 0):
+        raise DataError(f"{path}: fps {settings.fps!r} is not a positive number.")
+    if settings.subject_pattern is not None:
+        try:
+            groups = re.compile(settings.subject_pattern).groups
+        except (re.error, TypeError) as error:
+            raise DataError(f"{path}: subject_pattern is not a regular expression ({error}).") from error
+        if not groups:
+            raise DataError(
+                f"{path}: subject_pattern '{settings.subject_pattern}' has no group. Put what names the subject in "
+                r"parentheses, such as S(\d+)."
+            )
+
+
+def skeleton_from(setting: str | dict[str, Any], path: Path) -> Skeleton:
+    """The layout that `skeleton` in dataset.yaml names or spells out. Raises DataError for one that is no layout."""
+    axes = {"x": 0, "y": 1, "z": 2}
+    try:
+        if isinstance(setting, str):
+            return get_skeleton(setting)
+        content = {"name": "own", "bones": [], "root": None, "up": None, "lateral": None} | setting
+        content |= {key: axes[content[key]] for key in ("up", "lateral") if isinstance(content[key], str)}
+        return Skeleton.from_json(content)
+    except ConfigError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: skeleton is not understood ({type(error).__name__}: {error}). Give a layout's name, or a mapping "
+            "with joints: [names], bones: [[name, name], …], root: name, up: y, lateral: x."
+        ) from error
+
+
+def _class_folders(path: Path) -> dict[str, list[Path]]:
+    """Class name -> its recordings. Raises DataError for a folder that is not laid out as a data set."""
+    inside = {folder.name: recordings_in(folder) for folder in sorted(path.iterdir()) if folder.is_dir()}
+    classes = {name: files for name, files in inside.items() if files and not name.startswith(".")}
+    if not classes:
+        found = recordings_in(path)
+        what = f"{len(found)} recordings lie in {path} itself" if found else f"no recordings in {path}"
+        raise DataError(f"{what}. {HELP}.")
+    if len(classes) == 1:
+        raise DataError(
+            f"{path}: only one class, '{next(iter(classes))}'. A recogniser needs at least two to tell apart. {HELP}."
+        )
+    return classes
+
+
+def _named_subjects(settings: Settings, names: list[str], path: Path) -> dict[str, int | str]:
+    """Name of a recording -> subject, as the pattern finds it; empty without a pattern."""
+    if settings.subject_pattern is None:
+        return {}
+    found = {name: re.search(settings.subject_pattern, name) for name in names}
+    for name, match in found.items():
+        if match is None:
+            raise DataError(
+                f"{path / SETTINGS}: subject_pattern '{settings.subject_pattern}' finds no subject in '{name}'. Change "
+                "the pattern, or move the file away."
+            )
+    texts = {name: match[1] for name, match in found.items() if match}
+    return {name: int(text) if text.isdigit() else text for name, text in texts.items()}
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A recording: its file, and what the folder says of it."""
+
+    path: Path
+    label: int
+    subject: int | None
+
+
+def _read_item(skeleton: Skeleton | None, fps: float | None, item: _Item) -> Sequence:
+    """Reads a recording; what the folder and its settings say goes before what the file says."""
+    sequence = read(item.path)
+    changes: dict[str, Any] = {"label": item.label} | ({"fps": float(fps)} if fps else {})
+    changes |= {"subject": item.subject} if item.subject is not None else {}
+    if skeleton is not None and not sequence.skeleton.bones and len(sequence.skeleton.joints) == len(skeleton.joints):
+        changes["skeleton"] = skeleton  # the file only numbers its joints
+    return replace(sequence, **changes)
+
+
+def source_of(path: Path) -> DataSource:
+    """The data set in a folder. Raises DataError when it is not laid out as one, or not one file can be read."""
+    settings = read_settings(path / SETTINGS)
+    classes = _class_folders(path)
+    files = {file.relative_to(path).as_posix(): file for members in classes.values() for file in members}
+    subjects = _named_subjects(settings, list(files), path)
+    numbers = _numbers(set(subjects.values()))
+    labels = {name: label for label, name in enumerate(classes)}
+    items = {
+        name: _Item(file, labels[name.partition("/")[0]], numbers.get(subjects.get(name, "")))
+        for name, file in files.items()
+    }
+    skeleton = None if settings.skeleton is None else skeleton_from(settings.skeleton, path / SETTINGS)
+    read_item = partial(_read_item, skeleton, settings.fps)
+    first = _first_readable(list(items.values()), read_item)
+    layout = skeleton or first.skeleton
+    if not JOINTS[0] <= len(layout.joints) <= JOINTS[1]:
+        raise DataError(
+            f"{first.source}: {len(layout.joints)} joints. jointwise works with {JOINTS[0]} to {JOINTS[1]} joints."
+        )
+    description = Description(
+        data=data_name(path),
+        skeleton=layout,
+        classes=tuple(classes),
+        coordinates=first.positions.shape[-1],
+        fps=first.fps,
+        terms=settings.terms,
+    )
+    return DataSource(
+        title=str(path.name),
+        description=description,
+        recordings=lambda _root: Recordings(items, read_item),
+        splits={},
+        choose_splits=partial(_choose_splits, settings, numbers, path / SETTINGS),
+        count=len(items),
+        origin=str(path),
+        revision=revision_of(path),
+    )
+
+
+def _numbers(subjects: set[int | str]) -> dict[int | str, int]:
+    """A number for each subject: its own where all are numbers, else its place in the order of the names."""
+    if all(isinstance(subject, int) for subject in subjects):
+        return {subject: int(subject) for subject in subjects}
+    return {subject: number for number, subject in enumerate(sorted(subjects, key=str), 1)}
+
+
+def _first_readable(items: list[_Item], read_item: Callable[[_Item], Sequence]) -> Sequence:
+    """The first recording that is not damaged: its layout is that of the data set."""
+    errors = []
+    for item in items:
+        try:
+            return read_item(item)
+        except JointwiseError as error:
+            errors.append(error)
+    raise DataError(f"not one of {len(items)} recordings can be read. The first: {errors[0]}")
+
+
+def _choose_splits(settings: Settings, numbers: Mapping[int | str, int], place: Path, index: Index) -> dict[str, Split]:
+    """One split: as the settings say; else every second subject; else, with unknown subjects, a share of each class."""
+    if settings.test_files:
+        about = f"test files named in {SETTINGS}"
+        return {"own": Split(about, partial(_test_files, settings.test_files, place))}
+    known = sorted(set(index["subject"].tolist()) - {UNKNOWN})
+    if settings.test_subjects:
+        chosen = [numbers.get(subject, subject) for subject in settings.test_subjects]
+        strangers = [
+            str(name) for name, number in zip(settings.test_subjects, chosen, strict=True) if number not in known
+        ]
+        if strangers:
+            names = [str(name) for name in numbers] or [str(number) for number in known]
+            raise DataError(f"{place}: test_subjects: {unknown('subject', strangers[0], names)}")
+        about = f"test subjects named in {SETTINGS}: {', '.join(str(name) for name in settings.test_subjects)}"
+    elif len(known) > 1 and (index["subject"] != UNKNOWN).all():
+        chosen = known[1::2]
+        about = f"every second subject is scored: {len(chosen)} of {len(known)}"
+    else:
+        return {"own": Split(f"{TEST_SHARE:.0%} of each class is scored, drawn with seed 0", _share_of_each_class)}
+    return {"own": Split(about, lambda index, _names: parts(~np.isin(index["subject"], chosen)))}
+
+
+def _test_files(patterns: list[str], place: Path, _index: Index, names: list[str]) -> Parts:
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in names):
+            raise DataError(f"{place}: test_files: '{pattern}' matches no recording. Names look like '{names[0]}'.")
+    return parts(np.array([not any(fnmatch(name, pattern) for pattern in patterns) for name in names]))
+
+
+def _share_of_each_class(index: Index, _names: list[str]) -> Parts:
+    """TEST_SHARE of each class, but at least one recording, and never all."""
+    generator = np.random.default_rng(seed_for(0, "split"))
+    train = np.ones(len(index), bool)
+    for label in np.unique(index["label"]):
+        members = generator.permutation(np.flatnonzero(index["label"] == label))
+        train[members[: min(max(1, round(TEST_SHARE * len(members))), len(members) - 1)]] = False
+    return parts(train)

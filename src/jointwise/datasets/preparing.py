@@ -1,0 +1,208 @@
+"""From recordings to a store: read, cleaned and centred one by one, by several processes, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jointwise.cleaning import CLEANING
+from jointwise.datasets.duplicates import find_duplicates
+from jointwise.datasets.source import DataSource, Recordings
+from jointwise.errors import DataError, EmptyRecording, JointwiseError, writing
+from jointwise.prepare import PREPARATION, prepare_sequence
+from jointwise.sequence import Sequence
+from jointwise.store import TEST, TRAIN, VERSION
+from jointwise.store_writer import StoreWriter, check_belongs
+
+EMPTY = "no body in it, or none after cleaning"
+_AHEAD = 8  # recordings each worker may be ahead of the writing: what bounds the memory
+_WORTH_A_WORKER = 200  # recordings: with fewer, starting another process takes longer than reading them
+_SHOWN = 10  # damaged files that an error message names
+
+# (things that will come, how many, name of the data) -> the same things, shown as they pass (a progress bar)
+Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
+
+
+def unwatched(things: Iterable[Any], _count: int, _title: str) -> Iterable[Any]:
+    """The Watch that shows nothing."""
+    return things
+
+
+@dataclass
+class Summary:
+    """What `prepare` found.
+
+    read: recordings looked at. stored: how many of them are in the store. left_out: why the others are not, how many.
+    cleaned: what cleaning dropped inside the stored ones. bad: name and message of damaged files that were left out.
+    lists: skip lists that were honoured. duplicates: by split, (training name, test name) of equal sequences.
+    """
+
+    read: int = 0
+    stored: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    cleaned: dict[str, int] = field(default_factory=dict)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
+    duplicates: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    sequence: Sequence
+    notes: dict[str, int]
+
+
+_Outcome = _Ready | JointwiseError
+
+
+def _read_one(read: Callable[[Any], Sequence], source: tuple[Any, str], item: Any) -> _Outcome:
+    """Runs in a worker process: an error is a value, so that one damaged file does not stop the others."""
+    description, cleaning = source
+    try:
+        cleaned = CLEANING[cleaning](read(item))
+        check_belongs(cleaned.sequence, description)
+        return _Ready(prepare_sequence(cleaned.sequence), cleaned.notes)
+    except JointwiseError as error:
+        return error
+
+
+def _outcomes(work: Callable[[Any], _Outcome], items: list[Any], workers: int) -> Iterator[_Outcome]:
+    """What `work` makes of the items, in their order."""
+    if workers <= 1:
+        yield from map(work, items)
+        return
+    spawn = multiprocessing.get_context("spawn")  # a fork would inherit the threads of torch in whatever state they are
+    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+        waiting: deque[Future[_Outcome]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= _AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _stamp(item: Any) -> str:
+    """Changes when a file is replaced, so that a resumed `prepare` reads it again."""
+    if not isinstance(item, Path):
+        return ""
+    about = item.stat()
+    return f"{about.st_size} {about.st_mtime_ns}"
+
+
+def read_skip_list(path: Path) -> set[str]:
+    """The names in a skip list: one per line, with or without the ending of the file; other lines match nothing."""
+    try:
+        return {line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()}
+    except OSError as error:
+        raise DataError(f"{path}: the skip list cannot be read ({error.strerror}). Check --skip-list.") from error
+
+
+def _skipped(source: DataSource, root: Path | None, skip_list: Path | None, names: Iterable[str]) -> dict[str, str]:
+    """Name -> file of the skip list that names it."""
+    below = sorted(root.rglob(source.skip_lists)) if root is not None and root.is_dir() and source.skip_lists else []
+    lists = [*below, *([skip_list] if skip_list else [])]
+    listed = {name: path.name for path in lists for name in read_skip_list(path)}
+    found = {name: listed.get(name) or listed.get(Path(name).stem) for name in names}
+    if skip_list and skip_list.name not in found.values():
+        raise DataError(
+            f"{skip_list}: not one of its lines names a recording of {source.name}. A skip list has one name per line, "
+            f"such as {next(iter(found), 'NAME')}."
+        )
+    return {name: path for name, path in found.items() if path}
+
+
+def build_store(
+    path: Path,
+    source: DataSource,
+    root: Path | None = None,
+    *,
+    skip_list: Path | None = None,
+    skip_bad: bool = False,
+    workers: int = 1,
+    watch: Watch = unwatched,
+) -> Summary:
+    """Reads, cleans and prepares every recording of a data set and writes its store at `path`.
+
+    An interrupted call goes on where it was stopped. Damaged files are collected; in the end they are an error that
+    lists them (what was read is kept), or with `skip_bad` left out. workers: processes that read.
+    Raises DataError, StorageError.
+    """
+    recordings = source.recordings(root)
+    skipped = _skipped(source, root, skip_list, recordings.items)
+    names = [name for name in recordings.items if name not in skipped]
+    made_from = json.dumps([VERSION, PREPARATION, source.title, source.revision, asdict(source.description)])
+    made_from = hashlib.sha256(made_from.encode()).hexdigest()
+    with StoreWriter(path, source.description, made_from) as writer:
+        bad = _read_all(writer, source, recordings, names, workers, watch)
+        if bad and not skip_bad:
+            raise DataError(_bad_message(path, source.name, bad, len(names)))
+        names = [name for name in names if name not in bad]
+        left_out = Counter(writer.entries[name]["left_out"] for name in names if "left_out" in writer.entries[name])
+        left_out.update(f"named in {path}" for path in skipped.values())
+        left_out.update({"damaged": len(bad)} if bad else {})
+        stored, index = writer.table(names)
+        if not stored:
+            raise DataError(f"{source.name}: not one of {len(recordings.items)} recordings is left: {dict(left_out)}.")
+        splits = source.split(index, stored)
+        digests = [writer.entries[name]["digest"] for name in stored]
+        summary = Summary(
+            read=len(recordings.items),
+            stored=len(stored),
+            left_out=dict(left_out),
+            cleaned=dict(sum((Counter(writer.entries[name]["notes"]) for name in stored), Counter())),
+            bad=list(bad.items()),
+            lists=sorted(set(skipped.values())),
+            duplicates={
+                name: [(stored[a], stored[b]) for a, b in find_duplicates(digests, parts == TRAIN, parts == TEST)]
+                for name, (_, parts) in splits.items()
+            },
+        )
+        writer.finish(stored, splits, asdict(summary), source.revision)
+    return summary
+
+
+def _read_all(
+    writer: StoreWriter, source: DataSource, recordings: Recordings, names: list[str], workers: int, watch: Watch
+) -> dict[str, str]:
+    """Adds what is not in the store yet; returns the damaged ones, name -> message."""
+    stamps = {name: _stamp(recordings.items[name]) for name in names}
+    todo = [name for name in names if writer.entries.get(name, {}).get("stamp") != stamps[name]]
+    work = partial(_read_one, recordings.read, (source.description, source.description.cleaning))
+    items = [recordings.items[name] for name in todo]
+    workers = min(workers, 1 + len(items) // _WORTH_A_WORKER) if recordings.parallel else 1
+    outcomes = _outcomes(work, items, workers)
+    bad: dict[str, str] = {}
+    for name, outcome in zip(todo, watch(outcomes, len(todo), source.name), strict=True):
+        if isinstance(outcome, _Ready):
+            writer.add(name, outcome.sequence, outcome.notes, stamps[name])
+        elif isinstance(outcome, EmptyRecording):
+            writer.leave_out(name, EMPTY, stamps[name])
+        else:
+            bad[name] = str(outcome)
+    return bad
+
+
+def _bad_message(path: Path, data: str, bad: dict[str, str], count: int) -> str:
+    """Names the damaged files, and what to do with them; all of them are listed in a file that is a skip list."""
+    listed = path.with_name(f"{path.name}.bad.txt")
+    with writing(listed):
+        listed.write_text("".join(f"{name}\n" for name in bad))
+    shown = "\n".join(f"  {message}" for message in list(bad.values())[:_SHOWN])
+    more = f"\n  … and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+    return (
+        f"{data}: {len(bad)} of {count} recordings cannot be used:\n{shown}{more}\nTheir names are in {listed}. Fetch "
+        "these files again and run the same command (what was read is kept), or leave them out with --skip-bad."
+    )

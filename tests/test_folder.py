@@ -1,0 +1,252 @@
+"""A folder of one's own: classes from its folders, layouts with and without a name, the split rule, mistakes."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import tiny
+from jointwise.cli import run as jointwise
+from jointwise.datasets import Dataset, load_dataset, prepare, store_path
+from jointwise.datasets.folder import HELP, data_name
+from jointwise.errors import ConfigError, DataError
+from jointwise.formats import npz
+from jointwise.sequence import Sequence
+from jointwise.skeletons import get_skeleton
+
+
+@pytest.fixture(autouse=True)
+def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
+
+
+def write(path: Path, seed: int = 0, joints: int = 7, persons: int = 1, coordinates: int = 3, **about: object) -> None:
+    """A jointwise .npz of random joints, 12 to 21 frames."""
+    random = np.random.default_rng([seed, joints])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (persons, int(random.integers(12, 22)), joints, coordinates)
+    np.savez(path, positions=random.normal(size=shape).astype(np.float32), **about)  # type: ignore[arg-type]
+
+
+def gestures(root: Path, classes: tuple[str, ...] = ("nod", "wave"), each: int = 10, **about: object) -> Path:
+    for label, name in enumerate(classes):
+        for number in range(each):
+            subject = {"subject": 1 + number % 5} if about.get("subjects") else {}
+            rest = {key: value for key, value in about.items() if key != "subjects"}
+            write(root / name / f"{number:02d}.npz", 100 * label + number, **rest, **subject)  # type: ignore[arg-type]
+    return root
+
+
+def settings(root: Path, **content: object) -> Path:
+    (root / "dataset.yaml").write_text(yaml.safe_dump(content))
+    return root
+
+
+def load(root: Path) -> Dataset:
+    return load_dataset(f"{root}/")
+
+
+def test_classes_are_the_folders_and_names_are_relative(tmp_path: Path) -> None:
+    dataset = load(gestures(tmp_path / "my gestures", ("wave", "nod"), each=3))
+    assert dataset.name == "my-gestures"
+    assert dataset.classes == ("nod", "wave")
+    assert {name: dataset.store[i].label for i, name in enumerate(dataset.store.names)} == {
+        f"{name}/{i:02d}.npz": label for label, name in enumerate(("nod", "wave")) for i in range(3)
+    }
+
+
+@pytest.mark.parametrize("joints", [5, 6, 20, 133])
+@pytest.mark.parametrize("coordinates", [2, 3])
+def test_any_number_of_joints_trains_without_a_named_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, joints: int, coordinates: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    gestures(tmp_path / "own", each=4, joints=joints, coordinates=coordinates)
+    skeleton = load(tmp_path / "own").skeleton
+    assert (len(skeleton.joints), skeleton.bones, skeleton.lateral) == (joints, (), None)
+    small = [*tiny.SMALL, "--pretrain.steps", "2", "--finetune.steps", "2"]
+    jointwise(["pretrain", tiny.SYSTEM, "--data", "own/", "--quick", "--run", "before", *small])
+    jointwise(["finetune", "before", "--data", "own/", "--quick", "--run", "after", *small[-2:]])
+    jointwise(["predict", "after", "own/nod/00.npz"])
+
+
+@pytest.mark.parametrize("joints", [4, 134])
+def test_too_few_or_too_many_joints_are_named(tmp_path: Path, joints: int) -> None:
+    with pytest.raises(DataError, match=rf"00\.npz: {joints} joints\. jointwise works with 5 to 133"):
+        load(gestures(tmp_path / "own", each=2, joints=joints))
+
+
+def test_a_layout_named_in_the_settings_gives_numbered_joints_their_names(tmp_path: Path) -> None:
+    dataset = load(settings(gestures(tmp_path / "own", each=2, joints=25), skeleton="ntu25", fps=15))
+    assert dataset.skeleton == get_skeleton("ntu25")
+    assert dataset.store[0].fps == 15
+
+
+def test_a_layout_of_other_names_is_never_taken_for_the_named_one(tmp_path: Path) -> None:
+    gestures(tmp_path / "own", each=2, joints=25, joints_are="body25")
+    for path in (tmp_path / "own").rglob("*.npz"):
+        with np.load(path) as content:
+            positions = content["positions"]
+        np.savez(path, positions=positions, joints="body25")
+    with pytest.raises(DataError, match=r"4 of 4 recordings(.|\n)*'body25' .* in a store of 'ntu25'"):
+        load(settings(tmp_path / "own", skeleton="ntu25"))
+
+
+def test_a_layout_spelt_out_in_the_settings(tmp_path: Path) -> None:
+    joints = ["hip", "chest", "head", "left_hand", "right_hand"]
+    bones = [["hip", "chest"], ["chest", "head"], ["chest", "left_hand"], ["chest", "right_hand"]]
+    layout = {"joints": joints, "bones": bones, "root": "hip", "up": "y", "lateral": "x"}
+    skeleton = load(settings(gestures(tmp_path / "own", each=2, joints=5), skeleton=layout)).skeleton
+    assert skeleton.joints == tuple(joints)
+    assert (skeleton.root, skeleton.up, skeleton.lateral) == ("hip", 1, 0)
+    assert skeleton.mirror_permutation == (0, 1, 2, 4, 3)
+
+
+# --- the split ---
+
+
+def test_without_subjects_three_tenths_of_each_class_are_scored_and_the_rule_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = gestures(tmp_path / "own", ("nod", "wave", "point"))
+    dataset = load(root)
+    assert dataset.split == "30% of each class is scored, drawn with seed 0"
+    assert np.bincount(dataset.test.labels).tolist() == [3, 3, 3]
+    assert np.bincount(dataset.train.labels).tolist() == [7, 7, 7]
+    assert load(root).test.names == dataset.test.names
+    assert dataset.test.names != [f"{c}/{i:02d}.npz" for c in ("nod", "point", "wave") for i in range(3)]
+    jointwise(["prepare", str(root)])
+    assert "split own" in (printed := capsys.readouterr().out)
+    assert "21 to train, 9 to test: 30% of each class is scored, drawn with seed 0" in printed
+
+
+def test_with_subjects_every_second_one_is_scored(tmp_path: Path) -> None:
+    dataset = load(gestures(tmp_path / "own", subjects=True))
+    assert (set(dataset.train.subjects), set(dataset.test.subjects)) == ({1, 3, 5}, {2, 4})
+    assert dataset.split == "every second subject is scored: 2 of 5"
+
+
+def test_a_pattern_finds_subjects_in_the_names(tmp_path: Path) -> None:
+    for name in ("nod", "wave"):
+        for number, who in enumerate(("anna", "bob", "cem")):
+            write(tmp_path / "own" / name / f"{who}-1.npz", number)
+    root = settings(tmp_path / "own", subject_pattern=r"/([a-z]+)-", test_subjects=["bob"])
+    dataset = load(root)
+    assert dataset.test.names == ["nod/bob-1.npz", "wave/bob-1.npz"]
+    assert dataset.split == "test subjects named in dataset.yaml: bob"
+    assert set(dataset.train.subjects) == {1, 3}
+    with pytest.raises(DataError, match=r"test_subjects: unknown subject 'bop': did you mean 'bob'"):
+        load(settings(root, subject_pattern=r"/([a-z]+)-", test_subjects=["bop"]))
+    with pytest.raises(DataError, match=r"finds no subject in 'nod/anna-1\.npz'"):
+        load(settings(root, subject_pattern=r"P(\d+)"))
+    with pytest.raises(DataError, match="has no group"):
+        load(settings(root, subject_pattern=r"P\d+"))
+
+
+def test_test_files_are_patterns_of_names(tmp_path: Path) -> None:
+    root = settings(gestures(tmp_path / "own", each=4), test_files=["*/00.npz", "wave/03.npz"])
+    assert load(root).test.names == ["nod/00.npz", "wave/00.npz", "wave/03.npz"]
+    with pytest.raises(DataError, match=r"'nod/9\.npz' matches no recording\. Names look like 'nod/00\.npz'"):
+        load(settings(root, test_files=["nod/9.npz"]))
+
+
+# --- what changes, and what is wrong ---
+
+
+def test_a_folder_is_prepared_again_when_it_changed_and_only_then(tmp_path: Path) -> None:
+    root = gestures(tmp_path / "own", each=3)
+    first = load(root)
+    made = (first.store.path / "store.json").stat().st_mtime_ns
+    assert (load(root).store.path / "store.json").stat().st_mtime_ns == made
+    write(root / "nod" / "new.npz", 99)
+    assert len(load(root).store) == len(first.store) + 1
+    settings(root, test_files=["nod/new.npz"])
+    assert load(root).test.names == ["nod/new.npz"]
+
+
+def test_two_folders_of_one_name_have_two_stores(tmp_path: Path) -> None:
+    roots = [gestures(tmp_path / where / "own", each=2) for where in ("a", "b")]
+    assert store_path(f"{roots[0]}/") != store_path(f"{roots[1]}/")
+    assert {data_name(root) for root in roots} == {"own"}
+
+
+def test_other_files_hidden_files_and_empty_folders_are_no_recordings(tmp_path: Path) -> None:
+    root = gestures(tmp_path / "own", each=2)
+    (root / "nod" / "notes.txt").write_text("x")
+    (root / "nod" / ".hidden.npz").write_text("x")
+    (root / ".cache").mkdir()
+    write(root / ".cache" / "a.npz")
+    (root / "empty").mkdir()
+    assert load(root).classes == ("nod", "wave")
+    assert len(load(root).store) == 4
+
+
+def test_a_folder_with_one_class_says_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"only one class, 'nod'.*{re.escape(HELP)}"):
+        load(gestures(tmp_path / "own", ("nod",)))
+
+
+def test_recordings_without_class_folders_say_what_is_expected(tmp_path: Path) -> None:
+    write(tmp_path / "own" / "a.npz")
+    with pytest.raises(DataError, match=rf"1 recordings lie in .*own itself\. {re.escape(HELP)}"):
+        load(tmp_path / "own")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match=r"no recordings in .*none\. jointwise expects FOLDER/<class>"):
+        load(tmp_path / "none")
+
+
+def test_a_folder_that_is_not_there_and_a_misspelt_name_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--data .*nowhere/: no such folder"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"unknown data set 'sintetic': did you mean 'synthetic'.*with a slash"):
+        load_dataset("sintetic")
+
+
+def test_damaged_files_are_listed_kept_apart_and_left_out_on_demand(tmp_path: Path) -> None:
+    root = gestures(tmp_path / "own", each=4)
+    (root / "nod" / "00.npz").write_bytes(b"")
+    write(root / "wave" / "01.npz", joints=9)
+    with pytest.raises(DataError, match=r"2 of 8 recordings cannot be used:(.|\n)*00\.npz(.|\n)*9 joints"):
+        prepare(f"{root}/")
+    listed = store_path(f"{root}/").with_name(store_path(f"{root}/").name + ".bad.txt")
+    assert listed.read_text().splitlines() == ["nod/00.npz", "wave/01.npz"]
+    summary = prepare(f"{root}/", skip_bad=True)
+    assert (summary.read, summary.stored, summary.left_out) == (8, 6, {"damaged": 2})
+    assert prepare(f"{root}/", skip_list=listed).left_out == {f"named in {listed.name}": 2}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("fsp: 30", "unknown setting 'fsp': did you mean 'fps'"),
+        ("fps: -1", "fps -1 is not a positive number"),
+        ("[1, 2]", "expected a mapping"),
+        ("a: [", "not readable as YAML"),
+        ("skeleton: ntu26", "unknown skeleton 'ntu26': did you mean 'ntu25'"),
+        ("skeleton: {bones: []}", "skeleton is not understood"),
+        ("test_subjects: 3", "test_subjects must be a list"),
+        ("test_subjects: [1]\ntest_files: [a]", "Keep one of them"),
+        ("subject_pattern: '('", "not a regular expression"),
+    ],
+)
+def test_settings_that_are_not_understood_name_file_and_remedy(tmp_path: Path, content: str, message: str) -> None:
+    root = gestures(tmp_path / "own", each=2)
+    (root / "dataset.yaml").write_text(content)
+    with pytest.raises(DataError, match=rf"dataset\.yaml: .*{re.escape(message)}"):
+        load(root)
+
+
+def test_two_persons_missing_joints_and_fps_come_through(tmp_path: Path) -> None:
+    for number in range(4):
+        sequence = replace(tiny.walk(0, 1, 1), label=None, subject=None, fps=12.5)
+        assert sequence.persons == 2
+        moved = Sequence(sequence.positions + number, sequence.skeleton, sequence.valid, fps=12.5)
+        for name in ("hug", "push"):
+            (tmp_path / "own" / name).mkdir(parents=True, exist_ok=True)
+            npz.write(tmp_path / "own" / name / f"{number}.npz", moved)
+    stored = load(tmp_path / "own").store[0]
+    np.testing.assert_array_equal(stored.validity, tiny.walk(0, 1, 1).validity)
+    assert stored.fps == 12.5
