@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,7 +17,6 @@ from jointwise.errors import ConfigError, JointwiseError, unknown
 if TYPE_CHECKING:
     from jointwise.config import Config
     from jointwise.datasets import Dataset
-    from jointwise.sequence import Sequence
 
 # What a run's encoder was built and trained with: later stages take it from the run, never from today's recipe.
 _FROM_RUN = ("clip", "encoder", "mask", "predictor", "decoder", "teacher", "loss", "pretrain", "validation_subjects")
@@ -41,13 +42,21 @@ class _Parser(argparse.ArgumentParser):
 def _load(args: argparse.Namespace) -> Dataset:
     from jointwise.datasets import load_dataset
 
-    return load_dataset(args.data, args.root, watch=_watch)
+    return load_dataset(args.data, args.root, args.split, _watch)
 
 
-def _watch(sequences: Iterable[Sequence], count: int, title: str) -> Iterable[Sequence]:
+def _recipe(args: argparse.Namespace) -> str:
+    """The recipe of the data: that of a registered name; a folder of one's own takes the one for small data."""
+    from jointwise.datasets import own_path
+
+    path = own_path(args.data)
+    return "utd-mhad" if path is not None and path.is_dir() else str(args.data)
+
+
+def _watch(things: Iterable[Any], count: int, title: str) -> Iterable[Any]:
     from rich.progress import track
 
-    return track(sequences, description=f"prepare {title}", total=count)
+    return track(things, description=f"prepare {title}", total=count)
 
 
 def _show(lines: Iterable[tuple[str, Any]]) -> None:
@@ -60,16 +69,18 @@ def _show(lines: Iterable[tuple[str, Any]]) -> None:
 def _config_for(args: argparse.Namespace, options: list[str], run: Path | None) -> Config:
     """The config of a command: of a system's name, or of a run whose encoder is used."""
     from jointwise.config import build_config, layered_settings, merge, read_settings
+    from jointwise.datasets import data_name
     from jointwise.model import load_card
 
     if run is None:
-        return build_config(layered_settings(args.start, args.data, args.quick, args.config), options)
+        return build_config(layered_settings(args.start, _recipe(args), args.quick, args.config), options)
     card = load_card(run)
-    settings = layered_settings(card.system, args.data, args.quick, args.config)
+    settings = layered_settings(card.system, _recipe(args), args.quick, args.config)
     for key in read_settings(args.config) if args.config else ():
         if key in _FROM_RUN:
             raise ConfigError(f"{args.config}: '{key}' was decided when {run} was trained. Leave it out.")
-    kept = {key: card.settings[key] for key in _FROM_RUN if key != "validation_subjects" or card.data == args.data}
+    same = card.data == data_name(args.data)
+    kept = {key: card.settings[key] for key in _FROM_RUN if key != "validation_subjects" or same}
     return build_config(merge(settings, kept), options)
 
 
@@ -128,7 +139,10 @@ def datasets(args: argparse.Namespace, options: list[str]) -> None:
                     "what",
                     f"{source.title}: {source.count} sequences, {len(about.classes)} classes, {about.skeleton.name}",
                 ),
-                ("split", about.split),
+                *(
+                    (name if len(source.splits) > 1 else "split", split.about)
+                    for name, split in (source.splits.items())
+                ),
                 ("files", source.origin),
                 ("terms", about.terms or "free"),
                 ("prepared", path if (path / "store.json").is_file() else "no"),
@@ -137,28 +151,43 @@ def datasets(args: argparse.Namespace, options: list[str]) -> None:
 
 
 def prepare(args: argparse.Namespace, options: list[str]) -> None:
-    """Read the recordings of a data set and write its store."""
-    from jointwise.datasets import load_dataset, prepare
+    """Read the recordings of a data set and write its store; goes on where it was interrupted."""
+    from jointwise.datasets import Dataset, prepare, store_path
+    from jointwise.store import Store
 
-    path = prepare(args.name, args.root, _watch)
-    dataset = load_dataset(args.name)
-    store = dataset.store
-    print(f"prepared {args.name}")
+    workers = args.workers or os.cpu_count() or 1
+    summary = prepare(
+        args.name, args.root, skip_list=args.skip_list, skip_bad=args.skip_bad, workers=workers, watch=_watch
+    )
+    store = Store(store_path(args.name))
+    skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
+    print(f"prepared {store.description.data}")
     _show(
         [
-            ("store", path),
-            (
-                "sequences",
-                f"{len(store)}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})",
+            ("store", store.path),
+            ("recordings", f"{summary.stored} of {summary.read}"),
+            *(("left out", f"{count}: {reason}") for reason, count in summary.left_out.items()),
+            *(("", message) for _, message in summary.bad[:10]),
+            *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
+            ("classes", f"{len(store.description.classes)}"),
+            ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),
+            ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid.mean():.2f} % valid"),
+            ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
+            *(
+                (f"split {part.split_name}", f"{len(part.train)} to train, {len(part.test)} to test: {part.split}")
+                for part in splits
             ),
-            (
-                "frames",
-                f"{len(store.positions)} in all, {store.index['frames'].min()} to {store.index['frames'].max()}",
-            ),
-            ("joints", f"{store.valid.shape[1]}, {100 * store.valid.mean():.2f} % valid"),
+            *(("WARNING", _duplicates_warning(split, pairs)) for split, pairs in summary.duplicates.items() if pairs),
             ("fingerprint", store.fingerprint),
             ("terms", store.description.terms),
         ]
+    )
+
+
+def _duplicates_warning(split: str, pairs: list[tuple[str, str]]) -> str:
+    return (
+        f"{len(pairs)} test sequences of {split} are in its training part too, first: {pairs[0][1]} equals "
+        f"{pairs[0][0]}. Training will refuse this; see --skip-list."
     )
 
 
@@ -168,11 +197,13 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.report import write_report
     from jointwise.runs import run_path
 
-    folder = args.run or run_path(args.data, args.start, "pretrain", args.seed or 0)
-    config = _resumed_config(args, options, folder) if args.resume else _config_for(args, options, None)
+    config = None if args.resume else _config_for(args, options, None)
+    dataset = _load(args)
+    folder = args.run or run_path(dataset, args.start, "pretrain", args.seed or 0)
+    config = config or _resumed_config(args, options, folder)
     seed = args.seed or 0
-    run = pretrain(config, _load(args), seed, folder, args.resume)
-    report = write_report(folder / "report.html", f"{args.start} on {args.data}: pre-training", [folder], [])
+    run = pretrain(config, dataset, seed, folder, args.resume)
+    report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
     held_out = run["held_out"]
@@ -181,7 +212,7 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
             ("held-out loss", f"latent {held_out['latent']:.4f}, reconstruction {held_out['reconstruction']:.4f}"),
             ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
             ("report", report),
-            ("next", f"jointwise finetune {folder} --data {args.data} --labels 0.1"),
+            ("next", f"jointwise finetune {folder} {shlex.join(dataset.arguments)} --labels 0.1"),
         ]
     )
 
@@ -194,11 +225,12 @@ def finetune(args: argparse.Namespace, options: list[str]) -> None:
 
     run, labels = _as_run(args.start), labels_name(args.labels)
     config, seed = _config_for(args, options, run), _seed(args, run)
-    folder = args.run or run_path(args.data, config.system, "finetune" if run else "scratch", seed, labels)
+    dataset = _load(args)
+    folder = args.run or run_path(dataset, config.system, "finetune" if run else "scratch", seed, labels)
     if args.resume:
         config = _resumed_config(args, options, folder)
         labels, seed = args.labels, args.seed
-    result = finetune(config, _load(args), seed, labels, folder, run, args.encoder, args.resume, results=args.results)
+    result = finetune(config, dataset, seed, labels, folder, run, args.encoder, args.resume, results=args.results)
     _after_scoring([result], folder)
 
 
@@ -211,7 +243,8 @@ def evaluate(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.protocols.evaluate import RAW, evaluate
 
     if args.start == RAW:
-        layers = [*([recipes()[args.data]] if args.data in recipes() else []), *([args.config] if args.config else [])]
+        recipe = recipes().get(_recipe(args))
+        layers = [layer for layer in (recipe, args.config) if layer]
         settings = asdict(Config(system=RAW))
         for layer in layers:
             settings = merge(settings, read_settings(layer))
@@ -261,15 +294,15 @@ def _write_report(run: Path) -> Path:
 
 def predict(args: argparse.Namespace, options: list[str]) -> None:
     """Name the actions in recordings: files of any known format, or folders of them."""
-    from jointwise.formats import FORMATS
+    from jointwise.formats import FORMATS, recordings_in
     from jointwise.recognizer import Recognizer
 
     recognizer = Recognizer.from_pretrained(args.start)
     paths: list[Path] = []
     for path in args.paths:
-        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in FORMATS) if path.is_dir() else [path]
+        inside = recordings_in(path) if path.is_dir() else [path]
         if not inside:
-            raise ConfigError(f"{path}: no file in this folder ends in {', '.join(sorted(FORMATS))}.")
+            raise ConfigError(f"{path}: no recording in this folder. Known files: {', '.join(FORMATS)}.")
         paths += inside
     for path in paths:
         prediction = recognizer.predict(path)
@@ -286,8 +319,20 @@ def report(args: argparse.Namespace, options: list[str]) -> None:
     print(_write_report(Path(args.start)))
 
 
+def view(args: argparse.Namespace, options: list[str]) -> None:
+    """Write a page that plays recordings in 3D: a file, a folder of files, or a prepared data set by its name."""
+    from jointwise.viewer import find_clips, write_view
+
+    source = find_clips(args.path, _watch)
+    out = args.out or Path(f"{Path(args.path).resolve().stem}-view.html")
+    print(write_view(out, source.title, source.clips, source.notes))
+
+
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", required=True, help="name of a data set: jointwise datasets lists them")
+    parser.add_argument(
+        "--data", required=True, help="name of a data set (jointwise datasets lists them), or folder/ of your own"
+    )
+    parser.add_argument("--split", help="which of its splits or folds (default: the first)")
     parser.add_argument("--root", type=Path, help="folder of its files, where it is not prepared yet")
     parser.add_argument("--seed", type=int, help="of weights, order, crops, masks and labelled subset (default: 0)")
     parser.add_argument("--config", type=Path, help="YAML file of settings, over those of the system and the data")
@@ -335,8 +380,11 @@ def _build_parser() -> _Parser:
     added.set_defaults(takes_options=True)
     command(datasets)
     added = command(prepare)
-    added.add_argument("name", metavar="NAME", help="of the data set")
-    added.add_argument("--root", type=Path, help="folder of its files (none for synthetic)")
+    added.add_argument("name", metavar="DATA", help="name of the data set, or folder/ or file of your own")
+    added.add_argument("--root", type=Path, help="folder of its files (none for synthetic or your own)")
+    added.add_argument("--workers", type=int, default=0, help="processes that read (default: one per core)")
+    added.add_argument("--skip-list", type=Path, help="file with the names of recordings to leave out, one per line")
+    added.add_argument("--skip-bad", action="store_true", help="leave damaged files out instead of failing")
     added = command(pretrain)
     added.add_argument("start", metavar="SYSTEM", help="such as spatial_segments_decoder")
     _data_arguments(added)
@@ -359,13 +407,16 @@ def _build_parser() -> _Parser:
     added.add_argument("--json", action="store_true", help="one JSON object per recording")
     added = command(report)
     added.add_argument("start", metavar="RUN", help="folder of a run")
+    added = command(view)
+    added.add_argument("path", metavar="PATH", help="recording, folder of recordings, or name of a prepared data set")
+    added.add_argument("--out", type=Path, metavar="FILE", help="the page (default: <name>-view.html)")
     return parser
 
 
 def run(arguments: list[str]) -> None:
     """Runs one command. Raises JointwiseError for anything that is wrong with it."""
     parser = _build_parser()
-    known = ("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "report")
+    known = ("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "report", "view")
     if arguments and not arguments[0].startswith("-") and arguments[0] not in known:
         raise ConfigError(unknown("command", arguments[0], known))
     if "--help-options" in arguments:

@@ -18,8 +18,9 @@ from jointwise.clips import ClipCutter, Clips, Persons
 from jointwise.config import AugmentConfig, Config
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import ConfigError
+from jointwise.examples import Rebuild, make_examples, write_examples
 from jointwise.fit import BatchOrder, autocast, fit
-from jointwise.methods.distillation import Distillation
+from jointwise.methods.distillation import Distillation, mask_noise
 from jointwise.model import ModelCard, save_model
 from jointwise.optim import build_optimizer, teacher_momentum
 from jointwise.provenance import peak_memory, provenance
@@ -46,13 +47,6 @@ def coordinate_rms(part: Part) -> float:
         total += float(np.square(values, dtype=np.float64).sum())
         count += values.size
     return float(np.sqrt(total / max(count, 1)))
-
-
-def mask_noise(persons: Persons, clips: Clips, segment: int, generator: torch.Generator) -> Tensor:
-    """Uniform noise (P, S + 1, V + 1) for the mask; drawn per clip and slot, whoever is present."""
-    batch, slots, frames, joints = clips.valid.shape
-    noise = torch.rand((batch, slots, frames // segment + 1, joints + 1), generator=generator)
-    return noise.to(clips.positions.device)[persons.clip, persons.slot]
 
 
 class PretrainTask:
@@ -99,7 +93,7 @@ class PretrainTask:
 
     def describe(self, ids: Tensor) -> list[str]:
         """Files of the samples."""
-        return [str(source) for source in self.dataset.store.sources[ids.numpy()]]
+        return [str(name) for name in self.dataset.store.names[ids.numpy()]]
 
 
 @torch.no_grad()
@@ -117,6 +111,16 @@ def held_out_losses(
         sums += torch.stack([losses.latent, losses.reconstruction]).double().cpu() * len(some)
     latent, reconstruction = (sums / len(ids)).tolist()
     return {"latent": latent, "reconstruction": reconstruction}
+
+
+def _rebuild_by(module: Distillation, seed: int) -> Rebuild:
+    """What a trained module rebuilds of clips, with masks that `seed` decides."""
+
+    def rebuild(clips: Clips, persons: Persons) -> tuple[Tensor, Tensor | None]:
+        noise = mask_noise(persons, clips, module.segment, generator_for(seed, "example masks"))
+        return module.eval().rebuild(persons, noise)
+
+    return rebuild
 
 
 def collapse_warning(log: list[dict[str, float]]) -> str | None:
@@ -140,11 +144,12 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     if not config.predictor.use and not config.decoder.use:
         raise ConfigError(
             f"system '{config.system}' learns from labels only: there is nothing to pre-train. Train it with: "
-            f"jointwise finetune {config.system} --data {dataset.name}."
+            f"jointwise finetune {config.system} {shlex.join(dataset.arguments)}."
         )
     dataset = dataset.hold_out(config.validation_subjects)
+    dataset.check_trainable(config.allow_duplicates)
     about: dict[str, Any] = {"stage": "pretrain", "system": config.system, "data": dataset.name, "seed": seed}
-    about |= {"labels": "none", "data_fingerprint": dataset.store.fingerprint}
+    about |= {"labels": "none", "split": dataset.split_name, "data_fingerprint": dataset.store.fingerprint}
     open_run(folder, config, about, resume)
     device, settings, execution = pick_device(config.execution.device), config.pretrain, config.execution
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
@@ -153,7 +158,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     momentum = teacher_momentum(config.teacher, settings.steps)
     task = PretrainTask(module, cutter, dataset, settings.augment, momentum, seed)
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed)
-    command = ["jointwise", "pretrain", config.system, "--data", dataset.name, "--run", str(folder), "--resume"]
+    command = ["jointwise", "pretrain", config.system, *dataset.arguments, "--run", str(folder), "--resume"]
     optimizer, title = build_optimizer(module, settings), f"pretrain {config.system}"
     seconds = fit(task, order, optimizer, settings, execution, folder, title, seed, shlex.join(command))
     held_out = held_out_losses(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision)
@@ -179,6 +184,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         seconds_per_epoch={"pretrain": run["seconds_per_epoch"]},
     )
     save_model(folder / "model", card, module.state_dict())
+    write_examples(folder, make_examples(dataset, cutter, seed, _rebuild_by(module, seed)))
     write_json(folder / "run.json", run)
     return run
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -125,7 +125,7 @@ class _Rows:
 
     def __init__(self, path: Path, headers: Mapping[str, _Header], labels: Mapping[str, npt.NDArray[np.int64]]) -> None:
         self.path, self.headers, self.labels = path, headers, labels
-        self._stream: zipfile.ZipExtFile | None = None
+        self._stream: IO[bytes] | None = None
         self._key = ""  # of the array that is open
         self._broken: dict[str, str] = {}  # array -> what is wrong with it: nothing can be read behind the damage
 

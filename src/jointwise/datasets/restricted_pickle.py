@@ -41,7 +41,8 @@ class _Array(np.ndarray[Any, Any]):
         _version, shape, kind, fortran, content = state
         if not isinstance(kind, _Type) or not isinstance(content, bytes):
             raise pickle.UnpicklingError("an array of Python objects")
-        super().__setstate__((1, tuple(int(size) for size in shape), kind.dtype, bool(fortran), content))
+        plain: Any = (1, tuple(int(size) for size in shape), kind.dtype, bool(fortran), content)
+        super().__setstate__(plain)
 
 
 def _reconstruct(*_: object) -> _Array:

@@ -20,7 +20,7 @@ CLASSES = (
     *("shaking hands", "hugging", "exchanging", "punching"),
 )
 
-# The five folds that are published with the data; 102 is the pair s01s02, of which s01 acts and s02 is acted on
+# The five folds that are published with the data; 102 is the pair s01s02
 FOLDS = [
     [102, 304, 502, 604],
     [203, 207, 305, 503],

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from jointwise.clips import Persons
+from jointwise.clips import Clips, Persons
 from jointwise.nn.encoders import Completion, Encoder
 from jointwise.nn.heads import mean_over_clips, pool_mean
 from jointwise.nn.masks import MASKS, Visible
 from jointwise.nn.targets import latent_target, mean_square, reconstruction_target
-from jointwise.nn.tokens import all_tokens, to_segments, token_validity, visible_tokens
+from jointwise.nn.tokens import all_tokens, from_segments, to_segments, token_validity, visible_tokens
 
 
 @dataclass
@@ -29,6 +29,13 @@ class Losses:
     reconstruction: Tensor
     teacher_spread: Tensor
     pooled: Tensor | None
+
+
+def mask_noise(persons: Persons, clips: Clips, segment: int, generator: torch.Generator) -> Tensor:
+    """Uniform noise (P, S + 1, V + 1) for the mask; drawn per clip and slot, whoever is present."""
+    batch, slots, frames, joints = clips.valid.shape
+    noise = torch.rand((batch, slots, frames // segment + 1, joints + 1), generator=generator)
+    return noise.to(clips.positions.device)[persons.clip, persons.slot]
 
 
 class Distillation(nn.Module):
@@ -110,6 +117,26 @@ class Distillation(nn.Module):
             reconstruction = mean_square(self.decoder(features, visible, everything), wanted, counted)
         total = self.latent_weight * latent + self.reconstruction_weight * reconstruction
         return Losses(total, latent.detach(), reconstruction.detach(), spread, pooled)
+
+    @torch.no_grad()
+    def rebuild(self, persons: Persons, noise: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the student sees of persons, and what the decoder makes of it; noise as for `forward`.
+
+        Returns seen (P, T, V) bool and joints (P, T, V, C) in the unit of the data; None for the joints when there is
+        no decoder or it says something else (motion, normalised coordinates). Where the decoder learned to rebuild
+        hidden tokens only, seen ones are as given.
+        """
+        segments = to_segments(persons.positions, self.segment)
+        valid = token_validity(persons.valid, self.segment)
+        counts = self.visible(*valid.shape[1:])
+        hidden = self.mask.draw(segments, valid, noise, counts)
+        seen = (~hidden & valid).repeat_interleave(self.segment, 1)
+        if self.decoder is None or self.target != "joints" or self.normalisation != "none":
+            return seen, None
+        visible = visible_tokens(hidden, valid, counts.grid)
+        said = self.decoder(self.student(segments, visible), visible, all_tokens(valid)).float()
+        joints = from_segments(said.unflatten(1, valid.shape[1:]), self.segment) * self.coordinate_scale
+        return seen, torch.where(seen[..., None], persons.positions, joints) if self.region == "hidden" else joints
 
     @torch.no_grad()
     def update_teacher(self, momentum: float) -> None:

@@ -1,4 +1,4 @@
-"""Writes runs and results as one HTML page that needs nothing else: no network, no script, no other file."""
+"""Writes runs and results as one HTML page that needs nothing else: no network and no other file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from jointwise.errors import writing
 from jointwise.report.charts import shade, share_bar
@@ -19,6 +20,8 @@ from jointwise.report.results import (
 )
 from jointwise.report.runs import STAGES, view_run
 from jointwise.report.scales import count, listed, percent
+from jointwise.report.skeletons import make_playback
+from jointwise.viewer import MOST_BYTES, script_policy, viewer
 
 __all__ = ["write_report"]
 
@@ -46,16 +49,26 @@ def render_page(title: str, runs: Sequence[Run], results: Sequence[Result]) -> s
         lstrip_blocks=True,
     )
     environment.globals |= {"percent": percent, "count": count, "share_bar": share_bar, "shade": shade}
-    views = [view_result(result) for result in results]
-    return environment.get_template("page.html").render(
-        title=title,
-        summary=summarise(runs, results),
-        runs=[view_run(run) for run in runs],
-        results=views,
-        whiskers=draw_whiskers(views),
-        intervals=describe_intervals(results),
-        terms=terms_of_use(results),
+    views, playback = [view_result(result) for result in results], make_playback(runs, results)
+    template, content = (
+        environment.get_template("page.html"),
+        {
+            "title": title,
+            "summary": summarise(runs, results),
+            "runs": [view_run(run) for run in runs],
+            "results": views,
+            "whiskers": draw_whiskers(views),
+            "intervals": describe_intervals(results),
+            "terms": terms_of_use(runs, results),
+            "playback": playback,
+        },
     )
+    if playback is None:
+        return template.render(content)
+    policy = Markup(script_policy())
+    rest = len(template.render(content, viewer="", policy=policy).encode())
+    shown = viewer(playback.clips, min(rest, MOST_BYTES // 2))  # a report may be long; its clips keep a half
+    return template.render(content, viewer=shown, policy=policy)
 
 
 def summarise(runs: Sequence[Run], results: Sequence[Result]) -> str:
@@ -88,9 +101,10 @@ def _judged_on(results: Sequence[Result]) -> str:
     return words + (f", {listed(splits)} split{'s' if len(splits) > 1 else ''}" if splits else "")
 
 
-def terms_of_use(results: Sequence[Result]) -> list[tuple[str, str]]:
+def terms_of_use(runs: Sequence[Run], results: Sequence[Result]) -> list[tuple[str, str | None]]:
     """Data sets with terms of use, each once."""
-    found = ((result.facts.text("data") or "the data", result.facts.text("terms")) for result in results)
+    found = [(result.facts.text("data") or "the data", result.facts.text("terms")) for result in results]
+    found += [(run.examples.data, run.examples.terms) for run in runs if run.examples is not None]
     return list(dict.fromkeys((data, terms) for data, terms in found if terms))
 
 

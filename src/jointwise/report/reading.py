@@ -6,7 +6,7 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jointwise.errors import DataError
+from jointwise.examples import Examples, read_examples
 from jointwise.report.confusion import Confusion, count_confusions
 
 SCHEMA = 1  # the newest schema of result files that is understood
@@ -77,12 +78,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Run:
-    """One training stage: facts of `run.json`, the text of `config.yaml`, and one record per logged step."""
+    """One training stage: facts of `run.json`, the text of `config.yaml`, one record per logged step, a few clips."""
 
     name: str
     facts: Facts
     config: str
     records: tuple[dict[str, float], ...]
+    examples: Examples | None = None
 
     def curve(self, key: str, along: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where (`along`: "epoch" or "step") and what `key` was, for the records that have both."""
@@ -98,11 +100,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """One measurement: the facts of its JSON file, and its confusions where the per-clip scores are at hand."""
+    """One measurement: the facts of its JSON file, and where the per-clip scores are at hand, its confusions.
+
+    scores: name of a recording -> (K,) its scores.
+    """
 
     name: str
     facts: Facts
     confusion: Confusion | None
+    scores: Mapping[str, NDArray[np.floating]]
 
 
 def read_run(folder: Path) -> Run:
@@ -113,7 +119,7 @@ def read_run(folder: Path) -> Run:
     facts = _read_object(described, "finish or repeat the run") if described.exists() else Facts(described, {})
     config = folder / "config.yaml"
     text = config.read_text(encoding="utf-8", errors="replace").strip() if config.exists() else ""
-    return Run(folder.resolve().name, facts, text, _read_metrics(folder / "metrics.jsonl"))
+    return Run(folder.resolve().name, facts, text, _read_metrics(folder / "metrics.jsonl"), read_examples(folder))
 
 
 def read_result(path: Path) -> Result:
@@ -125,8 +131,8 @@ def read_result(path: Path) -> Result:
     if schema is not None and schema > SCHEMA:
         raise DataError(f"{path}: schema {schema:g} is newer than this jointwise knows ({SCHEMA}). Update jointwise.")
     clips = path.with_suffix(".npz")
-    confusion = _read_confusion(clips, facts.names("classes")) if clips.exists() else None
-    return Result(path.stem, facts, confusion)
+    confusion, scores = _read_clips(clips, facts.names("classes")) if clips.exists() else (None, {})
+    return Result(path.stem, facts, confusion, scores)
 
 
 def _read_object(path: Path, remedy: str) -> Facts:
@@ -173,22 +179,25 @@ def _parse_metrics(line: bytes) -> dict[str, float]:
     return {key: float(value) for key, value in record.items()}
 
 
-def _read_confusion(path: Path, names: Sequence[str]) -> Confusion | None:
-    """The confusions of a result's clips; None when there are no clips."""
+def _read_clips(path: Path, names: Sequence[str]) -> tuple[Confusion | None, dict[str, NDArray[np.floating]]]:
+    """The confusions of a result's clips, None when there are no clips; and the scores of each by its name."""
     remedy = "Repeat the evaluation, or delete this file to report without it."
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            labels, scores = np.asarray(arrays["labels"]), np.asarray(arrays["scores"])
+            labels, scores, ids = (np.asarray(arrays[key]) for key in ("labels", "scores", "ids"))
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: the per-clip scores cannot be read ({error}). {remedy}") from error
     kinds_fit = labels.dtype.kind in "iu" and scores.dtype.kind in "fiu"
-    if scores.ndim != 2 or labels.shape != scores.shape[:1] or not kinds_fit:
-        raise DataError(f"{path}: labels {labels.shape} and scores {scores.shape} do not belong together. {remedy}")
+    if scores.ndim != 2 or not labels.shape == ids.shape == scores.shape[:1] or not kinds_fit:
+        raise DataError(
+            f"{path}: ids {ids.shape}, labels {labels.shape} and scores {scores.shape} do not belong together. {remedy}"
+        )
     classes = tuple(names) or tuple(f"class {index}" for index in range(scores.shape[1]))
     if scores.shape[1] != len(classes):
         raise DataError(f"{path}: scores for {scores.shape[1]} classes, but {len(classes)} class names. {remedy}")
     if len(labels) == 0:
-        return None
+        return None, {}
     if labels.min() < 0 or labels.max() >= len(classes) or np.isnan(scores).any():
         raise DataError(f"{path}: labels outside 0…{len(classes) - 1}, or scores that are not numbers. {remedy}")
-    return count_confusions(labels.astype(np.int64), scores, classes)
+    named = {str(name): row for name, row in zip(ids, scores, strict=True)}
+    return count_confusions(labels.astype(np.int64), scores, classes), named

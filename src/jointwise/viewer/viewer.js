@@ -1,0 +1,262 @@
+// Plays the clips of a viewer: its controls, its keys and its clock; scene.js draws.
+(() => {
+"use strict";
+
+function element(name, style, text) {
+  const made = document.createElement(name);
+  if (style) made.className = style;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+class Viewer {
+  constructor(root) {
+    this.root = root;
+    const find = (selector) => root.querySelector(selector);
+    this.data = JSON.parse(find("script[type='application/json']").textContent);
+    this.chooser = find(".sv-clip select");
+    this.speeds = find(".sv-speed select");
+    this.scrub = find(".sv-scrub input");
+    this.seen = find(".sv-seen");
+    this.readout = find(".sv-time");
+    this.cells = find(".sv-cells");
+    this.answers = find(".sv-answers");
+    this.playButton = find(".sv-play");
+    this.onScreen = true;
+    this.time = 0; // in frames
+    this.playing = false;
+    this.fillChooser();
+    this.listen();
+    try {
+      this.stage = new SkeletonStage.Stage(root, () => this.redraw());
+    } catch {
+      find("canvas").hidden = true;
+      find(".sv-message").hidden = false;
+    }
+    this.choose(0);
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.play();
+  }
+
+  fillChooser() {
+    for (const clip of this.data.clips) {
+      const marks = clip.answers.map((answer) => (answer.rows[0]?.[0] === clip.truth ? "✓" : "✗")).join("");
+      this.chooser.append(element("option", "", clip.title + (clip.truth && marks ? `  ${marks}` : "")));
+    }
+    this.root.querySelector(".sv-choose").hidden = this.data.clips.length < 2;
+  }
+
+  listen() {
+    const { root, scrub } = this;
+    this.chooser.addEventListener("change", () => this.choose(this.chooser.selectedIndex));
+    this.speeds.addEventListener("change", () => this.redraw());
+    scrub.addEventListener("input", () => this.seek(Number(scrub.value)));
+    root.addEventListener("click", (event) => {
+      const button = event.target.closest("button[data-do]");
+      if (button) this[button.dataset.do]();
+    });
+    root.addEventListener("keydown", (event) => this.key(event));
+    root.querySelector("canvas").addEventListener("pointerdown", () => root.focus({ preventScroll: true }));
+    root.querySelector("canvas").addEventListener("webglcontextrestored", () => this.redraw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.stage?.repaint();
+      this.redraw();
+    });
+    new IntersectionObserver(([entry]) => {
+      this.onScreen = entry.isIntersecting;
+      this.redraw();
+    }).observe(root.querySelector(".sv-stage"));
+  }
+
+  // --- what can be done -----------------------------------------------------------------------------------------------
+
+  /** Shows a clip from its beginning; plays on if one was playing. */
+  choose(index) {
+    this.index = (index + this.data.clips.length) % this.data.clips.length;
+    const clip = (this.clip = this.data.clips[this.index]);
+    this.chooser.selectedIndex = this.index;
+    this.panels = SkeletonStage.decode(clip, this.data.skeletons);
+    this.cells.replaceChildren(...this.panels.map((panel) => this.cell(panel)));
+    const titles = this.panels.map((panel) => panel.title).join(", ");
+    this.root.querySelector("canvas").setAttribute("aria-label", `${clip.title}, in 3D: ${titles}`);
+    this.scrub.max = clip.frames - 1;
+    for (const entry of this.root.querySelectorAll(".sv-for-two")) entry.hidden = this.panels[0].persons < 2;
+    this.markSeen();
+    this.showAnswers();
+    this.time = 0;
+    this.stage?.show(this.panels, clip);
+    this.redraw();
+  }
+
+  next() {
+    this.choose(this.index + 1);
+  }
+
+  previous() {
+    this.choose(this.index - 1);
+  }
+
+  reset() {
+    this.stage?.reset();
+    this.redraw();
+  }
+
+  play(on = !this.playing) {
+    this.playing = on && this.clip.frames > 1;
+    this.root.classList.toggle("sv-playing", this.playing);
+    this.playButton.setAttribute("aria-label", this.playing ? "Pause" : "Play");
+    this.playButton.title = this.playing ? "Pause (space)" : "Play (space)";
+    this.last = undefined;
+    this.redraw();
+  }
+
+  /** Pauses at a frame. */
+  seek(frame) {
+    this.play(false);
+    this.time = Math.min(Math.max(frame, 0), this.clip.frames - 1);
+    this.redraw();
+  }
+
+  faster(steps) {
+    const wanted = this.speeds.selectedIndex + steps;
+    this.speeds.selectedIndex = Math.min(Math.max(wanted, 0), this.speeds.options.length - 1);
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
+    const onButton = event.target.tagName === "BUTTON" && (event.key === " " || event.key === "Enter");
+    const frame = Math.floor(this.time);
+    const actions = {
+      " ": () => this.play(),
+      ArrowLeft: () => this.seek(frame - 1),
+      ArrowRight: () => this.seek(frame + 1),
+      Home: () => this.seek(0),
+      End: () => this.seek(this.clip.frames - 1),
+      ArrowUp: () => this.faster(1),
+      ArrowDown: () => this.faster(-1),
+      "+": () => this.faster(1),
+      "-": () => this.faster(-1),
+      n: () => this.next(),
+      p: () => this.previous(),
+      "]": () => this.next(),
+      "[": () => this.previous(),
+      r: () => this.reset(),
+    };
+    const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!action || onButton) return;
+    event.preventDefault();
+    action();
+  }
+
+  // --- what is shown --------------------------------------------------------------------------------------------------
+
+  cell(panel) {
+    const made = element("div", "sv-cell");
+    const title = element("span", "", panel.title);
+    title.append(element("small"));
+    made.append(title);
+    return made;
+  }
+
+  /** Marks on the scrub bar where the panel that hides something shows something. */
+  markSeen() {
+    const panel = this.panels.find((some) => some.hiding);
+    const frames = this.clip.frames;
+    const seen = Array.from({ length: frames }, (_, frame) => panel && this.anythingShown(panel, frame));
+    this.seen.hidden = !panel || seen.every(Boolean);
+    const mark = this.root.querySelector(".sv-for-gaps");
+    if (mark) mark.hidden = this.seen.hidden;
+    for (const entry of this.root.querySelectorAll(".sv-for-seen")) entry.hidden = !panel;
+    if (this.seen.hidden) return;
+    const stops = seen.map((some, frame) => {
+      const colour = some ? "var(--sv-accent)" : "transparent";
+      return `${colour} ${(100 * frame) / frames}% ${(100 * (frame + 1)) / frames}%`;
+    });
+    this.seen.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+  }
+
+  anythingShown(panel, frame) {
+    const joints = panel.skeleton.joints.length;
+    for (let person = 0; person < panel.persons; person++) {
+      const first = (person * this.clip.frames + frame) * joints;
+      if (panel.shown.subarray(first, first + joints).includes(1)) return true;
+    }
+    return false;
+  }
+
+  showAnswers() {
+    const { truth, answers } = this.clip;
+    const parts = [];
+    if (truth && answers.length) {
+      const line = element("p", "sv-truth", "True class: ");
+      line.append(element("b", "", truth));
+      parts.push(line);
+    }
+    for (const answer of answers) parts.push(this.bars(answer, truth));
+    this.answers.replaceChildren(...parts);
+  }
+
+  bars(answer, truth) {
+    const block = element("div", "sv-answer");
+    const verdict = element("p", "sv-verdict");
+    verdict.append(element("b", "", answer.title));
+    const said = answer.rows[0][0];
+    if (truth === null) verdict.append(element("span", "", said));
+    else if (said === truth) verdict.append(element("span", "sv-is-right", `✓ right: ${said}`));
+    else verdict.append(element("span", "sv-is-wrong", `✗ wrong: ${said}`));
+    const list = element("ol");
+    for (const [name, share] of answer.rows) {
+      const row = element("li", name === truth ? "sv-is-true" : "");
+      const track = element("span", "sv-track");
+      const bar = element("i");
+      bar.style.width = `${100 * share}%`;
+      track.append(bar);
+      track.setAttribute("aria-hidden", "true");
+      row.append(element("span", "", name + (name === truth ? " (true)" : "")), track, element("span", "", percent(share)));
+      list.append(row);
+    }
+    block.append(verdict, list);
+    return block;
+  }
+
+  showTime(frame) {
+    const { frames, fps } = this.clip;
+    const seconds = (count) => (count / fps).toFixed(2);
+    const words = `frame ${frame + 1} of ${frames}, ${seconds(frame)} s`;
+    this.scrub.value = frame;
+    this.scrub.setAttribute("aria-valuetext", words);
+    this.readout.textContent = `${frame + 1} / ${frames} · ${seconds(frame)} / ${seconds(frames)} s`;
+    this.panels.forEach((panel, index) => {
+      const note = panel.hiding && !this.anythingShown(panel, frame) ? "nothing in this frame" : "";
+      const shown = this.cells.children[index].querySelector("small");
+      if (shown.textContent !== note) shown.textContent = note;
+    });
+  }
+
+  // --- the clock ------------------------------------------------------------------------------------------------------
+
+  /** Draws at the next chance the screen offers; again and again only while playing and in sight. */
+  redraw() {
+    this.due ??= requestAnimationFrame((now) => this.tick(now));
+  }
+
+  tick(now) {
+    this.due = undefined;
+    if (!this.onScreen || !this.clip) {
+      this.last = undefined;
+      return;
+    }
+    if (this.playing) {
+      const elapsed = this.last === undefined ? 0 : Math.min((now - this.last) / 1000, 0.25);
+      this.last = now;
+      this.time = (this.time + elapsed * this.clip.fps * Number(this.speeds.value)) % this.clip.frames;
+    }
+    this.showTime(Math.floor(this.time));
+    this.stage?.draw(this.time);
+    if (this.playing) this.redraw();
+  }
+}
+
+for (const root of document.querySelectorAll(".sv")) root.viewer = new Viewer(root);
+})();
