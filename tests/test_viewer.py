@@ -274,7 +274,7 @@ def test_without_webgl_a_message_stands_in_place_of_an_error(browser: Browser, p
 def test_the_report_plays_its_clips_under_a_policy_that_allows_nothing_else(
     browser: Browser, pretrained: Path, finetuned: Path, tmp_path: Path
 ):
-    results = sorted((finetuned / "results").glob("*.json"))
+    results = sorted((finetuned / "results").glob("*-finetune-*.json"))
     out = write_report(tmp_path / "report.html", "Clips", [pretrained, finetuned], results)
     visit = Visit(browser, out, reduced_motion="reduce")
     assert visit.page.locator(".sv-cell").count() == 3

@@ -156,9 +156,13 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.store import Store
 
     workers = args.workers or os.cpu_count() or 1
-    summary = prepare(
-        args.name, args.root, skip_list=args.skip_list, skip_bad=args.skip_bad, workers=workers, watch=_watch
-    )
+    try:
+        summary = prepare(
+            args.name, args.root, skip_list=args.skip_list, skip_bad=args.skip_bad, workers=workers, watch=_watch
+        )
+    except KeyboardInterrupt:
+        print("interrupted; what was read is kept: the same command goes on from here", file=sys.stderr)
+        raise
     store = Store(store_path(args.name))
     skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
     print(f"prepared {store.description.data}")

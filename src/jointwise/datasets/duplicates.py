@@ -12,5 +12,5 @@ Mask = npt.NDArray[np.bool_]
 
 def find_duplicates(digests: Sequence[str], train: Mask, test: Mask) -> list[tuple[int, int]]:
     """(training place, test place) of every test sequence that equals a training one; digests, train, test: (n,)."""
-    first = {digests[place]: int(place) for place in np.flatnonzero(train)[::-1]}
-    return [(first[digests[place]], int(place)) for place in np.flatnonzero(test) if digests[place] in first]
+    first = {digests[place]: place for place in np.flatnonzero(train)[::-1].tolist()}
+    return [(first[digests[place]], place) for place in np.flatnonzero(test).tolist() if digests[place] in first]

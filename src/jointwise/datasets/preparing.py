@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import re
+import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -80,7 +82,8 @@ def _outcomes(work: Callable[[Any], _Outcome], items: list[Any], workers: int) -
         yield from map(work, items)
         return
     spawn = multiprocessing.get_context("spawn")  # a fork would inherit the threads of torch in whatever state they are
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=signal.signal, initargs=quiet) as pool:
         waiting: deque[Future[_Outcome]] = deque()
         try:
             for item in items:
@@ -103,11 +106,15 @@ def _stamp(item: Any) -> str:
 
 
 def read_skip_list(path: Path) -> set[str]:
-    """The names in a skip list: one per line, with or without the ending of the file; other lines match nothing."""
+    """The names in a skip list, without endings: one per line; lines of another kind match nothing."""
     try:
-        return {line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()}
+        return {_without_ending(line.strip()) for line in path.read_text(errors="replace").splitlines() if line.strip()}
     except OSError as error:
         raise DataError(f"{path}: the skip list cannot be read ({error.strerror}). Check --skip-list.") from error
+
+
+def _without_ending(name: str) -> str:
+    return re.sub(r"\.\w+$", "", name)
 
 
 def _skipped(source: DataSource, root: Path | None, skip_list: Path | None, names: Iterable[str]) -> dict[str, str]:
@@ -115,7 +122,7 @@ def _skipped(source: DataSource, root: Path | None, skip_list: Path | None, name
     below = sorted(root.rglob(source.skip_lists)) if root is not None and root.is_dir() and source.skip_lists else []
     lists = [*below, *([skip_list] if skip_list else [])]
     listed = {name: path.name for path in lists for name in read_skip_list(path)}
-    found = {name: listed.get(name) or listed.get(Path(name).stem) for name in names}
+    found = {name: listed.get(_without_ending(name)) for name in names}
     if skip_list and skip_list.name not in found.values():
         raise DataError(
             f"{skip_list}: not one of its lines names a recording of {source.name}. A skip list has one name per line, "

@@ -24,9 +24,9 @@ _FRAME_BYTES = len(NTU25.joints) * 3 * 4
 def read(path: Path) -> Sequence:
     """Reads `S{subject}_{condition}_task{task}.bin` into a Sequence (1, T, 25, 3), metres, y up, every joint valid.
 
-    The label is the task - 1; the condition (healthy, or impaired on purpose) is read by nobody: it is no action. A
-    file of another name is read too, with unknown label and subject. Raises ReadError for a file that is missing,
-    empty or cut off, or that holds coordinates that are not numbers.
+    The label is the task - 1; the condition (healthy, mild, moderate) is not read: it is no action, and jointwise makes
+    no diagnosis. A file of another name is read too, with unknown label and subject. Raises ReadError for a file that
+    is missing, empty or cut off, or that holds coordinates that are not numbers.
     """
     path = Path(path)
     content = read_bytes(path)

@@ -18,6 +18,7 @@ from jointwise.clips import ClipCutter
 from jointwise.config import AugmentConfig, Config, FinetuneConfig
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import CheckpointError, DataError
+from jointwise.examples import make_examples, write_examples
 from jointwise.fit import BatchOrder, autocast, fit
 from jointwise.labelled import choose_labelled
 from jointwise.methods.supervised import Classifier
@@ -156,6 +157,8 @@ def finetune(
         encoder=which,
     )
     _save(folder, module, evaluation, about, cutter.device)
+    if pretrained is None:  # else the report plays the examples of the pre-training
+        write_examples(folder, make_examples(dataset, cutter, seed))
     if results is not None:
         save_result(results, evaluation, cutter.device)
     return save_result(folder / "results", evaluation, cutter.device)

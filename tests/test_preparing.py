@@ -1,0 +1,218 @@
+"""From a folder of NTU files to a store: several processes, interruptions, damaged files, skip lists, the summary."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jointwise import synthetic
+from jointwise.cli import run as jointwise
+from jointwise.datasets import load_dataset, prepare, preparing, store_path
+from jointwise.datasets.preparing import EMPTY
+from jointwise.errors import DataError
+from jointwise.store import Store
+
+TITLE = "Samples with missing skeletons"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """24 actions of subjects 1 (trains) and 3 (is scored) before two cameras: 96 real .skeleton files."""
+    monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
+    synthetic.write_files(tmp_path / "nturgb+d_skeletons", subjects=(1, 3), cameras=(1, 2))
+    return tmp_path / "nturgb+d_skeletons"
+
+
+def fingerprint() -> str:
+    return Store(store_path("ntu60")).fingerprint
+
+
+def stop_after(count: int) -> preparing.Watch:
+    def watch(things: Iterable[Any], _count: int, _title: str) -> Iterator[Any]:
+        for place, thing in enumerate(things):
+            if place == count:
+                raise KeyboardInterrupt
+            yield thing
+
+    return watch
+
+
+def counting(seen: list[int]) -> preparing.Watch:
+    def watch(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
+        seen.append(count)
+        return things
+
+    return watch
+
+
+def test_several_processes_make_the_same_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare("ntu60", root)
+    alone = fingerprint()
+    monkeypatch.setattr(preparing, "_WORTH_A_WORKER", 1)
+    assert prepare("ntu60", root, workers=2).stored == 96
+    assert fingerprint() == alone
+
+
+@pytest.mark.parametrize("after", [1, 50, 95])
+def test_an_interrupted_prepare_goes_on_and_makes_the_same_store(root: Path, after: int) -> None:
+    prepare("ntu60", root)
+    whole, seen = fingerprint(), []
+    with pytest.raises(KeyboardInterrupt):
+        prepare("ntu60", root, watch=stop_after(after))
+    assert fingerprint() == whole  # the store that was there is still there
+    prepare("ntu60", root, watch=counting(seen))
+    assert seen == [96 - after]
+    assert fingerprint() == whole
+
+
+def test_a_killed_prepare_loses_a_few_files_at_most(root: Path) -> None:
+    slow = (
+        "import time, jointwise.datasets as d, jointwise.datasets.preparing as p\n"
+        "def watch(things, count, title):\n"
+        "    for i, thing in enumerate(things):\n"
+        "        print(i, flush=True)\n"
+        "        time.sleep(0.01)\n"
+        "        yield thing\n"
+        f"d.prepare('ntu60', {str(root)!r}, watch=watch)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", slow], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while process.stdout.readline().strip() != "80":
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    seen: list[int] = []
+    prepare("ntu60", root, watch=counting(seen))
+    resumed = fingerprint()
+    assert seen[0] == 96 - 64  # the journal is saved every 64 files
+    prepare("ntu60", root)
+    assert fingerprint() == resumed
+
+
+def test_damaged_files_are_listed_and_only_they_are_read_again(root: Path) -> None:
+    files = sorted(root.glob("*.skeleton"))
+    good = {place: files[place].read_bytes() for place in (3, 40, 41)}
+    files[3].write_bytes(good[3][: len(good[3]) // 2])
+    files[40].write_bytes(b"")
+    files[41].write_bytes(os.urandom(2000))
+    with pytest.raises(DataError) as caught:
+        prepare("ntu60", root)
+    message = str(caught.value)
+    assert "3 of 96 recordings cannot be used" in message
+    assert all(files[place].name in message for place in good)
+    listed = store_path("ntu60").with_name("ntu60.bad.txt")
+    assert str(listed) in message
+    assert listed.read_text().split() == [files[place].stem for place in (3, 40, 41)]
+    for place, content in good.items():
+        files[place].write_bytes(content)
+    seen: list[int] = []
+    assert prepare("ntu60", root, watch=counting(seen)).bad == []
+    assert seen == [3]
+    mended = fingerprint()
+    prepare("ntu60", root)
+    assert fingerprint() == mended
+
+
+def test_damaged_files_are_left_out_on_demand_and_the_summary_names_them(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = sorted(root.glob("*.skeleton"))[7]
+    file.write_bytes(file.read_bytes()[:5000])
+    jointwise(["prepare", "ntu60", "--root", str(root), "--skip-bad", "--workers", "1"])
+    printed = capsys.readouterr().out
+    assert "95 of 96" in printed
+    assert "1: damaged" in printed
+    assert file.name in printed
+    assert Store(store_path("ntu60")).summary["left_out"] == {"damaged": 1}
+
+
+def test_skip_lists_in_the_root_and_on_the_command_line_are_honoured(root: Path, tmp_path: Path) -> None:
+    files = sorted(root.glob("*.skeleton"))
+    official = "NTU_RGBD_samples_with_missing_skeletons.txt"
+    (root / official).write_text(f"{TITLE}\n\n{files[0].stem}\n{files[1].stem}\r\nS017C003P020R002A060\n")
+    (tmp_path / "mine.txt").write_text(f"{files[2].name}\n")
+    files[0].write_bytes(b"\x00" * 100)  # never opened
+    summary = prepare("ntu60", root, skip_list=tmp_path / "mine.txt")
+    assert summary.left_out == {f"named in {official}": 2, "named in mine.txt": 1}
+    assert summary.lists == ["NTU_RGBD_samples_with_missing_skeletons.txt", "mine.txt"]
+    assert (summary.read, summary.stored) == (96, 93)
+    names = set(Store(store_path("ntu60")).names.tolist())
+    assert not names & {files[place].stem for place in (0, 1, 2)}
+
+
+def test_a_skip_list_that_matches_nothing_or_is_missing_is_a_mistake(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("a1_s1_t1\n")
+    with pytest.raises(DataError, match=r"other\.txt: not one of its lines names a recording of ntu60"):
+        prepare("ntu60", root, skip_list=tmp_path / "other.txt")
+    with pytest.raises(DataError, match=r"nowhere\.txt: the skip list cannot be read .*Check --skip-list"):
+        prepare("ntu60", root, skip_list=tmp_path / "nowhere.txt")
+
+
+def test_files_without_a_body_are_left_out_and_counted(root: Path) -> None:
+    file = sorted(root.glob("*.skeleton"))[0]
+    file.write_text("2\r\n0\r\n0\r\n")
+    summary = prepare("ntu60", root)
+    assert summary.left_out == {EMPTY: 1}
+    assert summary.stored == 95
+
+
+def test_the_summary_adds_up_what_cleaning_dropped(root: Path) -> None:
+    lines = sorted(root.glob("*A001.skeleton"))[0].read_text().splitlines()
+    body = lines[2 : 2 + 27]  # of the first frame: the line of the body, the count of joints, 25 joints
+    ghost = [body[0].replace(body[0].split()[0], "72057594037999999"), *body[1:]]
+    lines[1 : 2 + 27] = ["2", *body, *ghost]
+    sorted(root.glob("*A001.skeleton"))[0].write_text("\n".join(lines) + "\n")
+    summary = prepare("ntu60", root)
+    assert summary.cleaned == {"tracks of at most 11 frames": 1}
+    dataset = load_dataset("ntu60")
+    assert (len(dataset.train), len(dataset.test)) == (48, 48)
+    assert {part.persons for part in dataset.test} == {1, 2}
+    assert {sequence.camera for sequence in load_dataset("ntu60", split="xview").test} == {1}
+
+
+def test_memory_does_not_grow_with_the_number_of_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are never more than a few recordings ahead of the writing."""
+    monkeypatch.setattr(preparing, "_WORTH_A_WORKER", 1)
+    alive: list[int] = []
+
+    class Pool:
+        def __init__(self, workers: int, **_: object) -> None:
+            self.waiting = 0
+
+        def __enter__(self) -> "Pool":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def submit(self, work: Any, item: Any) -> "Pool.Future":
+            self.waiting += 1
+            alive.append(self.waiting)
+            return Pool.Future(self, work(item))
+
+        class Future:
+            def __init__(self, pool: "Pool", value: Any) -> None:
+                self.pool, self.value = pool, value
+
+            def result(self) -> Any:
+                self.pool.waiting -= 1
+                return self.value
+
+            def cancel(self) -> None:
+                pass
+
+    monkeypatch.setattr(preparing, "ProcessPoolExecutor", Pool)
+    assert prepare("ntu60", root, workers=3).stored == 96
+    assert max(alive) <= 8 * 3
+
+
+def test_what_prepare_prints_is_enough_to_judge_the_data(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jointwise(["prepare", "ntu60", "--root", str(root)])
+    printed = capsys.readouterr().out
+    for expected in ("96 of 96", "60", "25 (ntu25)", "split xsub", "48 to train, 48 to test", "split xsub-quarter"):
+        assert expected in printed
+    assert Store(store_path("ntu60")).description.terms in printed
