@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import jointwise
-from jointwise.errors import ConfigError, JointwiseError, unknown
+from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
 
 if TYPE_CHECKING:
     from jointwise.config import Config
@@ -29,6 +29,8 @@ EXAMPLES = """examples:
   jointwise finetune supervised_segments --data utd-mhad --labels 0.1      (from random weights)
   jointwise evaluate RUN --protocol linear --data utd-mhad
   jointwise predict RUN recording.mat
+  jointwise view recording.mat
+  jointwise finetune supervised_segments --data gestures/      (a folder of your own: gestures/<class>/<recording>)
 """
 
 
@@ -308,14 +310,22 @@ def predict(args: argparse.Namespace, options: list[str]) -> None:
         if not inside:
             raise ConfigError(f"{path}: no recording in this folder. Known files: {', '.join(FORMATS)}.")
         paths += inside
+    unread = []
     for path in paths:
-        prediction = recognizer.predict(path)
+        try:
+            prediction = recognizer.predict(path)
+        except ReadError as error:
+            unread.append(error)
+            continue
         if args.json:
             print(json.dumps({"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}))
         else:
             others = list(prediction.probabilities.items())[1:3]
             rest = ", ".join(f"{name} {100 * value:.0f} %" for name, value in others)
             print(f"{path}: {prediction.label} {100 * prediction.probability:.0f} %  ({rest})")
+    if unread:
+        listed = "\n".join(f"  {error}" for error in unread)
+        raise ReadError(f"{len(unread)} of {len(paths)} recordings cannot be used:\n{listed}" if paths[1:] else unread[0])
 
 
 def report(args: argparse.Namespace, options: list[str]) -> None:
@@ -345,7 +355,7 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
-    where = "runs/<data>/<system>/<stage>[-<labels>]-seed<k>"
+    where = "runs/<data>/<system>/<stage>[-<split>][-<labels>]-seed<k>"
     parser.add_argument("--run", type=Path, help=f"run folder (default: {where})")
     parser.add_argument("--quick", action="store_true", help="a tiny model and few steps, to see that all works")
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
@@ -386,8 +396,8 @@ def _build_parser() -> _Parser:
     added = command(prepare)
     added.add_argument("name", metavar="DATA", help="name of the data set, or folder/ or file of your own")
     added.add_argument("--root", type=Path, help="folder of its files (none for synthetic or your own)")
-    added.add_argument("--workers", type=int, default=0, help="processes that read (default: one per core)")
-    added.add_argument("--skip-list", type=Path, help="file with the names of recordings to leave out, one per line")
+    added.add_argument("--workers", metavar="N", type=int, default=0, help="processes that read (default: one per core)")
+    added.add_argument("--skip-list", metavar="FILE", type=Path, help="file with the names of recordings to leave out, one per line")
     added.add_argument("--skip-bad", action="store_true", help="leave damaged files out instead of failing")
     added = command(pretrain)
     added.add_argument("start", metavar="SYSTEM", help="such as spatial_segments_decoder")

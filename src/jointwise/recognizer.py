@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from jointwise.nn.heads import POOLINGS
 from jointwise.prepare import prepare_sequence
 from jointwise.protocols.features import encoder_features
 from jointwise.sequence import Sequence
+from jointwise.skeletons import named_by
 
 Recording = Sequence | npt.NDArray[np.floating] | str | Path
 
@@ -86,6 +87,7 @@ class Recognizer:
         elif not isinstance(recording, Sequence):
             array = np.asarray(recording)
             recording = Sequence(array, self.card.skeleton)
+        recording = replace(recording, skeleton=named_by(self.card.skeleton, recording.skeleton))
         if recording.skeleton.joints != self.card.skeleton.joints:
             raise ReadError(
                 f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), "

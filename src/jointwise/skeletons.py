@@ -246,6 +246,11 @@ SKELETONS: dict[str, Skeleton] = {
 }
 
 
+def named_by(known: Skeleton, found: Skeleton) -> Skeleton:
+    """`known` where `found` only numbers its joints and has as many; otherwise `found`, whatever it is."""
+    return known if found == nameless(len(known.joints)) else found
+
+
 def get_skeleton(name: str) -> Skeleton:
     """The layout called `name`. Raises ConfigError, naming the nearest, when there is none."""
     if name not in SKELETONS:

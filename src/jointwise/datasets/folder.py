@@ -19,7 +19,7 @@ from jointwise.errors import ConfigError, DataError, JointwiseError, unknown
 from jointwise.formats import FORMATS, read, recordings_in
 from jointwise.randomness import seed_for
 from jointwise.sequence import Sequence
-from jointwise.skeletons import Skeleton, get_skeleton
+from jointwise.skeletons import Skeleton, get_skeleton, named_by
 from jointwise.store import UNKNOWN, Description, Parts
 
 SETTINGS = "dataset.yaml"
@@ -166,8 +166,7 @@ def _read_item(skeleton: Skeleton | None, fps: float | None, item: _Item) -> Seq
     sequence = read(item.path)
     changes: dict[str, Any] = {"label": item.label} | ({"fps": float(fps)} if fps else {})
     changes |= {"subject": item.subject} if item.subject is not None else {}
-    if skeleton is not None and not sequence.skeleton.bones and len(sequence.skeleton.joints) == len(skeleton.joints):
-        changes["skeleton"] = skeleton  # the file only numbers its joints
+    changes |= {"skeleton": named_by(skeleton, sequence.skeleton)} if skeleton else {}
     return replace(sequence, **changes)
 
 
