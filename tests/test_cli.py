@@ -270,6 +270,15 @@ def test_a_damaged_recording_is_named_by_predict(finetuned: Path, recordings: Pa
         run("predict", finetuned, tmp_path / "gone.mat")
 
 
+def test_a_damaged_recording_among_others_costs_only_itself(
+    finetuned: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut.mat").write_bytes((recordings / "first.mat").read_bytes()[:400])
+    with pytest.raises(ReadError, match=r"1 of 3 recordings cannot be used:\n  .*cut\.mat: damaged"):
+        run("predict", finetuned, tmp_path / "cut.mat", recordings)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
 def test_a_folder_without_recordings_names_the_known_endings(finetuned: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no recording in this folder.*\.mat"):
         run("predict", finetuned, tmp_path)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from jointwise.errors import CheckpointError, ReadError
 from jointwise.protocols.finetune import finetune
 from jointwise.recognizer import Prediction, Recognizer
 from jointwise.sequence import Sequence
-from jointwise.skeletons import NTU25
+from jointwise.skeletons import KINECT20, NTU25
 
 FRAMES = 33
 
@@ -124,6 +125,31 @@ def test_another_skeleton_is_refused_and_the_known_joints_named(recognizer: Reco
         recognizer.predict(Sequence(np.zeros((5, 25, 3)), NTU25, source="x"))
     with pytest.raises(ReadError, match=r"'kinect20' needs \(persons, frames, 20, 3\)"):
         recognizer.predict(np.zeros((5, 25, 3)))
+
+
+def test_joints_that_are_only_numbered_are_taken_as_those_of_the_model(
+    recognizer: Recognizer, array: np.ndarray, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "numbered.npz", positions=array)
+    assert recognizer.predict(tmp_path / "numbered.npz").probabilities == recognizer.predict(array).probabilities
+    np.savez(tmp_path / "fewer.npz", positions=array[..., :19, :])
+    with pytest.raises(ReadError, match="'joints19'"):
+        recognizer.predict(tmp_path / "fewer.npz")
+
+
+def test_a_recording_is_cleaned_as_the_data_of_the_model_was(recognizer: Recognizer, array: np.ndarray) -> None:
+    person = Sequence(array, KINECT20)
+    ghost = np.zeros((1, *person.positions.shape[1:]), np.float32)
+    seen = np.zeros(ghost.shape[:3], bool)
+    seen[:, :5], ghost[:, :5] = True, 1.0  # a track of five frames: noise
+    both = Sequence(np.concatenate([person.positions, ghost]), KINECT20, np.concatenate([person.validity, seen]))
+    cleaned = Recognizer(replace(recognizer.card, cleaning="clean_ntu"), *rest_of(recognizer))
+    assert cleaned.predict(both).probabilities == cleaned.predict(person).probabilities
+    assert recognizer.predict(both).probabilities != recognizer.predict(person).probabilities
+
+
+def rest_of(recognizer: Recognizer) -> tuple[Any, Any, Any]:
+    return recognizer._encoder, recognizer._classifier, recognizer.device
 
 
 def test_another_number_of_coordinates_is_refused(recognizer: Recognizer) -> None:
