@@ -46,7 +46,7 @@ def test_the_page_names_every_data_set_layout_setting_and_split() -> None:
     text = DATA.read_text()
     for name, source in DATASETS.items():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
-        assert all(f"`{split}`" in row for split in (list(source.splits)[0], list(source.splits)[-1]))
+        assert all(f"`{split}`" in row for split in (min(source.splits), max(source.splits)))
         assert f"{source.count:,} / {len(source.description.classes)}" in row
         assert source.description.terms.startswith(
             row.rpartition("|")[0].rpartition("|")[2].strip().replace("free", "")

@@ -324,8 +324,8 @@ def predict(args: argparse.Namespace, options: list[str]) -> None:
             rest = ", ".join(f"{name} {100 * value:.0f} %" for name, value in others)
             print(f"{path}: {prediction.label} {100 * prediction.probability:.0f} %  ({rest})")
     if unread:
-        listed = "\n".join(f"  {error}" for error in unread)
-        raise ReadError(f"{len(unread)} of {len(paths)} recordings cannot be used:\n{listed}" if paths[1:] else unread[0])
+        listed = f"{len(unread)} of {len(paths)} recordings cannot be used:\n" if len(paths) > 1 else ""
+        raise ReadError(listed + "\n".join(f"  {error}" if listed else str(error) for error in unread))
 
 
 def report(args: argparse.Namespace, options: list[str]) -> None:
@@ -396,8 +396,8 @@ def _build_parser() -> _Parser:
     added = command(prepare)
     added.add_argument("name", metavar="DATA", help="name of the data set, or folder/ or file of your own")
     added.add_argument("--root", type=Path, help="folder of its files (none for synthetic or your own)")
-    added.add_argument("--workers", metavar="N", type=int, default=0, help="processes that read (default: one per core)")
-    added.add_argument("--skip-list", metavar="FILE", type=Path, help="file with the names of recordings to leave out, one per line")
+    added.add_argument("--workers", metavar="N", type=int, default=0, help="processes that read (default: all cores)")
+    added.add_argument("--skip-list", metavar="FILE", type=Path, help="names of recordings to leave out, one per line")
     added.add_argument("--skip-bad", action="store_true", help="leave damaged files out instead of failing")
     added = command(pretrain)
     added.add_argument("start", metavar="SYSTEM", help="such as spatial_segments_decoder")
