@@ -15,7 +15,7 @@ FLOORS: tuple[str, ...] = (
     "nn methods",
     "config build optim checkpoint fit runs model provenance labelled examples pretrain",
     "metrics results table protocols viewer report",
-    "recognizer demo cli __main__",
+    "recognizer demo arguments cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 # pickle runs code when it is read; torchvision and timm break beside the CPU wheel of torch; Lightning is heavy

@@ -7,11 +7,11 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-import jointwise
+from jointwise.arguments import build_parser
 from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
 
 if TYPE_CHECKING:
@@ -20,25 +20,6 @@ if TYPE_CHECKING:
 
 # What a run's encoder was built and trained with: later stages take it from the run, never from today's recipe.
 _FROM_RUN = ("clip", "encoder", "mask", "predictor", "decoder", "teacher", "loss", "pretrain", "validation_subjects")
-
-EXAMPLES = """examples:
-  jointwise demo
-  jointwise prepare utd-mhad --root Skeleton/
-  jointwise pretrain spatial_segments_decoder --data utd-mhad
-  jointwise finetune runs/utd-mhad/spatial_segments_decoder/pretrain-seed0 --data utd-mhad --labels 0.1
-  jointwise finetune supervised_segments --data utd-mhad --labels 0.1      (from random weights)
-  jointwise evaluate RUN --protocol linear --data utd-mhad
-  jointwise predict RUN recording.mat
-  jointwise view recording.mat
-  jointwise finetune supervised_segments --data gestures/      (a folder of your own: gestures/<class>/<recording>)
-"""
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse whose mistakes are ConfigErrors like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}\n(usage: {self.format_usage().removeprefix('usage: ').strip()})")
 
 
 def _load(args: argparse.Namespace) -> Dataset:
@@ -342,97 +323,17 @@ def view(args: argparse.Namespace, options: list[str]) -> None:
     print(write_view(out, source.title, source.clips, source.notes))
 
 
-def _data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data", required=True, help="name of a data set (jointwise datasets lists them), or folder/ of your own"
-    )
-    parser.add_argument("--split", help="which of its splits or folds (default: the first)")
-    parser.add_argument("--root", type=Path, help="folder of its files, where it is not prepared yet")
-    parser.add_argument("--seed", type=int, help="of weights, order, crops, masks and labelled subset (default: 0)")
-    parser.add_argument("--config", type=Path, help="YAML file of settings, over those of the system and the data")
-    parser.add_argument("--help-options", action="store_true", help="list all settings: --group.option value")
-    parser.set_defaults(takes_options=True, quick=False)
-
-
-def _run_arguments(parser: argparse.ArgumentParser) -> None:
-    where = "runs/<data>/<system>/<stage>[-<split>][-<labels>]-seed<k>"
-    parser.add_argument("--run", type=Path, help=f"run folder (default: {where})")
-    parser.add_argument("--quick", action="store_true", help="a tiny model and few steps, to see that all works")
-    parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
-
-
-def _label_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--labels", default="1.0", help="share of the training labels (0.1), or shots per class (5shot)"
-    )
-    parser.add_argument(
-        "--encoder", choices=("student", "teacher"), default="student", help="which of a run's encoders"
-    )
-    parser.add_argument("--results", type=Path, help="folder that gets a copy of the result")
-
-
-def _build_parser() -> _Parser:
-    parser = _Parser(
-        prog="jointwise",
-        description=jointwise.__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"jointwise {jointwise.__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-
-    def command(function: Callable[[argparse.Namespace, list[str]], None]) -> argparse.ArgumentParser:
-        about = (function.__doc__ or "").strip()
-        added = commands.add_parser(function.__name__, help=about, description=about, allow_abbrev=False)
-        added.set_defaults(function=function, takes_options=False)
-        return added
-
-    added = command(demo)
-    added.add_argument("--run", type=Path, help="folder of its runs and report (default: runs/demo; replaced if there)")
-    added.add_argument("--seed", type=int, help="(default: 0)")
-    added.set_defaults(takes_options=True)
-    command(datasets)
-    added = command(prepare)
-    added.add_argument("name", metavar="DATA", help="name of the data set, or folder/ or file of your own")
-    added.add_argument("--root", type=Path, help="folder of its files (none for synthetic or your own)")
-    added.add_argument("--workers", metavar="N", type=int, default=0, help="processes that read (default: all cores)")
-    added.add_argument("--skip-list", metavar="FILE", type=Path, help="names of recordings to leave out, one per line")
-    added.add_argument("--skip-bad", action="store_true", help="leave damaged files out instead of failing")
-    added = command(pretrain)
-    added.add_argument("start", metavar="SYSTEM", help="such as spatial_segments_decoder")
-    _data_arguments(added)
-    _run_arguments(added)
-    added = command(finetune)
-    added.add_argument(
-        "start", metavar="RUN|SYSTEM", help="folder of a pre-trained run, or a system to train from scratch"
-    )
-    _data_arguments(added)
-    _run_arguments(added)
-    _label_arguments(added)
-    added = command(evaluate)
-    added.add_argument("start", metavar="RUN|raw", help="folder of a run, or raw for coordinates without an encoder")
-    added.add_argument("--protocol", required=True, help="linear, knn, or score (a fine-tuned run as it is)")
-    _data_arguments(added)
-    _label_arguments(added)
-    added = command(predict)
-    added.add_argument("start", metavar="RUN", help="folder of a fine-tuned run or of its model")
-    added.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="recordings, or folders of them")
-    added.add_argument("--json", action="store_true", help="one JSON object per recording")
-    added = command(report)
-    added.add_argument("start", metavar="RUN", help="folder of a run")
-    added = command(view)
-    added.add_argument("path", metavar="PATH", help="recording, folder of recordings, or name of a prepared data set")
-    added.add_argument("--out", type=Path, metavar="FILE", help="the page (default: <name>-view.html)")
-    return parser
+COMMANDS = {
+    command.__name__: command
+    for command in (demo, datasets, prepare, view, pretrain, finetune, evaluate, predict, report)
+}
 
 
 def run(arguments: list[str]) -> None:
     """Runs one command. Raises JointwiseError for anything that is wrong with it."""
-    parser = _build_parser()
-    known = ("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "report", "view")
-    if arguments and not arguments[0].startswith("-") and arguments[0] not in known:
-        raise ConfigError(unknown("command", arguments[0], known))
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        raise ConfigError(unknown("command", arguments[0], COMMANDS))
+    parser = build_parser(COMMANDS)
     if "--help-options" in arguments:
         from jointwise.config import options_help
 
