@@ -63,9 +63,7 @@ def _labels(parser: Parser) -> None:
 
 
 def _demo(parser: Parser) -> None:
-    parser.add_argument(
-        "--run", type=Path, help="folder of its runs (default: runs/demo; replaced if there)"
-    )
+    parser.add_argument("--run", type=Path, help="folder of its runs (default: runs/demo; replaced if there)")
     parser.add_argument("--seed", type=int, help="(default: 0)")
     parser.set_defaults(takes_options=True)
 
