@@ -1,7 +1,12 @@
-"""Draws the pictures of the documentation: the embedded motions and the pipeline. Run: python docs/draw.py"""
+"""Draws the pictures of the documentation: the embedded motions, the pipeline, the report's skeletons.
+
+Run: python docs/draw.py [the report.html of a demo, to be photographed in Chromium]
+"""
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -106,7 +111,27 @@ def draw_pipeline(path: Path) -> None:
     plt.close(figure)
 
 
+def shoot_report(path: Path, report: Path, clip: str = "hug") -> None:
+    """The part of a report that plays skeletons, at the middle of a clip."""
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        page = browser.new_page(viewport={"width": 1100, "height": 900}, reduced_motion="reduce")
+        page.goto(report.resolve().as_uri())
+        names = page.locator(".sv-clip option").all_inner_texts()
+        page.locator(".sv-clip").select_option(index=next((i for i, name in enumerate(names) if clip in name), 0))
+        scrub = page.locator("#skeletons input[type=range]")
+        scrub.fill(str(int(scrub.get_attribute("max") or 0) // 2))
+        page.wait_for_timeout(1500)
+        page.locator("#skeletons").screenshot(path=path)
+        browser.close()
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
+    if len(sys.argv) > 1:
+        shoot_report(HERE / "skeletons.png", Path(sys.argv[1]))
     draw_motions(HERE / "synthetic.png")
     draw_pipeline(HERE / "pipeline.png")

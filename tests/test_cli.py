@@ -219,7 +219,7 @@ def test_nothing_to_resume_says_so(place: Path) -> None:
         (("evaluate", "no/run", "--protocol", "knn", "--data", "tiny"), CheckpointError, "no/run: no finished model"),
         (("predict", "no/run", "x.mat"), CheckpointError, "no/run: no finished model here"),
         (("report", "no/run"), CheckpointError, "no/run: no run here"),
-        (("datasets", "--all"), ConfigError, "jointwise datasets does not take --all"),
+        (("datasets", "--all"), ConfigError, "datasets does not take --all"),
         (("pretrain", tiny.SYSTEM, *QUICK, "--config", "gone.yaml"), ConfigError, "gone.yaml: cannot be read"),
         (("pretrain", tiny.SYSTEM, *QUICK, "--validation_subjects", "[2]"), DataError, "subject 2 cannot be held out"),
     ],

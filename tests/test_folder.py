@@ -13,7 +13,7 @@ from jointwise.cli import run as jointwise
 from jointwise.datasets import Dataset, load_dataset, prepare, store_path
 from jointwise.datasets.folder import HELP, data_name
 from jointwise.errors import ConfigError, DataError
-from jointwise.formats import npz
+from jointwise.formats import FORMATS, npz
 from jointwise.sequence import Sequence
 from jointwise.skeletons import get_skeleton
 
@@ -113,14 +113,14 @@ def test_without_subjects_three_tenths_of_each_class_are_scored_and_the_rule_is_
 ) -> None:
     root = gestures(tmp_path / "own", ("nod", "wave", "point"))
     dataset = load(root)
-    assert dataset.split == "30% of each class is scored, drawn with seed 0"
+    assert dataset.split == "30% of each class is scored, drawn by name"
     assert np.bincount(dataset.test.labels).tolist() == [3, 3, 3]
     assert np.bincount(dataset.train.labels).tolist() == [7, 7, 7]
     assert load(root).test.names == dataset.test.names
     assert dataset.test.names != [f"{c}/{i:02d}.npz" for c in ("nod", "point", "wave") for i in range(3)]
     jointwise(["prepare", str(root)])
     assert "split own" in (printed := capsys.readouterr().out)
-    assert "21 to train, 9 to test: 30% of each class is scored, drawn with seed 0" in printed
+    assert "21 to train, 9 to test: 30% of each class is scored, drawn by name" in printed
 
 
 def test_with_subjects_every_second_one_is_scored(tmp_path: Path) -> None:
@@ -227,6 +227,10 @@ def test_damaged_files_are_listed_kept_apart_and_left_out_on_demand(tmp_path: Pa
         ("a: [", "not readable as YAML"),
         ("skeleton: ntu26", "unknown skeleton 'ntu26': did you mean 'ntu25'"),
         ("skeleton: {bones: []}", "skeleton is not understood"),
+        ("fps: .nan", "is not a positive number"),
+        ("fps: true", "is not a positive number"),
+        ("terms: 5", "terms must be text"),
+        ("test_files: [3]", "test_files must be a list"),
         ("test_subjects: 3", "test_subjects must be a list"),
         ("test_subjects: [1]\ntest_files: [a]", "Keep one of them"),
         ("subject_pattern: '('", "not a regular expression"),
@@ -237,6 +241,133 @@ def test_settings_that_are_not_understood_name_file_and_remedy(tmp_path: Path, c
     (root / "dataset.yaml").write_text(content)
     with pytest.raises(DataError, match=rf"dataset\.yaml: .*{re.escape(message)}"):
         load(root)
+
+
+def test_a_recording_that_was_trained_on_is_never_scored_whatever_the_folder_is_called_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = settings(gestures(tmp_path / "own", each=4), test_files=["*/00.npz"])
+    small = ["--quick", *tiny.SMALL, "--pretrain.steps", "2"]
+    jointwise(["pretrain", tiny.SYSTEM, "--data", "own/", "--run", "before", *small])
+    settings(root, test_files=["*/01.npz"])
+    with pytest.raises(DataError, match=r"before: trained with .* had 2 of the 2 sequences .* first: nod/01\.npz"):
+        jointwise(["finetune", "before", "--data", "own/", "--quick", "--run", "after"])
+    with pytest.raises(ConfigError, match="train_sha256"):
+        jointwise(["pretrain", tiny.SYSTEM, "--data", "own/", "--run", "before", "--resume"])
+    root.rename(tmp_path / "other")
+    with pytest.raises(DataError, match="which had 2 of the 2 sequences"):
+        jointwise(["evaluate", "before", "--data", "other/", "--protocol", "knn"])
+    settings(tmp_path / "other", test_files=["*/00.npz"])
+    jointwise(["evaluate", "before", "--data", "other/", "--protocol", "knn"])
+
+
+def test_adding_a_recording_moves_none_of_the_others_out_of_the_test_part(tmp_path: Path) -> None:
+    root = gestures(tmp_path / "own", each=10)
+    before = set(load(root).test.names)
+    write(root / "nod" / "new.npz", 77)
+    after = set(load(root).test.names)
+    assert len(before - after) <= 1
+    assert {name for name in before if name.startswith("wave")} <= after
+
+
+def test_all_recordings_are_centred_on_the_root_of_the_data_set(tmp_path: Path) -> None:
+    names = [f"part{i}" for i in range(7)]
+    for number in range(6):
+        root = "part1" if number == 2 else "part3"
+        write(tmp_path / "own" / ("nod", "wave")[number % 2] / f"{number}.npz", number)
+        path = tmp_path / "own" / ("nod", "wave")[number % 2] / f"{number}.npz"
+        with np.load(path) as content:
+            positions = content["positions"]
+        np.savez(path, positions=positions, joints=names, root=root)
+    dataset = load(tmp_path / "own")
+    assert dataset.skeleton.root == "part3"
+    assert all((dataset.store[i].positions[0, 0, 3] == 0).all() for i in range(6))
+    named = load(settings(tmp_path / "own", skeleton={"joints": names, "root": "part5"}))
+    assert all((named.store[i].positions[0, 0, 5] == 0).all() for i in range(6))
+
+
+def test_frame_rates_of_different_files_stay_their_own(tmp_path: Path) -> None:
+    root = gestures(tmp_path / "own", each=2)
+    write(root / "nod" / "fast.npz", 5, fps=60)
+    store = load(root).store
+    assert {str(name): store[i].fps for i, name in enumerate(store.names)}["nod/fast.npz"] == 60
+    assert store[0].fps == 30
+
+
+def test_what_was_left_out_stays_out_when_the_folder_changes(tmp_path: Path) -> None:
+    root = gestures(tmp_path / "own", each=4)
+    (root / "nod" / "00.npz").write_bytes(b"x")
+    (tmp_path / "skip.txt").write_text("wave/01\n")
+    prepare(f"{root}/", skip_list=tmp_path / "skip.txt", skip_bad=True)
+    write(root / "nod" / "new.npz", 77)
+    names = set(load(root).store.names.tolist())
+    assert "nod/new.npz" in names
+    assert not names & {"nod/00.npz", "wave/01.npz"}
+
+
+def test_one_odd_first_file_does_not_decide_the_layout(tmp_path: Path) -> None:
+    root = gestures(tmp_path / "own", each=4)
+    write(root / "nod" / "00.npz", joints=9)
+    with pytest.raises(DataError, match=r"1 of 8 recordings cannot be used:\n  .*nod/00\.npz: .*9 joints"):
+        load(root)
+
+
+def test_numbers_of_subjects_mean_names_where_subjects_have_names(tmp_path: Path) -> None:
+    for name in ("nod", "wave"):
+        for number, who in enumerate(("anna", "bob", "cem")):
+            write(tmp_path / "own" / name / f"{who}-1.npz", number)
+    with pytest.raises(DataError, match="unknown subject '2'"):
+        load(settings(tmp_path / "own", subject_pattern=r"/([a-z]+)-", test_subjects=[2]))
+    with pytest.raises(DataError, match="no recording tells its subject"):
+        load(settings(gestures(tmp_path / "none", each=2), test_subjects=[2]))
+
+
+def test_time_stamps_may_name_subjects(tmp_path: Path) -> None:
+    for name in ("nod", "wave"):
+        for number in range(3):
+            write(tmp_path / "own" / name / f"2024010112000{number}.npz", number)
+    assert set(load(settings(tmp_path / "own", subject_pattern=r"(\d{14})")).train.subjects) == {1, 3}
+
+
+def test_one_recording_per_class_cannot_be_split(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the test part is empty"):
+        load(gestures(tmp_path / "own", each=1)).check_trainable()
+
+
+def test_a_folder_called_like_a_known_data_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be called 'utd-mhad'.*--data utd-mhad --root"):
+        load(gestures(tmp_path / "utd-mhad", each=2))
+
+
+def test_a_link_to_nowhere_is_a_damaged_file_among_others(tmp_path: Path) -> None:
+    root = gestures(tmp_path / "own", each=3)
+    (root / "nod" / "gone.npz").symlink_to(tmp_path / "nowhere.npz")
+    assert len(load(root).store) == 6
+
+
+def test_a_reader_that_fails_in_an_unforeseen_way_costs_one_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(path: Path) -> Sequence:
+        if path.name == "01.npz":
+            raise IndexError("list index out of range")
+        return npz.read(path)
+
+    monkeypatch.setitem(FORMATS, "*.npz", odd)
+    root = gestures(tmp_path / "own", each=3)
+    with pytest.raises(DataError, match=r"2 of 6 (.|\n)*01\.npz.*IndexError: list index(.|\n)*please report it"):
+        load(root)
+    assert prepare(f"{root}/", skip_bad=True).stored == 4
+
+
+def test_results_of_two_data_sets_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        gestures(tmp_path / name, each=3)
+    jointwise(["evaluate", "raw", "--data", "one/", "--protocol", "knn", "--results", "results"])
+    with pytest.raises(ConfigError, match=r"--results results holds results of one\. Give two a folder of its own"):
+        jointwise(["evaluate", "raw", "--data", "two/", "--protocol", "knn", "--results", "results"])
 
 
 def test_two_persons_missing_joints_and_fps_come_through(tmp_path: Path) -> None:

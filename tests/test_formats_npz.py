@@ -1,5 +1,7 @@
 """jointwise's own .npz files: what is written is read back, and whatever else is in one is named with a remedy."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ OWN = Skeleton("upper body", ("left_hand", "chest", "right_hand"), (("chest", "l
 BARE = Skeleton("bare", ("a", "b"), (), None, None, None)
 RENAMED = Skeleton("ntu25", NTU25.joints, NTU25.bones, "head")  # a known name, another root
 
-numbers = st.none() | st.integers(0, 2**40)
+numbers = st.none() | st.integers(0, 2**31 - 1)
 
 
 @st.composite
@@ -108,6 +110,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "label": ({"positions": POSITIONS, "label": 1.5}, r"'label' is 1.5, expected one whole number"),
     "negative": ({"positions": POSITIONS, "camera": -1}, r"'camera' is -1"),
     "subject": ({"positions": POSITIONS, "subject": "anna"}, r"'subject' is 'anna'.*use numbers.*subject_pattern"),
+    "big label": ({"positions": POSITIONS, "label": 2**31}, r"'label' is 2147483648, .* from 0 to 2147483647"),
+    "big subject": ({"positions": POSITIONS, "subject": 2**40}, r"'subject' is 1099511627776"),
+    "big camera": ({"positions": POSITIONS, "camera": np.uint64(2**64 - 1)}, r"'camera' is 18446744073709551615"),
+    "up": (
+        {"positions": POSITIONS, "joints": list("abc"), "up": 5},
+        r"'up' is 5, expected one whole number from 0 to 2",
+    ),
+    "lateral": ({"positions": POSITIONS, "joints": list("abc"), "lateral": -1}, r"'lateral' is -1"),
     "layout": ({"positions": POSITIONS, "joints": "coco"}, r"'joints': unknown skeleton 'coco': did you mean 'coco17'"),
     "count": ({"positions": POSITIONS, "joints": ["a", "b"]}, r"names 2 joints \(joints2\), but 'positions' has 3"),
     "twice": ({"positions": POSITIONS, "joints": ["a", "b", "b"]}, r"'joints': .*names a joint twice"),
@@ -140,6 +150,36 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: Callable[[bytes], bytes
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ReadError, match=r"x\.npz: "):
         read(path)
+
+
+@pytest.mark.parametrize("shape", [(10, 2**41, 3), (10**30,), (-1, 3, 3)])
+def test_a_header_that_promises_more_than_there_is_says_damaged(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("positions.npy", header.getvalue() + bytes(100))
+    with pytest.raises(ReadError, match=r"x\.npz: damaged"):
+        read(tmp_path / "x.npz")
+
+
+def test_a_member_that_is_no_array_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("positions", b"1 2 3")
+    with pytest.raises(ReadError, match=r"x\.npz: 'positions' is no NumPy array"):
+        read(tmp_path / "x.npz")
+
+
+def test_no_message_asks_to_unpickle(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(b"this is no archive" * 30)
+    messages = []
+    for content in (None, {"positions": np.array([None])}):
+        with pytest.raises(ReadError) as caught:
+            read(path if content is None else save(tmp_path, **content))
+        messages.append(str(caught.value))
+    assert "not an .npz file" in messages[0]
+    assert "'positions' holds Python objects" in messages[1]
+    assert not any(word in message for message in messages for word in ("allow_pickle", "unsafe"))
 
 
 def test_a_single_array_under_this_name_is_refused(tmp_path: Path) -> None:

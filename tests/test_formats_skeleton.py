@@ -49,7 +49,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     after = read(tmp_path / NAME)
     np.testing.assert_allclose(after.positions, before.positions, atol=1e-4)
     np.testing.assert_array_equal(after.validity, before.validity)
-    assert (after.label, after.subject, after.camera, after.source, after.fps) == (23, 3, 2, before.source, before.fps)
+    assert (after.label, after.subject, after.camera, after.fps) == (23, 3, 2, before.fps)
+    assert after.source == str(tmp_path / NAME)
     assert after.skeleton is NTU25
 
 
@@ -131,6 +132,13 @@ def edited(line: int, text: str) -> list[str]:
     return lines
 
 
+def shifted(*texts: str) -> list[str]:
+    """Two good frames with other lines from the second joint of the first on."""
+    lines = recording([body(BIG)], [body(BIG)])
+    lines[5 : 5 + len(texts)] = texts
+    return lines
+
+
 BROKEN = {
     "cut off": (recording([body(BIG)], promised=103), r"line 30: the file is cut off: line 1 promises 103 .* after 1"),
     "cut in a body": (recording([body(BIG)])[:-3], r"line 27 \(frame 0\): the file is cut off in the middle"),
@@ -145,6 +153,13 @@ BROKEN = {
     "not a number": (edited(40, "nan 0 3 0 0 0 0 0 0 0 0 2"), r"line 40 \(frame 1, left_hand\).*found 'nan 0 3"),
     "a word": (edited(5, "a 0 3 0 0 0 0 0 0 0 0 2"), r"line 5 \(frame 0, spine_base\): .*12 numbers.*found 'a 0"),
     "too few numbers": (edited(6, "0 0 3"), r"line 6 \(frame 0, spine_mid\): .*12 numbers"),
+    "blank for a body": (edited(3, " "), r"line 3 \(frame 0\): a body's line has 10 fields, this has 0"),
+    "endless count": (edited(2, "1" * 5000), r"line 2 \(frame 0\): expected the number of bodies, found '1{40}'"),
+    "endless first count": (edited(1, "1" * 5000), r"line 1: expected the number of frames, found '1{40}'"),
+    "one more, one fewer": (
+        shifted("0 0 3 0 0 0 0 0 0 0 0 2 0", "0 3 0 0 0 0 0 0 0 0 2"),
+        r"line 6 \(frame 0, spine_mid\): .*12 numbers",
+    ),
     "tracking state": (edited(6, "0 0 3 0 0 0 0 0 0 0 0 7"), r"line 6 \(frame 0, spine_mid\): .*tracking state"),
 }
 
@@ -156,6 +171,20 @@ def test_a_broken_file_is_refused_with_its_place_and_what_to_do(tmp_path: Path, 
         read(save(tmp_path, lines))
     assert str(caught.value).startswith(str(tmp_path / NAME))
     assert any(word in str(caught.value) for word in ("again", "leave it out", "Leave it out", "Use the reader"))
+
+
+def test_a_coordinate_beyond_float32_is_named(tmp_path: Path) -> None:
+    path = save(tmp_path, edited(6, "1e39 0 3 0 0 0 0 0 0 0 0 2"))
+    with pytest.raises(ReadError, match=r"not finite .*person 0, frame 0, joint 1 \(spine_mid\)"):
+        read(path)
+
+
+def test_a_byte_order_mark_and_more_blanks_between_numbers_do_no_harm(tmp_path: Path) -> None:
+    lines = recording([body(BIG, 0.5)])
+    lines[6] = "  " + lines[6].replace(" ", " \t ") + " "
+    path = save(tmp_path, lines)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    np.testing.assert_allclose(read(path).positions[0, 0, 2], [0.5, 0.2, 3.0], rtol=1e-6)
 
 
 def test_files_without_content_are_refused(tmp_path: Path) -> None:

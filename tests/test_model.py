@@ -14,7 +14,7 @@ from jointwise.checkpoint import read_json
 from jointwise.config import to_settings
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError
-from jointwise.model import load_card, load_model, model_folder, save_model
+from jointwise.model import load_card, load_model, load_seen, model_folder, save_model
 from jointwise.protocols.evaluate import evaluate
 from jointwise.protocols.finetune import finetune
 from jointwise.sequence import Sequence
@@ -45,7 +45,7 @@ def copied(pretrained: Path, tmp_path: Path) -> Path:
 
 def test_card_and_weights_come_back_as_they_were_saved(finetuned: Path, tmp_path: Path) -> None:
     card, weights = load_model(finetuned)
-    save_model(tmp_path / "copy", card, weights)
+    save_model(tmp_path / "copy", card, weights, load_seen(finetuned))
     again, same = load_model(tmp_path / "copy")
     assert again == card
     assert weights.keys() == same.keys()
@@ -75,14 +75,20 @@ def test_a_pretrained_model_holds_student_and_teacher_and_knows_no_classes(pretr
 
 
 def test_the_weights_are_safetensors(pretrained: Path) -> None:
-    assert sorted(file.name for file in (pretrained / "model").iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(file.name for file in (pretrained / "model").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "trained_on.npy",
+    ]
     with safe_open(pretrained / "model" / "model.safetensors", "pt") as file:
         assert file.keys()
 
 
 def test_no_file_of_a_run_is_a_pickle(finetuned: Path) -> None:
     endings = {file.suffix for file in finetuned.rglob("*") if file.is_file()}
-    assert endings <= {".json", ".jsonl", ".yaml", ".safetensors", ".npz", ".html"}
+    assert endings <= {".json", ".jsonl", ".yaml", ".safetensors", ".npz", ".npy", ".html"}
+    for file in finetuned.rglob("*.npy"):
+        np.load(file, allow_pickle=False)
 
 
 def test_a_run_and_its_model_folder_name_the_same_model(finetuned: Path) -> None:

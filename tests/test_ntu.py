@@ -81,7 +81,7 @@ def test_the_two_data_sets_describe_themselves() -> None:
     assert (NTU120.name, NTU120.count, NTU120.description.classes) == ("ntu120", 114480, ACTIONS)
     for source in (NTU60, NTU120):
         assert source.description.skeleton is NTU25
-        assert (source.description.fps, source.description.coordinates) == (30.0, 3)
+        assert source.description.coordinates == 3
         assert source.description.cleaning == "clean_ntu"
         assert source.description.cleaning in CLEANING
         assert "research use only" in source.description.terms
@@ -241,18 +241,29 @@ def test_what_is_read_carries_the_name_label_subject_and_camera(files: Path) -> 
         recordings = source.recordings(files)
         name = "S017C003P040R002A060"
         sequence = recordings.read(recordings.items[name])
-        assert (sequence.source, sequence.label, sequence.subject, sequence.camera) == (name, 59, 40, 3)
+        assert (sequence.label, sequence.subject, sequence.camera) == (59, 40, 3)
+        assert sequence.source == str(recordings.items[name])
         assert sequence.skeleton is source.description.skeleton
-        assert sequence.fps == source.description.fps
+        assert sequence.fps == 30.0
 
 
 @pytest.mark.parametrize("source", [NTU60, NTU120])
 def test_without_files_it_says_where_they_come_from(source: DataSource, tmp_path: Path) -> None:
     asked = rf"The files come from .*rose1.ntu.edu.sg.*; then run: jointwise prepare {source.name} --root DIR\.$"
-    with pytest.raises(DataError, match=rf"^{source.name}: no S\*C\*P\*R\*A\*\.skeleton below .*nowhere\. {asked}"):
-        source.recordings(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=rf"^{source.name}: no S\*C\*P\*R\*A\*\.skeleton below {tmp_path}\. {asked}"):
+        source.recordings(tmp_path)
+    (tmp_path / "a file").touch()
+    for place in ("nowhere", "a file"):
+        with pytest.raises(DataError, match=rf"{source.name}: .*{place}, which is no folder"):  # as `find_files` says
+            source.recordings(tmp_path / place)
     with pytest.raises(DataError, match=rf"^{source.name}: it is not prepared yet\. {asked}"):
         source.recordings(None)
+
+
+def test_hidden_files_are_no_recordings(tmp_path: Path) -> None:
+    for name in ("S001C001P001R001A002", ".S001C001P001R001A001", "._S001C001P001R001A002"):
+        (tmp_path / f"{name}.skeleton").touch()
+    assert list(NTU60.recordings(tmp_path).items) == ["S001C001P001R001A002"]
 
 
 def test_a_folder_with_the_later_half_only_is_not_called_empty(tmp_path: Path) -> None:
@@ -266,7 +277,7 @@ def test_two_files_of_one_name_are_an_error_that_names_both(tmp_path: Path) -> N
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "S001C001P001R001A001.skeleton").touch()
-    both = r"S001C001P001R001A001 is there twice: .*/a/S001C001P001R001A001\.skeleton and .*/b/S001.*Delete one"
+    both = r".*/b/S001C001P001R001A001\.skeleton and .*/a/S001C001P001R001A001\.skeleton have the same name"
     with pytest.raises(DataError, match=f"ntu60: {both}"):
         NTU60.recordings(tmp_path)
     with pytest.raises(DataError, match=f"ntu120: {both}"):

@@ -1,10 +1,14 @@
 """Prepared files of the field as data: padding is no person, memory stays small, pickles run nothing."""
 
+import io
 import os
 import pickle
 import tracemalloc
+import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -12,7 +16,7 @@ import pytest
 
 from jointwise.datasets import restricted_pickle
 from jointwise.datasets.ntu_actions import ACTIONS
-from jointwise.datasets.prepared_arrays import source_of
+from jointwise.datasets.prepared_files import source_of
 from jointwise.datasets.source import DataSource
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError
 from jointwise.sequence import Sequence
@@ -176,6 +180,34 @@ def test_labels_may_be_whole_numbers(tmp_path: Path) -> None:
     assert len(source.description.classes) == 4
 
 
+def test_one_hot_may_be_true_and_false(tmp_path: Path) -> None:
+    content = arrays()
+    content |= {key: content[key].astype(bool) for key in ("y_train", "y_test")}
+    sequences = read_all(source_of(save(tmp_path, content)))
+    assert [sequence.label for sequence in sequences.values()] == [0, 1, 2, 0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("shape", [(10**30, 3, 150), (-2, -3, 150)])
+def test_a_header_that_promises_something_else_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path, header = save(tmp_path, arrays()), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, member in (members | {"x_train.npy": header.getvalue() + bytes(3600)}).items():
+            archive.writestr(name, member)
+    with pytest.raises(DataError, match="'x_train' "):
+        source_of(path)
+
+
+def test_a_member_that_is_no_array_is_not_taken_for_one(tmp_path: Path) -> None:
+    path = save(tmp_path, {key: value for key, value in arrays().items() if key != "x_train"})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x_train", b"1 2 3")
+    with pytest.raises(DataError, match="no array 'x_train'"):
+        source_of(path)
+
+
 A = arrays()
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "one recording": ({"positions": np.zeros((3, 25, 3))}, r"no array 'x_train' \(found: positions\).* one recording"),
@@ -192,6 +224,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "few labels": (A | {"y_train": A["y_train"][:3]}, r"'y_train' has shape \(3, 3\) .*expected 4 rows"),
     "real labels": (A | {"y_train": np.ones(4)}, r"'y_train' has shape \(4,\) and type float64"),
     "negative": (A | {"y_train": np.array([0, -1, 0, 1])}, r"'y_train' has a negative class, -1"),
+    "not a number": (A | {"y_train": np.where(np.eye(4, 3) == 1, np.nan, 0)}, r"'y_train' is not one-hot in row 0"),
+    "minus one hot": (A | {"y_train": -np.eye(3)[[0, 1, 2, 0]]}, r"'y_train' is not one-hot in row 0"),
+    "bools": (A | {"y_train": np.ones(4, bool)}, r"'y_train' has shape \(4,\) and type bool"),
+    "big class": (
+        A | {"y_train": np.array([0, 1, 10**12, 0])},
+        r"'y_train' has class 1000000000000, .*100,000 classes",
+    ),
+    "many columns": (A | {"y_test": np.eye(3, 100_001, dtype="i1")}, r"'y_test' has class 100000, "),
     "two hot": (A | {"y_train": np.eye(4, 3)}, r"'y_train' is not one-hot in row 3"),
     "other classes": (A | {"y_test": np.eye(3, 5)}, r"'y_train' has 3 classes, 'y_test' 5"),
 }
@@ -307,7 +347,7 @@ def test_pairs_of_lists_are_the_splits(tmp_path: Path) -> None:
     ],
 )
 def test_other_names_of_lists_are_understood(tmp_path: Path, lists: tuple[str, ...], splits: list[str]) -> None:
-    content = dataset() | {"split": dict.fromkeys(lists, NAMES[:4])}
+    content = dataset() | {"split": {name: NAMES[:3] if "train" in name else NAMES[3:] for name in lists}}
     assert list(source_of(dump(tmp_path, content)).splits) == splits
 
 
@@ -328,7 +368,8 @@ def test_3d_annotations_without_scores_drop_the_padding_person(tmp_path: Path) -
 def test_another_layout_and_other_classes_have_no_names(tmp_path: Path) -> None:
     content = dataset(joints=18)
     content["annotations"][0]["label"] = 7
-    content["annotations"][0]["frame_dir"] = content["split"]["xsub_train"][0] = "my video"
+    content["annotations"][0]["frame_dir"] = "my video"
+    content["split"] = {"train": ["my video"], "test": NAMES[1:]}
     source = source_of(dump(tmp_path, content, "gym.pkl"))
     assert source.description.skeleton == nameless(18)
     assert source.description.classes == tuple(f"class {number}" for number in range(1, 9))
@@ -345,7 +386,32 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 BROKEN: dict[str, tuple[Any, str]] = {
     "list": ([1, 2], r"expected a mapping with 'split' and 'annotations'.*\(found: list\)"),
     "other keys": ({"data": 1}, r"expected a mapping .*\(found: data\)"),
-    "nothing": (changed(lambda c: c.update(annotations=[])), r"expected a mapping with"),
+    "nothing": (changed(lambda c: c.update(annotations=[])), r"'annotations' must be a list of mappings"),
+    "a number": (changed(lambda c: c.update(annotations=3)), r"'annotations' must be a list"),
+    "an array": (changed(lambda c: c.update(annotations=np.zeros(3))), r"'annotations' must be a list"),
+    "split number": (
+        changed(lambda c: c["split"].update(xsub_val=3)),
+        r"'xsub_val' in 'split' is a int, expected a list",
+    ),
+    "split text": (changed(lambda c: c["split"].update(xsub_val="S001")), r"'xsub_val' in 'split' is a str"),
+    "split of lists": (changed(lambda c: c["split"].update(xsub_val=[["a"]])), r"'xsub_val' in 'split' names \['a'\]"),
+    "split of numbers": (changed(lambda c: c["split"].update(xsub_val=np.arange(3))), r"'xsub_val' in 'split' names 0"),
+    "stranger": (changed(lambda c: c["split"]["xsub_val"].append("S9")), r"'xsub_val' in 'split' names 'S9', but no"),
+    "in both": (
+        changed(lambda c: c["split"]["xsub_val"].append(NAMES[0])),
+        rf"split 'xsub' trains on '{NAMES[0]}' and scores it as well \(1 such",
+    ),
+    "two of a kind": (changed(lambda c: c["split"].update(train_xsub=NAMES)), r"two lists .*train part .*'train_xsub'"),
+    "text keypoint": (
+        changed(lambda c: c["annotations"][1].update(keypoint=np.full((1, 6, 17, 2), "1"))),
+        r"annotations\[1\] .* has keypoint of type <U1, expected real numbers",
+    ),
+    "few joints": (dataset(joints=4), r"4 joints. jointwise works with 5 to 133"),
+    "many joints": (dataset(joints=134), r"134 joints. jointwise works with 5 to 133"),
+    "class": (
+        changed(lambda c: c["annotations"][1].update(label=10**9)),
+        r"annotations\[1\] .*class 1000000000, .*100,000",
+    ),
     "no pairs": (changed(lambda c: c.update(split={"train": []})), r"no two splits such as .*\(found: train\)"),
     "twice": (changed(lambda c: c["annotations"].append(c["annotations"][0])), r"two annotations are called 'S001C001"),
     "not a mapping": (changed(lambda c: c["annotations"].insert(2, 5)), r"annotations\[2\] is a int"),
@@ -372,11 +438,32 @@ def test_annotations_that_do_not_fit_together_are_named_when_read(tmp_path: Path
     content["annotations"][2]["keypoint"] = np.ones((1, 6, 18, 2))
     found = source_of(dump(tmp_path, content)).recordings(None)
     with pytest.raises(
-        ReadError, match=rf"{NAMES[1]}: keypoint_score has shape \(1, 5, 17\), keypoint \(1, 6, 17, 2\)"
+        ReadError, match=rf"{NAMES[1]}: keypoint_score has shape \(1, 5, 17\) .* keypoint \(1, 6, 17, 2\)"
     ):
         found.read(found.items[NAMES[1]])
     with pytest.raises(ReadError, match=rf"{NAMES[2]}: keypoint has shape \(1, 6, 18, 2\)"):
         found.read(found.items[NAMES[2]])
+
+
+def test_scores_that_are_text_and_numbers_beyond_float32_are_named_when_read(tmp_path: Path) -> None:
+    content = dataset()
+    content["annotations"][1]["keypoint_score"] = np.full((1, 6, 17), "1")
+    content["annotations"][2]["keypoint"] = np.full((1, 6, 17, 2), 1e39)
+    found = source_of(dump(tmp_path, content)).recordings(None)
+    with pytest.raises(ReadError, match=rf"{NAMES[1]}: keypoint_score has .* type <U1"):
+        found.read(found.items[NAMES[1]])
+    with pytest.raises(ReadError, match=rf"{NAMES[2]}: .*not finite"):
+        found.read(found.items[NAMES[2]])
+
+
+@pytest.mark.parametrize("order", [("train", "test", "val"), ("val", "train", "test")])
+def test_of_test_and_val_test_is_scored(tmp_path: Path, order: tuple[str, ...]) -> None:
+    lists = {"train": NAMES[:2], "test": np.array(NAMES[2:5]), "val": NAMES[5:]}
+    source = source_of(dump(tmp_path, dataset() | {"split": {f"X_{name}": lists[name] for name in order}}))
+    index = np.zeros(len(NAMES), INDEX)
+    assert list(source.splits) == ["X"]
+    assert source.splits["X"].rule(index, NAMES).tolist() == [TRAIN] * 2 + [TEST] * 3 + [UNUSED] * 3
+    assert "val part is not used" in source.splits["X"].about
 
 
 # --- the restricted unpickler ---
@@ -438,6 +525,34 @@ def test_a_pickle_that_would_run_a_command_runs_nothing(tmp_path: Path, protocol
 def test_whatever_else_a_pickle_asks_for_is_refused(tmp_path: Path, attack: Any, refused: str) -> None:
     with pytest.raises(ReadError, match=refused):
         restricted_pickle.load(dump(tmp_path, [attack]))
+
+
+CHANGES = {  # what BUILD may be given: attributes, and attributes beside a dict
+    "dict": b"}X\x04\x00\x00\x00noteK\x01s",
+    "attributes": b"N}X\x0c\x00\x00\x00__defaults__X\x06\x00\x00\x00latin1\x85s\x86",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", restricted_pickle._ALLOWED)
+def test_nothing_that_a_pickle_may_name_can_be_changed_by_it(
+    tmp_path: Path, name: tuple[str, str], change: str
+) -> None:
+    path = tmp_path / "x.pkl"
+    path.write_bytes(b"\x80\x02c" + "\n".join(name).encode() + b"\n" + CHANGES[change] + b"b.")
+    allowed = restricted_pickle._ALLOWED[name]
+    with pytest.raises(ReadError, match=r"x\.pkl: damaged, or not a pickle of containers"):
+        restricted_pickle.load(path)
+    assert restricted_pickle._ALLOWED[name] is allowed
+    functions = [value for value in vars(restricted_pickle).values() if isinstance(value, FunctionType)]
+    assert functions
+    assert not any(function.__defaults__ or vars(function) for function in functions)
+
+
+def test_an_ordered_mapping_comes_back_as_a_plain_one(tmp_path: Path) -> None:
+    loaded = restricted_pickle.load(dump(tmp_path, OrderedDict(b=1, a=2)))
+    assert type(loaded) is dict
+    assert list(loaded.items()) == [("b", 1), ("a", 2)]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, -1])

@@ -222,7 +222,7 @@ def test_an_encoder_that_may_have_seen_the_held_out_subjects_is_refused(
         else:
             evaluate(finetuned if protocol == "score" else pretrained, protocol, dataset, held, 0)
 
-    with pytest.raises(DataError, match=r"may have seen these .* the same --split and --validation_subjects"):
+    with pytest.raises(DataError, match=r"which had 15 of the .* the same --split and --validation_subjects"):
         judge()
 
 

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from jointwise.errors import DataError, StorageError
+from jointwise.examples import Examples, write_examples
 from jointwise.report import charts, write_report
-from jointwise.report.confusion import count_confusions
+from jointwise.report.confusion import Confusion, count_confusions
 from jointwise.report.reading import read_run
 from jointwise.report.scales import linear_ticks, log_ticks, short, tick_labels
+from jointwise.skeletons import NTU25
+from jointwise.viewer import MOST_BYTES
 
 NASTY = '<b>"x"</b>'
 CLASSES = ["drink", "wave", NASTY]
@@ -256,6 +259,80 @@ def test_thirty_classes_stay_far_below_a_megabyte(tmp_path: Path):
     names = [f"class number {index}" for index in range(30)]
     results = [make_result(tmp_path / f"{k}.json", counts, classes=names, scores={}) for k in range(3)]
     assert write_report(tmp_path / "r.html", "T", [], results).stat().st_size < 800_000
+
+
+def make_examples(classes: list[str], clips: int = 8, frames: int = 2000) -> Examples:
+    """Two persons who are long in front of the sensor, with what a student saw and a decoder rebuilt."""
+    random = np.random.default_rng(0)
+    shape = (clips, 2, frames, 25)
+    positions = random.normal(size=(*shape, 3)).astype(np.float32)
+    return Examples(
+        *("synthetic", "", "cross-subject", tuple(classes), NTU25),
+        names=tuple(f"clip{index}" for index in range(clips)),
+        labels=np.arange(clips) % len(classes),
+        fps=np.full(clips, 30.0),
+        recording=positions,
+        valid=random.random(shape) < 0.9,
+        clip=positions[:, :, :64],
+        seen=random.random((clips, 2, 64, 25)) < 0.3,
+        rebuilt=positions[:, :, :64] + np.float32(0.01),
+    )
+
+
+@pytest.mark.parametrize(("kinds", "number"), [(120, 3), (120, 40)])
+def test_many_classes_results_and_long_clips_stay_below_three_megabytes(tmp_path: Path, kinds: int, number: int):
+    random = np.random.default_rng(0)
+    counts = (random.random((kinds, kinds)) < 0.4) + random.integers(5, 90, kinds) * np.eye(kinds, dtype=int)
+    names = [f"{index}: a class of <rather> long name" for index in range(kinds)]
+    first = make_result(tmp_path / "0.json", counts, classes=names, scores={}, protocol="finetune")
+    results = [first]
+    for index in range(1, number):
+        results.append(tmp_path / f"{index}.json")
+        results[-1].write_bytes(first.read_bytes())
+        results[-1].with_suffix(".npz").symlink_to(first.with_suffix(".npz"))
+    run = make_run(tmp_path / "run")
+    write_examples(run, make_examples(names))
+    out = write_report(tmp_path / "r.html", "T", [run], results)
+    assert out.stat().st_size < MOST_BYTES
+    page = out.read_text(encoding="utf-8")
+    words = text_of(page)
+    assert "of 2000 frames" in words
+    drawn = page.count('<svg class="heat"')
+    assert page.count('<g class="cells"') == drawn
+    if number == 3:
+        assert drawn == 3
+        assert "Left out" not in words
+        assert "hover" not in words
+    else:
+        assert f"Left out to keep this page small: {number - drawn} confusion matrices" in words
+
+
+def test_clips_that_would_hardly_move_are_left_out(tmp_path: Path):
+    run = make_run(tmp_path / "run")
+    examples = make_examples(CLASSES, clips=200, frames=40)
+    write_examples(run, examples)
+    out = write_report(tmp_path / "r.html", "T", [run], [])
+    words = text_of(out.read_text(encoding="utf-8"))
+    assert out.stat().st_size < MOST_BYTES
+    left_out = re.search(r"To keep this page small, (\d+) of them were left out", words)
+    assert left_out is not None
+    assert 0 < int(left_out[1]) < 200
+
+
+def test_a_matrix_of_many_cells_is_drawn_in_runs_of_one_shade():
+    counts = np.zeros((40, 40), int)
+    counts[:, 1:31] = 1  # 30 clips of each class, spread over 30 answers
+    confusion = Confusion(tuple(f"class {index}" for index in range(40)), counts)
+    drawing = str(charts.heat_map(confusion))
+    assert not charts.hovers(confusion)
+    assert drawing.count("<path") == 2  # right and wrong, each of one shade
+    assert "M1 0h30M2 1h29" in drawing  # row 0 has nothing on the diagonal, row 1 has
+    assert 'class="right" stroke-opacity="0.19" d="M1 1h1M2 2h1' in drawing
+
+
+def test_a_name_that_is_not_utf8_is_replaced(tmp_path: Path):
+    page = write_report(tmp_path / "r.html", "caf\udce9", [make_run(tmp_path / "run")], []).read_text(encoding="utf-8")
+    assert "<h1>caf\ufffd</h1>" in page
 
 
 def test_counting_confusions_and_a_class_without_clips():

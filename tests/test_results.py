@@ -12,7 +12,7 @@ import tiny
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import DataError, StorageError
 from jointwise.metrics import bootstrap_interval, macro_f1, top_k_hits
-from jointwise.results import TEST_LOG, Evaluation, hash_ids, read_hits, read_results, save_result
+from jointwise.results import TEST_LOG, Evaluation, read_hits, read_results, save_result
 
 CPU = torch.device("cpu")
 
@@ -76,11 +76,11 @@ def test_the_name_tells_system_protocol_labels_seed_and_held_out_subjects(datase
 
 
 def test_hashes_are_stable_whatever_the_order_and_the_folder(dataset: Dataset) -> None:
-    known = hash_ids(dataset.test)
+    known = dataset.test.names_hash
     assert known == "3e823c51c717de35"  # sha256 of the 30 names a1_s2_t1 … a5_s4_t3, sorted, one per line
-    assert hash_ids(Part(dataset.store, dataset.test.ids[::-1])) == known
-    assert hash_ids(Part(dataset.store, dataset.test.ids[1:])) != known
-    assert hash_ids(dataset.train) != known
+    assert Part(dataset.store, dataset.test.ids[::-1]).names_hash == known
+    assert Part(dataset.store, dataset.test.ids[1:]).names_hash != known
+    assert dataset.train.names_hash != known
 
 
 def test_only_scorings_of_the_official_test_part_are_logged(dataset: Dataset, tmp_path: Path) -> None:

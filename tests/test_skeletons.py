@@ -1,7 +1,9 @@
 """Joint layouts: trees over all joints, true mirror images, names that help."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -132,6 +134,40 @@ def test_joints_without_names_have_no_bones_root_or_sides() -> None:
 def test_a_joint_named_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match="skeleton 'odd' names a joint twice: hip, hip"):
         Skeleton("odd", ("hip", "hip"), (), "hip")
+
+
+JOINTS = ("hip", "knee", "foot")
+NO_LAYOUT = {
+    "text": ({"joints": "abcde"}, "joints must be a list of names, found 'abcde'"),
+    "number": ({"joints": [1, "knee"]}, "joints must be a list of names"),
+    "empty name": ({"joints": ["hip", ""]}, "joints must be a list of names"),
+    "bones text": ({"bones": "hip"}, "bones must be a list of pairs"),
+    "bone text": ({"joints": ["a", "b"], "bones": ["ab"]}, r"bones must be a list of pairs .*\['ab'\]"),
+    "three": ({"bones": [JOINTS]}, "bones must be a list of pairs"),
+    "bone of numbers": ({"bones": [(0, 1)]}, "unknown joint '0'"),
+    "root": ({"root": 3}, "unknown joint '3'"),
+    "itself": ({"bones": [("hip", "hip")]}, "a bone connects 'hip' with itself"),
+    "up": ({"up": 5}, "up must be 0 .*not 5"),
+    "up text": ({"up": "y"}, "up must be 0 .*not 'y'"),
+    "lateral": ({"lateral": -1}, "lateral must be 0 .*not -1"),
+    "true": ({"lateral": True}, "lateral must be 0 .*not True"),
+    "same axis": ({"up": 0, "lateral": 0}, "up and lateral are both axis 0"),
+}
+
+
+@pytest.mark.parametrize("name", NO_LAYOUT)
+@pytest.mark.parametrize("make", [lambda content: Skeleton(**content), Skeleton.from_json])
+def test_what_is_no_layout_is_refused(name: str, make: Callable[[dict[str, Any]], Skeleton]) -> None:
+    content, message = NO_LAYOUT[name]
+    with pytest.raises(ConfigError, match=f"skeleton 'odd'.*{message}"):
+        make({"name": "odd", "joints": JOINTS, "bones": (), "root": None} | content)
+
+
+def test_lists_become_tuples_and_a_forest_is_a_layout() -> None:
+    skeleton = Skeleton("own", ["hip", "knee", "ear", "eye"], [["hip", "knee"], ["eye", "ear"]], "hip")
+    assert skeleton.joints == ("hip", "knee", "ear", "eye")
+    assert skeleton.bones == (("hip", "knee"), ("eye", "ear"))
+    assert hash(skeleton) == hash(Skeleton("own", skeleton.joints, skeleton.bones, "hip"))
 
 
 def test_a_bone_to_an_unknown_joint_names_the_nearest() -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 import jointwise.store_writer
 import tiny
 from jointwise.datasets import Dataset
-from jointwise.errors import DataError, ReadError, StorageError
+from jointwise.errors import DataError, ReadError, StorageError, StoreBusy
 from jointwise.prepare import PREPARATION, prepare_sequence
 from jointwise.sequence import Sequence
 from jointwise.skeletons import KINECT20, NTU25
@@ -183,9 +184,10 @@ def test_a_new_store_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
 
 
 def test_what_an_earlier_crash_left_is_no_obstacle(tmp_path: Path) -> None:
-    for name in ("store.unfinished", "store.former"):
+    for name, sign in (("store.unfinished", "begun.txt"), ("store.former", "store.json")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "rubbish").write_text("")
+        (tmp_path / name / sign).write_text("")
     path = write_store(tmp_path / "store", DESCRIPTION, some(2))
     assert len(Store(path)) == 2
     assert list(tmp_path.iterdir()) == [path]
@@ -293,3 +295,40 @@ def test_writing_into_what_a_store_returns_never_changes_the_store(tmp_path: Pat
     store.positions[:] = 7
     assert read_all(path) == before
     shutil.rmtree(path)
+
+
+def test_recordings_that_lie_where_a_store_would_go_are_never_deleted(tmp_path: Path) -> None:
+    for name in ("store", "store.former", "store.unfinished"):
+        precious = tmp_path / name / "recording.mat"
+        precious.parent.mkdir()
+        precious.write_text("precious")
+        with pytest.raises(StorageError, match=rf"{name} holds something that is no store, and"):
+            write_store(tmp_path / "store", DESCRIPTION, some())
+        assert precious.read_text() == "precious"
+        shutil.rmtree(precious.parent)
+
+
+def test_a_second_writer_of_the_same_store_is_sent_away_until_the_first_has_finished(tmp_path: Path) -> None:
+    sequence = prepare_sequence(some(1)[0][0])
+    splits = {SPLIT: (ABOUT, np.array([TRAIN], np.int8))}
+    with StoreWriter(tmp_path / "store", DESCRIPTION, "same") as first:
+        first.add(sequence.source, sequence, {})
+        with pytest.raises(StoreBusy, match="another jointwise is preparing it"):
+            StoreWriter(tmp_path / "store", DESCRIPTION, "same").__enter__()
+        first.finish([sequence.source], splits, {})
+        with StoreWriter(tmp_path / "store", DESCRIPTION, "same") as second:  # the store is there: this is the next one
+            assert not second.entries
+    assert_same(Store(tmp_path / "store")[0], some(1)[0][0])
+
+
+def test_every_sequence_keeps_its_own_frame_rate(tmp_path: Path) -> None:
+    pairs = [(replace(sequence, fps=fps), False) for (sequence, _), fps in zip(some(3), (12.5, 30, 60), strict=True)]
+    store = Store(write_store(tmp_path / "store", DESCRIPTION, pairs))
+    assert [store[i].fps for i in range(3)] == [12.5, 30, 60]
+
+
+@pytest.mark.parametrize("name", ["label", "subject", "camera"])
+def test_a_number_that_the_index_cannot_hold_is_named(tmp_path: Path, name: str) -> None:
+    odd = replace(some(1)[0][0], **{name: 2**40})
+    with pytest.raises(DataError, match=rf"{name} 1099511627776 is too large"):
+        write_store(tmp_path / "store", DESCRIPTION, [(odd, False)])

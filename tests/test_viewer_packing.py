@@ -2,6 +2,7 @@
 
 import base64
 import json
+import pickle
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,12 @@ import tiny
 from conftest import STICK, stick_sequence
 from jointwise import cli
 from jointwise.errors import ConfigError, DataError, ReadError
+from jointwise.formats import npz
 from jointwise.formats.skeleton import write
 from jointwise.skeletons import KINECT20, NTU25, nameless
 from jointwise.synthetic import generate
 from jointwise.viewer import MOST_BYTES, Answer, Clip, Panel, clip_of, find_clips, viewer, write_view
-from jointwise.viewer.packing import display_axes, pack, to_display
+from jointwise.viewer.packing import STEPS, display_axes, pack, to_display
 from viewed import HUG, WAVE, compared, synthetic_clip
 
 
@@ -107,6 +109,58 @@ def test_nameless_joints_and_single_frames_make_a_page(tmp_path: Path):
     assert write_view(tmp_path / "dots.html", "Dots", [Clip("a", 30, (panel, nothing))]).is_file()
 
 
+@pytest.mark.parametrize("far", [1e6, -1e30])
+@pytest.mark.parametrize("where", ["joint", "frame"])
+def test_one_outlier_frame_decides_neither_the_camera_nor_how_fine_the_others_are(far: float, where: str):
+    clip = synthetic_clip(WAVE)
+    panel = clip.panels[0]
+    positions = panel.positions[:, :10].copy()
+    positions[:, 6, slice(3, 4) if where == "joint" else slice(None)] = far
+    broken = replace(panel, positions=positions, valid=np.ones(positions.shape[:3], bool), shown=None)
+    packed = json.loads(json.dumps(pack([replace(clip, panels=(broken,))], 10**7)))
+    about = packed["clips"][0]
+    shown, _, _ = unpack(packed, 0, 0)
+    others = np.ones(positions.shape[:3], bool)
+    others[:, 6] = False
+    true = to_display(positions, NTU25)
+    assert np.abs(shown - true)[others].max() < 1e-3
+    low, high = np.array(about["box"])
+    assert (high - low < 3).all()
+    assert (true[others] > low - 1e-3).all()
+    assert (true[others] < high + 1e-3).all()
+    assert about["size"] == pytest.approx(np.linalg.norm(np.ptp(true[0, 0], axis=0)), rel=0.3)
+    assert (np.abs(shown[0, 6, 3]) > 3).any()  # the outlier is where nobody looks, but in its direction
+
+
+def test_a_walk_through_a_large_room_is_no_outlier():
+    """Nine tenths of the time at one place, then five metres away."""
+    positions = np.repeat(synthetic_clip(WAVE).panels[0].positions[:, :1], 100, axis=1)
+    positions[:, 92:, :, 0] += np.linspace(0.5, 5, 8, dtype=np.float32)[:, None]
+    panel = Panel("walk", NTU25, positions, np.ones(positions.shape[:3], bool))
+    packed = pack([Clip("walk", 30, (panel,))], 10**7)
+    assert np.abs(unpack(packed, 0, 0)[0] - to_display(positions, NTU25)).max() < 1e-3
+    assert np.ptp(np.array(packed["clips"][0]["box"])[:, 0]) > 5
+
+
+@pytest.mark.parametrize("unit", [1e30, 1e-9])
+def test_a_clip_in_an_absurd_unit_is_shown_as_if_it_were_in_metres(unit: float):
+    sequence = next(generate(subjects=(1,), cameras=(2,)))
+    clip = clip_of(replace(sequence, positions=sequence.positions * np.float32(unit)))
+    about = pack([clip], 10**7)["clips"][0]
+    assert about["size"] == pytest.approx(1)
+    assert np.abs(about["box"]).max() < 10
+    assert about["step"] * STEPS < 10
+
+
+def test_halves_of_surrogate_pairs_are_replaced(tmp_path: Path):
+    name = "caf\udce9 <wave>"
+    clip = synthetic_clip(WAVE)
+    clips = [replace(compared(clip), title=name, truth=name), replace(clip, title=name)]
+    page = write_view(tmp_path / "view.html", name, clips, [name]).read_text(encoding="utf-8")
+    assert "<h1>caf\ufffd &lt;wave&gt;</h1>" in page
+    assert '"title":"caf\ufffd \\u003cwave>"' in page
+
+
 def test_hidden_joints_keep_their_place_for_the_specks_that_stand_for_them():
     clip = compared(synthetic_clip(WAVE))
     student = replace(clip.panels[1], positions=clip.panels[1].positions + np.float32(0.5))  # of its own, not shared
@@ -145,7 +199,7 @@ def test_what_does_not_fit_together_is_refused_by_name():
     with pytest.raises(DataError, match="no clip"):
         viewer([])
     with pytest.raises(DataError, match="Show fewer"):
-        viewer([Clip("c", 30, (panel,))] * 3000)
+        viewer([Clip(10_000 * "c", 30, (panel,))] * 300)
 
 
 # --- jointwise view ---
@@ -180,6 +234,88 @@ def test_view_says_what_it_cannot_show(tmp_path: Path):
         cli.run(["view", str(tmp_path / "notes.xyz")])
     with pytest.raises(ConfigError, match="did you mean 'synthetic'"):
         cli.run(["view", "syntetic"])
+
+
+def test_view_names_a_missing_file_as_missing(tmp_path: Path):
+    for name in ("missing.txt", str(tmp_path / "nowhere"), "missing.skeleton"):
+        with pytest.raises(ReadError, match="no such file"):
+            find_clips(name)
+
+
+def test_view_of_a_folder_leaves_out_damaged_files_and_says_so(tmp_path: Path):
+    sequence = next(generate(subjects=(1,), cameras=(2,)))
+    for number in range(15):
+        (tmp_path / f"{number:02d}.npz").write_bytes(b"PK no archive")
+    with pytest.raises(ReadError, match=r"not one of 15 recordings can be read. The first: .*00\.npz"):
+        find_clips(str(tmp_path))
+    npz.write(tmp_path / "03.npz", sequence)  # not among the twelve that would be chosen
+    assert [clip.title for clip in find_clips(str(tmp_path)).clips] == ["03.npz"]
+    for number in range(14):
+        npz.write(tmp_path / f"{number:02d}.npz", sequence)
+    source = find_clips(str(tmp_path))
+    assert len(source.clips) == 11
+    assert source.notes[0] == "11 of 15 recordings in this folder, evenly chosen."
+    assert source.notes[1].startswith(f"1 could not be read. The first: {tmp_path}/14.npz")
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a folder for each of two classes, of a few recordings each."""
+    monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
+    sequences = generate(subjects=(1, 2), cameras=(2,))
+    for number, sequence in enumerate(sequences):
+        if number % 12 < 2:
+            folder = tmp_path / "gestures" / ("nod", "wave")[number % 12]
+            folder.mkdir(parents=True, exist_ok=True)
+            npz.write(folder / f"{number:02d}.npz", sequence)
+    return tmp_path / "gestures"
+
+
+def test_view_of_a_folder_of_classes_shows_one_test_clip_of_each(own: Path):
+    source = find_clips(f"{own}/")
+    assert source.title == "gestures"
+    assert [clip.truth for clip in source.clips] == ["nod", "wave"]
+    assert [clip.title.split(" · ")[0] for clip in source.clips] == ["nod", "wave"]
+    assert "2 clips of the test part" in source.notes[0]
+
+
+def test_view_of_a_folder_of_classes_that_is_no_data_set_shows_its_recordings_and_says_why(own: Path):
+    (own / "nod" / "bad.npz").write_bytes(b"PK no archive")
+    source = find_clips(str(own))
+    assert {clip.title.split("/")[0] for clip in source.clips} == {"nod", "wave"}
+    assert "cannot be used as a data set: gestures: 1 of " in source.notes[0]
+    assert "1 could not be read" in source.notes[1]
+
+
+def test_a_folder_of_recordings_without_classes_is_no_data_set(own: Path, tmp_path: Path):
+    (own / "wave").rename(own / "nod" / "deeper")
+    source = find_clips(str(own))
+    assert not (tmp_path / "stores").exists()
+    assert all(clip.truth is None for clip in source.clips)
+
+
+@pytest.mark.parametrize("ending", ["npz", "pkl"])
+def test_view_of_prepared_arrays_shows_one_test_clip_of_each_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+):
+    monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
+    random, path = np.random.default_rng(0), tmp_path / f"arrays.{ending}"
+    if ending == "npz":
+        parts = {"train": 4, "test": 4}
+        arrays = {f"x_{part}": random.normal(size=(n, 12, 150)).astype(np.float32) for part, n in parts.items()}
+        np.savez(path, **arrays, **{f"y_{part}": np.eye(2)[np.arange(n) % 2] for part, n in parts.items()})
+    else:
+        names = [f"clip{number}" for number in range(8)]
+        annotations = [
+            {"frame_dir": name, "label": number % 2, "keypoint": random.normal(size=(1, 12, 17, 2)).astype(np.float32)}
+            for number, name in enumerate(names)
+        ]
+        path.write_bytes(
+            pickle.dumps({"split": {"xsub_train": names[:4], "xsub_val": names[4:]}, "annotations": annotations})
+        )
+    source = find_clips(str(path))
+    assert [clip.truth for clip in source.clips] == ["class 1", "class 2"]
+    assert "2 clips of the test part" in source.notes[0]
 
 
 def test_joints_that_were_never_seen_have_no_place():

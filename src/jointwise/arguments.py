@@ -35,7 +35,9 @@ class Parser(argparse.ArgumentParser):
 
 def _data(parser: Parser) -> None:
     parser.add_argument(
-        "--data", required=True, help="name of a data set (jointwise datasets lists them), or folder/ of your own"
+        "--data",
+        required=True,
+        help="name of a data set (jointwise datasets lists them), folder/ of your own, or prepared file (.npz, .pkl)",
     )
     parser.add_argument("--split", help="which of its splits or folds (default: the first)")
     parser.add_argument("--root", type=Path, help="folder of its files, where it is not prepared yet")

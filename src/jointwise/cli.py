@@ -25,7 +25,9 @@ _FROM_RUN = ("clip", "encoder", "mask", "predictor", "decoder", "teacher", "loss
 def _load(args: argparse.Namespace) -> Dataset:
     from jointwise.datasets import load_dataset
 
-    return load_dataset(args.data, args.root, args.split, _watch)
+    dataset = load_dataset(args.data, args.root, args.split, _watch)
+    print(f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})")
+    return dataset
 
 
 def _recipe(args: argparse.Namespace) -> str:
@@ -344,7 +346,7 @@ def run(arguments: list[str]) -> None:
         parser.print_help()
         return
     if options and not args.takes_options:
-        raise ConfigError(f"jointwise {arguments[0]} does not take {options[0]}. See: jointwise {arguments[0]} --help.")
+        raise ConfigError(f"{arguments[0]} does not take {options[0]}. See: jointwise {arguments[0]} --help.")
     args.function(args, options)
 
 

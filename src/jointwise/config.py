@@ -372,13 +372,8 @@ def _plainly(message: str) -> str:
     """A message of the option parser in words for people who do not write Python."""
     message = re.sub(r'Parser key "([^"]+)":\s*', r"option \1: ", message)
     message = re.sub(r"typing\.Literal\[(.*?)\]", r"one of \1", message)
-    names = {
-        "int": "whole number",
-        "float": "number",
-        "bool": "true or false",
-        "list": "list such as [7]",
-        "str": "text",
-    }
+    names = {"int": "whole number", "float": "number", "bool": "true or false", "list": "list such as [7]"}
+    names |= {"str": "text"}
     return re.sub(r"<class '(\w+)'>", lambda match: names.get(match[1], match[1]), message)
 
 

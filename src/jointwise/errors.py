@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,10 @@ class StorageError(JointwiseError):
     """A file or folder cannot be written (disk full, no permission)."""
 
 
+class StoreBusy(StorageError):
+    """Another process is writing this store."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """The message for a name that is not in a registry: names the nearest known one, then all if they are few.
 
@@ -60,7 +65,9 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in reason  # safetensors has no errno
+        space = "Free some space, or name" if full else "Name"
         raise StorageError(
-            f"cannot write {path}: {reason}. Free some space or name another folder "
-            "(--run for runs, the environment variable JOINTWISE_DATA for stores)."
+            f"cannot write {path}: {reason}. {space} another folder (--run for runs, --out for pages, the environment "
+            "variable JOINTWISE_DATA for stores)."
         ) from error

@@ -6,16 +6,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 import jointwise
 from jointwise.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.config import Config, FinetuneConfig, Settings, build_config, to_settings
 from jointwise.datasets import Dataset
-from jointwise.errors import CheckpointError
+from jointwise.errors import CheckpointError, writing
 from jointwise.skeletons import Skeleton
 
 FORMAT = 1
+SEEN = "trained_on.npy"
 
 
 @dataclass
@@ -25,7 +27,8 @@ class ModelCard:
     kind: `pretrained` (student, teacher, predictor, decoder) or `classifier` (encoder and head). settings: the whole
     config. classes: in label order, empty for a pre-trained model. cleaning, preparation: what was done to sequences.
     labels: share or shots the classifier was trained with, `none` before. initialisation: of the classifier's encoder,
-    `pretrained` or `scratch`. scores: measured on the evaluation split that `split` names. terms: of use.
+    `pretrained` or `scratch`; pretrained_on: the data of that pre-training. scores: measured on the evaluation split
+    that `split` names. terms: of use.
     """
 
     kind: str
@@ -42,6 +45,7 @@ class ModelCard:
     split: str
     labels: str = "none"
     initialisation: str = "none"
+    pretrained_on: str | None = None
     cleaning: str = "none"
     terms: str = ""
     scores: dict[str, float] = field(default_factory=dict)
@@ -96,10 +100,30 @@ class ModelCard:
         )
 
 
-def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor]) -> None:
-    """Writes the model folder; the card last, so that a folder with a card is whole."""
+def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: set[str]) -> None:
+    """Writes the model folder; the card last, so that a folder with a card is whole.
+
+    seen: digests of every sequence it was trained on, with and without labels.
+    """
     save_tensors(folder / "model.safetensors", weights)
+    with writing(folder):
+        np.save(folder / SEEN, np.array(sorted(seen)))
     write_json(folder / "config.json", asdict(card))
+
+
+def load_seen(path: Path) -> set[str]:
+    """Digests of the sequences that the model in a run or model folder was trained on.
+
+    Raises CheckpointError when the model does not tell.
+    """
+    file = model_folder(path) / SEEN
+    try:
+        return {str(digest) for digest in np.load(file, allow_pickle=False)}
+    except (OSError, ValueError, EOFError) as error:
+        raise CheckpointError(
+            f"{file}: missing or damaged, so nobody can tell what the model was trained on, and a score might measure "
+            "memory. Copy the model folder again, or train it anew."
+        ) from error
 
 
 def model_folder(path: Path) -> Path:

@@ -51,7 +51,8 @@ def centre(sequence: Sequence) -> Sequence:
     else:
         frame = int(valid[main].any(1).argmax())
         origin = sequence.positions[main, frame][valid[main, frame]].mean(0)
-    moved = np.where(valid[..., None], sequence.positions - origin, np.float32(0))
+    with np.errstate(over="ignore"):  # infinite beyond float32, and Sequence says where
+        moved = np.where(valid[..., None], sequence.positions - origin, np.float32(0))
     return replace(sequence, positions=moved)
 
 

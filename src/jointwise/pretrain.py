@@ -25,7 +25,7 @@ from jointwise.model import ModelCard, save_model
 from jointwise.optim import build_optimizer, teacher_momentum
 from jointwise.provenance import peak_memory, provenance
 from jointwise.randomness import generator_for
-from jointwise.runs import open_run
+from jointwise.runs import about_run, open_run
 
 COLLAPSED_BELOW = 0.05  # of its maximum: where the watch on spread and rank calls a run failed
 WATCHED_CLIPS = 2048  # pooled features of one epoch that the effective rank is computed from
@@ -148,8 +148,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         )
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
-    about: dict[str, Any] = {"stage": "pretrain", "system": config.system, "data": dataset.name, "seed": seed}
-    about |= {"labels": "none", "split": dataset.split_name, "data_fingerprint": dataset.store.fingerprint}
+    about = about_run("pretrain", config.system, dataset, seed, "none")
     open_run(folder, config, about, resume)
     device, settings, execution = pick_device(config.execution.device), config.pretrain, config.execution
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
@@ -183,7 +182,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         parameters=parameters,
         seconds_per_epoch={"pretrain": run["seconds_per_epoch"]},
     )
-    save_model(folder / "model", card, module.state_dict())
+    save_model(folder / "model", card, module.state_dict(), set(dataset.train.digests))
     write_examples(folder, make_examples(dataset, cutter, seed, _rebuild_by(module, seed)))
     write_json(folder / "run.json", run)
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -16,17 +15,12 @@ import torch
 from jointwise.checkpoint import write_json
 from jointwise.config import Config, to_settings
 from jointwise.datasets import Dataset, Part
-from jointwise.errors import DataError, writing
+from jointwise.errors import ConfigError, DataError, writing
 from jointwise.metrics import INTERVAL_METHOD, LEVEL, Measurement, bootstrap_interval, macro_f1, top_k_hits
 from jointwise.provenance import peak_memory, provenance
 
 SCHEMA = 1
 TEST_LOG = "test_scorings.jsonl"  # every time test subjects were scored: a number chosen on them would show here
-
-
-def hash_ids(part: Part) -> str:
-    """Short sha256 of the names of the sequences of a part."""
-    return hashlib.sha256("\n".join(sorted(part.names)).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -36,7 +30,8 @@ class Evaluation:
     labelled: the training sequences whose labels were used. steps, parameters, seconds_per_epoch: by stage.
     initialisation: of the encoder, `pretrained`, `scratch`, `finetuned` (the frozen one of a classifier) or `none`.
     split_is_test: whether the official test part was scored.
-    encoder: `student` or `teacher`. pooling: of frozen features, None where a head pools.
+    encoder: `student` or `teacher`. pooling: of frozen features, None where a head pools. pretrained_on: the data whose
+    training part the encoder was pre-trained on, None from scratch.
     """
 
     system: str
@@ -54,12 +49,14 @@ class Evaluation:
     split_is_test: bool
     encoder: str = "student"
     pooling: str | None = None
+    pretrained_on: str | None = None
 
     def name(self) -> str:
         """File name without ending, unique in its data set."""
         held = "" if self.split_is_test else "-validation" + "".join(f"-{s}" for s in self.config.validation_subjects)
         start = self.initialisation if self.initialisation in ("scratch", "finetuned") else ""
-        parts = [self.system, start, self.protocol]
+        before = f"from-{self.pretrained_on}" if self.pretrained_on not in (None, self.dataset.name) else ""
+        parts = [self.system, start, before, self.protocol]
         parts += [
             self.dataset.split_name if len(self.dataset.store.splits) > 1 else "",
             "" if self.encoder == "student" else self.encoder,
@@ -85,6 +82,7 @@ class Evaluation:
             "seed": self.seed,
             **_fold(self.dataset),
             "initialisation": self.initialisation,
+            "pretrained_on": self.pretrained_on,
             "encoder": self.encoder,
             "pooling": self.pooling,
             "scores": scores | {"macro_f1": macro_f1(self.scores, part.labels)},
@@ -97,9 +95,9 @@ class Evaluation:
                 "train": len(self.dataset.train),
                 "test": len(part),
                 "labelled": len(self.labelled),
-                "train_sha256": hash_ids(self.dataset.train),
-                "test_sha256": hash_ids(part),
-                "labelled_sha256": hash_ids(self.labelled),
+                "train_sha256": self.dataset.train.names_hash,
+                "test_sha256": part.names_hash,
+                "labelled_sha256": self.labelled.names_hash,
             },
             "steps": self.steps,
             "parameters": self.parameters,
@@ -117,6 +115,15 @@ def _fold(dataset: Dataset) -> dict[str, int | None]:
     folds = [name for name in dataset.store.splits if re.fullmatch(r"fold\d+", name)]
     inside = dataset.split_name in folds
     return {"fold": folds.index(dataset.split_name) + 1 if inside else None, "folds": len(folds) if inside else None}
+
+
+def check_folder(folder: Path | None, dataset: Dataset) -> None:
+    """Raises ConfigError when a folder for results holds those of another data set, which one could take for these."""
+    others = {str(result["data"]) for result in read_results(folder)} - {dataset.name} if folder else ()
+    if others:
+        raise ConfigError(
+            f"--results {folder} holds results of {', '.join(sorted(others))}. Give {dataset.name} a folder of its own."
+        )
 
 
 def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> Path:

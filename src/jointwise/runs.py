@@ -20,6 +20,20 @@ def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str =
     return Path("runs") / dataset.name / system / name
 
 
+def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str) -> dict[str, Any]:
+    """What a run is, beside its settings: a run that is resumed must be the same."""
+    return {
+        "stage": stage,
+        "system": system,
+        "data": dataset.name,
+        "split": dataset.split_name,
+        "data_fingerprint": dataset.store.fingerprint,
+        "train_sha256": dataset.train.names_hash,
+        "seed": seed,
+        "labels": labels,
+    }
+
+
 def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> None:
     """Makes a new run folder, or checks that an existing one may be resumed with these settings.
 

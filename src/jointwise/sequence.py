@@ -37,7 +37,8 @@ class Sequence:
     source: str = "array"
 
     def __post_init__(self) -> None:
-        positions = np.asarray(self.positions, dtype=np.float32)
+        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and is named below
+            positions = np.asarray(self.positions, dtype=np.float32)
         if positions.ndim == 3:
             positions = positions[None]
         joints = len(self.skeleton.joints)

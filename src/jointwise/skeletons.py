@@ -15,15 +15,23 @@ from typing import Any
 from jointwise.errors import ConfigError, unknown
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)  # text would be a list of its letters
+
+
+def _short(value: object) -> str:
+    return text if len(text := repr(value)) <= 80 else f"{text[:77]}…"
+
+
 @dataclass(frozen=True)
 class Skeleton:
     """A joint layout.
 
     name: of the layout. joints: V names; left and right joints begin with `left_` and `right_`.
-    bones: pairs (parent, child) of joint names, a tree. root: the joint that is put at the origin; None: the mean of
-    the valid joints serves. up, lateral: the coordinate axes (0 x, 1 y, 2 z) that point up and to the side of a person
-    facing the camera; None where unknown (no mirror augmentation without `lateral`) or, as the y axis of an image,
-    pointing down.
+    bones: pairs (parent, child) of joint names, a tree in the shipped layouts. root: the joint that is put at the
+    origin; None: the mean of the valid joints serves. up, lateral: the coordinate axes (0 x, 1 y, 2 z) that point up
+    and to the side of a person facing the camera; None where unknown (no mirror augmentation without `lateral`) or, as
+    the y axis of an image, pointing down. Lists become tuples. Raises ConfigError for anything that is no layout.
     """
 
     name: str
@@ -34,18 +42,32 @@ class Skeleton:
     lateral: int | None = 0
 
     def __post_init__(self) -> None:
+        about = f"skeleton '{self.name}'"
+        if not _is_list(self.joints) or not all(isinstance(joint, str) and joint for joint in self.joints):
+            raise ConfigError(f"{about}: joints must be a list of names, found {_short(self.joints)}.")
+        if not _is_list(self.bones) or not all(_is_list(bone) and len(bone) == 2 for bone in self.bones):
+            raise ConfigError(f"{about}: bones must be a list of pairs of joint names, found {_short(self.bones)}.")
+        object.__setattr__(self, "joints", tuple(self.joints))
+        object.__setattr__(self, "bones", tuple((parent, child) for parent, child in self.bones))
         if len(set(self.joints)) != len(self.joints):
-            raise ConfigError(f"skeleton '{self.name}' names a joint twice: {', '.join(self.joints)}.")
+            raise ConfigError(f"{about} names a joint twice: {', '.join(self.joints)}.")
         named = (*(() if self.root is None else (self.root,)), *(joint for bone in self.bones for joint in bone))
         for joint in named:
             if joint not in self.joints:
-                raise ConfigError(f"skeleton '{self.name}': {unknown('joint', joint, self.joints)}")
+                raise ConfigError(f"{about}: {unknown('joint', str(joint), self.joints)}")
+        for parent, child in self.bones:
+            if parent == child:
+                raise ConfigError(f"{about}: a bone connects '{parent}' with itself. Leave it out.")
+        for key, axis in (("up", self.up), ("lateral", self.lateral)):
+            if axis is not None and (type(axis) is not int or axis not in (0, 1, 2)):
+                raise ConfigError(f"{about}: {key} must be 0 (x), 1 (y), 2 (z) or None, not {axis!r}.")
+        if self.up is not None and self.up == self.lateral:
+            raise ConfigError(f"{about}: up and lateral are both axis {self.up}. To the side is not up.")
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Skeleton:
         """The skeleton that `dataclasses.asdict` turned into lists and names."""
-        bones = tuple((parent, child) for parent, child in content["bones"])
-        return cls(**content | {"joints": tuple(content["joints"]), "bones": bones})
+        return cls(**content)
 
     @property
     def root_index(self) -> int | None:
@@ -247,8 +269,8 @@ SKELETONS: dict[str, Skeleton] = {
 
 
 def named_by(known: Skeleton, found: Skeleton) -> Skeleton:
-    """`known` where `found` only numbers its joints and has as many; otherwise `found`, whatever it is."""
-    return known if found == nameless(len(known.joints)) else found
+    """`known` where `found` has the same joints, or only numbers as many; otherwise `found`, whatever it is."""
+    return known if found.joints in (known.joints, nameless(len(known.joints)).joints) else found
 
 
 def get_skeleton(name: str) -> Skeleton:

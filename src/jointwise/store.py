@@ -29,6 +29,7 @@ INDEX = np.dtype(
         ("label", "i4"),
         ("subject", "i4"),
         ("camera", "i4"),
+        ("fps", "f4"),  # frames per second
     ]
 )
 
@@ -45,7 +46,6 @@ class Description:
     skeleton: Skeleton
     classes: tuple[str, ...]
     coordinates: int = 3
-    fps: float = 30.0
     cleaning: str = "none"
     terms: str = ""
 
@@ -130,7 +130,7 @@ class Store:
             positions=np.array(self.positions[rows]).reshape(*shape, *self.positions.shape[1:]),
             valid=np.array(self.valid[rows]).reshape(*shape, -1),
             skeleton=self.description.skeleton,
-            fps=self.description.fps,
+            fps=float(entry["fps"]),
             source=str(self.names[item]),
             **known,
         )

@@ -6,18 +6,24 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.errors import DataError, StorageError, writing
+from jointwise.errors import DataError, StorageError, StoreBusy, writing
 from jointwise.prepare import PREPARATION
 from jointwise.sequence import Sequence
 from jointwise.store import INDEX, UNKNOWN, VERSION, Description, Parts, digest, fingerprint
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there, two at once are not kept apart
+    fcntl = None  # type: ignore[assignment]
 
 _SAVE_EVERY = 64  # entries between two savings: what a power cut can cost
 Entry = dict[str, Any]  # one line of the journal
@@ -72,23 +78,27 @@ class StoreWriter:
     """
 
     def __init__(self, path: Path, description: Description, made_from: str) -> None:
-        if path.exists() and not path.is_dir():
-            raise StorageError(f"{path} is a file, but a store is a folder. Move it away, or set JOINTWISE_DATA.")
         self.path, self.description, self.made_from = path, description, made_from
-        self.folder = path.with_name(f"{path.name}.unfinished")
+        self.folder, self.former = (path.with_name(f"{path.name}.{state}") for state in ("unfinished", "former"))
+        for place, sign in ((path, "store.json"), (self.former, "store.json"), (self.folder, "begun.txt")):
+            _check_replaceable(place, sign)
         self.entries: dict[str, Entry] = {}
         self._unsaved: list[Entry] = []
+        self._finished = False
 
     def __enter__(self) -> Self:
         with writing(self.path):
-            begun = self.folder / "begun.txt"
-            if not begun.is_file() or begun.read_text() != self.made_from:
-                shutil.rmtree(self.folder, ignore_errors=True)
-                self.folder.mkdir(parents=True)
+            self._begun = _lock(self.folder / "begun.txt", self.path)
+            if self._begun.read() != self.made_from:
+                for file in self.folder.iterdir():
+                    if file.name != "begun.txt":
+                        file.unlink()
+                self._begun.truncate(0)
+                self._begun.write(self.made_from)
+                self._begun.flush()
             row = (len(self.description.skeleton.joints),)
             self._positions = _GrowingArray(self.folder / "positions.npy", (*row, self.description.coordinates), "<f4")
             self._valid = _GrowingArray(self.folder / "valid.npy", row, "|b1")
-            begun.write_text(self.made_from)
             self._recover()
         return self
 
@@ -116,13 +126,19 @@ class StoreWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self.folder.exists() and not isinstance(error, StorageError):
-                self._save()
+            with writing(self.path):
+                if not self._finished and not isinstance(error, StorageError):
+                    self._save()
         finally:
-            for file in (self._positions.file, self._valid.file, self._journal):
+            self._close()
+            if not self._finished and not self.entries:  # nothing to go on with
+                shutil.rmtree(self.folder, ignore_errors=True)
+            self._begun.close()  # and with it the lock
+
+    def _close(self) -> None:
+        for file in (self._positions.file, self._valid.file, self._journal):
+            with suppress(OSError):  # a full disk says so once more when what is buffered is given up
                 file.close()
-        if not self.entries:  # nothing to go on with
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     def add(self, name: str, sequence: Sequence, notes: Mapping[str, int], stamp: str = "") -> None:
         """Appends a prepared sequence. notes: what cleaning dropped, by reason. stamp: changes when its file does.
@@ -134,7 +150,7 @@ class StoreWriter:
         who = {key: getattr(sequence, key) for key in ("label", "subject", "camera")}
         entry: Entry = {"name": name, "row": self._positions.rows, "frames": sequence.frames}
         entry |= {"persons": sequence.persons} | {k: UNKNOWN if v is None else int(v) for k, v in who.items()}
-        entry |= {"digest": digest(sequence), "notes": dict(notes), "stamp": stamp}
+        entry |= {"fps": sequence.fps, "digest": digest(sequence), "notes": dict(notes), "stamp": stamp}
         with writing(self.path):
             self._positions.append(sequence.positions.reshape(-1, joints, self.description.coordinates))
             self._valid.append(sequence.validity.reshape(-1, joints))
@@ -192,21 +208,48 @@ class StoreWriter:
         with writing(self.path):
             for array in (self._positions, self._valid):
                 array.finish()
-            for file in (self._positions.file, self._valid.file, self._journal):
-                file.close()  # a folder with open files cannot be moved on every system
+            self._close()  # a folder with open files cannot be moved on every system
             for name, content in (("index", index), ("names", np.array(names)), ("digests", np.array(digests))):
                 np.save(self.folder / f"{name}.npy", content)
             np.save(self.folder / "parts.npy", parts)
             (self.folder / "store.json").write_text(json.dumps(header, indent=1))
             for name in ("journal.jsonl", "begun.txt"):
                 (self.folder / name).unlink()
-            former = self.path.with_name(f"{self.path.name}.former")
-            shutil.rmtree(former, ignore_errors=True)
+            shutil.rmtree(self.former, ignore_errors=True)
             if self.path.exists():
-                self.path.rename(former)
+                self.path.rename(self.former)
             self.folder.rename(self.path)
-            shutil.rmtree(former, ignore_errors=True)
+            self._finished = True
+            shutil.rmtree(self.former, ignore_errors=True)
         return self.path
+
+
+def _check_replaceable(place: Path, sign: str) -> None:
+    """Raises StorageError for what is no store of ours: people unpack recordings where a store would go."""
+    if place.is_dir() and any(place.iterdir()) and not (place / sign).is_file():
+        raise StorageError(
+            f"{place} holds something that is no store, and a store would replace it. Move it to another place, or set "
+            "JOINTWISE_DATA to another folder for stores."
+        )
+    if place.exists() and not place.is_dir():
+        raise StorageError(f"{place} is a file, but a store is a folder. Move it away, or set JOINTWISE_DATA.")
+
+
+def _lock(path: Path, store: Path) -> TextIO:
+    """Opens `path`, made where missing, for this process alone. Raises StoreBusy while another one has it."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            raise StoreBusy(f"{store}: another jointwise is preparing it. Wait until it has finished.") from error
+        if path.is_file() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            file.seek(0)
+            return file
+        file.close()  # the other one finished in between: what was opened is gone
 
 
 def _rows_of(entry: Entry) -> int:
@@ -226,6 +269,10 @@ def check_belongs(sequence: Sequence, description: Description) -> None:
             f"{sequence.source}: {sequence.positions.shape[-1]} coordinates per joint in a store of "
             f"{description.coordinates}. A store holds either 2D poses or 3D skeletons."
         )
+    for name in ("label", "subject", "camera"):
+        value = getattr(sequence, name)
+        if value is not None and not -(2**31) < value < 2**31:
+            raise DataError(f"{sequence.source}: {name} {value} is too large. Number them from 0 or 1.")
     if sequence.label is not None and not 0 <= sequence.label < len(description.classes):
         raise DataError(
             f"{sequence.source}: class {sequence.label + 1}, but '{description.data}' has classes "

@@ -68,7 +68,9 @@ def rows(results: Iterable[dict[str, Any]]) -> list[Row]:
     for result in results:
         features = result["pooling"] or "–"
         features += "" if result["encoder"] == "student" else f" ({result['encoder']})"
-        key = (result["protocol"], features, result["labels"], result["system"], result["initialisation"])
+        start, before = result["initialisation"], result.get("pretrained_on")
+        start += f" on {before}" if before not in (None, result["data"]) else ""
+        key = (result["protocol"], features, result["labels"], result["system"], start)
         seed, fold = result["seed"], result["fold"] or 0
         parts[fold].add((result["data"], result["data_fingerprint"], result["split"]["test_sha256"]))
         if fold in groups[key][seed]:

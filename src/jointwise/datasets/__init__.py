@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.datasets import folder, ntu, prepared_arrays, sbu, synthetic, utd_mhad, wmft
+from jointwise.datasets import folder, ntu, prepared_files, sbu, synthetic, utd_mhad, wmft
 from jointwise.datasets.duplicates import find_duplicates
-from jointwise.datasets.preparing import Summary, Watch, build_store, unwatched
+from jointwise.datasets.preparing import Summary, Watch, Wishes, build_store, unwatched, wishes
 from jointwise.datasets.source import DataSource
-from jointwise.errors import ConfigError, DataError, unknown
+from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
 from jointwise.sequence import Sequence
 from jointwise.skeletons import Skeleton
 from jointwise.store import TEST, TRAIN, Store
@@ -36,9 +37,15 @@ def own_path(data: str) -> Path | None:
     if data in DATASETS:
         return None
     path = Path(data).expanduser()
-    if path.exists():
-        return path.resolve()
-    if "/" in data or path.suffix in prepared_arrays.ENDINGS:
+    if data and path.exists():
+        path = path.resolve()
+        if folder.data_name(path) in DATASETS:
+            raise ConfigError(
+                f"--data {data}: a folder of your own cannot be called '{path.name}', as a known data set is. Rename "
+                f"it; or for the known one: --data {path.name} --root {data}."
+            )
+        return path
+    if "/" in data or path.suffix.lower() in prepared_files.PREPARED_FILES:
         raise ConfigError(f"--data {data}: no such folder or file. Check the path.")
     raise ConfigError(unknown("data set", data, DATASETS) + " A folder of your own is written with a slash: folder/.")
 
@@ -57,7 +64,7 @@ def find_source(data: str) -> DataSource:
     path = own_path(data)
     if path is None:
         return DATASETS[data]
-    return folder.source_of(path) if path.is_dir() else prepared_arrays.source_of(path)
+    return folder.source_of(path) if path.is_dir() else prepared_files.source_of(path)
 
 
 def store_path(data: str) -> Path:
@@ -103,6 +110,16 @@ class Part:
     def names(self) -> list[str]:
         """(n,) names of the recordings."""
         return [str(name) for name in self.store.names[self.ids]]
+
+    @property
+    def digests(self) -> list[str]:
+        """(n,) what each recording has in common with its copies only."""
+        return [str(digest) for digest in self.store.digests[self.ids]]
+
+    @property
+    def names_hash(self) -> str:
+        """Short sha256 of the names, in whatever order."""
+        return hashlib.sha256("\n".join(sorted(self.names)).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -189,8 +206,8 @@ class Dataset:
         for part, name in ((self.train, "training"), (self.test, "test")):
             if not len(part):
                 raise DataError(
-                    f"{self.name}: the {name} part is empty under the split '{self.split}'. Are files missing below "
-                    "--root? Prepare the whole data set."
+                    f"{self.name}: the {name} part is empty under the split '{self.split}'. Are files missing? Prepare "
+                    "the whole data set."
                 )
         missing = sorted(set(self.test.labels.tolist()) - set(self.train.labels.tolist()))
         if missing:
@@ -224,15 +241,9 @@ def prepare(
     `if __name__ == "__main__"` guard). Raises ConfigError for an unknown name, DataError when files are missing or
     damaged.
     """
-    return build_store(
-        store_path(data),
-        find_source(data),
-        None if root is None else Path(root),
-        skip_list=None if skip_list is None else Path(skip_list),
-        skip_bad=skip_bad,
-        workers=workers,
-        watch=watch,
-    )
+    wished = wishes(None if skip_list is None else Path(skip_list), skip_bad)
+    place, files = store_path(data), None if root is None else Path(root)
+    return build_store(place, find_source(data), files, wished=wished, workers=workers, watch=watch)
 
 
 def load_dataset(
@@ -243,8 +254,16 @@ def load_dataset(
     split: one of its splits, by default the first. Raises ConfigError for an unknown name or split; DataError when it
     is neither prepared nor `root` given, or when the store is damaged.
     """
-    path = own_path(data)
-    revision = DATASETS[data].revision if path is None else folder.revision_of(path)
-    if not is_prepared(data) or (revision and Store(store_path(data)).revision != revision):
-        prepare(data, root, watch=watch)
-    return Dataset.of(Store(store_path(data)), data, split)
+    path, place = own_path(data), store_path(data)
+    while True:
+        revision = DATASETS[data].revision if path is None else folder.revision_of(path)
+        store = Store(place) if is_prepared(data) else None
+        if store and revision in ("", store.revision):
+            return Dataset.of(store, data, split)
+        wished = Wishes(**store.summary["wished"]) if store else None  # what was left out before stays out
+        try:
+            build_store(place, find_source(data), None if root is None else Path(root), wished=wished, watch=watch)
+        except StoreBusy:  # two trainings were started on a folder that is new: the other one prepares it
+            time.sleep(1.0)
+        else:
+            return Dataset.of(Store(place), data, split)

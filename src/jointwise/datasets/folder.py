@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatch
@@ -15,15 +17,15 @@ import numpy as np
 import yaml
 
 from jointwise.datasets.source import DataSource, Index, Recordings, Split, parts
-from jointwise.errors import ConfigError, DataError, JointwiseError, unknown
+from jointwise.errors import ConfigError, DataError, unknown
 from jointwise.formats import FORMATS, read, recordings_in
-from jointwise.randomness import seed_for
 from jointwise.sequence import Sequence
 from jointwise.skeletons import Skeleton, get_skeleton, named_by
 from jointwise.store import UNKNOWN, Description, Parts
 
 SETTINGS = "dataset.yaml"
 JOINTS = (5, 133)  # fewest and most that a layout may have: below, nothing is left to mask; above, no sensor goes
+_LOOKED_AT = 9  # recordings from which the layout of the data set is taken
 TEST_SHARE = 0.3  # of each class, where subjects are unknown
 HELP = (
     "jointwise expects FOLDER/<class>/<recording>: one folder per class, named like the class, with files of the kinds "
@@ -60,7 +62,7 @@ def revision_of(path: Path) -> str:
     listed = hashlib.sha256()
     for file in files:
         about = file.stat()
-        listed.update(f"{file.relative_to(path)} {about.st_size} {about.st_mtime_ns}\n".encode())
+        listed.update(os.fsencode(file.relative_to(path)) + f" {about.st_size} {about.st_mtime_ns}\n".encode())
     return listed.hexdigest()[:16]
 
 
@@ -84,13 +86,16 @@ def read_settings(path: Path) -> Settings:
 
 
 def _check_settings(settings: Settings, path: Path) -> None:
-    for name in ("test_subjects", "test_files"):
+    for name, kinds, example in (("test_subjects", int | str, "1, 2"), ("test_files", str, "wave/03.npz")):
         value = getattr(settings, name)
-        if not isinstance(value, list) or not all(isinstance(item, int | str) for item in value):
-            raise DataError(f"{path}: {name} must be a list, such as [{'1, 2' if 'sub' in name else 'wave/03.npz'}].")
+        if not isinstance(value, list) or not all(isinstance(item, kinds) for item in value):
+            raise DataError(f"{path}: {name} must be a list, such as [{example}].")
+    if not isinstance(settings.terms, str):
+        raise DataError(f"{path}: terms must be text, not {settings.terms!r}.")
     if settings.test_subjects and settings.test_files:
         raise DataError(f"{path}: test_subjects and test_files both say what is scored. Keep one of them.")
-    if settings.fps is not None and (not isinstance(settings.fps, int | float) or settings.fps <= 0):
+    fps = settings.fps
+    if fps is not None and (isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 < fps < np.inf):
         raise DataError(f"{path}: fps {settings.fps!r} is not a positive number.")
     if settings.subject_pattern is not None:
         try:
@@ -184,7 +189,7 @@ def source_of(path: Path) -> DataSource:
     }
     skeleton = None if settings.skeleton is None else skeleton_from(settings.skeleton, path / SETTINGS)
     read_item = partial(_read_item, skeleton, settings.fps)
-    first = _first_readable(list(items.values()), read_item)
+    first = _typical(list(items.values()), read_item)
     layout = skeleton or first.skeleton
     if not JOINTS[0] <= len(layout.joints) <= JOINTS[1]:
         raise DataError(
@@ -195,7 +200,6 @@ def source_of(path: Path) -> DataSource:
         skeleton=layout,
         classes=tuple(classes),
         coordinates=first.positions.shape[-1],
-        fps=first.fps,
         terms=settings.terms,
     )
     return DataSource(
@@ -211,21 +215,27 @@ def source_of(path: Path) -> DataSource:
 
 
 def _numbers(subjects: set[int | str]) -> dict[int | str, int]:
-    """A number for each subject: its own where all are numbers, else its place in the order of the names."""
-    if all(isinstance(subject, int) for subject in subjects):
+    """A number for each subject: its own where all are (short) numbers, else its place in the order of the names."""
+    if all(isinstance(subject, int) and subject < 2**31 for subject in subjects):
         return {subject: int(subject) for subject in subjects}
     return {subject: number for number, subject in enumerate(sorted(subjects, key=str), 1)}
 
 
-def _first_readable(items: list[_Item], read_item: Callable[[_Item], Sequence]) -> Sequence:
-    """The first recording that is not damaged: its layout is that of the data set."""
-    errors = []
+def _typical(items: list[_Item], read_item: Callable[[_Item], Sequence]) -> Sequence:
+    """A recording of the layout that most have, of the first ones that are not damaged: it is that of the data set."""
+    found: list[Sequence] = []
+    errors: list[Exception] = []
     for item in items:
         try:
-            return read_item(item)
-        except JointwiseError as error:
+            found.append(read_item(item))
+        except Exception as error:  # whatever it is, `prepare` tells of it
             errors.append(error)
-    raise DataError(f"not one of {len(items)} recordings can be read. The first: {errors[0]}")
+        if len(found) == _LOOKED_AT:
+            break
+    if not found:
+        raise DataError(f"not one of {len(items)} recordings can be read. The first: {errors[0]}")
+    kinds = [(sequence.skeleton, sequence.positions.shape[-1]) for sequence in found]
+    return found[kinds.index(Counter(kinds).most_common(1)[0][0])]
 
 
 def _choose_splits(settings: Settings, numbers: Mapping[int | str, int], place: Path, index: Index) -> dict[str, Split]:
@@ -235,19 +245,23 @@ def _choose_splits(settings: Settings, numbers: Mapping[int | str, int], place: 
         return {"own": Split(about, partial(_test_files, settings.test_files, place))}
     known = sorted(set(index["subject"].tolist()) - {UNKNOWN})
     if settings.test_subjects:
-        chosen = [numbers.get(subject, subject) for subject in settings.test_subjects]
-        strangers = [
-            str(name) for name, number in zip(settings.test_subjects, chosen, strict=True) if number not in known
-        ]
-        if strangers:
-            names = [str(name) for name in numbers] or [str(number) for number in known]
-            raise DataError(f"{place}: test_subjects: {unknown('subject', strangers[0], names)}")
+        names = {str(name): number for name, number in (numbers or {number: number for number in known}).items()}
+        if not names:
+            raise DataError(
+                f"{place}: test_subjects: no recording tells its subject. Say where it stands in the names with "
+                "subject_pattern, or name test_files instead."
+            )
+        for subject in settings.test_subjects:
+            if str(subject) not in names:
+                raise DataError(f"{place}: test_subjects: {unknown('subject', str(subject), names)}")
+        chosen = [names[str(subject)] for subject in settings.test_subjects]
         about = f"test subjects named in {SETTINGS}: {', '.join(str(name) for name in settings.test_subjects)}"
     elif len(known) > 1 and (index["subject"] != UNKNOWN).all():
         chosen = known[1::2]
         about = f"every second subject is scored: {len(chosen)} of {len(known)}"
     else:
-        return {"own": Split(f"{TEST_SHARE:.0%} of each class is scored, drawn with seed 0", _share_of_each_class)}
+        some = ", though some recordings tell their subject" if len(known) > 1 else ""
+        return {"own": Split(f"{TEST_SHARE:.0%} of each class is scored, drawn by name{some}", _share_of_each_class)}
     return {"own": Split(about, lambda index, _names: parts(~np.isin(index["subject"], chosen)))}
 
 
@@ -258,11 +272,15 @@ def _test_files(patterns: list[str], place: Path, _index: Index, names: list[str
     return parts(np.array([not any(fnmatch(name, pattern) for pattern in patterns) for name in names]))
 
 
-def _share_of_each_class(index: Index, _names: list[str]) -> Parts:
-    """TEST_SHARE of each class, but at least one recording, and never all."""
-    generator = np.random.default_rng(seed_for(0, "split"))
+def _share_of_each_class(index: Index, names: list[str]) -> Parts:
+    """TEST_SHARE of each class, but at least one recording, and never all; which, a hash of their names decides.
+
+    So a recording that is added moves none of the others, but for one of its class where the share grows.
+    """
+    drawn = np.array([hashlib.sha256(f"split {name}".encode(errors="surrogateescape")).hexdigest() for name in names])
     train = np.ones(len(index), bool)
     for label in np.unique(index["label"]):
-        members = generator.permutation(np.flatnonzero(index["label"] == label))
+        members = np.flatnonzero(index["label"] == label)
+        members = members[np.argsort(drawn[members])]
         train[members[: min(max(1, round(TEST_SHARE * len(members))), len(members) - 1)]] = False
     return parts(train)

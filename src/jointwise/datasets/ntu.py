@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.datasets.ntu_actions import ACTIONS
-from jointwise.datasets.source import DataSource, Index, Recordings, Split, parts, subjects_train
+from jointwise.datasets.source import DataSource, Index, Recordings, Split, by_name, find_files, parts, subjects_train
 from jointwise.errors import DataError
 from jointwise.formats import skeleton
+from jointwise.formats.skeleton import NAME
 from jointwise.randomness import seed_for
 from jointwise.skeletons import NTU25
 from jointwise.store import Description, Parts
-
-NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")  # set-up, camera, subject, repetition, action
 
 XSUB60_TRAIN = (1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38)
 XSUB120_TRAIN = (
@@ -39,6 +37,7 @@ _TERMS = "research use only: non-commercial academic work, no redistribution of 
 _OLD, _NEW = "nturgbd_skeletons_s001_to_s017.zip", "nturgbd_skeletons_s018_to_s032.zip"
 _ORIGIN60 = _ASK.format(archives=_OLD, skipped="NTU_RGBD_samples_with_missing_skeletons.txt")
 _ORIGIN120 = _ASK.format(archives=f"{_OLD} and {_NEW}", skipped="NTU_RGBD120_samples_with_missing_skeletons.txt")
+_PATTERN = "S*C*P*R*A*.skeleton"
 
 
 def _find(name: str, origin: str, belongs: Callable[[int, int], bool], root: Path | None) -> Recordings:
@@ -47,25 +46,16 @@ def _find(name: str, origin: str, belongs: Callable[[int, int], bool], root: Pat
     belongs: set-up, action -> whether it is of this data set. Raises DataError, saying where the files come from, when
     there is none, and naming both when two folders hold a file of the same name.
     """
-    paths = sorted(root.rglob("*.skeleton")) if root is not None else []
+    paths = find_files(name, root, _PATTERN, origin)
     named = [(path, match) for path in paths if (match := NAME.fullmatch(path.stem))]
     chosen = [path for path, match in named if belongs(int(match[1]), int(match[5]))]
     if not chosen:
-        looked = f"no S*C*P*R*A*.skeleton below {root}" if root is not None else "it is not prepared yet"
-        if named:
-            looked = f"none of the {len(named)} S*C*P*R*A*.skeleton below {root} is of its set-ups and actions"
         raise DataError(
-            f"{name}: {looked}. The files come from {origin}; then run: jointwise prepare {name} --root DIR."
+            f"{name}: none of the {len(paths)} {_PATTERN} below {root} is of its set-ups and actions. The files come "
+            f"from {origin}; then run: jointwise prepare {name} --root DIR."
         )
-    items: dict[str, Path] = {}
-    for path in sorted(chosen, key=lambda path: path.stem):
-        if path.stem in items:
-            raise DataError(
-                f"{name}: {path.stem} is there twice: {items[path.stem]} and {path}. Delete one of them, or name the "
-                "folder of one copy with --root."
-            )
-        items[path.stem] = path
-    return Recordings(items, skeleton.read)
+    named_once = by_name(name, sorted(chosen, key=lambda path: path.name))
+    return Recordings({path.stem: path for path in named_once.values()}, skeleton.read)
 
 
 def _of_ntu60(setup: int, action: int) -> bool:
@@ -133,7 +123,6 @@ NTU60 = DataSource(
         skeleton=NTU25,
         classes=ACTIONS[:60],
         coordinates=3,
-        fps=skeleton.FPS,
         cleaning="clean_ntu",
         terms=_TERMS,
     ),
@@ -155,7 +144,6 @@ NTU120 = DataSource(
         skeleton=NTU25,
         classes=ACTIONS,
         coordinates=3,
-        fps=skeleton.FPS,
         cleaning="clean_ntu",
         terms=_TERMS,
     ),

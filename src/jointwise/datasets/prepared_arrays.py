@@ -1,38 +1,36 @@
-"""Files in which the field passes on prepared data: arrays of CTR-GCN and MAMP (`.npz`), pickles of PYSKL (`.pkl`).
+"""Arrays in which CTR-GCN and MAMP pass on prepared data (`.npz`), and what they have in common with PYSKL's pickles.
 
-Each is a data set of its own, with the split that the file brings along. Both pad: trap 1 of the field is to take the
+Each file is a data set of its own, with the split that it brings along. They pad: trap 1 of the field is to take the
 padding for a person.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.datasets import restricted_pickle
 from jointwise.datasets.folder import data_name, revision_of
-from jointwise.datasets.ntu import NAME as NTU_NAME
 from jointwise.datasets.ntu_actions import ACTIONS
 from jointwise.datasets.source import DataSource, Index, Recordings, Split, parts
 from jointwise.errors import DataError, EmptyRecording, ReadError
-from jointwise.formats.files import check_file
+from jointwise.formats.files import AGAIN
 from jointwise.sequence import Bools, Floats, Sequence
-from jointwise.skeletons import COCO17, NTU25, Skeleton, nameless
+from jointwise.skeletons import NTU25, Skeleton
 from jointwise.store import Description, Parts
 
-ENDINGS = (".npz", ".pkl")
+MOST_CLASSES = 100_000  # beyond, the numbers are no classes but identities or a damaged label
 FPS = 30.0  # of NTU RGB+D; neither kind of file tells
-_NTU_TERMS = "research use only: made from NTU RGB+D, terms of its authors"
-_AGAIN = "Copy or download it again."
+_LABEL_KINDS = "fiub"  # of y_train and y_test: numbers, or true and false one-hot
+NTU_TERMS = "research use only: made from NTU RGB+D, terms of its authors"
 _SPLITS = {  # parts of file names, in small letters -> name and words of the split
     **dict.fromkeys(("cs", "csub", "xsub"), ("xsub", "cross-subject")),
     **dict.fromkeys(("cv", "cview", "xview"), ("xview", "cross-view")),
@@ -40,25 +38,14 @@ _SPLITS = {  # parts of file names, in small letters -> name and words of the sp
 }
 
 
-def source_of(path: Path) -> DataSource:
-    """The data set in a `.npz` (x_train, y_train, x_test, y_test) or `.pkl` (split, annotations) file.
-
-    Raises DataError for a file of another kind or content, ReadError for a damaged one or a pickle that is more than
-    containers and arrays.
-    """
-    if path.suffix.lower() not in ENDINGS:
-        raise DataError(f"{path}: prepared data sets are files that end in {' or '.join(ENDINGS)}, or folders.")
-    check_file(path)
-    return _arrays(path) if path.suffix.lower() == ".npz" else _pickle(path)
-
-
-def _class_names(count: int, ntu: bool) -> tuple[str, ...]:
+def class_names(count: int, ntu: bool) -> tuple[str, ...]:
+    """Names of `count` classes: those of NTU RGB+D where they are, else numbers from 1."""
     if ntu and count in (60, 120):
         return ACTIONS[:count]
     return tuple(f"class {number}" for number in range(1, count + 1))
 
 
-def _persons(source: str, positions: Floats, valid: Bools) -> tuple[Floats, Bools]:
+def real_persons(source: str, positions: Floats, valid: Bools) -> tuple[Floats, Bools]:
     """The real person slots of (M, T, V, C), (M, T, V): never valid ones and copies of an earlier one are dropped.
 
     Raises EmptyRecording when none is left.
@@ -76,9 +63,6 @@ def _persons(source: str, positions: Floats, valid: Bools) -> tuple[Floats, Bool
     return positions[kept], valid[kept]
 
 
-# --- arrays of CTR-GCN and MAMP ---
-
-
 @dataclass(frozen=True)
 class _Header:
     """Of an .npy inside the archive: where its first row begins, and what a row is."""
@@ -89,30 +73,30 @@ class _Header:
 
     @property
     def row_bytes(self) -> int:
-        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
 
 
-def _header(path: Path, archive: zipfile.ZipFile, key: str) -> _Header:
-    """Raises DataError unless the array is real numbers (rows, …) in C order with all its bytes."""
+def _header(path: Path, archive: zipfile.ZipFile, key: str, kinds: str = "fiu") -> _Header:
+    """Raises DataError unless the array is of these kinds of numbers, (rows, …), in C order and with all its bytes."""
     with archive.open(f"{key}.npy") as file:
         try:
             version = np.lib.format.read_magic(file)
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
             shape, fortran, dtype = read(file)
-        except (ValueError, KeyError) as error:
-            raise DataError(f"{path}: '{key}' is not a plain NumPy array ({error}). {_AGAIN}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{path}: '{key}' is not a plain NumPy array ({error}). {AGAIN}") from error
         header = _Header(file.tell(), shape, dtype)
-    if dtype.kind not in "fiu" or dtype.itemsize > 8:
+    if dtype.kind not in kinds or dtype.itemsize > 8:
         raise DataError(f"{path}: '{key}' has type {dtype}, expected real numbers. Save it as float32.")
     if fortran and len(shape) > 1:
         raise DataError(
             f"{path}: '{key}' lies in Fortran order, in which a recording is scattered over the whole file. Save it "
             f"again with numpy.ascontiguousarray({key})."
         )
-    size, promised = archive.getinfo(f"{key}.npy").file_size, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    size, promised = archive.getinfo(f"{key}.npy").file_size, math.prod(shape) * dtype.itemsize
     if size != header.begin + promised:
         raise DataError(
-            f"{path}: '{key}' of shape {shape} needs {promised} bytes, but has {size - header.begin}. {_AGAIN}"
+            f"{path}: '{key}' of shape {shape} needs {promised} bytes, but has {size - header.begin}. {AGAIN}"
         )
     return header
 
@@ -138,13 +122,13 @@ class _Rows:
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             self._broken.setdefault(key, str(error))
             self._close()
-            raise ReadError(f"{source}: damaged ({error}). {_AGAIN}") from error
+            raise ReadError(f"{source}: damaged ({error}). {AGAIN}") from error
         with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
             numbers = np.frombuffer(block, header.dtype).astype(np.float32)
         positions = numbers.reshape(header.shape[1], -1, len(NTU25.joints), 3).transpose(1, 0, 2, 3)
         present = (positions != 0).any((2, 3))  # a root at 0, 0, 0 is a centred root, a whole body there is none
         valid = np.repeat(present[..., None], len(NTU25.joints), -1)
-        positions, valid = _persons(source, positions, valid)
+        positions, valid = real_persons(source, positions, valid)
         frames = int(np.flatnonzero(valid.any((0, 2)))[-1]) + 1
         return Sequence(
             positions=np.ascontiguousarray(positions[:, :frames]),
@@ -182,7 +166,7 @@ class _Rows:
 
 def _labels(path: Path, archive: zipfile.ZipFile, key: str, rows: int) -> tuple[npt.NDArray[np.int64], int]:
     """Class of each row and the number of classes, from one-hot (N, K) or whole numbers (N,)."""
-    header = _header(path, archive, key)
+    header = _header(path, archive, key, _LABEL_KINDS)
     with archive.open(f"{key}.npy") as file:
         array = np.lib.format.read_array(file, allow_pickle=False)
     if header.shape[:1] != (rows,) or array.ndim not in (1, 2) or (array.ndim == 1 and array.dtype.kind not in "iu"):
@@ -193,54 +177,70 @@ def _labels(path: Path, archive: zipfile.ZipFile, key: str, rows: int) -> tuple[
     if array.ndim == 1:
         if array.min() < 0:
             raise DataError(f"{path}: '{key}' has a negative class, {array.min()}. Classes count from 0.")
+        check_class(f"{path}: '{key}'", int(array.max()))
         return array.astype(np.int64), int(array.max()) + 1
-    broken = np.flatnonzero((array != 0).sum(1) != 1)
+    check_class(f"{path}: '{key}'", array.shape[1] - 1)
+    hot = array > 0
+    broken = np.flatnonzero((hot.sum(1) != 1) | ((array != 0).sum(1) != 1))  # NaN is not above 0, and not 0
     if len(broken):
         raise DataError(
-            f"{path}: '{key}' is not one-hot in row {broken[0]}: it needs exactly one number that is not 0."
+            f"{path}: '{key}' is not one-hot in row {broken[0]}: it needs exactly one number above 0, and else zeros."
         )
-    return array.argmax(1).astype(np.int64), array.shape[1]
+    return hot.argmax(1).astype(np.int64), array.shape[1]
 
 
-def _arrays(path: Path) -> DataSource:
+def check_class(source: str, label: int) -> None:
+    """Raises DataError for a label that cannot be a class."""
+    if label >= MOST_CLASSES:
+        raise DataError(
+            f"{source} has class {label}, but jointwise works with at most {MOST_CLASSES:,} classes, counted from 0. "
+            "Number the classes without gaps, or check that these are the labels."
+        )
+
+
+def source_of(path: Path) -> DataSource:
+    """The data set in an archive of x_train, y_train, x_test and y_test.
+
+    Raises DataError for other content, ReadError for a damaged file.
+    """
     headers: dict[str, _Header] = {}
     labels: dict[str, npt.NDArray[np.int64]] = {}
     counts: list[int] = []
     one_hot: set[bool] = set()
     try:
         with zipfile.ZipFile(path) as archive:
-            found = [name.removesuffix(".npy") for name in archive.namelist()]
+            found = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
             missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in found]
             if missing:
                 raise DataError(_not_a_data_set(path, missing, found))
             for part in ("train", "test"):
                 key = f"x_{part}"
                 headers[key] = header = _header(path, archive, key)
-                if len(header.shape) != 3 or header.shape[2] not in (75, 150) or 0 in header.shape:
+                if len(header.shape) != 3 or header.shape[2] not in (75, 150) or min(header.shape) < 1:
                     raise DataError(
                         f"{path}: '{key}' has shape {header.shape}, expected (recordings, frames, 150) in the order 2 "
                         "persons × 25 joints × 3 coordinates (or 75 for one person). Bring the axes into this order."
                     )
                 labels[key], count = _labels(path, archive, f"y_{part}", header.shape[0])
                 counts.append(count)
-                one_hot.add(len(_header(path, archive, f"y_{part}").shape) == 2)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ReadError(f"{path}: damaged or not a .npz file ({error}). {_AGAIN}") from error
+                one_hot.add(len(_header(path, archive, f"y_{part}", _LABEL_KINDS).shape) == 2)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise ReadError(f"{path}: damaged or not a .npz file ({error}). {AGAIN}") from error
     classes = max(counts)
     if one_hot == {True} and len(set(counts)) > 1:
         raise DataError(f"{path}: 'y_train' has {counts[0]} classes, 'y_test' {counts[1]}. Give both the same columns.")
     words = re.split(r"[^a-z0-9]+", path.stem.lower())
     name, about = next((_SPLITS[word] for word in words if word in _SPLITS), ("file", "as in the file"))
     items = {f"{key}[{row}]": (key, row) for key, header in headers.items() for row in range(header.shape[0])}
-    return _source(
+    return prepared_source(
         path,
         skeleton=NTU25,
         coordinates=3,
-        classes=_class_names(classes, ntu=True),
+        classes=class_names(classes, ntu=True),
         recordings=lambda _root: Recordings(items, _Rows(path, headers, labels).read, parallel=False),
         splits={name: Split(f"{about} (x_train and x_test of the file)", _by_array)},
         count=len(items),
-        terms=_NTU_TERMS if classes in (60, 120) else "",
+        terms=NTU_TERMS if classes in (60, 120) else "",
     )
 
 
@@ -257,119 +257,11 @@ def _by_array(_index: Index, names: list[str]) -> Parts:
     return parts(np.array([name.startswith("x_train") for name in names]))
 
 
-def _source(
+def prepared_source(
     path: Path, skeleton: Skeleton, classes: tuple[str, ...], coordinates: int, terms: str, **more: Any
 ) -> DataSource:
+    """The data set in a prepared file; more: the fields of DataSource that its kind decides."""
     description = Description(
-        data=data_name(path), skeleton=skeleton, classes=classes, coordinates=coordinates, fps=FPS, terms=terms
+        data=data_name(path), skeleton=skeleton, classes=classes, coordinates=coordinates, terms=terms
     )
     return DataSource(title=path.name, description=description, origin=str(path), revision=revision_of(path), **more)
-
-
-# --- pickles of PYSKL ---
-
-_LAYOUTS = {(17, 2): COCO17, (25, 3): NTU25}  # joints, coordinates
-_HALF = re.compile(r"(?:^|_)(train|val|test)(?=$|_|\d)")  # in names such as xsub_train, xsub_val, test2
-
-
-def _pickle(path: Path) -> DataSource:
-    content = restricted_pickle.load(path)
-    if not isinstance(content, dict) or not {"split", "annotations"} <= content.keys() or not content["annotations"]:
-        found = ", ".join(str(key) for key in content) if isinstance(content, dict) else type(content).__name__
-        raise DataError(
-            f"{path}: expected a mapping with 'split' and 'annotations', as PYSKL's pickles have (found: {found})."
-        )
-    items: dict[str, dict[str, Any]] = {}
-    for place, annotation in enumerate(content["annotations"]):
-        _check_annotation(path, place, annotation)
-        if annotation["frame_dir"] in items:
-            raise DataError(f"{path}: two annotations are called '{annotation['frame_dir']}'. Which is right?")
-        items[annotation["frame_dir"]] = annotation
-    joints, coordinates = next(iter(items.values()))["keypoint"].shape[2:]
-    skeleton = _LAYOUTS.get((joints, coordinates)) or nameless(joints)
-    ntu = "ntu" in path.stem.lower()
-    count = max(int(annotation["label"]) for annotation in items.values()) + 1
-    if ntu and count <= 120:
-        count = 120 if count > 60 or "120" in path.stem else 60
-    return _source(
-        path,
-        skeleton=skeleton,
-        coordinates=coordinates,
-        classes=_class_names(count, ntu),
-        recordings=lambda _root: Recordings(items, partial(_read_annotation, path.name, skeleton), parallel=False),
-        splits=_pairs(path, content["split"]),
-        count=len(items),
-        terms=_NTU_TERMS if ntu else "",
-    )
-
-
-def _check_annotation(path: Path, place: int, annotation: Any) -> None:
-    if not isinstance(annotation, dict):
-        raise DataError(f"{path}: annotations[{place}] is a {type(annotation).__name__}, expected a mapping.")
-    for key, kind in (("frame_dir", str), ("label", int | np.integer), ("keypoint", np.ndarray)):
-        if not isinstance(annotation.get(key), kind):
-            raise DataError(
-                f"{path}: annotations[{place}] has no '{key}' of the right type (found: "
-                f"{', '.join(str(known) for known in annotation)}). Each needs frame_dir (text), label (a number) and "
-                "keypoint (an array (persons, frames, joints, coordinates))."
-            )
-    shape = annotation["keypoint"].shape
-    if len(shape) != 4 or shape[3] not in (2, 3) or annotation["label"] < 0:
-        raise DataError(
-            f"{path}: annotations[{place}] ({annotation['frame_dir']}) has keypoint of shape {shape} and label "
-            f"{annotation['label']}, expected (persons, frames, joints, 2 or 3) and a class from 0."
-        )
-
-
-def _pairs(path: Path, split: Any) -> dict[str, Split]:
-    """`xsub_train` and `xsub_val` are the parts of `xsub`; plain `train` and `test` those of `file`."""
-    halves: dict[str, dict[str, frozenset[str]]] = {}
-    for name, members in split.items() if isinstance(split, dict) else ():
-        half = _HALF.search(str(name))
-        if half:
-            rest = (str(name)[: half.start()] + str(name)[half.end() :]).strip("_")
-            side = "train" if half[1] == "train" else "test"
-            halves.setdefault(f"split{rest}" if rest.isdigit() else rest or "file", {})[side] = frozenset(members)
-    whole = {name: pair for name, pair in halves.items() if len(pair) == 2}
-    if not whole:
-        found = ", ".join(str(name) for name in split) if isinstance(split, dict) else type(split).__name__
-        raise DataError(
-            f"{path}: no two splits such as xsub_train and xsub_val in 'split' (found: {found or 'nothing'})."
-        )
-    return {
-        name: Split(f"{name}, as in the file", partial(_by_name, pair["train"], pair["test"]))
-        for name, pair in whole.items()
-    }
-
-
-def _by_name(train: frozenset[str], test: frozenset[str], _index: Index, names: list[str]) -> Parts:
-    return parts(np.array([name in train for name in names]), np.array([name in test for name in names]))
-
-
-def _read_annotation(file: str, skeleton: Skeleton, annotation: dict[str, Any]) -> Sequence:
-    """One annotation: valid where the keypoint has a score, or without scores where the person is not all zero."""
-    source = f"{file}: {annotation['frame_dir']}"
-    keypoint = np.asarray(annotation["keypoint"], np.float32)
-    if keypoint.shape[2] != len(skeleton.joints):
-        raise ReadError(
-            f"{source}: keypoint has shape {keypoint.shape}, the first annotation {len(skeleton.joints)} joints."
-        )
-    if annotation.get("keypoint_score") is not None:
-        score = np.asarray(annotation["keypoint_score"])
-        if score.shape != keypoint.shape[:3]:
-            raise ReadError(f"{source}: keypoint_score has shape {score.shape}, keypoint {keypoint.shape}.")
-        valid = score > 0
-    else:
-        valid = np.repeat((keypoint != 0).any((2, 3))[..., None], keypoint.shape[2], -1)
-    positions, valid = _persons(source, keypoint, valid)
-    name = NTU_NAME.fullmatch(annotation["frame_dir"])
-    return Sequence(
-        positions=positions,
-        skeleton=skeleton,
-        valid=valid,
-        fps=FPS,
-        label=int(annotation["label"]),
-        subject=int(name[3]) if name else None,
-        camera=int(name[2]) if name else None,
-        source=source,
-    )

@@ -10,7 +10,7 @@ import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from jointwise.cleaning import CLEANING
 from jointwise.datasets.duplicates import find_duplicates
 from jointwise.datasets.source import DataSource, Recordings
-from jointwise.errors import DataError, EmptyRecording, JointwiseError, writing
+from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, writing
 from jointwise.prepare import PREPARATION, prepare_sequence
 from jointwise.sequence import Sequence
 from jointwise.store import TEST, TRAIN, VERSION
@@ -38,13 +38,23 @@ def unwatched(things: Iterable[Any], _count: int, _title: str) -> Iterable[Any]:
     return things
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What a user wants left out. names: of recordings, and the file they stand in. bad: damaged ones as well."""
+
+    names: tuple[str, ...] = ()
+    file: str = ""
+    bad: bool = False
+
+
 @dataclass
 class Summary:
     """What `prepare` found.
 
     read: recordings looked at. stored: how many of them are in the store. left_out: why the others are not, how many.
     cleaned: what cleaning dropped inside the stored ones. bad: name and message of damaged files that were left out.
-    lists: skip lists that were honoured. duplicates: by split, (training name, test name) of equal sequences.
+    lists: skip lists that were honoured. wished: what --skip-list and --skip-bad said, for the next time.
+    duplicates: by split, (training name, test name) of equal sequences.
     """
 
     read: int = 0
@@ -53,6 +63,7 @@ class Summary:
     cleaned: dict[str, int] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
     lists: list[str] = field(default_factory=list)
+    wished: Wishes = field(default_factory=lambda: Wishes())
     duplicates: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
@@ -71,9 +82,12 @@ def _read_one(read: Callable[[Any], Sequence], source: tuple[Any, str], item: An
     try:
         cleaned = CLEANING[cleaning](read(item))
         check_belongs(cleaned.sequence, description)
-        return _Ready(prepare_sequence(cleaned.sequence), cleaned.notes)
+        sequence = replace(cleaned.sequence, skeleton=description.skeleton)  # one root for all, whatever files say
+        return _Ready(prepare_sequence(sequence), cleaned.notes)
     except JointwiseError as error:
         return error
+    except Exception as error:
+        return ReadError(f"{item}: {type(error).__name__}: {error}. Nobody foresaw this: please report it.")
 
 
 def _outcomes(work: Callable[[Any], _Outcome], items: list[Any], workers: int) -> Iterator[_Outcome]:
@@ -99,34 +113,41 @@ def _outcomes(work: Callable[[Any], _Outcome], items: list[Any], workers: int) -
 
 def _stamp(item: Any) -> str:
     """Changes when a file is replaced, so that a resumed `prepare` reads it again."""
-    if not isinstance(item, Path):
-        return ""
-    about = item.stat()
-    return f"{about.st_size} {about.st_mtime_ns}"
+    try:
+        about = item.stat() if isinstance(item, Path) else None
+    except OSError:  # gone, or a link to nowhere: its reader will say so
+        about = None
+    return f"{about.st_size} {about.st_mtime_ns}" if about else ""
 
 
 def read_skip_list(path: Path) -> set[str]:
-    """The names in a skip list, without endings: one per line; lines of another kind match nothing."""
+    """The lines of a skip list: names of recordings, with or without the ending of the file, and headings."""
     try:
-        return {_without_ending(line.strip()) for line in path.read_text(errors="replace").splitlines() if line.strip()}
+        return {line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()}
     except OSError as error:
         raise DataError(f"{path}: the skip list cannot be read ({error.strerror}). Check --skip-list.") from error
 
 
-def _without_ending(name: str) -> str:
-    return re.sub(r"\.\w+$", "", name)
+def wishes(skip_list: Path | None, skip_bad: bool) -> Wishes:
+    """The wishes that --skip-list and --skip-bad express."""
+    names = tuple(sorted(read_skip_list(skip_list))) if skip_list else ()
+    return Wishes(names, skip_list.name if skip_list else "", skip_bad)
 
 
-def _skipped(source: DataSource, root: Path | None, skip_list: Path | None, names: Iterable[str]) -> dict[str, str]:
+_ENDING = re.compile(r"\.[A-Za-z]+$")
+
+
+def _skipped(source: DataSource, root: Path | None, wished: Wishes, names: Iterable[str]) -> dict[str, str]:
     """Name -> file of the skip list that names it."""
     below = sorted(root.rglob(source.skip_lists)) if root is not None and root.is_dir() and source.skip_lists else []
-    lists = [*below, *([skip_list] if skip_list else [])]
-    listed = {name: path.name for path in lists for name in read_skip_list(path)}
-    found = {name: listed.get(_without_ending(name)) for name in names}
-    if skip_list and skip_list.name not in found.values():
+    listed = {name: path.name for path in below for name in read_skip_list(path)}
+    listed |= dict.fromkeys(wished.names, wished.file)
+    listed |= {_ENDING.sub("", name): path for name, path in listed.items()}
+    found = {name: listed.get(name) or listed.get(_ENDING.sub("", name)) for name in names}
+    if wished.names and wished.file not in found.values():
         raise DataError(
-            f"{skip_list}: not one of its lines names a recording of {source.name}. A skip list has one name per line, "
-            f"such as {next(iter(found), 'NAME')}."
+            f"{wished.file}: not one of its lines names a recording of {source.name}. A skip list has one name per "
+            f"line, such as {next(iter(found), 'NAME')}."
         )
     return {name: path for name, path in found.items() if path}
 
@@ -136,33 +157,37 @@ def build_store(
     source: DataSource,
     root: Path | None = None,
     *,
-    skip_list: Path | None = None,
-    skip_bad: bool = False,
+    wished: Wishes | None = None,
     workers: int = 1,
     watch: Watch = unwatched,
 ) -> Summary:
     """Reads, cleans and prepares every recording of a data set and writes its store at `path`.
 
     An interrupted call goes on where it was stopped. Damaged files are collected; in the end they are an error that
-    lists them (what was read is kept), or with `skip_bad` left out. workers: processes that read.
+    lists them (what was read is kept), or with `wished.bad` left out. workers: processes that read.
     Raises DataError, StorageError.
     """
+    wished = wished or Wishes()
     recordings = source.recordings(root)
-    skipped = _skipped(source, root, skip_list, recordings.items)
+    skipped = _skipped(source, root, wished, recordings.items)
     names = [name for name in recordings.items if name not in skipped]
     made_from = json.dumps([VERSION, PREPARATION, source.title, source.revision, asdict(source.description)])
     made_from = hashlib.sha256(made_from.encode()).hexdigest()
     with StoreWriter(path, source.description, made_from) as writer:
         bad = _read_all(writer, source, recordings, names, workers, watch)
-        if bad and not skip_bad:
-            raise DataError(_bad_message(path, source.name, bad, len(names)))
+        listed = path.with_name(f"{path.name}.bad.txt")
+        if bad and not wished.bad:
+            again = f"jointwise prepare {source.origin if source.choose_splits else source.name}"
+            again += f" --root {root}" if root else ""
+            raise DataError(_bad_message(listed, source.name, bad, len(names), again))
         names = [name for name in names if name not in bad]
         left_out = Counter(writer.entries[name]["left_out"] for name in names if "left_out" in writer.entries[name])
         left_out.update(f"named in {path}" for path in skipped.values())
         left_out.update({"damaged": len(bad)} if bad else {})
         stored, index = writer.table(names)
         if not stored:
-            raise DataError(f"{source.name}: not one of {len(recordings.items)} recordings is left: {dict(left_out)}.")
+            why = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+            raise DataError(f"{source.name}: not one of {len(recordings.items)} recordings is left: {why}.")
         splits = source.split(index, stored)
         digests = [writer.entries[name]["digest"] for name in stored]
         summary = Summary(
@@ -172,6 +197,7 @@ def build_store(
             cleaned=dict(sum((Counter(writer.entries[name]["notes"]) for name in stored), Counter())),
             bad=list(bad.items()),
             lists=sorted(set(skipped.values())),
+            wished=wished,
             duplicates={
                 name: [(stored[a], stored[b]) for a, b in find_duplicates(digests, parts == TRAIN, parts == TEST)]
                 for name, (_, parts) in splits.items()
@@ -202,14 +228,13 @@ def _read_all(
     return bad
 
 
-def _bad_message(path: Path, data: str, bad: dict[str, str], count: int) -> str:
-    """Names the damaged files, and what to do with them; all of them are listed in a file that is a skip list."""
-    listed = path.with_name(f"{path.name}.bad.txt")
+def _bad_message(listed: Path, data: str, bad: dict[str, str], count: int, again: str) -> str:
+    """Names the damaged files, and what to do with them; `listed` becomes a list of all, which is a skip list."""
     with writing(listed):
         listed.write_text("".join(f"{name}\n" for name in bad))
     shown = "\n".join(f"  {message}" for message in list(bad.values())[:_SHOWN])
     more = f"\n  … and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return (
         f"{data}: {len(bad)} of {count} recordings cannot be used:\n{shown}{more}\nTheir names are in {listed}. Fetch "
-        "these files again and run the same command (what was read is kept), or leave them out with --skip-bad."
+        f"these files again and run the same command (what was read is kept), or leave them out: {again} --skip-bad"
     )

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import pickle  # the only place: tests/test_floors.py
 import re
-from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jointwise.errors import ReadError
-from jointwise.formats.files import check_file
+from jointwise.formats.files import AGAIN, check_file
 
 _PLAIN = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[SU]\d{1,4})")  # types whose bytes mean numbers or text
 
@@ -63,18 +63,34 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+class _Fixed:
+    """What a pickle may call and not change: the opcode BUILD would set attributes of a function, for good."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+    def __setstate__(self, _state: object) -> None:
+        raise pickle.UnpicklingError("it changes a function")
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): "ndarray",  # only ever an argument of _reconstruct, which ignores it
-    ("numpy", "dtype"): _Type,
-    ("_codecs", "encode"): _encode,  # how protocols 0 to 2 write bytes
-    ("collections", "OrderedDict"): OrderedDict,
+    ("numpy", "dtype"): _Fixed(_Type),
+    ("_codecs", "encode"): _Fixed(_encode),  # how protocols 0 to 2 write bytes
+    ("collections", "OrderedDict"): _Fixed(dict),  # an OrderedDict would take attributes: one could hide its keys()
 }
 for _builtins in ("builtins", "__builtin__"):
-    _ALLOWED |= {(_builtins, "set"): set, (_builtins, "frozenset"): frozenset, (_builtins, "bytes"): lambda: b""}
+    _ALLOWED[_builtins, "set"], _ALLOWED[_builtins, "frozenset"] = _Fixed(set), _Fixed(frozenset)
+    _ALLOWED[_builtins, "bytes"] = _Fixed(lambda: b"")
 for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
-    _ALLOWED[_core + ".multiarray", "_reconstruct"] = _reconstruct
-    _ALLOWED[_core + ".multiarray", "scalar"] = _scalar
-    _ALLOWED[_core + ".numeric", "_frombuffer"] = _from_buffer
+    _ALLOWED[_core + ".multiarray", "_reconstruct"] = _Fixed(_reconstruct)
+    _ALLOWED[_core + ".multiarray", "scalar"] = _Fixed(_scalar)
+    _ALLOWED[_core + ".numeric", "_frombuffer"] = _Fixed(_from_buffer)
 
 
 class _Refused(Exception):
@@ -105,6 +121,5 @@ def load(path: Path) -> Any:
         ) from refused
     except Exception as error:  # a damaged pickle may raise nearly anything
         raise ReadError(
-            f"{path}: damaged, or not a pickle of containers and arrays ({type(error).__name__}: {error}). "
-            "Copy or download it again."
+            f"{path}: damaged, or not a pickle of containers and arrays ({type(error).__name__}: {error}). {AGAIN}"
         ) from error

@@ -52,7 +52,7 @@ def recordings(root: Path | None) -> Recordings:
 SOURCE = DataSource(
     title="SBU Kinect Interaction",
     description=Description(
-        data="sbu", skeleton=SBU15, classes=CLASSES, fps=sbu.FPS, terms="research use only, do not redistribute"
+        data="sbu", skeleton=SBU15, classes=CLASSES, terms="research use only, do not redistribute"
     ),
     recordings=recordings,
     splits=folds(FOLDS, "actor pairs"),

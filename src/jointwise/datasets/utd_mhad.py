@@ -37,7 +37,7 @@ def _order(path: Path) -> tuple[int, ...]:
 
 SOURCE = DataSource(
     title="UTD-MHAD",
-    description=Description(data="utd-mhad", skeleton=KINECT20, classes=CLASSES, fps=30.0, terms="research use only"),
+    description=Description(data="utd-mhad", skeleton=KINECT20, classes=CLASSES, terms="research use only"),
     recordings=recordings,
     splits={"xsub": Split("cross-subject (odd train, even test)", lambda index, _: parts(index["subject"] % 2 == 1))},
     count=861,

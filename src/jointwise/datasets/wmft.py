@@ -43,7 +43,6 @@ SOURCE = DataSource(
         data="wmft",
         skeleton=NTU25,
         classes=CLASSES,
-        fps=wmft.FPS,
         terms="BSD-3-Clause; cite: Using data from the Microsoft Kinect 2 to quantify upper limb behavior, IEEE JBHI",
     ),
     recordings=recordings,

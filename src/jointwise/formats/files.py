@@ -6,13 +6,15 @@ from pathlib import Path
 
 from jointwise.errors import ReadError
 
+AGAIN = "Copy or download the file again, or leave it out."  # what to do about one that is damaged
+
 
 def check_file(path: Path) -> None:
     """Raises ReadError when `path` is missing, a folder, or without a single byte."""
     if not path.is_file():
         raise ReadError(f"{path}: no such file. Check the path.")
     if not path.stat().st_size:
-        raise ReadError(f"{path}: the file is empty (0 bytes). Copy or download it again, or leave it out.")
+        raise ReadError(f"{path}: the file is empty (0 bytes). {AGAIN}")
 
 
 def read_bytes(path: Path) -> bytes:

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.errors import ConfigError, ReadError, writing
-from jointwise.formats.files import check_file
+from jointwise.formats.files import AGAIN, check_file
 from jointwise.sequence import Sequence
 from jointwise.skeletons import SKELETONS, Skeleton, get_skeleton, nameless
 
 Content = Mapping[str, npt.NDArray[Any]]
+MOST = 2**31 - 1  # label, subject and camera of a store are 32-bit numbers
 
 
 def read(path: Path) -> Sequence:
@@ -55,7 +55,7 @@ def read(path: Path) -> Sequence:
         )
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
         positions = positions.astype(np.float32)
-    whole = {key: _whole_number(path, content, key) for key in ("label", "subject", "camera")}
+    whole = {key: _whole_number(path, content, key, MOST) for key in ("label", "subject", "camera")}
     return Sequence(
         positions=positions,
         skeleton=_skeleton(path, content, positions.shape[-2]),
@@ -70,23 +70,36 @@ def _load(path: Path) -> Content:
     check_file(path)
     try:
         with path.open("rb") as stream:  # np.load would leave a damaged file open
-            file = np.load(stream, allow_pickle=False)
-            if isinstance(file, np.ndarray):
+            if stream.read(6) == np.lib.format.MAGIC_PREFIX:
                 raise ReadError(
                     f"{path}: a single array, not an .npz file. Save it with numpy.savez(path, positions=array)."
                 )
-            with file:  # `x_train` is only looked for: it may be larger than the memory
-                return {key: file[key] if "x_train" not in file.files else np.empty(0) for key in file.files}
+            if not zipfile.is_zipfile(stream):
+                raise ReadError(f"{path}: not an .npz file, or cut off ({path.stat().st_size} bytes). {AGAIN}")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                # `x_train` is only looked for: it may be larger than the memory
+                return {key: _array(path, file, key) if "x_train" not in file else np.empty(0) for key in file.files}
     except ReadError:
         raise
-    except ValueError as error:  # an array of Python objects would have to be unpickled, which runs code
+    except Exception as error:  # on a damaged archive NumPy raises nearly anything; a false size is a MemoryError
         raise ReadError(
-            f"{path}: holds Python objects, or is no .npz file ({error}). Save arrays of numbers, or of text."
+            f"{path}: damaged or not an .npz file ({path.stat().st_size} bytes; {error}). {AGAIN}"
         ) from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError) as error:
-        raise ReadError(
-            f"{path}: damaged or not a .npz file ({path.stat().st_size} bytes; {error}). Copy or download it again."
+
+
+def _array(path: Path, file: Mapping[str, Any], key: str) -> npt.NDArray[Any]:
+    try:
+        array = file[key]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise ReadError(  # to unpickle them runs code
+            f"{path}: '{key}' holds Python objects, which are not loaded. Save arrays of numbers, or of text."
         ) from error
+    if not isinstance(array, np.ndarray):
+        raise ReadError(f"{path}: '{key}' is no NumPy array. Save the file with numpy.savez.")
+    return array
 
 
 def _numbers(path: Path, key: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -116,14 +129,14 @@ def _fps(path: Path, content: Content) -> float:
     return float(fps.item())
 
 
-def _whole_number(path: Path, content: Content, key: str) -> int | None:
+def _whole_number(path: Path, content: Content, key: str, most: int) -> int | None:
     if key not in content:
         return None
     array = content[key]
-    if array.dtype.kind not in "iu" or array.size != 1 or int(array.item()) < 0:
+    if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) <= most:
         remedy = "For names, use numbers, or put names into dataset.yaml (subject_pattern)." if key == "subject" else ""
         raise ReadError(
-            f"{path}: '{key}' is {array.tolist()!r}, expected one whole number, 0 or more. {remedy}".rstrip()
+            f"{path}: '{key}' is {array.tolist()!r}, expected one whole number from 0 to {most}. {remedy}".rstrip()
         )
     return int(array.item())
 
@@ -166,7 +179,7 @@ def _named(path: Path, content: Content, joints: tuple[str, ...], more: bool) ->
     if bones.size and (bones.ndim != 2 or bones.shape[1] != 2):
         raise ReadError(f"{path}: 'bones' has shape {bones.shape}, expected (bones, 2): pairs of names of joints.")
     text = {key: str(_texts(path, content, key)) if key in content else None for key in ("root", "layout")}
-    axes = {key: _whole_number(path, content, key) for key in ("up", "lateral")}
+    axes = {key: _whole_number(path, content, key, 2) for key in ("up", "lateral")}
     return Skeleton(
         name=text["layout"] or f"joints{len(joints)}",
         joints=joints,

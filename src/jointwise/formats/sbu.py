@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.errors import ReadError
-from jointwise.formats.files import read_bytes
+from jointwise.formats.files import AGAIN, read_bytes
 from jointwise.sequence import Sequence
 from jointwise.skeletons import SBU15
 
@@ -29,7 +29,6 @@ NAME = re.compile(r"s(\d\d)s(\d\d)/(\d\d)/(\d+)")  # of the folders: the two act
 _PERSONS, _JOINTS = 2, len(SBU15.joints)
 _COLUMNS = 1 + _PERSONS * _JOINTS * 3
 _ORIGIN, _SCALE = np.array([1.28, 0.96, 0.0]), np.array([-2.56, -1.92, 1.28])  # metres = origin + scale * normalised
-_AGAIN = "Copy or download the file again, or leave it out."
 
 
 def read(path: Path) -> Sequence:
@@ -45,12 +44,14 @@ def read(path: Path) -> Sequence:
     if len(gaps):
         line = int(gaps[0]) + 1
         raise ReadError(
-            f"{path}, line {line + 1}: frame {table[line, 0]:g} follows frame {table[line - 1, 0]:g}. {_AGAIN}"
+            f"{path}, line {line + 1}: frame {table[line, 0]:g} follows frame {table[line - 1, 0]:g}. {AGAIN}"
         )
     normalised = table[:, 1:].reshape(-1, _PERSONS, _JOINTS, 3)
     name = NAME.fullmatch("/".join(path.parts[-4:-1]))
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
+        positions = (_ORIGIN + _SCALE * normalised).transpose(1, 0, 2, 3).astype(np.float32)
     return Sequence(
-        positions=(_ORIGIN + _SCALE * normalised).transpose(1, 0, 2, 3).astype(np.float32),
+        positions=positions,
         skeleton=SBU15,
         fps=FPS,
         label=None if name is None else int(name[3]) - 1,
@@ -69,12 +70,12 @@ def _parse(path: Path, content: bytes) -> npt.NDArray[np.float64]:
         if len(fields) != _COLUMNS:
             raise ReadError(
                 f"{path}, line {number}: {len(fields)} columns, expected {_COLUMNS}: the frame, then 2 persons × 15 "
-                f"joints × (x, y, z). {_AGAIN}"
+                f"joints × (x, y, z). {AGAIN}"
             )
         try:
             rows.append([float(field) for field in fields])
         except ValueError as error:
-            raise ReadError(f"{path}, line {number}: not a number ({error}). {_AGAIN}") from error
+            raise ReadError(f"{path}, line {number}: not a number ({error}). {AGAIN}") from error
     if not rows:
-        raise ReadError(f"{path}: not one frame in it. {_AGAIN}")
+        raise ReadError(f"{path}: not one frame in it. {AGAIN}")
     return np.array(rows)

@@ -8,6 +8,7 @@ metres, depth x y, colour x y, orientation w x y z, tracking state: 0 lost, 1 in
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.errors import EmptyRecording, ReadError, writing
+from jointwise.formats.files import AGAIN
 from jointwise.sequence import Bools, Sequence
 from jointwise.skeletons import NTU25
 
 FPS = 30.0
 _JOINTS = len(NTU25.joints)
+_COUNT_DIGITS = 9  # more digits are no count, and int() refuses thousands of them
 _FIELDS = 12  # numbers per joint
-_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")  # set-up, camera, subject, repetition, action
 _FIRST_ID = 72057594037931101  # body ids of the Kinect exceed 2**53: they are kept as text, never made floats
-_AGAIN = "Copy or download the file again, or leave it out."
 
 
 @dataclass
@@ -56,10 +58,11 @@ def read(path: Path) -> Sequence:
     valid = np.zeros(positions.shape[:3], bool)
     numbers = _parse_joints(path, lines, tracks)
     slot, frame, _ = np.array(tracks.places).T
-    positions[slot, frame] = numbers[..., :3]
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
+        positions[slot, frame] = numbers[..., :3]
     valid[slot, frame] = numbers[..., -1] > 0
     positions[~valid & ~np.isfinite(positions).all(-1)] = 0.0
-    name = _NAME.fullmatch(path.stem)
+    name = NAME.fullmatch(path.stem)
     _, camera, subject, _, action = (int(part) for part in name.groups()) if name else (None,) * 5
     return Sequence(
         positions=positions,
@@ -69,25 +72,25 @@ def read(path: Path) -> Sequence:
         label=None if action is None else action - 1,
         subject=subject,
         camera=camera,
-        source=path.stem,
+        source=str(path),
     )
 
 
 def _read_lines(path: Path) -> list[str]:
-    """The lines of the file without their ends, CR LF or LF; trailing blank lines are dropped."""
+    """The lines of the file without their ends, CR LF or LF; trailing blank lines and a byte order mark are dropped."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror}). Check the path and its permissions.") from error
     try:
-        text = content.decode("ascii").rstrip()
+        text = content.removeprefix(codecs.BOM_UTF8).decode("ascii").rstrip()
     except UnicodeDecodeError as error:
         raise ReadError(
             f"{path}: not a .skeleton file: byte {error.start} is not text. "
-            f"If it is an archive, unpack it first. {_AGAIN}"
+            f"If it is an archive, unpack it first. {AGAIN}"
         ) from error
     if not text:
-        raise ReadError(f"{path}: the file is empty. {_AGAIN}")
+        raise ReadError(f"{path}: the file is empty. {AGAIN}")
     return text.splitlines()
 
 
@@ -95,10 +98,10 @@ def _count(path: Path, lines: list[str], at: int, what: str, frame: int | None =
     """The whole number alone on line `at` (from 0)."""
     where = f"{path}, line {at + 1}" + ("" if frame is None else f" (frame {frame})")
     if at >= len(lines):
-        raise ReadError(f"{where}: the file ends where {what} should be; its first line promises {lines[0]}. {_AGAIN}")
+        raise ReadError(f"{where}: the file ends where {what} should be; its first line promises {lines[0]}. {AGAIN}")
     text = lines[at].strip()
-    if not text.isdecimal():
-        raise ReadError(f"{where}: expected {what}, found '{text[:40]}'. {_AGAIN}")
+    if not text.isdecimal() or len(text) > _COUNT_DIGITS:
+        raise ReadError(f"{where}: expected {what}, found '{text[:40]}'. {AGAIN}")
     return int(text)
 
 
@@ -112,7 +115,7 @@ def _find_bodies(path: Path, lines: list[str]) -> _Tracks:
         if at >= len(lines):
             raise ReadError(
                 f"{path}, line {at + 1}: the file is cut off: line 1 promises {tracks.frames} frames, "
-                f"it ends after {frame}. {_AGAIN}"
+                f"it ends after {frame}. {AGAIN}"
             )
         bodies = _count(path, lines, at, "the number of bodies", frame)
         at += 1
@@ -121,7 +124,7 @@ def _find_bodies(path: Path, lines: list[str]) -> _Tracks:
             at = _find_body(path, lines, at, frame, tracks, seen)
     if at < len(lines):
         raise ReadError(
-            f"{path}, line {at + 1}: the file goes on after the {tracks.frames} frames that line 1 promises. {_AGAIN}"
+            f"{path}, line {at + 1}: the file goes on after the {tracks.frames} frames that line 1 promises. {AGAIN}"
         )
     return tracks
 
@@ -129,9 +132,9 @@ def _find_bodies(path: Path, lines: list[str]) -> _Tracks:
 def _find_body(path: Path, lines: list[str], at: int, frame: int, tracks: _Tracks, seen: set[str]) -> int:
     """Notes the body whose line of 10 fields is `at`; returns the index of the line after its joints."""
     fields = lines[at].split() if at < len(lines) else []
-    if fields and len(fields) != 10:
+    if at < len(lines) and len(fields) != 10:
         raise ReadError(
-            f"{path}, line {at + 1} (frame {frame}): a body's line has 10 fields, this has {len(fields)}. {_AGAIN}"
+            f"{path}, line {at + 1} (frame {frame}): a body's line has 10 fields, this has {len(fields)}. {AGAIN}"
         )
     joints = _count(path, lines, at + 1, "the number of joints", frame)
     if joints != _JOINTS:
@@ -142,11 +145,11 @@ def _find_body(path: Path, lines: list[str], at: int, frame: int, tracks: _Track
     if at + 2 + _JOINTS > len(lines):
         raise ReadError(
             f"{path}, line {len(lines) + 1} (frame {frame}): the file is cut off in the middle of a body; "
-            f"line 1 promises {tracks.frames} frames. {_AGAIN}"
+            f"line 1 promises {tracks.frames} frames. {AGAIN}"
         )
     body = fields[0]
     if body in seen:
-        raise ReadError(f"{path}, line {at + 1} (frame {frame}): body {body} is in this frame twice. {_AGAIN}")
+        raise ReadError(f"{path}, line {at + 1} (frame {frame}): body {body} is in this frame twice. {AGAIN}")
     seen.add(body)
     slot = tracks.slots.setdefault(body, len(tracks.slots))
     tracks.places.append((slot, frame, at + 2))
@@ -162,6 +165,8 @@ def _parse_joints(path: Path, lines: list[str], tracks: _Tracks) -> npt.NDArray[
         state = numbers[..., -1]
         unknown = (state != 0) & ~np.isfinite(numbers[..., :3]).all(-1)
         broken = np.asarray(unknown | ~np.isin(state, (0.0, 1.0, 2.0)), bool)
+        if {line.count(" ") for block in chosen for line in block} != {_FIELDS - 1}:  # quick: only odd files go on here
+            broken |= np.array([[len(line.split()) != _FIELDS for line in block] for block in chosen])
     except ValueError:
         broken = np.array([[not _is_joint(line) for line in block] for block in chosen])
     if broken.any():
@@ -170,7 +175,7 @@ def _parse_joints(path: Path, lines: list[str], tracks: _Tracks) -> npt.NDArray[
         raise ReadError(
             f"{path}, line {first + joint + 1} (frame {frame}, {NTU25.joints[joint]}): a joint's line has {_FIELDS} "
             "numbers, finite coordinates unless the joint is lost, the last one its tracking state 0, 1 or 2; "
-            f"found '{lines[first + joint].strip()[:60]}'. {_AGAIN}"
+            f"found '{lines[first + joint].strip()[:60]}'. {AGAIN}"
         )
     return numbers
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.io
 
 from jointwise.errors import ReadError
-from jointwise.formats.files import check_file
+from jointwise.formats.files import AGAIN, check_file
 from jointwise.sequence import Sequence
 from jointwise.skeletons import KINECT20
 
@@ -27,7 +27,7 @@ def read(path: Path) -> Sequence:
         content = scipy.io.loadmat(path)
     except Exception as error:  # on damaged files scipy raises nearly anything: OSError, UnboundLocalError …
         raise ReadError(
-            f"{path}: damaged or not a MATLAB file ({path.stat().st_size} bytes; {error}). Copy or download it again."
+            f"{path}: damaged or not a MATLAB file ({path.stat().st_size} bytes; {error}). {AGAIN}"
         ) from error
     if "d_skel" not in content:
         found = ", ".join(sorted(key for key in content if not key.startswith("__"))) or "nothing"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from jointwise.errors import ReadError
-from jointwise.formats.files import read_bytes
+from jointwise.formats.files import AGAIN, read_bytes
 from jointwise.sequence import Sequence
 from jointwise.skeletons import NTU25
 
@@ -33,7 +33,7 @@ def read(path: Path) -> Sequence:
     if len(content) % _FRAME_BYTES:
         raise ReadError(
             f"{path}: {len(content)} bytes are no whole number of frames of {_FRAME_BYTES} bytes (25 joints × 3 float32"
-            "): the file is cut off or of another kind. Copy or download it again."
+            f"): the file is cut off or of another kind. {AGAIN}"
         )
     name = NAME.fullmatch(path.stem)
     return Sequence(

@@ -19,8 +19,8 @@ from jointwise.labelled import choose_labelled
 from jointwise.model import ModelCard, load_model
 from jointwise.protocols import PROTOCOLS
 from jointwise.protocols.features import RAW_FRAMES, FeatureFunction, encoder_features, extract, raw_features
-from jointwise.protocols.finetune import check_split, class_scores, encoder_weights
-from jointwise.results import Evaluation, save_result
+from jointwise.protocols.finetune import check_unseen, class_scores, encoder_weights
+from jointwise.results import Evaluation, check_folder, save_result
 
 RAW = "raw"  # the name that stands for no encoder at all
 
@@ -44,6 +44,7 @@ def evaluate(
         raise ConfigError(unknown("protocol", protocol, (*PROTOCOLS, "score")))
     official, dataset = dataset, dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
+    check_folder(results, dataset)
     device = pick_device(config.execution.device)
     card: ModelCard | None
     if protocol == "score":
@@ -72,9 +73,14 @@ def evaluate(
         split_is_test=dataset is official,
         encoder=which if card and card.kind == "pretrained" else "student",
         pooling=config.probe.pooling if card and protocol != "score" else None,
+        pretrained_on=_pretrained_on(card),
     )
     own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
     return [save_result(folder, evaluation, device) for folder in (own, results) if folder]
+
+
+def _pretrained_on(card: ModelCard | None) -> str | None:
+    return card.data if card and card.kind == "pretrained" else card.pretrained_on if card else None
 
 
 def _initialisation(card: ModelCard | None, protocol: str) -> str:
@@ -123,7 +129,7 @@ def _classifier_scores(
         raise ConfigError("protocol 'score' needs a fine-tuned run, not raw coordinates. Name the run.")
     card, weights = load_model(run)
     card.check_fits(dataset, run)
-    check_split(card, dataset, run)
+    check_unseen(run, card, dataset)
     if card.kind != "classifier":
         raise CheckpointError(
             f"{run}: pre-trained, but it has no classifier yet. Fine-tune it: jointwise finetune {run} "

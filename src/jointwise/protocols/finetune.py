@@ -22,13 +22,13 @@ from jointwise.examples import make_examples, write_examples
 from jointwise.fit import BatchOrder, autocast, fit
 from jointwise.labelled import choose_labelled
 from jointwise.methods.supervised import Classifier
-from jointwise.model import ModelCard, load_model, save_model
+from jointwise.model import ModelCard, load_model, load_seen, save_model
 from jointwise.optim import build_optimizer
 from jointwise.pretrain import count_parameters
 from jointwise.provenance import peak_memory, provenance
 from jointwise.randomness import generator_for
-from jointwise.results import Evaluation, hash_ids, save_result
-from jointwise.runs import open_run
+from jointwise.results import Evaluation, check_folder, save_result
+from jointwise.runs import about_run, open_run
 
 
 class FinetuneTask:
@@ -82,7 +82,7 @@ def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard,
     """
     card, weights = load_model(run)
     card.check_fits(dataset, run)
-    check_split(card, dataset, run)
+    check_unseen(run, card, dataset)
     prefix = f"{'encoder' if card.kind == 'classifier' else which}."
     chosen = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     if not chosen:
@@ -90,12 +90,15 @@ def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard,
     return card, chosen
 
 
-def check_split(card: ModelCard, dataset: Dataset, run: Path) -> None:
-    """Raises DataError when the encoder may have been trained on sequences that are about to be scored."""
-    if card.data == dataset.name and card.split != dataset.split:
+def check_unseen(run: Path, card: ModelCard, dataset: Dataset) -> None:
+    """Raises DataError when the model was trained on sequences that would be scored, whatever they are called."""
+    seen = load_seen(run) - set(dataset.train.digests)  # copies in both parts are another matter, and were allowed
+    names = [name for name, digest in zip(dataset.test.names, dataset.test.digests, strict=True) if digest in seen]
+    if names:
         raise DataError(
-            f"{run}: pre-trained with the split '{card.split}', but here '{dataset.split}' would be scored: the "
-            "encoder may have seen these sequences. Use the same --split and --validation_subjects as in pre-training."
+            f"{run}: trained with the split '{card.split}', which had {len(names)} of the {len(dataset.test)} "
+            f"sequences that would be scored now ('{dataset.split}') in its training part, first: {names[0]}. Use the "
+            "same --split and --validation_subjects as in training."
         )
 
 
@@ -117,17 +120,11 @@ def finetune(
     """
     official, dataset = dataset, dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
+    check_folder(results, dataset)
     recipe = config.finetune if pretrained else config.scratch
     labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
-    about = {
-        "stage": "finetune",
-        "system": config.system,
-        "data": dataset.name,
-        "split": dataset.split_name,
-        "data_fingerprint": dataset.store.fingerprint,
-        "seed": seed,
-        "labels": labels,
-        "labelled_sha256": hash_ids(labelled),
+    about = about_run("finetune", config.system, dataset, seed, labels) | {
+        "labelled_sha256": labelled.names_hash,
         "pretrained": str(pretrained) if pretrained else None,
         "encoder": which if pretrained else None,
     }
@@ -155,8 +152,9 @@ def finetune(
         seconds_per_epoch=(before.seconds_per_epoch if before else {}) | {"finetune": seconds},
         split_is_test=dataset is official,
         encoder=which,
+        pretrained_on=before.data if before else None,
     )
-    _save(folder, module, evaluation, about, cutter.device)
+    _save(folder, module, evaluation, about, cutter.device, load_seen(pretrained) if pretrained else set())
     if pretrained is None:  # else the report plays the examples of the pre-training
         write_examples(folder, make_examples(dataset, cutter, seed))
     if results is not None:
@@ -190,9 +188,14 @@ def _train(
 
 
 def _save(
-    folder: Path, module: Classifier, evaluation: Evaluation, about: dict[str, Any], device: torch.device
+    folder: Path,
+    module: Classifier,
+    evaluation: Evaluation,
+    about: dict[str, Any],
+    device: torch.device,
+    seen: set[str],
 ) -> None:
-    """Writes the model folder and run.json of a classifier that was trained and scored."""
+    """Writes the model folder and run.json of a classifier that was trained and scored; seen: by its encoder before."""
     card = ModelCard.of(
         evaluation.config,
         evaluation.dataset,
@@ -202,11 +205,12 @@ def _save(
         steps=evaluation.steps,
         labels=evaluation.labels,
         initialisation=evaluation.initialisation,
+        pretrained_on=evaluation.pretrained_on,
         scores=evaluation.summary()["scores"],
         parameters=evaluation.parameters,
         seconds_per_epoch=evaluation.seconds_per_epoch,
     )
-    save_model(folder / "model", card, module.state_dict())
+    save_model(folder / "model", card, module.state_dict(), seen | set(evaluation.dataset.train.digests))
     run = about | {
         "steps": evaluation.steps["finetune"],
         "parameters": evaluation.parameters,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,15 +14,16 @@ from jointwise.report.charts import shade, share_bar
 from jointwise.report.reading import Facts, Result, Run, read_result, read_run
 from jointwise.report.results import (
     PROTOCOLS,
+    ResultView,
     clips_of,
     describe_intervals,
     draw_whiskers,
     view_result,
 )
-from jointwise.report.runs import STAGES, view_run
+from jointwise.report.runs import STAGES, RunView, view_run
 from jointwise.report.scales import count, listed, percent
 from jointwise.report.skeletons import make_playback
-from jointwise.viewer import MOST_BYTES, script_policy, viewer
+from jointwise.viewer import MOST_BYTES, fitting, printable, script_policy, viewer
 
 __all__ = ["write_report"]
 
@@ -49,26 +51,74 @@ def render_page(title: str, runs: Sequence[Run], results: Sequence[Result]) -> s
         lstrip_blocks=True,
     )
     environment.globals |= {"percent": percent, "count": count, "share_bar": share_bar, "shade": shade}
-    views, playback = [view_result(result) for result in results], make_playback(runs, results)
-    template, content = (
-        environment.get_template("page.html"),
-        {
-            "title": title,
-            "summary": summarise(runs, results),
-            "runs": [view_run(run) for run in runs],
-            "results": views,
-            "whiskers": draw_whiskers(views),
-            "intervals": describe_intervals(results),
-            "terms": terms_of_use(runs, results),
-            "playback": playback,
-        },
-    )
+    views, drawn = [view_result(result) for result in results], [view_run(run) for run in runs]
+    origins, playback = ([run.origin for run in drawn], [view.origin for view in views]), make_playback(runs, results)
+    content = {
+        "title": title,
+        "summary": summarise(runs, results),
+        "runs": drawn,
+        "results": views,
+        "whiskers": draw_whiskers(views),
+        "intervals": describe_intervals(results),
+        "terms": terms_of_use(runs, results),
+    }
+
+    def render(details: Details, shown: Markup | str, dropped: int = 0) -> str:
+        return printable(
+            environment.get_template("page.html").render(
+                content,
+                matrices=details.matrices,
+                detailed=details.detailed,
+                configured=[origin for kind in origins for origin in kind[: details.detailed]],
+                left_out=_left_out(views, drawn, details),
+                playback=playback if shown or not dropped else None,
+                viewer=shown,
+                dropped=dropped,
+                policy=Markup(script_policy()),
+            )
+        )
+
+    room = MOST_BYTES // 2 if playback else MOST_BYTES  # a report may be long; its clips keep a half
+    for details in _ever_fewer(len(results), len(runs)):
+        page = render(details, "")
+        if len(page.encode()) <= room:
+            break
     if playback is None:
-        return template.render(content)
-    policy = Markup(script_policy())
-    rest = len(template.render(content, viewer="", policy=policy).encode())
-    shown = viewer(playback.clips, min(rest, MOST_BYTES // 2))  # a report may be long; its clips keep a half
-    return template.render(content, viewer=shown, policy=policy)
+        return page
+    rest = len(page.encode())
+    clips = fitting(playback.clips, rest)
+    return render(details, viewer(clips, rest) if clips else "", len(playback.clips) - len(clips))
+
+
+@dataclass(frozen=True)
+class Details:
+    """How much of a report that would be too long is shown: of the first results, and of the first runs."""
+
+    matrices: int  # results with their confusion matrix
+    detailed: int  # results with the accuracy of each class, runs with their curves, both with their configuration
+
+
+def _ever_fewer(results: int, runs: int) -> Iterator[Details]:
+    """What to try, beginning with everything."""
+    matrices, detailed = results, max(results, runs)
+    yield Details(matrices, detailed)
+    while matrices:
+        matrices //= 2
+        yield Details(matrices, detailed)
+    while detailed:
+        detailed //= 2
+        yield Details(0, detailed)
+
+
+def _left_out(results: Sequence[ResultView], runs: Sequence[RunView], details: Details) -> list[str]:
+    """What the page says about what it does not show."""
+    without = {
+        "confusion matrices": sum(view.confusion is not None for view in results[details.matrices :]),
+        "tables of classes": sum(view.confusion is not None for view in results[details.detailed :]),
+        "runs' curves": sum(bool(view.charts) for view in runs[details.detailed :]),
+    }
+    words = listed([f"{number} {what}" for what, number in without.items() if number])
+    return [f"Left out to keep this page small: {words}. Report fewer at a time to see them."] if words else []
 
 
 def summarise(runs: Sequence[Run], results: Sequence[Result]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from jointwise.report.confusion import Confusion
@@ -25,6 +25,8 @@ from jointwise.report.scales import (
 
 MOST_POINTS = 300  # of one line; longer ones are thinned
 LOG_FROM = 20.0  # largest over smallest value from which a log scale helps
+MOST_HOVERED = 1000  # cells of a heat map that say their counts when hovered: such a cell takes 150 bytes, others 10
+SHADES = 16  # of a heat map with more cells
 
 
 @dataclass(frozen=True)
@@ -199,8 +201,13 @@ def shade(share: float) -> float:
     return round(math.sqrt(share), 3)
 
 
+def hovers(confusion: Confusion) -> bool:
+    """Whether the cells of a heat map are few enough to say their counts when hovered."""
+    return int(np.count_nonzero(confusion.counts)) <= MOST_HOVERED
+
+
 def heat_map(confusion: Confusion) -> Markup:
-    """The confusion matrix: rows true, columns predicted, shaded by the share of the row; counts on hover."""
+    """The confusion matrix: rows true, columns predicted, shaded by the share of the row."""
     number = len(confusion.names)
     cell = min(40.0, max(9.0, 740.0 / number))
     size = 11.5 if cell >= 16 else 8.5
@@ -219,17 +226,19 @@ def heat_map(confusion: Confusion) -> Markup:
             left, top, number * cell, number * cell
         )
     )
-    for index, (name, shown) in enumerate(zip(confusion.names, names, strict=True)):
+    for index, (name, fits) in enumerate(zip(confusion.names, names, strict=True)):
+        shown = escape(fits) if fits == name else Markup("{}<title>{}</title>").format(fits, name)
         middle = (index + 0.5) * cell
         parts.append(
-            Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}<title>{}</title></text>').format(
-                left - 8, top + middle + size * 0.35, shown, name
+            Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(
+                left - 8, top + middle + size * 0.35, shown
             )
-            + Markup('<text transform="translate({:.1f} {:.1f}) rotate(-45)">{}<title>{}</title></text>').format(
-                left + middle + size * 0.25, top - 8, shown, name
+            + Markup('<text transform="translate({:.1f} {:.1f}) rotate(-45)">{}</text>').format(
+                left + middle + size * 0.25, top - 8, shown
             )
         )
-    cells = _heat_cells(confusion, left, top, cell)
+    draw = _heat_cells if hovers(confusion) else _heat_paths
+    cells = draw(confusion, left, top, cell)
     summary = (
         f"Confusion matrix of {number} classes: {count(int(confusion.counts.sum()))} clips, "
         f"{percent(confusion.accuracy, unit=True)} on the diagonal. The pairs most often confused follow in words."
@@ -263,6 +272,32 @@ def _heat_cells(confusion: Confusion, left: float, top: float, cell: float) -> l
             ).format(words, kind, x + 0.5, y + 0.5, cell - 1, cell - 1, shade(share), label)
         )
     return parts
+
+
+def _heat_paths(confusion: Confusion, left: float, top: float, cell: float) -> list[Markup]:
+    """The cells that are not empty as one path for each shade, in dashes of one cell."""
+    clips = np.maximum(confusion.counts.sum(axis=1, keepdims=True), 1)
+    levels = np.ceil(np.sqrt(confusion.counts / clips) * SHADES).astype(int)
+    levels[np.diag_indices_from(levels)] *= -1  # right answers have shades of their own
+    steps: dict[int, list[str]] = {}
+    for row, line in enumerate(levels.tolist()):
+        column = 0
+        for level, run in groupby(line):
+            length = len(list(run))
+            if level:
+                steps.setdefault(level, []).append(f"M{column} {row}h{length}")
+            column += length
+    paths = (
+        Markup('<path class="{}" stroke-opacity="{:.2g}" d="{}"/>').format(
+            "wrong" if level > 0 else "right", abs(level) / SHADES, "".join(steps[level])
+        )
+        for level in sorted(steps)
+    )
+    return [
+        Markup('<g class="cells" transform="translate({:.1f} {:.1f}) scale({:.4g})">{}</g>').format(
+            left + 0.05 * cell, top + 0.5 * cell, cell, Markup("").join(paths)
+        )
+    ]
 
 
 def _ink(kind: str, opacity: float) -> str:

@@ -50,7 +50,9 @@ class Confusion:
         wrong = self.counts.copy()
         np.fill_diagonal(wrong, 0)
         clips = self.counts.sum(axis=1)
-        cells = [(true, guess) for true, guess in np.argwhere(wrong).tolist() if row is None or true == row]
+        if row is not None:
+            wrong[np.arange(len(wrong)) != row] = 0
+        cells = [(true, guess) for true, guess in np.argwhere(wrong).tolist()]
         cells.sort(key=lambda cell: (-wrong[cell], -wrong[cell] / clips[cell[0]], cell))
         return [Pair(self.names[t], self.names[g], int(wrong[t, g]), int(clips[t])) for t, g in cells]
 

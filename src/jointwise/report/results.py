@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from markupsafe import Markup
 
 from jointwise.report import charts
-from jointwise.report.confusion import Confusion, Pair
+from jointwise.report.confusion import ClassScore, Confusion, Pair
 from jointwise.report.provenance import Origin, device, labels_in_words, parameters, result_origin, stated
 from jointwise.report.reading import Facts, Result
 from jointwise.report.scales import NOTHING, count, percent, short
@@ -67,11 +68,21 @@ class ResultView:
         return "\u00a0· ".join(words.format(text) for text, words in known.items() if text != NOTHING)
 
     @property
+    def hovers(self) -> bool:
+        """Whether the cells of the confusion matrix say their counts when hovered."""
+        return self.confusion is not None and charts.hovers(self.confusion)
+
+    @cached_property
     def heat_map(self) -> Markup:
         """The confusion matrix, drawn."""
         return charts.heat_map(self.confusion) if self.confusion else Markup()
 
-    @property
+    @cached_property
+    def classes(self) -> list[ClassScore]:
+        """Every class, best recognised first."""
+        return self.confusion.classes() if self.confusion else []
+
+    @cached_property
     def pairs(self) -> list[Pair]:
         """The pairs confused most often."""
         return self.confusion.pairs()[:MOST_PAIRS] if self.confusion else []

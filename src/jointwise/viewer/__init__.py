@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from jointwise.errors import DataError, writing
-from jointwise.viewer.packing import Answer, Clip, Panel, pack, recorded
+from jointwise.viewer.packing import Answer, Clip, Panel, as_json, frame_limit, pack, printable, recorded
 from jointwise.viewer.sources import Source, clip_of, find_clips
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "Source",
     "clip_of",
     "find_clips",
+    "fitting",
+    "printable",
     "recorded",
     "script_policy",
     "viewer",
@@ -36,6 +38,7 @@ HERE = Path(__file__).parent
 SCRIPTS = ("vendor/three.min.js", "scene.js", "viewer.js")
 MOST_BYTES = 3_000_000  # of a page; longer clips are thinned to fit
 OWN_BYTES = 12_000  # of the page around the clips' data and the scripts
+FEWEST_FRAMES = 16  # that a clip is thinned to before `fitting` leaves clips out
 
 
 def _scripts() -> list[str]:
@@ -55,6 +58,30 @@ def script_policy() -> str:
     return " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests)
 
 
+def _room(clips: Sequence[Clip], other_bytes: int) -> int:
+    """Bytes that the data of clips may take in a page that has `other_bytes` around its viewer."""
+    fixed = sum(len(text.encode()) for text in (*_scripts(), (HERE / "viewer.css").read_text(encoding="utf-8")))
+    titles = 3 * max((_bytes_of(clip.title) for clip in clips), default=0)  # three thinned clips are named
+    return MOST_BYTES - fixed - titles - other_bytes - OWN_BYTES
+
+
+def _bytes_of(text: str) -> int:
+    """How long a text is in a page."""
+    return len(escape(printable(text)).encode())
+
+
+def fitting(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Sequence[Clip]:
+    """The first of the clips, as many as a page with `other_bytes` around its viewer can show so that they still move.
+
+    All of them, unless fewer than 16 frames of each would remain.
+    """
+    room = _room(clips, other_bytes)
+    too_many = bisect_left(
+        range(1, len(clips) + 1), True, key=lambda number: frame_limit(clips[:number], room, FEWEST_FRAMES) is None
+    )
+    return clips[:too_many]
+
+
 def viewer(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Markup:
     """Markup, style, data and scripts of one viewer of `clips`; once in a page, whose policy needs `script_policy()`.
 
@@ -64,22 +91,20 @@ def viewer(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Markup:
     if not clips:
         raise DataError("there is no clip to show.")
     scripts, style = _scripts(), (HERE / "viewer.css").read_text(encoding="utf-8")
-    fixed = sum(len(text.encode()) for text in (*scripts, style))
-    packed = pack(clips, MOST_BYTES - fixed - other_bytes - OWN_BYTES)
-    data = json.dumps(packed, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    packed = pack(clips, _room(clips, other_bytes))
     return Markup(
         _environment()
         .get_template("viewer.html")
         .render(
             style=Markup(style),
-            data=Markup(data),
+            data=Markup(as_json(packed)),
             scripts=[Markup(script) for script in scripts],
             licence=(HERE / "vendor" / "three.LICENSE").read_text(encoding="utf-8"),
             panels=max(len(clip.panels) for clip in clips),
             persons=max(panel.positions.shape[0] for clip in clips for panel in clip.panels),
             hiding=any(panel.hiding for clip in clips for panel in clip.panels),
             thinned=[
-                (clip.title, shown["frames"], clip.frames)
+                (printable(clip.title), shown["frames"], clip.frames)
                 for clip, shown in zip(clips, packed["clips"], strict=True)
                 if shown["frames"] < clip.frames
             ],
@@ -92,7 +117,8 @@ def write_view(out: Path, title: str, clips: Sequence[Clip], notes: Sequence[str
 
     Raises DataError for what `viewer` refuses, StorageError when the disk does.
     """
-    words = sum(len(text.encode()) * 2 for text in (title, *notes))
+    title, notes = printable(title), [printable(note) for note in notes]
+    words = sum(map(_bytes_of, (title, title, *notes)))
     page = (
         _environment()
         .get_template("page.html")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,9 @@ from jointwise.skeletons import Skeleton
 
 STEPS = 65_534  # of a clip's extent: what a coordinate is rounded to; 0.08 mm in a room of 5 m
 BARS = 5  # classes shown of an answer, besides the true one
+REACH = 4.0  # how far from most points a point may lie before it is an outlier, in spans of most points
+BEYOND = 2.0  # how far out of the picture an outlier is drawn, in sizes of the box around all others
+SANE_SIZE = (1e-3, 1e6)  # of a person, in units of the data: others are scaled to 1, for the graphics card's sake
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +135,8 @@ def points_down(panel: Panel) -> bool:
     height, used = panel.positions[..., 1], panel.valid & panel.drawn
     if panel.skeleton.up is not None or not used[..., heads].any() or not used[..., feet].any():
         return False
-    return bool(height[..., heads][used[..., heads]].mean() < height[..., feet][used[..., feet]].mean())
+    head, foot = (np.median(height[..., some][used[..., some]].astype(float)) for some in (heads, feet))
+    return bool(head < foot)
 
 
 def to_display(positions: Floats, skeleton: Skeleton, down: bool = False) -> npt.NDArray[np.float64]:
@@ -139,6 +145,20 @@ def to_display(positions: Floats, skeleton: Skeleton, down: bool = False) -> npt
     for axis, (source, sign) in enumerate(display_axes(skeleton, positions.shape[3], down)):
         turned[..., axis] = sign * positions[..., source]
     return turned
+
+
+def bounds(points: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The corners (3,), (3,) of the box around points (N, 3), N > 0, without outliers.
+
+    An outlier lies farther from where most points are (between the 10 % and the 90 % of them along each axis) than
+    `REACH` times the longest side of that: one frame at 1e6 m may not decide what is seen of all others.
+    """
+    low = np.quantile(points, 0.1, axis=0, method="higher")  # inwards, so that 10 % of outliers are not yet in it
+    high = np.quantile(points, 0.9, axis=0, method="lower")
+    reach = REACH * float((high - low).max())
+    if reach > 0:
+        points = points[((points >= low - reach) & (points <= high + reach)).all(-1)]
+    return points.min(0), points.max(0)
 
 
 def quantise(values: npt.NDArray[np.float64], low: float, step: float) -> bytes:
@@ -151,12 +171,32 @@ def pack_bits(mask: Bools) -> str | None:
     return None if mask.all() else _text(np.packbits(mask.ravel(), bitorder="little").tobytes())
 
 
+def printable(text: str) -> str:
+    """The text with what no file can hold replaced: halves of surrogate pairs, as in file names that are not UTF-8.
+
+    >>> printable("caf\\udce9")
+    'caf\ufffd'
+    """
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+def as_json(packed: dict[str, Any]) -> str:
+    """What `pack` gives as it stands in a page."""
+    return printable(json.dumps(packed, ensure_ascii=False, separators=(",", ":"))).replace("<", "\\u003c")
+
+
 def pack(clips: Sequence[Clip], room: int) -> dict[str, Any]:
-    """The JSON of clips, at most about `room` bytes: where they are too long, frames are left out evenly.
+    """The JSON of clips, at most `room` bytes: where they are too long, frames are left out evenly.
 
     Raises DataError when not even two frames of each would fit.
     """
-    limit = _frame_limit(clips, room)
+    limit = frame_limit(clips, room)
+    if limit is None:
+        raise DataError(f"{len(clips)} clips do not fit into one page. Show fewer.")
+    return _pack(clips, limit)
+
+
+def _pack(clips: Sequence[Clip], limit: int) -> dict[str, Any]:
     skeletons = list(dict.fromkeys(panel.skeleton for clip in clips for panel in clip.panels))
     return {
         "clips": [_pack_clip(clip, skeletons, min(limit, clip.frames)) for clip in clips],
@@ -164,17 +204,17 @@ def pack(clips: Sequence[Clip], room: int) -> dict[str, Any]:
     }
 
 
-def _frame_limit(clips: Sequence[Clip], room: int) -> int:
-    """How many frames a clip may keep so that all fit."""
+def frame_limit(clips: Sequence[Clip], room: int, fewest: int = 2) -> int | None:
+    """How many frames a clip may keep so that all fit into `room` bytes; None when that is below `fewest`."""
     per_frame = [_bytes_per_frame(clip) for clip in clips]
-    room -= 4096 * (1 + len(clips)) + 4096 * len({panel.skeleton for clip in clips for panel in clip.panels})
+    room -= len(as_json(_pack(clips, 1)).encode()) + 256 * len(clips)  # all but the frames; longer numbers, full masks
 
     def needed(limit: int) -> float:
         return sum(size * min(limit, clip.frames) for clip, size in zip(clips, per_frame, strict=True))
 
-    low, high = 2, max([2, *(clip.frames for clip in clips)])
+    low, high = fewest, max([fewest, *(clip.frames for clip in clips)])
     if needed(low) > room:
-        raise DataError(f"{len(clips)} clips do not fit into one page. Show fewer.")
+        return None
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if needed(middle) <= room else (low, middle - 1)
@@ -204,9 +244,11 @@ def _shared(panels: Iterable[Panel]) -> list[list[Panel]]:
 def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, Any]:
     kept = np.linspace(0, clip.frames - 1, frames).round().astype(int)
     groups, down = _shared(clip.panels), points_down(clip.panels[0])
-    arrays = [to_display(group[0].positions[:, kept], group[0].skeleton, down) for group in groups]
-    finite = np.concatenate([array[np.isfinite(array)] for array in arrays])
-    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    lowest, highest, size = _extent(clip.panels[0], down)
+    scale = 1.0 if SANE_SIZE[0] <= size <= SANE_SIZE[1] else 1 / size
+    lowest, highest, size = lowest * scale, highest * scale, size * scale
+    arrays = [scale * to_display(group[0].positions[:, kept], group[0].skeleton, down) for group in groups]
+    low, high = _range(arrays, lowest, highest, size)
     step = max(high - low, 1e-6) / STEPS
     panels = [
         {
@@ -228,25 +270,42 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
         "answers": [_pack_answer(answer, clip.truth) for answer in clip.answers],
         "low": low,
         "step": step,
-        "arrays": [_text(quantise(np.where(np.isfinite(array), array, low), low, step)) for array in arrays],
+        "arrays": [
+            _text(quantise(np.where(np.isfinite(array), array, low).clip(low, high), low, step)) for array in arrays
+        ],
         "panels": panels,
-        **_extent(clip.panels[0], down),
+        "box": [lowest.round(4).tolist(), highest.round(4).tolist()],
+        "size": size,
     }
 
 
-def _extent(panel: Panel, down: bool) -> dict[str, Any]:
-    """The box around all valid places of a panel, as shown on screen, and the size of a person in it."""
+def _extent(panel: Panel, down: bool) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
+    """The corners of the box around the valid places of a panel, as shown on screen, and the size of a person in it."""
     points = to_display(panel.positions, panel.skeleton, down)
     used = panel.valid & panel.drawn
     if not used.any():
-        return {"box": [[-0.5, -0.5, -0.5], [0.5, 0.5, 0.5]], "size": 1.0}
-    lowest, highest = (np.where(used[..., None], points, far).reshape(*used.shape, 3) for far in (np.inf, -np.inf))
-    spans = np.linalg.norm(highest.max(2) - lowest.min(2), axis=-1)[used.any(2)]
+        return np.full(3, -0.5), np.full(3, 0.5), 1.0
+    low, high = bounds(points[used])
+    points = points.clip(low, high)
+    lowest, highest = (np.where(used[..., None], points, far) for far in (np.inf, -np.inf))
+    spans = np.linalg.norm((highest.max(2) - lowest.min(2))[used.any(2)], axis=-1)
     size = float(np.median(spans))
-    return {
-        "box": [lowest.min((0, 1, 2)).round(4).tolist(), highest.max((0, 1, 2)).round(4).tolist()],
-        "size": size if size > 0 else 1.0,
-    }
+    return low, high, size if size > 0 else 1.0
+
+
+def _range(
+    arrays: Sequence[npt.NDArray[np.float64]],
+    lowest: npt.NDArray[np.float64],
+    highest: npt.NDArray[np.float64],
+    size: float,
+) -> tuple[float, float]:
+    """What coordinates are kept of arrays that are shown in a box: all, or at most `BEYOND` times its size around."""
+    finite = np.concatenate([array[np.isfinite(array)] for array in arrays])
+    if not len(finite):
+        return 0.0, 1.0
+    beyond = BEYOND * max(float((highest - lowest).max()), size)
+    low, high = max(finite.min(), lowest.min() - beyond), min(finite.max(), highest.max() + beyond)
+    return float(min(low, high)), float(max(low, high))
 
 
 def _pack_skeleton(skeleton: Skeleton) -> dict[str, Any]:
