@@ -221,7 +221,7 @@ def test_a_root_without_recordings_says_what_was_looked_for(tmp_path: Path, monk
     monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"no a\*_s\*_t\*_skeleton\.mat below .*nowhere"):
         load_dataset("utd-mhad", tmp_path / "nowhere")
-    with pytest.raises(DataError, match="it is not prepared yet"):
+    with pytest.raises(DataError, match="no --root says where its files are"):
         load_dataset("utd-mhad")
 
 

@@ -34,7 +34,7 @@ def test_the_example_of_a_folder_of_ones_own_runs_as_written(
         assert program == "jointwise"
         jointwise(arguments)
     printed = capsys.readouterr().out
-    assert "20 to train, 10 to test: every second subject is scored: 1 of 3" in printed
+    assert "20 to train, 10 to test: every second subject is scored, 1 of 3: 2" in printed
     assert len(re.findall(r"^gestures/wave (left|right)/p\d-\d\.npz: wave ", printed, re.MULTILINE)) == 30
     dataset = load_dataset("gestures/")
     assert dataset.classes == ("wave left", "wave right")

@@ -126,13 +126,14 @@ def test_without_subjects_three_tenths_of_each_class_are_scored_and_the_rule_is_
 def test_with_subjects_every_second_one_is_scored(tmp_path: Path) -> None:
     dataset = load(gestures(tmp_path / "own", subjects=True))
     assert (set(dataset.train.subjects), set(dataset.test.subjects)) == ({1, 3, 5}, {2, 4})
-    assert dataset.split == "every second subject is scored: 2 of 5"
+    assert dataset.split == "every second subject is scored, 2 of 5: 2, 4"
 
 
 def test_a_pattern_finds_subjects_in_the_names(tmp_path: Path) -> None:
     for name in ("nod", "wave"):
         for number, who in enumerate(("anna", "bob", "cem")):
             write(tmp_path / "own" / name / f"{who}-1.npz", number)
+    assert load(settings(tmp_path / "own", subject_pattern=r"/([a-z]+)-")).split.endswith("1 of 3: bob")
     root = settings(tmp_path / "own", subject_pattern=r"/([a-z]+)-", test_subjects=["bob"])
     dataset = load(root)
     assert dataset.test.names == ["nod/bob-1.npz", "wave/bob-1.npz"]

@@ -256,7 +256,7 @@ def test_without_files_it_says_where_they_come_from(source: DataSource, tmp_path
     for place in ("nowhere", "a file"):
         with pytest.raises(DataError, match=rf"{source.name}: .*{place}, which is no folder"):  # as `find_files` says
             source.recordings(tmp_path / place)
-    with pytest.raises(DataError, match=rf"^{source.name}: it is not prepared yet\. {asked}"):
+    with pytest.raises(DataError, match=rf"^{source.name}: no --root says where its files are\. {asked}"):
         source.recordings(None)
 
 

@@ -36,7 +36,7 @@ def test_recordings_are_called_by_actors_class_and_take_wherever_they_lie(tmp_pa
 def test_a_root_without_recordings_says_where_they_come_from(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"sbu: no skeleton_pos\.txt below .*Stony Brook.*jointwise prepare sbu --root"):
         SOURCE.recordings(tmp_path)
-    with pytest.raises(DataError, match="it is not prepared yet"):
+    with pytest.raises(DataError, match="no --root says where its files are"):
         SOURCE.recordings(None)
 
 

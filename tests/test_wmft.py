@@ -36,7 +36,7 @@ def test_a_root_without_recordings_says_where_they_come_from(tmp_path: Path) -> 
         DataError, match=r"wmft: no S\*_\*_task\*\.bin below .*WMFT_JBHI.*jointwise prepare wmft --root"
     ):
         SOURCE.recordings(tmp_path)
-    with pytest.raises(DataError, match="it is not prepared yet"):
+    with pytest.raises(DataError, match="no --root says where its files are"):
         SOURCE.recordings(None)
 
 

@@ -124,10 +124,7 @@ def datasets(args: argparse.Namespace, options: list[str]) -> None:
                     "what",
                     f"{source.title}: {source.count} sequences, {len(about.classes)} classes, {about.skeleton.name}",
                 ),
-                *(
-                    (name if len(source.splits) > 1 else "split", split.about)
-                    for name, split in (source.splits.items())
-                ),
+                *((f"split {name}", split.about) for name, split in (source.splits.items())),
                 ("files", source.origin),
                 ("terms", about.terms or "free"),
                 ("prepared", path if (path / "store.json").is_file() else "no"),
@@ -137,6 +134,8 @@ def datasets(args: argparse.Namespace, options: list[str]) -> None:
 
 def prepare(args: argparse.Namespace, options: list[str]) -> None:
     """Read the recordings of a data set and write its store; goes on where it was interrupted."""
+    import numpy as np
+
     from jointwise.datasets import Dataset, prepare, store_path
     from jointwise.store import Store
 
@@ -158,9 +157,10 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
             *(("left out", f"{count}: {reason}") for reason, count in summary.left_out.items()),
             *(("", message) for _, message in summary.bad[:10]),
             *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
-            ("classes", f"{len(store.description.classes)}"),
+            ("classes", f"{len(np.unique(store.index['label']))} of {len(store.description.classes)} are there"),
             ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),
             ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid.mean():.2f} % valid"),
+            *([] if skeleton.bones else [("", "no bones: dataset.yaml can name a layout, as in skeleton: coco17")]),
             ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
             *(
                 (f"split {part.split_name}", f"{len(part.train)} to train, {len(part.test)} to test: {part.split}")

@@ -25,6 +25,7 @@ from jointwise.store import UNKNOWN, Description, Parts
 
 SETTINGS = "dataset.yaml"
 JOINTS = (5, 133)  # fewest and most that a layout may have: below, nothing is left to mask; above, no sensor goes
+_NAMED = 5  # subjects that the rule in words names
 _LOOKED_AT = 9  # recordings from which the layout of the data set is taken
 TEST_SHARE = 0.3  # of each class, where subjects are unknown
 HELP = (
@@ -258,7 +259,9 @@ def _choose_splits(settings: Settings, numbers: Mapping[int | str, int], place: 
         about = f"test subjects named in {SETTINGS}: {', '.join(str(name) for name in settings.test_subjects)}"
     elif len(known) > 1 and (index["subject"] != UNKNOWN).all():
         chosen = known[1::2]
-        about = f"every second subject is scored: {len(chosen)} of {len(known)}"
+        called = {number: str(name) for name, number in numbers.items()}
+        tested = [called.get(number, str(number)) for number in chosen[:_NAMED]] + ["…"] * (len(chosen) > _NAMED)
+        about = f"every second subject is scored, {len(chosen)} of {len(known)}: {', '.join(tested)}"
     else:
         some = ", though some recordings tell their subject" if len(known) > 1 else ""
         return {"own": Split(f"{TEST_SHARE:.0%} of each class is scored, drawn by name{some}", _share_of_each_class)}

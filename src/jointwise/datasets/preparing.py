@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import re
+import shlex
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -131,7 +132,7 @@ def read_skip_list(path: Path) -> set[str]:
 def wishes(skip_list: Path | None, skip_bad: bool) -> Wishes:
     """The wishes that --skip-list and --skip-bad express."""
     names = tuple(sorted(read_skip_list(skip_list))) if skip_list else ()
-    return Wishes(names, skip_list.name if skip_list else "", skip_bad)
+    return Wishes(names, str(skip_list) if skip_list else "", skip_bad)
 
 
 _ENDING = re.compile(r"\.[A-Za-z]+$")
@@ -141,10 +142,10 @@ def _skipped(source: DataSource, root: Path | None, wished: Wishes, names: Itera
     """Name -> file of the skip list that names it."""
     below = sorted(root.rglob(source.skip_lists)) if root is not None and root.is_dir() and source.skip_lists else []
     listed = {name: path.name for path in below for name in read_skip_list(path)}
-    listed |= dict.fromkeys(wished.names, wished.file)
+    listed |= dict.fromkeys(wished.names, Path(wished.file).name)
     listed |= {_ENDING.sub("", name): path for name, path in listed.items()}
     found = {name: listed.get(name) or listed.get(_ENDING.sub("", name)) for name in names}
-    if wished.names and wished.file not in found.values():
+    if wished.names and Path(wished.file).name not in found.values():
         raise DataError(
             f"{wished.file}: not one of its lines names a recording of {source.name}. A skip list has one name per "
             f"line, such as {next(iter(found), 'NAME')}."
@@ -177,9 +178,12 @@ def build_store(
         bad = _read_all(writer, source, recordings, names, workers, watch)
         listed = path.with_name(f"{path.name}.bad.txt")
         if bad and not wished.bad:
-            again = f"jointwise prepare {source.origin if source.choose_splits else source.name}"
-            again += f" --root {root}" if root else ""
-            raise DataError(_bad_message(listed, source.name, bad, len(names), again))
+            again = ["jointwise", "prepare", f"{source.origin}/" if source.choose_splits else source.name]
+            again += ["--root", str(root)] if root else []
+            again += ["--skip-list", wished.file] if wished.file else []
+            raise DataError(_bad_message(listed, source.name, bad, len(names), shlex.join([*again, "--skip-bad"])))
+        if not bad and str(listed) != wished.file:
+            listed.unlink(missing_ok=True)
         names = [name for name in names if name not in bad]
         left_out = Counter(writer.entries[name]["left_out"] for name in names if "left_out" in writer.entries[name])
         left_out.update(f"named in {path}" for path in skipped.values())
@@ -236,5 +240,5 @@ def _bad_message(listed: Path, data: str, bad: dict[str, str], count: int, again
     more = f"\n  … and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return (
         f"{data}: {len(bad)} of {count} recordings cannot be used:\n{shown}{more}\nTheir names are in {listed}. Fetch "
-        f"these files again and run the same command (what was read is kept), or leave them out: {again} --skip-bad"
+        f"these files again and run the same command (what was read is kept), or leave them out: {again}"
     )

@@ -74,7 +74,7 @@ def find_files(data: str, root: Path | None, pattern: str, origin: str) -> list[
     """
     found = [path for path in root.rglob(pattern) if not path.name.startswith(".")] if root is not None else []
     if not found:
-        looked = f"no {pattern} below {root}" if root is not None else "it is not prepared yet"
+        looked = f"no {pattern} below {root}" if root is not None else "no --root says where its files are"
         looked += "" if root is None or root.is_dir() else ", which is no folder"
         raise DataError(
             f"{data}: {looked}. The files come from {origin}; then run: jointwise prepare {data} --root DIR."
