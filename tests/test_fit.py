@@ -280,10 +280,30 @@ class PressedTwice(LineTask):
 
 
 def test_a_second_ctrl_c_acts_at_once(tmp_path: Path) -> None:
-    handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        run(PressedTwice(), tmp_path)
-    assert signal.getsignal(signal.SIGINT) is handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(PressedTwice(), tmp_path)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Looking(LineTask):
+    """Notes whether sums have a fixed order in each step."""
+
+    def after_step(self, step: int) -> None:
+        super().after_step(step)
+        fixed.append(torch.are_deterministic_algorithms_enabled())
+
+
+fixed: list[bool] = []
+
+
+def test_on_a_cpu_sums_have_a_fixed_order_while_training_and_only_then(tmp_path: Path) -> None:
+    run(Looking(), tmp_path)
+    assert fixed == [True] * 10
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 class PressedLast(LineTask):

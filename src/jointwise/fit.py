@@ -238,6 +238,17 @@ class _Training:
         )
 
 
+@contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """On a CPU, sums of several threads in a fixed order, so that two equal runs are equal to the bit."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or device.type == "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
 def fit(
     task: Task,
     order: BatchOrder,
@@ -258,6 +269,7 @@ def fit(
     device = training.device
     task.module.train()
     with (
+        _deterministic(device),
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         _deferred_interrupt() as interrupt,
         _progress(title, settings.steps, training.done) as show,
