@@ -99,7 +99,9 @@ def test_an_unknown_data_set_names_the_nearest() -> None:
 
 def only(*items: tuple[int, int, int], read: Callable[[tuple[int, int, int]], Sequence] = tiny.read) -> DataSource:
     """The tiny data set with these recordings only."""
-    found = Recordings({"a{}_s{}_t{}".format(item[0] + 1, *item[1:]): item for item in items}, read, parallel=False)
+    found = Recordings(
+        {"a{}_s{}_t{}".format(item[0] + 1, *item[1:]): item for item in items}, read, str, parallel=False
+    )
     return replace(tiny.SOURCE, recordings=lambda _root: found)
 
 

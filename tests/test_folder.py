@@ -1,8 +1,10 @@
 """A folder of one's own: classes from its folders, layouts with and without a name, the split rule, mistakes."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -339,6 +341,22 @@ def test_one_recording_per_class_cannot_be_split(tmp_path: Path) -> None:
 def test_a_folder_called_like_a_known_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be called 'utd-mhad'.*--data utd-mhad --root"):
         load(gestures(tmp_path / "utd-mhad", each=2))
+
+
+def test_mended_files_of_a_folder_are_all_that_is_read_again(tmp_path: Path) -> None:
+    root, seen = gestures(tmp_path / "own", each=4), []
+
+    def watch(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
+        seen.append(count)
+        return things
+
+    damaged = root / "nod" / "00.npz"
+    damaged.write_bytes(b"")
+    with pytest.raises(DataError, match="what was read is kept"):
+        prepare(f"{root}/", watch=watch)
+    write(damaged, 55)
+    assert prepare(f"{root}/", watch=watch).stored == 8
+    assert seen == [8, 1]
 
 
 def test_a_link_to_nowhere_is_a_damaged_file_among_others(tmp_path: Path) -> None:

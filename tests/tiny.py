@@ -51,6 +51,7 @@ def recordings(_root: Path | None) -> Recordings:
             for trial in range(1, TRIALS + 1)
         },
         read,
+        stamp=str,
         parallel=False,
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from jointwise.datasets.source import DataSource, Index, Recordings, Split, parts
+from jointwise.datasets.source import DataSource, Index, Recordings, Split, file_stamp, parts
 from jointwise.errors import ConfigError, DataError, unknown
 from jointwise.formats import FORMATS, read, recordings_in
 from jointwise.sequence import Sequence
@@ -167,6 +167,11 @@ class _Item:
     subject: int | None
 
 
+def _stamp(fps: float | None, item: _Item) -> str:
+    """Its file, and what the folder and its settings say of it."""
+    return f"{file_stamp(item.path)} {item.label} {item.subject} {fps}"
+
+
 def _read_item(skeleton: Skeleton | None, fps: float | None, item: _Item) -> Sequence:
     """Reads a recording; what the folder and its settings say goes before what the file says."""
     sequence = read(item.path)
@@ -206,7 +211,7 @@ def source_of(path: Path) -> DataSource:
     return DataSource(
         title=str(path.name),
         description=description,
-        recordings=lambda _root: Recordings(items, read_item),
+        recordings=lambda _root: Recordings(items, read_item, stamp=partial(_stamp, settings.fps)),
         splits={},
         choose_splits=partial(_choose_splits, settings, numbers, path / SETTINGS),
         count=len(items),

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from jointwise.datasets.folder import data_name, revision_of
 from jointwise.datasets.ntu_actions import ACTIONS
-from jointwise.datasets.source import DataSource, Index, Recordings, Split, parts
+from jointwise.datasets.source import DataSource, Index, Recordings, Split, file_stamp, parts
 from jointwise.errors import DataError, EmptyRecording, ReadError
 from jointwise.formats.files import AGAIN
 from jointwise.sequence import Bools, Floats, Sequence
@@ -237,7 +237,9 @@ def source_of(path: Path) -> DataSource:
         skeleton=NTU25,
         coordinates=3,
         classes=class_names(classes, ntu=True),
-        recordings=lambda _root: Recordings(items, _Rows(path, headers, labels).read, parallel=False),
+        recordings=lambda _root: Recordings(
+            items, _Rows(path, headers, labels).read, stamp=lambda _item: file_stamp(path), parallel=False
+        ),
         splits={name: Split(f"{about} (x_train and x_test of the file)", _by_array)},
         count=len(items),
         terms=NTU_TERMS if classes in (60, 120) else "",

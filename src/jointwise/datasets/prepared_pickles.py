@@ -13,7 +13,7 @@ import numpy as np
 from jointwise.datasets import restricted_pickle
 from jointwise.datasets.folder import JOINTS
 from jointwise.datasets.prepared_arrays import FPS, NTU_TERMS, check_class, class_names, prepared_source, real_persons
-from jointwise.datasets.source import DataSource, Index, Recordings, Split, parts
+from jointwise.datasets.source import DataSource, Index, Recordings, Split, file_stamp, parts
 from jointwise.errors import DataError, ReadError
 from jointwise.formats.skeleton import NAME as NTU_NAME
 from jointwise.sequence import Sequence
@@ -58,7 +58,12 @@ def source_of(path: Path) -> DataSource:
         skeleton=skeleton,
         coordinates=coordinates,
         classes=class_names(count, ntu),
-        recordings=lambda _root: Recordings(items, partial(_read_annotation, path.name, skeleton), parallel=False),
+        recordings=lambda _root: Recordings(
+            items,
+            partial(_read_annotation, path.name, skeleton),
+            stamp=lambda _item: file_stamp(path),
+            parallel=False,
+        ),
         splits=_splits(path, content["split"], items.keys()),
         count=len(items),
         terms=NTU_TERMS if ntu else "",

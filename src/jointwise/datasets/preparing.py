@@ -22,7 +22,7 @@ from jointwise.datasets.source import DataSource, Recordings
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, writing
 from jointwise.prepare import PREPARATION, prepare_sequence
 from jointwise.sequence import Sequence
-from jointwise.store import TEST, TRAIN, VERSION
+from jointwise.store import TEST, TRAIN, VERSION, Description
 from jointwise.store_writer import StoreWriter, check_belongs
 
 EMPTY = "no body in it, or none after cleaning"
@@ -64,7 +64,7 @@ class Summary:
     cleaned: dict[str, int] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
     lists: list[str] = field(default_factory=list)
-    wished: Wishes = field(default_factory=lambda: Wishes())
+    wished: Wishes = field(default_factory=Wishes)
     duplicates: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
@@ -77,11 +77,10 @@ class _Ready:
 _Outcome = _Ready | JointwiseError
 
 
-def _read_one(read: Callable[[Any], Sequence], source: tuple[Any, str], item: Any) -> _Outcome:
+def _read_one(read: Callable[[Any], Sequence], description: Description, item: Any) -> _Outcome:
     """Runs in a worker process: an error is a value, so that one damaged file does not stop the others."""
-    description, cleaning = source
     try:
-        cleaned = CLEANING[cleaning](read(item))
+        cleaned = CLEANING[description.cleaning](read(item))
         check_belongs(cleaned.sequence, description)
         sequence = replace(cleaned.sequence, skeleton=description.skeleton)  # one root for all, whatever files say
         return _Ready(prepare_sequence(sequence), cleaned.notes)
@@ -110,15 +109,6 @@ def _outcomes(work: Callable[[Any], _Outcome], items: list[Any], workers: int) -
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _stamp(item: Any) -> str:
-    """Changes when a file is replaced, so that a resumed `prepare` reads it again."""
-    try:
-        about = item.stat() if isinstance(item, Path) else None
-    except OSError:  # gone, or a link to nowhere: its reader will say so
-        about = None
-    return f"{about.st_size} {about.st_mtime_ns}" if about else ""
 
 
 def read_skip_list(path: Path) -> set[str]:
@@ -172,7 +162,7 @@ def build_store(
     recordings = source.recordings(root)
     skipped = _skipped(source, root, wished, recordings.items)
     names = [name for name in recordings.items if name not in skipped]
-    made_from = json.dumps([VERSION, PREPARATION, source.title, source.revision, asdict(source.description)])
+    made_from = json.dumps([VERSION, PREPARATION, source.title, asdict(source.description)])
     made_from = hashlib.sha256(made_from.encode()).hexdigest()
     with StoreWriter(path, source.description, made_from) as writer:
         bad = _read_all(writer, source, recordings, names, workers, watch)
@@ -215,9 +205,9 @@ def _read_all(
     writer: StoreWriter, source: DataSource, recordings: Recordings, names: list[str], workers: int, watch: Watch
 ) -> dict[str, str]:
     """Adds what is not in the store yet; returns the damaged ones, name -> message."""
-    stamps = {name: _stamp(recordings.items[name]) for name in names}
+    stamps = {name: recordings.stamp(recordings.items[name]) for name in names}
     todo = [name for name in names if writer.entries.get(name, {}).get("stamp") != stamps[name]]
-    work = partial(_read_one, recordings.read, (source.description, source.description.cleaning))
+    work = partial(_read_one, recordings.read, source.description)
     items = [recordings.items[name] for name in todo]
     workers = min(workers, 1 + len(items) // _WORTH_A_WORKER) if recordings.parallel else 1
     outcomes = _outcomes(work, items, workers)

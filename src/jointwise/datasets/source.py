@@ -17,17 +17,28 @@ from jointwise.store import TEST, TRAIN, UNUSED, Description, Parts
 Index = npt.NDArray[np.void]  # (n,) of dtype store.INDEX
 
 
+def file_stamp(path: Path) -> str:
+    """Size and time of a file: another one when it is replaced."""
+    try:
+        about = path.stat()
+    except OSError:  # gone, or a link to nowhere: its reader will say so
+        return "gone"
+    return f"{about.st_size} {about.st_mtime_ns}"
+
+
 @dataclass(frozen=True)
 class Recordings:
     """What was found of a data set: cheap to list, each recording read on its own.
 
     items: name -> whatever `read` takes (a path, mostly), in the order of the store; a name is the same wherever the
     files lie, it is what results and splits know the recording by. read: one item as its file says; a function of
-    a module or a partial of one, because worker processes import it. parallel: whether workers help.
+    a module or a partial of one, because worker processes import it. stamp: item -> text that changes when reading it
+    again would give something else. parallel: whether workers help.
     """
 
     items: Mapping[str, Any]
     read: Callable[[Any], Sequence]
+    stamp: Callable[[Any], str] = file_stamp
     parallel: bool = True
 
 

@@ -18,7 +18,8 @@ _SUBJECTS, _CAMERAS = range(1, 41), range(1, 4)
 def recordings(_root: Path | None) -> Recordings:
     """All that can be generated: every action by every subject as every camera sees it."""
     places = [(s, a, c) for s in _SUBJECTS for a in range(len(synthetic.ACTIONS)) for c in _CAMERAS]
-    return Recordings({f"S001C{c:03d}P{s:03d}R001A{a + 1:03d}": (s, a, c) for s, a, c in places}, read, parallel=False)
+    items = {f"S001C{c:03d}P{s:03d}R001A{a + 1:03d}": (s, a, c) for s, a, c in places}
+    return Recordings(items, read, stamp=lambda _item: str(synthetic.VERSION), parallel=False)
 
 
 def read(place: tuple[int, int, int]) -> Sequence:
