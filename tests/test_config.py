@@ -82,21 +82,23 @@ def test_every_system_runs_two_steps_of_what_it_can_do_at_quick_size(
 # --- layers ---
 
 
-def test_layers_lie_in_order_defaults_system_recipe_quick_file_options(
+def test_layers_lie_in_order_defaults_recipe_system_quick_file_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def width(*options: str, **layers: Any) -> int:
         return build_config(layered_settings("s", **layers), list(options)).encoder.width
 
-    files = {name: tmp_path / f"{name}.yaml" for name in ("s", "d", "quick")}
-    for number, path in enumerate(files.values(), 1):
-        path.write_text(yaml.safe_dump({"encoder": {"width": 8 * number}}))
+    layers = {"d": {"width": 8, "depth": 7}, "s": {"width": 16}, "quick": {"width": 24}}
+    files = {name: tmp_path / f"{name}.yaml" for name in layers}
+    for name, encoder in layers.items():
+        files[name].write_text(yaml.safe_dump({"encoder": encoder}))
     monkeypatch.setattr("jointwise.config.systems", lambda: {"s": files["s"]})
     monkeypatch.setattr("jointwise.config.recipes", lambda: {"d": files["d"]})
     monkeypatch.setattr("jointwise.config._shipped", lambda _folder: {"quick": files["quick"]})
     mine = file_of(tmp_path, {"encoder": {"width": 32}})
-    assert width(data="unknown") == 8
-    assert width(data="d") == 16
+    assert width(data="unknown") == 16
+    assert width(data="d") == 16  # what makes it that system stays
+    assert layered_settings("s", "d")["encoder"]["depth"] == 7  # where the system is silent, the recipe speaks
     assert width(data="d", quick=True) == 24
     assert width(data="d", quick=True, file=mine) == 32
     assert width("--encoder.width", "40", data="d", quick=True, file=mine) == 40

@@ -311,15 +311,16 @@ def read_settings(path: Path) -> Settings:
 
 
 def layered_settings(system: str, data: str, quick: bool = False, file: Path | None = None) -> Settings:
-    """Defaults ← the system ← the recipe of the data ← `quick` ← the user's file; the command line comes after.
+    """Defaults ← the recipe of the data ← the system ← `quick` ← the user's file; the command line comes after.
+
+    The system comes after the recipe: what makes it that system (the mask of MAMP, say) no size of data changes.
 
     Raises ConfigError for an unknown system (naming the nearest) or a file with unknown keys.
     """
     if system not in systems():
         raise ConfigError(unknown("system", system, systems()))
-    layers = [systems()[system]]
-    if data in recipes():
-        layers.append(recipes()[data])
+    layers = [recipes()[data]] if data in recipes() else []
+    layers.append(systems()[system])
     if quick:
         layers.append(_shipped("")["quick"])
     if file is not None:

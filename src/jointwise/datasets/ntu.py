@@ -116,43 +116,44 @@ def _draw_stratified(
     return drawn
 
 
-NTU60 = DataSource(
-    title="NTU RGB+D 60",
-    description=Description(
-        data="ntu60",
-        skeleton=NTU25,
-        classes=ACTIONS[:60],
-        coordinates=3,
-        cleaning="clean_ntu",
-        terms=_TERMS,
-    ),
-    recordings=partial(_find, "ntu60", _ORIGIN60, _of_ntu60),
-    splits={
+def _source(
+    name: str, actions: int, count: int, origin: str, belongs: Callable[[int, int], bool], splits: dict[str, Split]
+) -> DataSource:
+    """What both have in common: skeleton, cleaning, terms, where the skip lists are."""
+    return DataSource(
+        title=f"NTU RGB+D {actions}",
+        description=Description(
+            data=name, skeleton=NTU25, classes=ACTIONS[:actions], cleaning="clean_ntu", terms=_TERMS
+        ),
+        recordings=partial(_find, name, origin, belongs),
+        splits=splits,
+        count=count,
+        origin=origin,
+        skip_lists="*missing_skeleton*.txt",
+    )
+
+
+NTU60 = _source(
+    "ntu60",
+    60,
+    56_880,
+    _ORIGIN60,
+    _of_ntu60,
+    {
         "xsub": Split("X-sub: 20 subjects train, 20 are scored", subjects_train(*XSUB60_TRAIN)),
         "xview": Split("X-view: cameras 2 and 3 train, camera 1 is scored", _cameras_train),
         "xsub-quarter": Split("X-sub within the report's quarter, drawn by class and subject", _quarter),
     },
-    count=56_880,
-    origin=_ORIGIN60,
-    skip_lists="*missing_skeleton*.txt",
 )
 
-NTU120 = DataSource(
-    title="NTU RGB+D 120",
-    description=Description(
-        data="ntu120",
-        skeleton=NTU25,
-        classes=ACTIONS,
-        coordinates=3,
-        cleaning="clean_ntu",
-        terms=_TERMS,
-    ),
-    recordings=partial(_find, "ntu120", _ORIGIN120, _of_ntu120),
-    splits={
+NTU120 = _source(
+    "ntu120",
+    120,
+    114_480,
+    _ORIGIN120,
+    _of_ntu120,
+    {
         "xsub": Split("X-sub: 53 subjects train, 53 are scored", subjects_train(*XSUB120_TRAIN)),
         "xset": Split("X-set: even set-ups train, odd ones are scored", _even_setups_train),
     },
-    count=114_480,
-    origin=_ORIGIN120,
-    skip_lists="*missing_skeleton*.txt",
 )
