@@ -114,3 +114,21 @@ def test_scaling_multiplies_each_clip_by_its_factor() -> None:
     scaled = augment.scale(positions, torch.tensor([2.0, 1.0, 0.5]))
     for clip, factor in enumerate((2.0, 1.0, 0.5)):
         assert torch.equal(scaled[clip], positions[clip] * factor)
+
+
+@pytest.mark.parametrize("skeleton", [NTU25, KINECT20], ids=lambda s: s.name)
+def test_stretching_scales_every_bone_by_its_factor_and_leaves_root_and_directions(skeleton: Skeleton) -> None:
+    positions, _ = random_batch(len(skeleton.joints))
+    factors = 0.5 + torch.rand(3, len(skeleton.joints), generator=torch.Generator().manual_seed(1))
+    stretched = augment.stretch_bones(positions, factors, skeleton.bone_indices)
+    assert torch.equal(stretched[..., skeleton.root_index, :], positions[..., skeleton.root_index, :])
+    for parent, child in skeleton.bone_indices:
+        before, after = (x[..., child, :] - x[..., parent, :] for x in (positions, stretched))
+        expected = before * factors[:, child, None, None, None]
+        torch.testing.assert_close(after, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_stretching_by_one_or_without_bones_changes_nothing() -> None:
+    positions, _ = random_batch(25)
+    torch.testing.assert_close(augment.stretch_bones(positions, torch.ones(3, 25), NTU25.bone_indices), positions)
+    assert torch.equal(augment.stretch_bones(positions, torch.full((3, 25), 2.0), ()), positions)

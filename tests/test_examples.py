@@ -56,7 +56,7 @@ def test_rebuilt_joints_are_the_decoders_output_times_the_scale(dataset: Dataset
     segments, valid = to_segments(persons.positions, 4), token_validity(persons.valid, 4)
     noise = mask_noise(persons, clips, 4, generator_for(0, "example masks"))
     counts = module.visible(*valid.shape[1:])
-    hidden = module.mask.draw(segments, valid, noise, counts)
+    hidden = module.mask.draw(segments, valid, noise, counts, module.parts)
     visible = visible_tokens(hidden, valid, counts.grid)
     with torch.no_grad():
         said = module.decoder(module.student(segments, visible), visible, all_tokens(valid))

@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional
 
 import tiny
-from jointwise.checkpoint import read_json
+from jointwise.checkpoint import load_tensors, read_json
 from jointwise.clips import ClipCutter
 from jointwise.config import Config, LinearConfig
 from jointwise.datasets import Dataset
@@ -251,3 +251,16 @@ def test_a_classifier_trained_from_scratch_with_a_head_of_its_own_size_is_scored
     config = tiny.config("--scratch.steps", "1", "--scratch.hidden", "24", system=tiny.BASELINE)
     finetune(config, dataset, 0, "1.0", tmp_path / "run")
     assert evaluate(tmp_path / "run", "score", dataset, config, 0)
+
+
+def test_a_fine_tuning_that_averages_its_weights_trains_as_ever_and_keeps_the_average_also_for_a_resume(
+    dataset: Dataset, pretrained: Path, tmp_path: Path
+) -> None:
+    finetune(tiny.config(), dataset, 0, "1.0", tmp_path / "plain", pretrained)
+    finetune(tiny.config("--finetune.average", "0.5"), dataset, 0, "1.0", tmp_path / "averaged", pretrained)
+    last, whole = (load_tensors(tmp_path / name / "model" / "model.safetensors") for name in ("plain", "averaged"))
+    assert whole.keys() == last.keys()
+    assert not torch.equal(whole["head.mlp.3.weight"], last["head.mlp.3.weight"])
+    live = load_tensors(next((tmp_path / "averaged" / "checkpoint").glob("step-*.safetensors")))
+    assert torch.equal(live["module.head.mlp.3.weight"], last["head.mlp.3.weight"])  # training itself is the same
+    assert torch.equal(live["module.average.head.mlp.3.weight"], whole["head.mlp.3.weight"])

@@ -179,3 +179,17 @@ def test_an_unknown_skeleton_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="unknown skeleton 'kinect2': did you mean 'kinect20'"):
         get_skeleton("kinect2")
     assert get_skeleton("ntu25") is NTU25
+
+
+def test_parts_of_the_body_are_two_arms_two_legs_trunk_and_head() -> None:
+    named = {joint: NTU25.parts[i] for i, joint in enumerate(NTU25.joints)}
+    assert len(set(NTU25.parts)) == 6
+    assert named["left_shoulder"] == named["left_thumb"] != named["right_thumb"]
+    assert named["left_hip"] == named["left_foot"] != named["right_foot"]
+    assert named["spine_base"] == named["neck"] != named["head"]
+
+
+def test_parts_are_numbered_from_zero_without_gaps_and_joints_of_no_part_stand_alone(skeleton: Skeleton) -> None:
+    assert set(skeleton.parts) == set(range(max(skeleton.parts) + 1))
+    assert 3 <= len(set(skeleton.parts)) <= 6
+    assert nameless(4).parts == (0, 1, 2, 3)

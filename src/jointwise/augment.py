@@ -48,6 +48,25 @@ def mirror(
     )
 
 
+def stretch_bones(positions: Tensor, factors: Tensor, bones: Sequence[tuple[int, int]]) -> Tensor:
+    """Scales each bone of each clip, whatever hangs on it moving along; joints that are no bone's child stay.
+
+    positions (B, M, T, V, C), factors (B, V) by the joint at a bone's end, bones (parent, child), a tree or several.
+    """
+    joints = positions.shape[3]
+    parent = {child: parent for parent, child in bones}
+    above = torch.zeros(joints, joints)  # 1 where the bone that ends in the second lies on the way to the first joint
+    for joint in range(joints):
+        at = joint
+        while at in parent and not above[joint, at]:
+            above[joint, at] = 1
+            at = parent[at]
+    vectors = positions - positions[..., [parent.get(joint, joint) for joint in range(joints)], :]
+    grown = vectors * (factors - 1)[:, None, None, :, None]
+    with torch.autocast(positions.device.type, enabled=False):
+        return positions + above.to(positions) @ grown
+
+
 def scale(positions: Tensor, factors: Tensor) -> Tensor:
     """Scales each clip about the origin; positions (B, M, T, V, C), factors (B,)."""
     return positions * factors.view(-1, 1, 1, 1, 1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from jointwise.config import Config, DecoderConfig, FinetuneConfig, PredictorConfig
+from jointwise.config import Config, DecoderConfig, FinetuneConfig, LossConfig, PredictorConfig
 from jointwise.errors import ConfigError
-from jointwise.methods.distillation import Distillation
+from jointwise.methods.distillation import Distillation, Sharpening
 from jointwise.methods.supervised import Classifier
 from jointwise.nn.encoders import Completion, Encoder
 from jointwise.nn.heads import ClassificationHead
@@ -49,9 +49,14 @@ def build_distillation(
     numbers = config.clip.segment * coordinates
 
     def completion(outputs: int, part: PredictorConfig | DecoderConfig) -> Completion | None:
-        heads = config.encoder.heads
-        return Completion(segments, joints, width, outputs, part.depth, width, heads) if part.use else None
+        if not part.use:
+            return None
+        heads, axis = config.encoder.heads, part.axis if isinstance(part, PredictorConfig) else "spacetime"
+        mask_token = config.mask.hidden == "dropped"
+        return Completion(segments, joints, width, outputs, part.depth, width, heads, axis, mask_token)
 
+    mask = config.mask
+    both = None if mask.segment_ratio is None or mask.joint_ratio is None else (mask.segment_ratio, mask.joint_ratio)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "weights"))
         return Distillation(
@@ -60,15 +65,25 @@ def build_distillation(
             completion(numbers, config.decoder),
             segment=config.clip.segment,
             mask=config.mask.strategy,
-            ratio=config.mask.ratio,
+            ratio=both or mask.ratio,
+            hidden_as=mask.hidden,
+            parts=skeleton.parts,
             coordinate_scale=coordinate_scale,
             target=config.decoder.target,
             region=config.decoder.region,
             normalisation=config.decoder.normalisation,
             teacher_normalise=config.teacher.normalise,
+            teacher_blocks=config.teacher.blocks,
             latent_weight=config.loss.latent,
             reconstruction_weight=config.loss.reconstruction,
+            sharpening=_sharpening(config.loss, width),
         )
+
+
+def _sharpening(settings: LossConfig, width: int) -> Sharpening | None:
+    if settings.objective == "l2":
+        return None
+    return Sharpening(width, settings.student_temperature, settings.teacher_temperature, settings.centre_momentum)
 
 
 def build_classifier(

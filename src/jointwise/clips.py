@@ -134,11 +134,12 @@ class ClipCutter:
         rotation: float = 0.0,
         mirror: float = 0.0,
         scale: float = 0.0,
+        bones: float = 0.0,
     ) -> Clips:
         """Training clips of the sequences `ids`, cut and augmented at random by `generator`.
 
         crop: least share of the frames kept. rotation: largest angle about each axis, radians. mirror: probability.
-        scale: largest relative change of size.
+        scale: largest relative change of size. bones: of the length of each bone.
         """
         uniform = torch.rand((len(ids), 7), generator=generator).to(self.device)
         lengths = self.lengths[ids.to(self.device)]
@@ -152,4 +153,7 @@ class ClipCutter:
             positions = augment.rotate(positions, (2 * uniform[:, 3:6] - 1) * rotation)
         if scale > 0:
             positions = augment.scale(positions, 1 + (2 * uniform[:, 6] - 1) * scale)
+        if bones > 0:
+            factors = 2 * torch.rand((len(ids), len(self.skeleton.joints)), generator=generator).to(self.device) - 1
+            positions = augment.stretch_bones(positions, 1 + factors * bones, self.skeleton.bone_indices)
         return Clips(positions, valid, clips.ids)

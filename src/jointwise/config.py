@@ -14,6 +14,7 @@ import yaml
 from jointwise.errors import ConfigError, unknown
 
 Settings = dict[str, Any]
+Axis = Literal["spatial", "temporal", "spacetime", "factorised"]
 
 
 def _at_least(least: float, group: str, **values: float) -> None:
@@ -47,7 +48,7 @@ class ClipConfig:
 class EncoderConfig:
     """The transformer that is trained, distilled and kept."""
 
-    axis: Literal["spatial", "temporal", "spacetime"] = "spatial"
+    axis: Axis = "spatial"
     depth: int = 5
     width: int = 256
     heads: int = 8
@@ -60,14 +61,27 @@ class EncoderConfig:
 
 @dataclass
 class MaskConfig:
-    """What the student does not see: a strategy and the share of tokens it hides."""
+    """What the student does not see: a strategy and the share of tokens it hides.
 
-    strategy: Literal["random", "motion", "joint-frame"] = "joint-frame"
+    joint_ratio, segment_ratio: shares of hidden joints and segments for `joint-frame`, which else splits `ratio`
+    evenly. hidden: such tokens are `dropped` (a mask token stands for them later) or stay with `zeroed` coordinates.
+    """
+
+    strategy: Literal["random", "motion", "joint-frame", "tube"] = "joint-frame"
     ratio: float = 0.9
+    joint_ratio: float | None = None
+    segment_ratio: float | None = None
+    hidden: Literal["dropped", "zeroed"] = "dropped"
 
     def __post_init__(self) -> None:
-        if not 0 < self.ratio < 1:
-            raise ConfigError(f"mask.ratio {self.ratio} must lie between 0 and 1: it is the share of hidden tokens.")
+        shares = {"ratio": self.ratio, "joint_ratio": self.joint_ratio, "segment_ratio": self.segment_ratio}
+        for name, share in shares.items():
+            if share is not None and not 0 < share < 1:
+                raise ConfigError(f"mask.{name} {share} must lie between 0 and 1: it is the share that is hidden.")
+        if (self.joint_ratio is None) != (self.segment_ratio is None):
+            raise ConfigError("mask.joint_ratio and mask.segment_ratio belong together: give both or neither.")
+        if self.joint_ratio is not None and self.strategy != "joint-frame":
+            raise ConfigError(f"mask.joint_ratio: mask '{self.strategy}' hides tokens by mask.ratio alone.")
 
 
 @dataclass
@@ -75,6 +89,7 @@ class PredictorConfig:
     """From the student's features to the teacher's. use: off means no predictor and no teacher."""
 
     use: bool = True
+    axis: Axis = "spacetime"
     depth: int = 3
 
     def __post_init__(self) -> None:
@@ -100,43 +115,62 @@ class TeacherConfig:
     """The slowly moving copy of the student.
 
     horizon: averaging horizon as a share of the run, α = 1 − 1 / (horizon · steps), clipped to [0.98, 0.9999].
-    momentum: a fixed α instead. normalise: `layer` puts its features through a LayerNorm without parameters.
+    momentum: a fixed α instead. normalise: `layer` puts its features through a LayerNorm without parameters. blocks:
+    1 makes the encoder's output the target, K > 1 the mean over the outputs of its last K blocks.
     """
 
     horizon: float = 0.05
     momentum: float | None = None
     normalise: Literal["layer", "none"] = "layer"
+    blocks: int = 1
 
     def __post_init__(self) -> None:
         if self.horizon <= 0:
             raise ConfigError(f"teacher.horizon {self.horizon} must be positive: it is a share of the run.")
         if self.momentum is not None:
             _share("teacher", momentum=self.momentum)
+        _at_least(1, "teacher", blocks=self.blocks)
 
 
 @dataclass
 class LossConfig:
-    """Weights of the latent loss (student to teacher) and of the reconstruction."""
+    """Weights of the latent loss (student to teacher) and of the reconstruction; and which latent loss.
+
+    objective: `l2` (the report, eq. 1), or `cross-entropy` between distributions over the features, the teacher's
+    centred and sharpened by its lower temperature (S-JEPA: Abdelfattah and Alahi, ECCV 2024; DINO: Caron et al., ICCV
+    2021, whose temperatures and centre momentum these are).
+    """
 
     latent: float = 1.0
     reconstruction: float = 1.0
+    objective: Literal["l2", "cross-entropy"] = "l2"
+    student_temperature: float = 0.1
+    teacher_temperature: float = 0.04
+    centre_momentum: float = 0.9
 
     def __post_init__(self) -> None:
         _at_least(0, "loss", latent=self.latent, reconstruction=self.reconstruction)
+        _at_least(1e-3, "loss", student_temperature=self.student_temperature)
+        _at_least(1e-3, "loss", teacher_temperature=self.teacher_temperature)
+        _share("loss", centre_momentum=self.centre_momentum)
 
 
 @dataclass
 class AugmentConfig:
-    """How training clips vary. crop: least share of frames kept. rotation: radians about each axis. mirror:
-    probability of a true mirror image. scale: largest relative change of size."""
+    """How training clips vary.
+
+    crop: least share of frames kept. rotation: radians about each axis. mirror: probability of a true mirror image.
+    scale: largest relative change of size; bones: of the length of each bone.
+    """
 
     crop: float = 0.5
     rotation: float = 0.3
     mirror: float = 0.0
     scale: float = 0.0
+    bones: float = 0.0
 
     def __post_init__(self) -> None:
-        _share("augment", crop=self.crop, mirror=self.mirror, scale=self.scale)
+        _share("augment", crop=self.crop, mirror=self.mirror, scale=self.scale, bones=self.bones)
         _at_least(0, "augment", rotation=self.rotation)
 
 
@@ -163,7 +197,11 @@ class TrainConfig:
 
 @dataclass
 class FinetuneConfig(TrainConfig):
-    """Training with labels. layer_decay: each layer below the head learns at this times the one above it."""
+    """Training with labels. layer_decay: each layer below the head learns at this times the one above it.
+
+    average: horizon of an average of the weights over the steps, as a share of the run, that is kept instead of the
+    last weights; 0: off (the report's open question, section 5).
+    """
 
     steps: int = 84_000
     batch: int = 48
@@ -175,9 +213,11 @@ class FinetuneConfig(TrainConfig):
     dropout: float = 0.3
     label_smoothing: float = 0.1
     hidden: int = 2048
+    average: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _share("fine-tuning", average=self.average)
         _at_least(1, "fine-tuning", hidden=self.hidden)
         _at_least(2, "fine-tuning", batch=self.batch)  # BatchNorm in the head needs two clips
         _share("fine-tuning", layer_decay=self.layer_decay, drop_path=self.drop_path, dropout=self.dropout)
@@ -253,6 +293,13 @@ class Config:
     validation_subjects: list[int] = field(default_factory=list)
     allow_duplicates: bool = False
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+
+    def __post_init__(self) -> None:
+        if self.teacher.blocks > self.encoder.depth:
+            raise ConfigError(
+                f"teacher.blocks {self.teacher.blocks} is more than encoder.depth {self.encoder.depth}: there are not "
+                "so many to average."
+            )
 
     @property
     def segments(self) -> int:

@@ -14,6 +14,13 @@ from typing import Any
 
 from jointwise.errors import ConfigError, unknown
 
+_PARTS = {  # the joints of each part of the body, without their side
+    "arm": ("shoulder", "elbow", "wrist", "hand", "hand_tip", "thumb", "pinky", "index"),
+    "leg": ("hip", "knee", "ankle", "foot", "heel", "big_toe", "small_toe", "foot_index"),
+    "head": ("head", "head_top", "nose", "eye", "eye_inner", "eye_outer", "ear", "mouth"),
+    "trunk": ("neck", "spine_shoulder", "spine_mid", "spine_base"),
+}
+
 
 def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple)  # text would be a list of its letters
@@ -91,6 +98,21 @@ class Skeleton:
             return f"{swap[side]}_{rest}" if side in swap else joint
 
         return tuple(index.get(mirrored(joint), i) for i, joint in enumerate(self.joints))
+
+    @cached_property
+    def parts(self) -> tuple[int, ...]:
+        """For each joint the number of its part of the body: left and right arm and leg, head, trunk.
+
+        A joint whose name belongs to none of them is a part of its own.
+        """
+
+        def part(joint: str) -> str:
+            side, _, rest = joint.partition("_") if joint.startswith(("left_", "right_")) else ("", "", joint)
+            found = next((name for name, joints in _PARTS.items() if rest in joints), joint)
+            return f"{side} {found}" if found in ("arm", "leg") else found
+
+        named = [part(joint) for joint in self.joints]
+        return tuple(list(dict.fromkeys(named)).index(name) for name in named)
 
 
 def _both_sides(*chains: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

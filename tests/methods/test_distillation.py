@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from jointwise.clips import Clips, Persons
-from jointwise.methods.distillation import Distillation
-from jointwise.nn.encoders import Completion, Encoder
+from jointwise.methods.distillation import Distillation, Sharpening
+from jointwise.nn.encoders import AXES, Completion, Encoder
 from jointwise.nn.masks import MASKS
 from jointwise.nn.tokens import TokenSet, all_tokens, to_segments, token_validity
 
 B, M, S, LENGTH, V, C, WIDTH = 3, 2, 6, 2, 5, 3, 16
-T, NUMBERS, RMS = S * LENGTH, LENGTH * C, 0.4
+T, NUMBERS, RMS, PARTS = S * LENGTH, LENGTH * C, 0.4, (0, 0, 1, 1, 2)
 
 
 def make(axis: str = "spatial", predictor: bool = True, decoder: bool = True, **options: object) -> Distillation:
@@ -23,7 +23,7 @@ def make(axis: str = "spatial", predictor: bool = True, decoder: bool = True, **
         student,
         Completion(S, V, WIDTH, WIDTH, depth=1, width=WIDTH, heads=2) if predictor else None,
         Completion(S, V, WIDTH, NUMBERS, depth=1, width=WIDTH, heads=2) if decoder else None,
-        **{"segment": LENGTH, "ratio": 0.6, "coordinate_scale": RMS} | options,
+        **{"segment": LENGTH, "ratio": 0.6, "coordinate_scale": RMS, "parts": PARTS} | options,
     )
     if module.teacher is not None:  # as after some steps: the teacher is no longer the student
         with torch.no_grad():
@@ -52,7 +52,7 @@ def noise_for(persons: Persons) -> Tensor:
 
 def hidden_of(module: Distillation, persons: Persons) -> Tensor:
     segments, valid = to_segments(persons.positions, LENGTH), token_validity(persons.valid, LENGTH)
-    return module.mask.draw(segments, valid, noise_for(persons), module.visible(S, V))
+    return module.mask.draw(segments, valid, noise_for(persons), module.visible(S, V), module.parts)
 
 
 def reference_losses(module: Distillation, persons: Persons, mask: str) -> tuple[float, float]:
@@ -90,7 +90,7 @@ def reference_losses(module: Distillation, persons: Persons, mask: str) -> tuple
     return tuple(sum(errors) / len(errors) if errors else 0.0 for errors in (latent, reconstruction))
 
 
-@pytest.mark.parametrize("axis", ["spatial", "temporal", "spacetime"])
+@pytest.mark.parametrize("axis", AXES)
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("gaps", [False, True], ids=["complete", "gaps"])
 def test_the_losses_are_the_means_of_the_step_by_step_reference(axis: str, mask: str, gaps: bool) -> None:
@@ -148,6 +148,77 @@ def test_the_plain_teacher_features_are_the_target_when_no_norm_is_asked_for() -
     taught = module.teacher(to_segments(persons.positions, LENGTH), all_tokens(valid))
     counts = (hidden_of(module, persons) & valid).flatten(1)
     torch.testing.assert_close(loss, (predicted[0] - taught)[counts].square().mean())
+
+
+def zeroed(axis: str) -> Distillation:
+    """The report's first version: hidden joints stay in the sequence with coordinates 0."""
+    module = make(axis, hidden_as="zeroed")
+    for name, outputs in (("predictor", WIDTH), ("decoder", NUMBERS)):
+        setattr(module, name, Completion(S, V, WIDTH, outputs, 1, WIDTH, 2, axis, mask_token=False))
+    return module
+
+
+@pytest.mark.parametrize("axis", ["spatial", "temporal"])
+@pytest.mark.parametrize("mask", MASKS)
+def test_zeroed_tokens_stay_in_the_sequence_and_are_what_is_predicted(axis: str, mask: str) -> None:
+    module, persons = zeroed(axis), clips().persons()
+    losses = module(persons, noise_for(persons))
+    hidden, valid = hidden_of(module, persons), token_validity(persons.valid, LENGTH)
+    positions = persons.positions.clone()
+    positions[hidden.repeat_interleave(LENGTH, 1)] = 0
+    everything = all_tokens(valid)
+    features = module.student(to_segments(positions, LENGTH), everything)
+    predicted = module.predictor(features, everything, everything)
+    taught = module.teacher(to_segments(persons.positions, LENGTH), everything)
+    counts = (hidden & valid).flatten(1)
+    wanted = (taught - taught.mean(2, keepdim=True)) / (taught.var(2, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(losses.latent, (predicted - wanted)[counts].square().mean())
+    assert float(losses.reconstruction) > 0
+    losses.total.backward()
+    assert module.student.embed.proj.weight.grad.any()
+
+
+def test_the_target_can_be_the_mean_of_the_teachers_last_blocks() -> None:
+    module, persons = make(decoder=False, teacher_blocks=2), clips().persons()
+    predicted: list[Tensor] = []
+    module.predictor.register_forward_hook(lambda *call: predicted.append(call[2].detach()))
+    loss = module(persons, noise_for(persons)).latent
+    valid = token_validity(persons.valid, LENGTH)
+    first, second, _ = module.teacher.layers(to_segments(persons.positions, LENGTH), all_tokens(valid))
+    norm = [
+        (x - x.mean(2, keepdim=True)) / (x.var(2, unbiased=False, keepdim=True) + 1e-5).sqrt() for x in (first, second)
+    ]
+    counts = (hidden_of(module, persons) & valid).flatten(1)
+    torch.testing.assert_close(loss, (predicted[0] - (norm[0] + norm[1]) / 2)[counts].square().mean())
+
+
+def test_sharpened_cross_entropy_is_that_of_the_centred_teacher_at_its_own_temperature() -> None:
+    module, persons = make(decoder=False, sharpening=Sharpening(WIDTH, 0.5, 0.2, 0.9)).eval(), clips().persons()
+    module.sharpening.centre.copy_(torch.linspace(-1, 1, WIDTH))
+    predicted: list[Tensor] = []
+    module.predictor.register_forward_hook(lambda *call: predicted.append(call[2].detach()))
+    loss = module(persons, noise_for(persons)).latent
+    valid = token_validity(persons.valid, LENGTH)
+    taught = module.teacher(to_segments(persons.positions, LENGTH), all_tokens(valid)).detach()
+    losses = []
+    for p, i in (hidden_of(module, persons) & valid).flatten(1).nonzero().tolist():
+        wanted = (taught[p, i] - taught[p, i].mean()) / (taught[p, i].var(unbiased=False) + 1e-5).sqrt()
+        target = ((wanted - module.sharpening.centre) / 0.2).exp()
+        said = (predicted[0][p, i] / 0.5).exp()
+        losses.append(-(target / target.sum() * (said / said.sum()).log()).sum())
+    torch.testing.assert_close(loss, torch.stack(losses).mean())
+
+
+def test_the_centre_moves_with_the_teachers_mean_over_valid_tokens_in_training_only() -> None:
+    module, persons = make(decoder=False, sharpening=Sharpening(WIDTH, 0.1, 0.04, 0.9)), clips().persons()
+    module.eval()(persons, noise_for(persons))
+    assert not module.sharpening.centre.any()
+    module.train()(persons, noise_for(persons))
+    valid = token_validity(persons.valid, LENGTH)
+    taught = module.teacher(to_segments(persons.positions, LENGTH), all_tokens(valid))[valid.flatten(1)]
+    normed = (taught - taught.mean(1, keepdim=True)) / (taught.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(module.sharpening.centre, 0.1 * normed.mean(0), atol=1e-6, rtol=1e-4)
+    assert "sharpening.centre" in module.state_dict()  # a resumed run goes on from it
 
 
 def test_the_loss_of_a_batch_pools_over_the_persons_of_all_clips() -> None:
@@ -211,14 +282,14 @@ def test_the_student_never_sees_hidden_tokens_but_the_teacher_does(mask: str) ->
     module, persons = make(mask=mask), clips().persons()
     hidden = hidden_of(module, persons).repeat_interleave(LENGTH, 1)
     changed = torch.where(hidden[..., None], persons.positions + 1, persons.positions)
-    said: dict[str, list[Tensor]] = {"student": [], "predictor": [], "decoder": [], "teacher": []}
+    said: dict[str, list[Tensor]] = {"student": [], "predictor": [], "decoder": [], "teacher.transformer.norm": []}
     for name, outputs in said.items():
         module.get_submodule(name).register_forward_hook(lambda *call, outputs=outputs: outputs.append(call[2]))
     for positions in (persons.positions, changed):
         module(replace(persons, positions=positions), noise_for(persons))
     for name in ("student", "predictor", "decoder"):
         assert torch.equal(*said[name]), name
-    assert not torch.allclose(*said["teacher"])
+    assert not torch.allclose(*said["teacher.transformer.norm"])
 
 
 def test_the_teacher_starts_as_a_copy_of_the_student_that_shares_no_memory() -> None:

@@ -120,3 +120,21 @@ def test_every_parameter_gets_a_gradient() -> None:
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.any(), name
+
+
+def test_the_average_follows_the_weights_and_is_never_trained() -> None:
+    classifier = make()
+    classifier.keep_average()
+    before = {name: value.clone() for name, value in classifier.average.state_dict().items()}
+    trained = {name for name, parameter in classifier.named_parameters() if parameter.requires_grad}
+    assert not any(name.startswith("average.") for name in trained)
+    classifier.train()
+    assert not any(part.training for part in classifier.average.modules())
+    with torch.no_grad():
+        for parameter in (*classifier.encoder.parameters(), *classifier.head.parameters()):
+            parameter.add_(1)
+    classifier.head.mlp[1].running_mean.fill_(7)
+    classifier.update_average(0.75)
+    for name, value in classifier.average.named_parameters():
+        torch.testing.assert_close(value, before[name] + 0.25)
+    assert (classifier.average.head.mlp[1].running_mean == 7).all()

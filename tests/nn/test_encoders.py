@@ -14,15 +14,19 @@ from jointwise.nn.tokens import TokenSet, all_tokens, visible_tokens
 
 P, S, V, NUMBERS, WIDTH, HEADS, DEPTH = 4, 6, 5, 12, 16, 2, 3
 
-SEES: dict[str, Callable[[int, int], bool]] = {  # may token i look at token j; tokens are segment · V + joint
-    "spatial": lambda i, j: i // V == j // V,
-    "temporal": lambda i, j: i % V == j % V,
-    "spacetime": lambda i, j: True,
+Sees = Callable[[int, int], bool]
+SPATIAL: Sees = lambda i, j: i // V == j // V  # noqa: E731
+TEMPORAL: Sees = lambda i, j: i % V == j % V  # noqa: E731
+SEES: dict[str, tuple[Sees, ...]] = {  # may token i look at token j in each block; tokens are segment · V + joint
+    "spatial": (SPATIAL,) * DEPTH,
+    "temporal": (TEMPORAL,) * DEPTH,
+    "spacetime": (lambda i, j: True,) * DEPTH,
+    "factorised": (SPATIAL, TEMPORAL, SPATIAL),
 }
 
 
-def dense_transformer(weights: dict[str, Tensor], features: Tensor, sees: Tensor, depth: int) -> Tensor:
-    """Pre-norm blocks over all N tokens of one person, (N, D), with a full (N, N) mask of who sees whom."""
+def dense_transformer(weights: dict[str, Tensor], features: Tensor, masks: list[Tensor]) -> Tensor:
+    """Pre-norm blocks over all N tokens of one person, (N, D), each with a full (N, N) mask of who sees whom."""
     width = features.shape[1]
     size = width // HEADS
 
@@ -34,8 +38,8 @@ def dense_transformer(weights: dict[str, Tensor], features: Tensor, sees: Tensor
         scaled = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
         return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
-    sees = sees | torch.eye(len(sees), dtype=torch.bool) & ~sees.any(1, keepdim=True)  # nothing to see: itself, unused
-    for block in range(depth):
+    for block, mask in enumerate(masks):
+        sees = mask | torch.eye(len(mask), dtype=torch.bool) & ~mask.any(1, keepdim=True)  # nothing: itself, unused
         name = f"blocks.{block}"
         query, key, value = linear(norm(features, f"{name}.norm1"), f"{name}.attn.qkv").split(width, 1)
         heads = []
@@ -62,8 +66,11 @@ def dense_encoder(encoder: Encoder, axis: str, segments: Tensor, attended: Tenso
         tokens = segments[p].reshape(S * V, -1)
         embedded = tokens @ weights["embed.proj.weight"].T + weights["embed.proj.bias"] + position
         key = attended[p].flatten()
-        sees = torch.tensor([[SEES[axis](i, j) and bool(key[j]) for j in range(S * V)] for i in range(S * V)])
-        outputs.append(dense_transformer(part_of(weights, "transformer."), embedded, sees, DEPTH))
+        masks = [
+            torch.tensor([[sees(i, j) and bool(key[j]) for j in range(S * V)] for i in range(S * V)])
+            for sees in SEES[axis]
+        ]
+        outputs.append(dense_transformer(part_of(weights, "transformer."), embedded, masks))
     return torch.stack(outputs)
 
 
@@ -101,7 +108,7 @@ def hidden_by(mask: str, segments: Tensor, valid: Tensor) -> tuple[Tensor, Token
     strategy = MASKS[mask]
     visible = strategy.visible(S, V, 0.6)
     noise = torch.rand(P, S + 1, V + 1, generator=torch.Generator().manual_seed(2))
-    hidden = strategy.draw(segments, valid, noise, visible)
+    hidden = strategy.draw(segments, valid, noise, visible, torch.tensor([0, 0, 1, 1, 2]))
     return hidden, visible_tokens(hidden, valid, visible.grid)
 
 
@@ -167,7 +174,7 @@ def test_rows_of_the_spatial_axis_never_mix_segments_nor_those_of_the_temporal_a
             place = int(tokens.index[0, 0])
             (reach,) = torch.autograd.grad(features[0, 0].sum(), inputs)
             for i, token in enumerate(reach[0].flatten(0, 1)):
-                seen = i in tokens.index[0].tolist() and SEES[axis](place, i)
+                seen = i in tokens.index[0].tolist() and SEES[axis][0](place, i)
                 assert bool(token.any()) == seen
             assert not reach[1:].any()
 
@@ -238,7 +245,7 @@ def test_completion_is_the_dense_one_over_features_and_mask_tokens(mask: str, ga
             position = weights["position.segment"][i // V, 0] + weights["position.joint"][0, i % V]
             rows.append(row + position)
         sees = valid[p].flatten().expand(S * V, -1)
-        transformed = dense_transformer(part_of(weights, "transformer."), torch.stack(rows), sees, 2)
+        transformed = dense_transformer(part_of(weights, "transformer."), torch.stack(rows), [sees] * 2)
         expected.append(transformed @ weights["head.weight"].T + weights["head.bias"])
     dense = torch.stack(expected)
     keep = valid.flatten(1)
@@ -251,6 +258,28 @@ def test_completion_is_the_dense_one_over_features_and_mask_tokens(mask: str, ga
         unused = b is None  # the mask token when nothing is hidden
         expected_gradient = torch.zeros_like(a) if unused else b
         torch.testing.assert_close(a, expected_gradient, atol=1e-3, rtol=1e-3, msg=lambda text, n=name: f"{n}: {text}")
+
+
+def test_what_each_block_says_ends_with_what_the_encoder_says() -> None:
+    encoder = make_encoder("factorised")
+    segments, valid = batch(True)
+    tokens = all_tokens(valid)
+    layers = encoder.layers(segments, tokens)
+    assert len(layers) == DEPTH + 1
+    assert torch.equal(layers[-1], encoder(segments, tokens))
+    assert torch.equal(layers[-1], encoder.transformer.norm(layers[-2]))
+    shallow = Encoder(S, V, NUMBERS, "factorised", 2, WIDTH, HEADS)  # the first two blocks are a shallower encoder
+    names = shallow.state_dict()
+    shallow.load_state_dict({name: value for name, value in encoder.state_dict().items() if name in names})
+    torch.testing.assert_close(shallow.layers(segments, tokens)[:2], layers[:2])
+
+
+def test_without_a_mask_token_completion_is_the_one_with_it_when_nothing_is_hidden() -> None:
+    with_token, without = make_completion(), Completion(S, V, WIDTH, 7, 2, 8, HEADS, mask_token=False)
+    without.load_state_dict({name: v for name, v in with_token.state_dict().items() if name != "mask_token"})
+    tokens = all_tokens(batch(True)[1])
+    features = torch.randn(P, S * V, WIDTH)
+    assert torch.equal(without(features, tokens, tokens), with_token(features, tokens, tokens))
 
 
 def test_completion_takes_nothing_from_the_features_of_invalid_tokens() -> None:

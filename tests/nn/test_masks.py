@@ -15,6 +15,11 @@ RATIOS = (0.5, 0.75, 0.9)
 every_mask = pytest.mark.parametrize("name", MASKS)
 
 
+def parts_of(joints: int) -> Tensor:
+    """Parts of about three joints each."""
+    return torch.arange(joints) // 3
+
+
 def draw(name: str, valid: Tensor, ratio: float, seed: int = 0, segments: Tensor | None = None) -> Tensor:
     persons, s, v = valid.shape
     generator = torch.Generator().manual_seed(seed)
@@ -22,7 +27,7 @@ def draw(name: str, valid: Tensor, ratio: float, seed: int = 0, segments: Tensor
     numbers = torch.randn(persons, s, v, 12, generator=generator) if segments is None else segments
     strategy = MASKS[name]
     before = numbers.clone(), valid.clone(), noise.clone()
-    hidden = strategy.draw(numbers, valid, noise, strategy.visible(s, v, ratio))
+    hidden = strategy.draw(numbers, valid, noise, strategy.visible(s, v, ratio), parts_of(v))
     assert all(torch.equal(a, b) for a, b in zip(before, (numbers, valid, noise), strict=True))
     return hidden
 
@@ -77,10 +82,10 @@ def test_the_mask_of_a_person_does_not_depend_on_the_rest_of_the_batch(name: str
     generator = torch.Generator().manual_seed(0)
     numbers, noise = torch.randn(4, 6, 5, 12, generator=generator), torch.rand(4, 7, 6, generator=generator)
     valid, strategy = some_validity("scattered", 4, 6, 5), MASKS[name]
-    together = strategy.draw(numbers, valid, noise, strategy.visible(6, 5, 0.75))
+    together = strategy.draw(numbers, valid, noise, strategy.visible(6, 5, 0.75), parts_of(5))
     for p in range(4):
         one = slice(p, p + 1)
-        alone = strategy.draw(numbers[one], valid[one], noise[one], strategy.visible(6, 5, 0.75))
+        alone = strategy.draw(numbers[one], valid[one], noise[one], strategy.visible(6, 5, 0.75), parts_of(5))
         assert torch.equal(together[one], alone)
 
 
@@ -126,6 +131,32 @@ def test_the_joint_frame_mask_is_some_joints_times_some_segments() -> None:
         np.testing.assert_array_equal(visible, segments[:, None] & joints[None, :])
         chosen.add((tuple(segments), tuple(joints)))
     assert len(chosen) == 50  # another choice for every person
+
+
+def test_the_shares_of_hidden_segments_and_joints_can_be_given_one_by_one() -> None:
+    assert MASKS["joint-frame"].visible(30, 25, (0.5, 0.8)).grid == (15, 5)
+    assert MASKS["random"].visible(30, 25, (0.5, 0.8)).count == 75
+
+
+def test_the_tube_mask_shows_whole_parts_over_runs_of_segments_and_at_most_one_cut_short() -> None:
+    s, v = 12, 9  # runs of 3 segments, parts of 3 joints: tubes of 9 tokens, fewer where a clip begins or ends in a run
+    hidden = draw("tube", torch.ones(60, s, v, dtype=torch.bool), 0.6)
+    layouts = set()
+    for visible in (~hidden).numpy():
+        parts = visible.reshape(s, 3, 3)
+        cut = [(t, p) for t in range(s) for p in range(3) if len(set(parts[t, p])) > 1]
+        assert len(cut) <= 1  # a part is seen as a whole, but for the last visible tube
+        whole = parts.all(2)
+        changes = {t % 3 for p in range(3) for t in range(1, s) if whole[t, p] != whole[t - 1, p]}
+        layouts.add(tuple(sorted(changes)))
+        assert len(changes - {t % 3 for t, _ in cut} - {(t + 1) % 3 for t, _ in cut}) <= 2
+    assert len(layouts) > 3  # runs begin at different segments
+
+
+def test_every_tube_is_as_likely_to_stay_visible_as_any_other() -> None:
+    draws = 4000
+    visible = ~draw("tube", torch.ones(draws, 4, 6, dtype=torch.bool), 0.5)  # runs of one segment: 8 tubes, 4 stay
+    assert_shares(visible.float().mean(0), 0.5, draws)
 
 
 def assert_shares(shares: Tensor, expected: float, draws: int) -> None:
@@ -213,5 +244,5 @@ def test_noise_at_the_ends_of_its_range_does_no_harm(name: str, value: float) ->
     valid = some_validity("scattered", 3, 6, 5)
     strategy = MASKS[name]
     visible = strategy.visible(6, 5, 0.75)
-    hidden = strategy.draw(torch.randn(3, 6, 5, 12), valid, torch.full((3, 7, 6), value), visible)
+    hidden = strategy.draw(torch.randn(3, 6, 5, 12), valid, torch.full((3, 7, 6), value), visible, parts_of(5))
     assert (~hidden).flatten(1).sum(1).tolist() == [visible.count] * 3

@@ -146,8 +146,8 @@ def test_mean_square_is_computed_in_fp32() -> None:
 
 def test_the_latent_target_has_zero_mean_and_unit_variance_over_features() -> None:
     features = torch.randn(2, 7, 64) * 5 + 3
-    target = latent_target(features, "layer")
+    target = latent_target([features], "layer")
     torch.testing.assert_close(target.mean(-1), torch.zeros(2, 7), atol=1e-5, rtol=0)
     torch.testing.assert_close(target.var(-1, unbiased=False), torch.ones(2, 7), atol=1e-4, rtol=0)
-    assert torch.equal(latent_target(features, "none"), features)
-    assert latent_target(features.bfloat16(), "layer").dtype == torch.float32
+    assert torch.equal(latent_target([features], "none"), features)
+    assert latent_target([features.bfloat16()], "layer").dtype == torch.float32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,9 +12,9 @@ from torch import Tensor, nn
 from jointwise.clips import Clips, Persons
 from jointwise.nn.encoders import Completion, Encoder
 from jointwise.nn.heads import mean_over_clips, pool_mean
-from jointwise.nn.masks import MASKS, Visible
-from jointwise.nn.targets import latent_target, mean_square, reconstruction_target
-from jointwise.nn.tokens import all_tokens, from_segments, to_segments, token_validity, visible_tokens
+from jointwise.nn.masks import MASKS, Ratio, Visible
+from jointwise.nn.targets import cross_entropy, latent_target, mean_square, reconstruction_target
+from jointwise.nn.tokens import TokenSet, all_tokens, from_segments, to_segments, token_validity, visible_tokens
 
 
 @dataclass
@@ -31,6 +32,20 @@ class Losses:
     pooled: Tensor | None
 
 
+@dataclass
+class Look:
+    """What a student makes of a batch with hidden tokens.
+
+    segments: (P, S, V, s · C). valid, hidden: (P, S, V). visible: the tokens it was given. features: (P, K, D) of them.
+    """
+
+    segments: Tensor
+    valid: Tensor
+    hidden: Tensor
+    visible: TokenSet
+    features: Tensor
+
+
 def mask_noise(persons: Persons, clips: Clips, segment: int, generator: torch.Generator) -> Tensor:
     """Uniform noise (P, S + 1, V + 1) for the mask; drawn per clip and slot, whoever is present."""
     batch, slots, frames, joints = clips.valid.shape
@@ -38,13 +53,41 @@ def mask_noise(persons: Persons, clips: Clips, segment: int, generator: torch.Ge
     return noise.to(clips.positions.device)[persons.clip, persons.slot]
 
 
+class Sharpening(nn.Module):
+    """Cross-entropy to the teacher's distribution over the features, centred and sharpened, instead of L2.
+
+    S-JEPA (Abdelfattah and Alahi, ECCV 2024), after DINO (Caron et al., ICCV 2021, section 3.1): a centre that moves
+    with the teacher's mean keeps one feature from winning everywhere, a low temperature keeps all from being equal.
+    """
+
+    def __init__(self, width: int, student_temperature: float, teacher_temperature: float, momentum: float) -> None:
+        super().__init__()
+        self.student_temperature, self.teacher_temperature = student_temperature, teacher_temperature
+        self.momentum = momentum
+        self.centre: Tensor
+        self.register_buffer("centre", torch.zeros(width))
+
+    def forward(self, prediction: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+        """(P, N, D) predicted and taught features, (P, N, 1) 1 where a token counts -> the loss."""
+        target = ((wanted - self.centre) / self.teacher_temperature).softmax(-1)
+        return cross_entropy(prediction.float() / self.student_temperature, target, weights)
+
+    @torch.no_grad()
+    def move_centre(self, taught: Tensor, weights: Tensor) -> None:
+        """Moves the centre towards the mean of the taught features (P, N, D) over the tokens that are there."""
+        mean = (taught * weights).sum((0, 1)) / weights.sum().clamp(min=1)
+        self.centre.lerp_(mean, 1 - self.momentum)
+
+
 class Distillation(nn.Module):
     """Student encoder on the visible tokens; predictor to the teacher's features; decoder to the coordinates.
 
     student: the encoder that is kept. predictor, decoder: None switches the part (and its loss) off. segment: frames
-    per segment s. mask, ratio: which tokens are hidden. coordinate_scale: RMS of the training set's coordinates, by
-    which target `joints` is divided. target, region (`all` or `hidden`), normalisation: of the reconstruction.
-    teacher_normalise: `layer` or `none`. latent_weight, reconstruction_weight: w_st and w_rec.
+    per segment s. mask, ratio: which tokens are hidden; hidden_as: `dropped` for the student, or `zeroed`. parts: body
+    part of each joint, for masks that need it. coordinate_scale: RMS of the training set's coordinates, by which target
+    `joints` is divided. target, region (`all` or `hidden`), normalisation: of the reconstruction. teacher_normalise:
+    `layer` or `none`; teacher_blocks: over how many of its last blocks its features are averaged (1: its output).
+    latent_weight, reconstruction_weight: w_st and w_rec. sharpening: a latent loss instead of L2.
     """
 
     def __init__(
@@ -55,25 +98,31 @@ class Distillation(nn.Module):
         *,
         segment: int,
         mask: str = "joint-frame",
-        ratio: float = 0.9,
+        ratio: Ratio = 0.9,
+        hidden_as: str = "dropped",
+        parts: Sequence[int] = (),
         coordinate_scale: float = 1.0,
         target: str = "joints",
         region: str = "all",
         normalisation: str = "none",
         teacher_normalise: str = "layer",
+        teacher_blocks: int = 1,
         latent_weight: float = 1.0,
         reconstruction_weight: float = 1.0,
+        sharpening: Sharpening | None = None,
     ) -> None:
         super().__init__()
-        self.student, self.predictor, self.decoder = student, predictor, decoder
+        self.student, self.predictor, self.decoder, self.sharpening = student, predictor, decoder, sharpening
         self.teacher = None
         if predictor is not None:
             self.teacher = copy.deepcopy(student).requires_grad_(False).eval()
         self.coordinate_scale: Tensor
         self.register_buffer("coordinate_scale", torch.tensor(float(coordinate_scale)))
-        self.segment, self.mask, self.ratio = segment, MASKS[mask], ratio
+        self.parts: Tensor
+        self.register_buffer("parts", torch.tensor(parts, dtype=torch.long), persistent=False)
+        self.segment, self.mask, self.ratio, self.hidden_as = segment, MASKS[mask], ratio, hidden_as
         self.target, self.region, self.normalisation = target, region, normalisation
-        self.teacher_normalise = teacher_normalise
+        self.teacher_normalise, self.teacher_blocks = teacher_normalise, teacher_blocks
         self.latent_weight, self.reconstruction_weight = latent_weight, reconstruction_weight
 
     def train(self, mode: bool = True) -> Distillation:
@@ -87,25 +136,38 @@ class Distillation(nn.Module):
         """How many tokens of a clip of this size stay visible."""
         return self.mask.visible(segments, joints, self.ratio)
 
-    def forward(self, persons: Persons, noise: Tensor) -> Losses:
-        """Losses of a batch; noise (P, S + 1, V + 1) uniform in [0, 1) decides what is hidden."""
+    def look(self, persons: Persons, noise: Tensor) -> Look:
+        """What the student sees of a batch; noise (P, S + 1, V + 1) uniform in [0, 1) decides what is hidden."""
         segments = to_segments(persons.positions, self.segment)
         valid = token_validity(persons.valid, self.segment)
         counts = self.visible(*valid.shape[1:])
-        hidden = self.mask.draw(segments, valid, noise, counts)
-        visible, everything = visible_tokens(hidden, valid, counts.grid), all_tokens(valid)
-        features = self.student(segments, visible)
+        hidden = self.mask.draw(segments, valid, noise, counts, self.parts)
+        everything = all_tokens(valid)
+        if self.hidden_as == "zeroed":
+            return Look(segments, valid, hidden, everything, self.student(segments * ~hidden[..., None], everything))
+        visible = visible_tokens(hidden, valid, counts.grid)
+        return Look(segments, valid, hidden, visible, self.student(segments, visible))
+
+    def forward(self, persons: Persons, noise: Tensor) -> Losses:
+        """Losses of a batch; noise (P, S + 1, V + 1) uniform in [0, 1) decides what is hidden."""
+        look = self.look(persons, noise)
+        segments, valid, visible, features = look.segments, look.valid, look.visible, look.features
+        everything = all_tokens(valid)
         latent = reconstruction = spread = segments.new_zeros(())
         pooled = None
-        hidden_valid = (hidden & valid).flatten(1)[..., None]
+        hidden_valid = (look.hidden & valid).flatten(1)[..., None]
         if self.predictor is not None and self.teacher is not None:
             with torch.no_grad():
-                taught = self.teacher(segments, everything)
+                layers = self.teacher.layers(segments, everything)
+                taught = layers[-1]
                 spread = taught[valid.flatten(1)].float().std(0).mean()
                 means = pool_mean(taught.float().unflatten(1, valid.shape[1:]), valid)
                 pooled = mean_over_clips(means, persons.clip, persons.clips)
-                wanted = latent_target(taught, self.teacher_normalise)
-            latent = mean_square(self.predictor(features, visible, everything), wanted, hidden_valid)
+                averaged = layers[-1:] if self.teacher_blocks == 1 else layers[-1 - self.teacher_blocks : -1]
+                wanted = latent_target(averaged, self.teacher_normalise)
+            latent = self._latent_loss(self.predictor(features, visible, everything), wanted, hidden_valid)
+            if self.sharpening is not None and self.training:
+                self.sharpening.move_centre(wanted, valid.flatten(1)[..., None])
         if self.decoder is not None:
             wanted, counted = reconstruction_target(
                 persons.positions, persons.valid, self.segment, self.target, self.normalisation
@@ -118,6 +180,10 @@ class Distillation(nn.Module):
         total = self.latent_weight * latent + self.reconstruction_weight * reconstruction
         return Losses(total, latent.detach(), reconstruction.detach(), spread, pooled)
 
+    def _latent_loss(self, prediction: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+        loss: Tensor = (self.sharpening or mean_square)(prediction, wanted, weights)
+        return loss
+
     @torch.no_grad()
     def rebuild(self, persons: Persons, noise: Tensor) -> tuple[Tensor, Tensor | None]:
         """What the student sees of persons, and what the decoder makes of it; noise as for `forward`.
@@ -126,16 +192,12 @@ class Distillation(nn.Module):
         no decoder or it says something else (motion, normalised coordinates). Where the decoder learned to rebuild
         hidden tokens only, seen ones are as given.
         """
-        segments = to_segments(persons.positions, self.segment)
-        valid = token_validity(persons.valid, self.segment)
-        counts = self.visible(*valid.shape[1:])
-        hidden = self.mask.draw(segments, valid, noise, counts)
-        seen = (~hidden & valid).repeat_interleave(self.segment, 1)
+        look = self.look(persons, noise)
+        seen = (~look.hidden & look.valid).repeat_interleave(self.segment, 1)
         if self.decoder is None or self.target != "joints" or self.normalisation != "none":
             return seen, None
-        visible = visible_tokens(hidden, valid, counts.grid)
-        said = self.decoder(self.student(segments, visible), visible, all_tokens(valid)).float()
-        joints = from_segments(said.unflatten(1, valid.shape[1:]), self.segment) * self.coordinate_scale
+        said = self.decoder(look.features, look.visible, all_tokens(look.valid)).float()
+        joints = from_segments(said.unflatten(1, look.valid.shape[1:]), self.segment) * self.coordinate_scale
         return seen, torch.where(seen[..., None], persons.positions, joints) if self.region == "hidden" else joints
 
     @torch.no_grad()

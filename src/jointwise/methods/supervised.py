@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+
+import torch
 from torch import Tensor, nn
 
 from jointwise.clips import Persons
@@ -18,11 +21,35 @@ def encode(encoder: nn.Module, persons: Persons, segment: int) -> tuple[Tensor, 
 
 
 class Classifier(nn.Module):
-    """Names the action of a clip. segment: frames per segment of the encoder."""
+    """Names the action of a clip. segment: frames per segment of the encoder.
+
+    average: a copy whose weights follow slowly (`keep_average`), None without.
+    """
 
     def __init__(self, encoder: Encoder, head: ClassificationHead, segment: int) -> None:
         super().__init__()
         self.encoder, self.head, self.segment = encoder, head, segment
+        self.average: Classifier | None = None
+
+    def keep_average(self) -> None:
+        """From now on `update_average` moves a copy of this classifier."""
+        self.average = copy.deepcopy(self).requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Classifier:
+        """The average stays in evaluation mode always."""
+        super().train(mode)
+        if self.average is not None:
+            self.average.eval()
+        return self
+
+    @torch.no_grad()
+    def update_average(self, momentum: float) -> None:
+        """Moves the average towards the weights, `momentum` of it staying; BatchNorm's statistics are the weights' own."""
+        if self.average is not None:
+            followed: list[Tensor] = [*self.encoder.parameters(), *self.head.parameters()]
+            torch._foreach_lerp_(list(self.average.parameters()), followed, 1 - momentum)
+            for own, followed_buffer in zip(self.average.head.buffers(), self.head.buffers(), strict=True):
+                own.copy_(followed_buffer)
 
     def forward(self, persons: Persons) -> Tensor:
         """-> (B, K) logits."""

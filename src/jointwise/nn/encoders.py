@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -45,10 +46,12 @@ def _rows_by_group(tokens: TokenSet, group: Tensor) -> Rows:
     return Rows(1, tokens.index.shape[1], mask=mask[:, None, None])
 
 
-AXES: dict[str, Callable[[TokenSet], Rows]] = {
-    "spatial": spatial_rows,
-    "temporal": temporal_rows,
-    "spacetime": spacetime_rows,
+# The rule of each block in turn; a shorter list than there are blocks starts again.
+AXES: dict[str, tuple[Callable[[TokenSet], Rows], ...]] = {
+    "spatial": (spatial_rows,),
+    "temporal": (temporal_rows,),
+    "spacetime": (spacetime_rows,),
+    "factorised": (spatial_rows, temporal_rows),
 }
 
 
@@ -57,18 +60,23 @@ class Transformer(nn.Module):
 
     def __init__(self, axis: str, depth: int, width: int, heads: int, drop_path: float = 0.0) -> None:
         super().__init__()
-        self.rows = AXES[axis]
+        self.axis = AXES[axis]
         rates = torch.linspace(0, drop_path, depth).tolist()
         self.blocks = nn.ModuleList(Block(width, heads, rate) for rate in rates)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, features: Tensor, tokens: TokenSet) -> Tensor:
         """(P, K, D) -> (P, K, D); invalid tokens are never attended to, their own output means nothing."""
-        rows = self.rows(tokens)
-        for block in self.blocks:
-            features = block(features, rows)
-        normalised: Tensor = self.norm(features)
+        last = deque(self.layers(features, tokens), maxlen=1).pop()
+        normalised: Tensor = self.norm(last)
         return normalised
+
+    def layers(self, features: Tensor, tokens: TokenSet) -> Iterator[Tensor]:
+        """The output (P, K, D) of each block, before the final LayerNorm."""
+        rows = [rule(tokens) for rule in self.axis[: len(self.blocks)]]
+        for number, block in enumerate(self.blocks):
+            features = block(features, rows[number % len(rows)])
+            yield features
 
 
 class Encoder(nn.Module):
@@ -99,29 +107,45 @@ class Encoder(nn.Module):
         features: Tensor = self.transformer(self.embed(segments, tokens), tokens)
         return features
 
+    def layers(self, segments: Tensor, tokens: TokenSet) -> list[Tensor]:
+        """As `forward`, but what each block says, and last what `forward` returns: depth + 1 times (P, K, D)."""
+        outputs = list(self.transformer.layers(self.embed(segments, tokens), tokens))
+        return [*outputs, self.transformer.norm(outputs[-1])]
+
 
 class Completion(nn.Module):
     """Predictor or decoder: encoder outputs at visible, a mask token at hidden positions → all positions.
 
-    linear → own joint and segment embeddings → `spacetime` blocks → LayerNorm → linear to `outputs` numbers.
+    linear → own joint and segment embeddings → blocks along `axis` → LayerNorm → linear to `outputs` numbers.
+    mask_token: False when the encoder's outputs are at all positions already (hidden ones were zeroed, not dropped).
     """
 
     def __init__(
-        self, segments: int, joints: int, encoder_width: int, outputs: int, depth: int, width: int, heads: int
+        self,
+        segments: int,
+        joints: int,
+        encoder_width: int,
+        outputs: int,
+        depth: int,
+        width: int,
+        heads: int,
+        axis: str = "spacetime",
+        mask_token: bool = True,
     ) -> None:
         super().__init__()
         self.embed = nn.Linear(encoder_width, width)
-        self.mask_token = embedding(1, 1, width)
+        self.mask_token = embedding(1, 1, width) if mask_token else None
         self.position = PositionEmbedding(segments, joints, width)
-        self.transformer = Transformer("spacetime", depth, width, heads)
+        self.transformer = Transformer(axis, depth, width, heads)
         self.head = nn.Linear(width, outputs)
         initialise(self)
 
     def forward(self, features: Tensor, visible: TokenSet, everything: TokenSet) -> Tensor:
         """(P, K, D) at the visible tokens -> (P, N, outputs) at all tokens."""
-        embedded = self.embed(features)
-        index = visible.index[..., None].expand(-1, -1, embedded.shape[-1])
-        filled = self.mask_token.to(embedded.dtype).expand(len(embedded), everything.index.shape[1], -1)
-        filled = filled.scatter(1, index, embedded) + self.position()
-        outputs: Tensor = self.head(self.transformer(filled, everything))
+        filled = self.embed(features)
+        if self.mask_token is not None:
+            index = visible.index[..., None].expand(-1, -1, filled.shape[-1])
+            everywhere = self.mask_token.to(filled.dtype).expand(len(filled), everything.index.shape[1], -1)
+            filled = everywhere.scatter(1, index, filled)
+        outputs: Tensor = self.head(self.transformer(filled + self.position(), everything))
         return outputs

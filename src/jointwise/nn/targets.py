@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -80,6 +80,21 @@ def mean_square(prediction: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     return error.sum() / weights.expand_as(error).sum().clamp(min=1)
 
 
-def latent_target(features: Tensor, normalise: str) -> Tensor:
-    """The teacher's features (…, D) as targets: after a LayerNorm without parameters (`layer`), or as is (`none`)."""
-    return functional.layer_norm(features.float(), features.shape[-1:]) if normalise == "layer" else features.float()
+def latent_target(layers: Sequence[Tensor], normalise: str) -> Tensor:
+    """The mean over layers of the teacher's features (…, D) as targets.
+
+    normalise: each after a LayerNorm without parameters (`layer`), or as is (`none`).
+    """
+    whole = [layer.float() for layer in layers]
+    if normalise == "layer":
+        whole = [functional.layer_norm(layer, layer.shape[-1:]) for layer in whole]
+    return torch.stack(whole).mean(0)
+
+
+def cross_entropy(prediction: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Mean over the tokens where `weights` (P, N, 1) is 1 of −Σ target · log softmax(prediction), in fp32.
+
+    prediction: (P, N, D) logits. target: (P, N, D), a distribution over the features. 0 when no token counts.
+    """
+    loss = -(target * prediction.float().log_softmax(-1)).sum(-1, keepdim=True) * weights
+    return loss.sum() / weights.sum().clamp(min=1)

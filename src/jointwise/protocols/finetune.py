@@ -15,7 +15,7 @@ from torch.nn import functional
 from jointwise.build import build_classifier, pick_device
 from jointwise.checkpoint import load_weights, write_json
 from jointwise.clips import ClipCutter
-from jointwise.config import AugmentConfig, Config, FinetuneConfig
+from jointwise.config import Config, FinetuneConfig
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import CheckpointError, DataError
 from jointwise.examples import make_examples, write_examples
@@ -23,7 +23,7 @@ from jointwise.fit import BatchOrder, autocast, fit
 from jointwise.labelled import choose_labelled
 from jointwise.methods.supervised import Classifier
 from jointwise.model import ModelCard, load_model, load_seen, save_model
-from jointwise.optim import build_optimizer
+from jointwise.optim import average_momentum, build_optimizer
 from jointwise.pretrain import count_parameters
 from jointwise.provenance import peak_memory, provenance
 from jointwise.randomness import generator_for
@@ -34,23 +34,26 @@ from jointwise.runs import about_run, open_run
 class FinetuneTask:
     """Clips of each step and the cross-entropy with label smoothing."""
 
-    def __init__(
-        self, module: Classifier, cutter: ClipCutter, part: Part, augment: AugmentConfig, smoothing: float, seed: int
-    ) -> None:
+    def __init__(self, module: Classifier, cutter: ClipCutter, part: Part, recipe: FinetuneConfig, seed: int) -> None:
         self.module: Classifier = module
-        self.cutter, self.part, self.augment, self.smoothing, self.seed = cutter, part, augment, smoothing, seed
+        self.cutter, self.part, self.recipe, self.seed = cutter, part, recipe, seed
+        self.momentum = average_momentum(recipe.average, recipe.steps) if recipe.average else None
+        if self.momentum is not None:
+            module.keep_average()
         self.labels = torch.from_numpy(part.store.index["label"].astype(np.int64)).to(cutter.device)
 
     def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy, and the share of training clips that are right."""
-        clips = self.cutter.random(ids, generator_for(self.seed, "clips", step), **asdict(self.augment))
+        clips = self.cutter.random(ids, generator_for(self.seed, "clips", step), **asdict(self.recipe.augment))
         logits = self.module(clips.persons()).float()
         labels = self.labels[clips.ids]
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         return loss, {"train_top1": (logits.detach().argmax(1) == labels).float().mean()}
 
     def after_step(self, step: int) -> None:
-        """Nothing moves besides the weights."""
+        """Moves the average of the weights, where one is kept."""
+        if self.momentum is not None:
+            self.module.update_average(self.momentum)
 
     def epoch_metrics(self) -> dict[str, float]:
         """Nothing more than what each step logs."""
@@ -137,6 +140,7 @@ def finetune(
     command = ["jointwise", "finetune", str(pretrained) if pretrained else config.system, *dataset.arguments]
     command += ["--run", str(folder), "--resume", *(["--results", str(results)] if results else [])]
     seconds = _train(module.to(cutter.device), cutter, labelled, config, recipe, folder, seed, shlex.join(command))
+    module = module.average or module
     evaluation = Evaluation(
         system=config.system,
         protocol="finetune",
@@ -179,7 +183,7 @@ def _train(
     command: str,
 ) -> float:
     """Fits the classifier; returns the seconds per epoch. command: resumes it, for messages."""
-    task = FinetuneTask(module, cutter, labelled, recipe.augment, recipe.label_smoothing, seed)
+    task = FinetuneTask(module, cutter, labelled, recipe, seed)
     order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed)
     optimizer = build_optimizer(module, recipe, recipe.layer_decay)
     title = f"{'from scratch' if recipe is config.scratch else 'finetune'} {config.system}"
