@@ -44,7 +44,7 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def update_average(self, momentum: float) -> None:
-        """Moves the average towards the weights, `momentum` of it staying; BatchNorm's statistics are the weights' own."""
+        """Moves the average towards the weights with share 1 − momentum; BatchNorm's statistics are copied."""
         if self.average is not None:
             followed: list[Tensor] = [*self.encoder.parameters(), *self.head.parameters()]
             torch._foreach_lerp_(list(self.average.parameters()), followed, 1 - momentum)
