@@ -28,7 +28,8 @@ OUT = Path(__file__).parent / "ablations.jsonl"
 SMALL = (
     "--clip.frames 16 --encoder.width 64 --encoder.depth 4 --encoder.heads 4 --predictor.depth 1 --decoder.depth 1 "
     "--pretrain.steps 400 --finetune.steps 150 --finetune.lr 1e-3 --finetune.hidden 256 --scratch.steps 400 "
-    "--scratch.lr 1e-3 --scratch.hidden 256 --probe.linear.steps 500 --execution.precision bf16 --execution.log_every 50"
+    "--scratch.lr 1e-3 --scratch.hidden 256 --probe.linear.steps 500 --execution.precision bf16 "
+    "--execution.log_every 50"
 )
 FINAL, TEMPORAL = "spatial_segments_decoder", "temporal_segments_decoder"
 
