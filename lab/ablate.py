@@ -83,8 +83,11 @@ GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
             *(("supervised_segments", 150, 0.1), ("supervised_segments", 550, 0.1), ("supervised_segments", 550, 0.3)),
             (FINAL, 550, 0.1),
         )
-    ],
+    ]
+    + [("supervised_segments", "--scratch.steps 550 --scratch.lr 3e-4")],
 }
+
+WITH_ALL_LABELS = ("base", "axis", "systems", "finetune", "scratch")
 
 
 @cache
@@ -120,8 +123,10 @@ def measure(group: str, system: str, options: str, subject: int, seed: int) -> d
     run, scores = None, {}
     if group != "scratch":
         run, scores = trained(system, "" if group == "finetune" else options, subject, seed)
-    path = finetune(config, dataset, seed, "0.1", folder / "run", run)
-    scores = scores | {"finetune 0.1" if run else "scratch 0.1": top1(path)}
+    stage = "finetune" if run else "scratch"
+    for labels in ("0.1", "1.0") if group in WITH_ALL_LABELS else ("0.1",):
+        path = finetune(config, dataset, seed, labels, folder / labels, run)
+        scores = scores | {f"{stage} {labels}": top1(path)}
     shutil.rmtree(folder)
     about = {"group": group, "system": system, "options": options, "subject": subject, "seed": seed}
     return about | scores | {"seconds": round(time.perf_counter() - start)}
