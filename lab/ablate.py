@@ -132,13 +132,42 @@ def measure(group: str, system: str, options: str, subject: int, seed: int) -> d
     return about | scores | {"seconds": round(time.perf_counter() - start)}
 
 
+def show() -> None:
+    """The conditions as Markdown: top-1 in per cent, means over subjects and seeds; in brackets the change from `base`.
+
+    The change is over the subjects and seeds that both have.
+    """
+    lines = [json.loads(line) for line in OUT.read_text().splitlines()]
+    names = [name for line in lines for name in line if name.split()[0] in ("knn", "linear", "finetune", "scratch")]
+    columns = list(dict.fromkeys(names))
+    places: dict[tuple[str, str, str], dict[tuple[int, int], dict[str, float]]] = {}
+    for line in lines:
+        key = line["group"], line["system"], line["options"]
+        places.setdefault(key, {})[line["subject"], line["seed"]] = line
+    base = places["base", FINAL, ""]
+    print("| condition | subjects × seeds | " + " | ".join(columns) + " |")
+    print("| --- " * (2 + len(columns)) + "|")
+    for (group, system, options), runs in places.items():
+        cells = []
+        for column in columns:
+            values = [run[column] for run in runs.values() if column in run]
+            pairs = [run[column] - base[at][column] for at, run in runs.items() if column in run and at in base]
+            change = f" ({sum(pairs) / len(pairs):+.1f})" if pairs and runs is not base else ""
+            cells.append(f"{sum(values) / len(values):.1f}{change}" if values else "–")
+        name = f"{group}: {'' if system == FINAL else system} {options.replace('--', '')}".strip()
+        print(f"| {name} | {len(runs)} | " + " | ".join(cells) + " |")
+
+
 def main() -> None:
     """Runs the conditions of the groups asked for that are not in the file yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--subjects", type=int, nargs="+", default=[1, 3, 5, 7])
+    parser.add_argument("--show", action="store_true", help="print what there is as a Markdown table")
     args = parser.parse_args()
+    if args.show:
+        return show()
     if not args.groups:
         parser.print_help()
     torch.set_num_threads(1)
