@@ -48,16 +48,16 @@ def build_distillation(
     segments, joints, width = config.segments, len(skeleton.joints), config.encoder.width
     numbers = config.clip.segment * coordinates
 
-    def completion(outputs: int, part: PredictorConfig | DecoderConfig) -> Completion | None:
+    def completion(outputs: int, part: PredictorConfig | DecoderConfig, own_width: int) -> Completion | None:
         heads = config.encoder.heads
-        return Completion(segments, joints, width, outputs, part.depth, width, heads) if part.use else None
+        return Completion(segments, joints, width, outputs, part.depth, own_width, heads) if part.use else None
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "weights"))
         return Distillation(
             build_encoder(config, skeleton, coordinates),
-            completion(width, config.predictor),
-            completion(numbers, config.decoder),
+            completion(width, config.predictor, width),
+            completion(numbers, config.decoder, config.decoder.width or width),
             segment=config.clip.segment,
             mask=config.mask.strategy,
             ratio=config.mask.ratio,

@@ -83,16 +83,20 @@ class PredictorConfig:
 
 @dataclass
 class DecoderConfig:
-    """From the student's features to coordinates. use: off means no decoder."""
+    """From the student's features to coordinates. use: off means no decoder. width: None is the encoder's; the heads
+    always are."""
 
     use: bool = True
     depth: int = 3
+    width: int | None = None
     target: Literal["joints", "motion"] = "joints"
     region: Literal["all", "hidden"] = "all"
     normalisation: Literal["none", "token", "axis-over-time"] = "none"
 
     def __post_init__(self) -> None:
         _at_least(1, "decoder", depth=self.depth)
+        if self.width is not None:
+            _at_least(1, "decoder", width=self.width)
 
 
 @dataclass
@@ -253,6 +257,13 @@ class Config:
     validation_subjects: list[int] = field(default_factory=list)
     allow_duplicates: bool = False
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+
+    def __post_init__(self) -> None:
+        if self.decoder.width is not None and self.decoder.width % self.encoder.heads:
+            raise ConfigError(
+                f"decoder.width {self.decoder.width} is not a multiple of encoder.heads {self.encoder.heads}: the "
+                "decoder has as many heads as the encoder."
+            )
 
     @property
     def segments(self) -> int:
