@@ -60,15 +60,19 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def misfits(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Which tensors are missing, left over or of another shape, in words; empty when all fit."""
-    problems = [f"missing {name}" for name in shapes if name not in tensors]
-    problems += [f"unexpected {name}" for name in tensors if name not in shapes]
-    problems += [
+    """Which tensors are missing, left over or of another shape, in words, some of each; empty when all fit."""
+    missing = [f"missing {name}" for name in shapes if name not in tensors]
+    unexpected = [f"unexpected {name}" for name in tensors if name not in shapes]
+    misshapen = [
         f"{name} has shape {tuple(tensors[name].shape)}, the model needs {tuple(shape)}"
         for name, shape in shapes.items()
         if name in tensors and tensors[name].shape != shape
     ]
-    return "; ".join(problems[:5]) + (f" and {len(problems) - 5} more" if len(problems) > 5 else "")
+    return "; ".join(
+        "; ".join(problems[:5]) + (f" and {len(problems) - 5} more" if len(problems) > 5 else "")
+        for problems in (missing, unexpected, misshapen)
+        if problems
+    )
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
