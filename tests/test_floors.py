@@ -13,7 +13,7 @@ FLOORS: tuple[str, ...] = (
     "errors skeletons sequence randomness __init__",
     "formats datasets synthetic cleaning prepare store store_writer clips augment",
     "nn methods",
-    "config build optim checkpoint fit runs model provenance labelled examples pretrain",
+    "config build optim checkpoint fit runs model provenance labelled examples pretrain imports",
     "metrics results table protocols viewer report",
     "recognizer demo arguments cli __main__",
 )
@@ -22,6 +22,7 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.spl
 FORBIDDEN = {"pickle", "cPickle", "dill", "joblib", "timm", "torchvision", "lightning", "pytorch_lightning"}
 # the one exception: it subclasses the unpickler so that a pickle can name nothing but containers and plain arrays
 MAY_PICKLE = "datasets/restricted_pickle.py"
+MAY_TORCH_LOAD = "imports/foreign.py"  # the checkpoints of others are pickles; weights_only keeps code out of them
 FILES = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py"))}
 
 
@@ -85,7 +86,8 @@ def test_no_file_loads_what_may_hold_a_pickle(name: str) -> None:
     for node in walk(ast.parse(FILES[name].read_text()), types=True):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            assert called not in ("torch.load", "torch.save"), f"{name}:{node.lineno} {called}"
+            if not (name == MAY_TORCH_LOAD and called == "torch.load" and "weights_only=True" in ast.unparse(node)):
+                assert called not in ("torch.load", "torch.save"), f"{name}:{node.lineno} {called}"
             pickles = [k for k in node.keywords if k.arg == "allow_pickle" and ast.unparse(k.value) != "False"]
             assert not pickles, f"{name}:{node.lineno} allow_pickle"
 

@@ -111,6 +111,14 @@ def _predict(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object per recording")
 
 
+def _import(parser: Parser) -> None:
+    parser.add_argument("method", metavar="METHOD", help="whose checkpoint it is: mamp")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="file of their pre-training (.pth)")
+    parser.add_argument("--run", type=Path, required=True, help="run folder to make of it")
+    parser.add_argument("--heads", type=int, help="attention heads, where the file does not say (default: 8)")
+    parser.add_argument("--skeleton", help="its joint layout (default: ntu25 for 25 joints, else they are numbered)")
+
+
 def _report(parser: Parser) -> None:
     parser.add_argument("start", metavar="RUN", help="folder of a run")
 
@@ -124,6 +132,7 @@ ARGUMENTS: dict[str, Callable[[Parser], None]] = {
     "finetune": _finetune,
     "evaluate": _evaluate,
     "predict": _predict,
+    "import": _import,
     "report": _report,
 }
 

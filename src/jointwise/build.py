@@ -48,12 +48,11 @@ def build_distillation(
     segments, joints, width = config.segments, len(skeleton.joints), config.encoder.width
     numbers = config.clip.segment * coordinates
 
-    def completion(outputs: int, part: PredictorConfig | DecoderConfig) -> Completion | None:
+    def completion(outputs: int, part: PredictorConfig | DecoderConfig, own_width: int, axis: str) -> Completion | None:
         if not part.use:
             return None
-        heads, axis = config.encoder.heads, part.axis if isinstance(part, PredictorConfig) else "spacetime"
-        mask_token = config.mask.hidden == "dropped"
-        return Completion(segments, joints, width, outputs, part.depth, width, heads, axis, mask_token)
+        mask_token, heads = config.mask.hidden == "dropped", config.encoder.heads
+        return Completion(segments, joints, width, outputs, part.depth, own_width, heads, axis, mask_token)
 
     mask = config.mask
     both = None if mask.segment_ratio is None or mask.joint_ratio is None else (mask.segment_ratio, mask.joint_ratio)
@@ -61,8 +60,8 @@ def build_distillation(
         torch.manual_seed(seed_for(seed, "weights"))
         return Distillation(
             build_encoder(config, skeleton, coordinates),
-            completion(width, config.predictor),
-            completion(numbers, config.decoder),
+            completion(width, config.predictor, width, config.predictor.axis),
+            completion(numbers, config.decoder, config.decoder.width or width, "spacetime"),
             segment=config.clip.segment,
             mask=config.mask.strategy,
             ratio=both or mask.ratio,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +59,28 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: missing or damaged ({error}).") from error
 
 
+def misfits(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Which tensors are missing, left over or of another shape, in words, some of each; empty when all fit."""
+    missing = [f"missing {name}" for name in shapes if name not in tensors]
+    unexpected = [f"unexpected {name}" for name in tensors if name not in shapes]
+    misshapen = [
+        f"{name} has shape {tuple(tensors[name].shape)}, the model needs {tuple(shape)}"
+        for name, shape in shapes.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+    return "; ".join(
+        "; ".join(problems[:5]) + (f" and {len(problems) - 5} more" if len(problems) > 5 else "")
+        for problems in (missing, unexpected, misshapen)
+        if problems
+    )
+
+
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
     """Strict loading. Raises CheckpointError naming the tensors that are missing, left over or of another shape."""
-    own = module.state_dict()
-    problems = [f"missing {name}" for name in own if name not in tensors]
-    problems += [f"unexpected {name}" for name in tensors if name not in own]
-    problems += [
-        f"{name} has shape {tuple(tensors[name].shape)}, the model needs {tuple(own[name].shape)}"
-        for name in own
-        if name in tensors and tensors[name].shape != own[name].shape
-    ]
+    problems = misfits(tensors, {name: tensor.shape for name, tensor in module.state_dict().items()})
     if problems:
-        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CheckpointError(
-            f"{source}: does not fit this model: {'; '.join(problems[:5])}{more}. "
+            f"{source}: does not fit this model: {problems}. "
             "Was it made with other settings (see its config.yaml) or for another skeleton?"
         )
     module.load_state_dict(tensors, strict=True)

@@ -311,6 +311,29 @@ def predict(args: argparse.Namespace, options: list[str]) -> None:
         raise ReadError(listed + "\n".join(f"  {error}" if listed else str(error) for error in unread))
 
 
+def import_(args: argparse.Namespace, options: list[str]) -> None:
+    """Turn an official checkpoint of a method into a run that finetune, evaluate and Recognizer take."""
+    from jointwise.imports import NOT_KNOWN, import_checkpoint
+    from jointwise.skeletons import get_skeleton
+
+    skeleton = get_skeleton(args.skeleton) if args.skeleton else None
+    imported = import_checkpoint(args.method, args.checkpoint, args.run, args.heads, skeleton)
+    card, config = imported.card, imported.card.config
+    print(f"imported {args.checkpoint} as {card.system}")
+    _show(
+        [
+            ("encoder", f"{config.encoder.depth} blocks, width {config.encoder.width}, {config.encoder.heads} heads"),
+            ("decoder", f"{config.decoder.depth} blocks, width {config.decoder.width}"),
+            ("clips", f"{config.clip.frames} frames, {config.clip.segment} per segment"),
+            ("joints", f"{len(card.skeleton.joints)} ({card.skeleton.name}), {card.coordinates} coordinates each"),
+            *(("assumed", what) for what in imported.assumed),
+            ("trained on", f"{NOT_KNOWN}, so nobody can check whether a clip that you score was in it"),
+            ("model", args.run / "model"),
+            ("next", f"jointwise evaluate {shlex.quote(str(args.run))} --protocol knn --data DATA"),
+        ]
+    )
+
+
 def report(args: argparse.Namespace, options: list[str]) -> None:
     """Write report.html of a run again."""
     print(_write_report(Path(args.start)))
@@ -326,8 +349,8 @@ def view(args: argparse.Namespace, options: list[str]) -> None:
 
 
 COMMANDS = {
-    command.__name__: command
-    for command in (demo, datasets, prepare, view, pretrain, finetune, evaluate, predict, report)
+    command.__name__.removesuffix("_"): command  # `import` is a word of Python's own
+    for command in (demo, datasets, prepare, view, pretrain, finetune, evaluate, predict, import_, report)
 }
 
 

@@ -98,16 +98,20 @@ class PredictorConfig:
 
 @dataclass
 class DecoderConfig:
-    """From the student's features to coordinates. use: off means no decoder."""
+    """From the student's features to coordinates. use: off means no decoder. width: None is the encoder's; the heads
+    always are."""
 
     use: bool = True
     depth: int = 3
+    width: int | None = None
     target: Literal["joints", "motion"] = "joints"
     region: Literal["all", "hidden"] = "all"
     normalisation: Literal["none", "token", "axis-over-time"] = "none"
 
     def __post_init__(self) -> None:
         _at_least(1, "decoder", depth=self.depth)
+        if self.width is not None:
+            _at_least(1, "decoder", width=self.width)
 
 
 @dataclass
@@ -299,6 +303,11 @@ class Config:
             raise ConfigError(
                 f"teacher.blocks {self.teacher.blocks} is more than encoder.depth {self.encoder.depth}: there are not "
                 "so many to average."
+            )
+        if self.decoder.width is not None and self.decoder.width % self.encoder.heads:
+            raise ConfigError(
+                f"decoder.width {self.decoder.width} is not a multiple of encoder.heads {self.encoder.heads}: the "
+                "decoder has as many heads as the encoder."
             )
 
     @property

@@ -14,7 +14,7 @@ from jointwise.report.provenance import Origin, device, labels_in_words, paramet
 from jointwise.report.reading import Run
 from jointwise.report.scales import count, duration, percent, short
 
-STAGES = {"pretrain": "Pre-training", "finetune": "Fine-tuning"}
+STAGES = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "import": "Import"}
 
 
 @dataclass(frozen=True)
