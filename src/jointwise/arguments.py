@@ -41,6 +41,9 @@ def _data(parser: Parser) -> None:
     )
     parser.add_argument("--split", help="which of its splits or folds (default: the first)")
     parser.add_argument("--root", type=Path, help="folder of its files, where it is not prepared yet")
+    parser.add_argument(
+        "--joints", metavar="LAYOUT|NAMES", help="look at these joints only: those of a layout (kinect20), or a,b,c"
+    )
     parser.add_argument("--seed", type=int, help="of weights, order, crops, masks and labelled subset (default: 0)")
     parser.add_argument("--config", type=Path, help="YAML file of settings, over those of the system and the data")
     parser.add_argument("--help-options", action="store_true", help="list all settings: --group.option value")

@@ -59,6 +59,7 @@ class Evaluation:
         parts = [self.system, start, before, self.protocol]
         parts += [
             self.dataset.split_name if len(self.dataset.store.splits) > 1 else "",
+            self.dataset.joints_name,
             "" if self.encoder == "student" else self.encoder,
             "" if self.pooling in (None, "mean") else self.pooling,
         ]
@@ -104,6 +105,7 @@ class Evaluation:
             "seconds_per_epoch": self.seconds_per_epoch,
             "data_fingerprint": self.dataset.store.fingerprint,
             "preparation": self.dataset.store.preparation,
+            "joints": self.dataset.joints_name or None,  # None: all that were recorded
             "classes": list(description.classes),
             "terms": description.terms,
             "config": to_settings(self.config),

@@ -70,6 +70,7 @@ def rows(results: Iterable[dict[str, Any]]) -> list[Row]:
         features += "" if result["encoder"] == "student" else f" ({result['encoder']})"
         start, before = result["initialisation"], result.get("pretrained_on")
         start += f" on {before}" if before not in (None, result["data"]) else ""
+        start += f", {result['joints']}" if result.get("joints") else ""
         key = (result["protocol"], features, result["labels"], result["system"], start)
         seed, fold = result["seed"], result["fold"] or 0
         parts[fold].add((result["data"], result["data_fingerprint"], result["split"]["test_sha256"]))

@@ -42,18 +42,18 @@ def evaluate(
     """
     if protocol not in (*PROTOCOLS, "score"):
         raise ConfigError(unknown("protocol", protocol, (*PROTOCOLS, "score")))
-    official, dataset = dataset, dataset.hold_out(config.validation_subjects)
+    is_test, dataset = not config.validation_subjects, dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
     device = pick_device(config.execution.device)
     card: ModelCard | None
     if protocol == "score":
-        trained, scores = _classifier_scores(run, dataset, config, device)
+        trained, scores, dataset = _classifier_scores(run, dataset, config, device)
         card, labels, seed = trained, trained.labels, trained.seed
         labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
     else:
+        card, features, frames, dataset = _features(run, dataset, config, which, device)
         labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
-        card, features, frames = _features(run, dataset, config, which, device)
         scores = _probe(
             protocol, features, ClipCutter.from_store(dataset.store, frames, device), dataset, labelled, config, seed
         )
@@ -70,7 +70,7 @@ def evaluate(
         steps=dict(card.steps) if card else {},
         parameters=dict(card.parameters) if card else {},
         seconds_per_epoch=dict(card.seconds_per_epoch) if card else {},
-        split_is_test=dataset is official,
+        split_is_test=is_test,
         encoder=which if card and card.kind == "pretrained" else "student",
         pooling=config.probe.pooling if card and protocol != "score" else None,
         pretrained_on=_pretrained_on(card),
@@ -110,34 +110,34 @@ def _probe(
 
 def _features(
     run: Path | None, dataset: Dataset, config: Config, which: str, device: torch.device
-) -> tuple[ModelCard | None, FeatureFunction, int]:
-    """Card, feature function and frames per clip of a run's encoder, or of raw coordinates."""
+) -> tuple[ModelCard | None, FeatureFunction, int, Dataset]:
+    """Card, feature function and frames per clip of a run's encoder, or of raw coordinates; the data it can judge."""
     if run is None:
-        return None, raw_features(dataset.skeleton.root_index), RAW_FRAMES
-    card, weights = encoder_weights(run, dataset, which)
-    encoder: nn.Module = build_encoder(card.config, card.skeleton, card.coordinates)
+        return None, raw_features(dataset.skeleton.root_index), RAW_FRAMES, dataset
+    card, weights, dataset = encoder_weights(run, dataset, which)
+    encoder: nn.Module = build_encoder(card.config, dataset.skeleton, card.coordinates)
     load_weights(encoder, weights, run)
     encoder = encoder.to(device).eval()
     clip = card.config.clip
-    return card, encoder_features(encoder, clip.segment, config.probe.pooling), clip.frames
+    return card, encoder_features(encoder, clip.segment, config.probe.pooling), clip.frames, dataset
 
 
 def _classifier_scores(
     run: Path | None, dataset: Dataset, config: Config, device: torch.device
-) -> tuple[ModelCard, np.ndarray]:
+) -> tuple[ModelCard, np.ndarray, Dataset]:
     if run is None:
         raise ConfigError("protocol 'score' needs a fine-tuned run, not raw coordinates. Name the run.")
     card, weights = load_model(run)
-    card.check_fits(dataset, run)
-    check_unseen(run, card, dataset)
     if card.kind != "classifier":
         raise CheckpointError(
             f"{run}: pre-trained, but it has no classifier yet. Fine-tune it: jointwise finetune {run} "
             f"{shlex.join(dataset.arguments)}; or judge its features: --protocol linear or knn."
         )
+    dataset = card.on_own_joints(dataset, run)
+    check_unseen(run, card, dataset)
     settings = card.config
     module = build_classifier(settings, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed)
     load_weights(module, weights, run)
     cutter = ClipCutter.from_store(dataset.store, settings.clip.frames, device)
     ids = torch.from_numpy(dataset.test.ids)
-    return card, class_scores(module.to(device), cutter, ids, config.execution.precision)
+    return card, class_scores(module.to(device), cutter, ids, config.execution.precision), dataset
