@@ -103,7 +103,9 @@ def _finetune(parser: Parser) -> None:
 
 def _evaluate(parser: Parser) -> None:
     parser.add_argument("start", metavar="RUN|raw", help="folder of a run, or raw for coordinates without an encoder")
-    parser.add_argument("--protocol", required=True, help="linear, knn, or score (a fine-tuned run as it is)")
+    parser.add_argument(
+        "--protocol", required=True, help="linear, knn, complete (future frames, missing joints), or score"
+    )
     _data(parser)
     _labels(parser)
 

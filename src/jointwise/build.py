@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from jointwise.config import Config, DecoderConfig, FinetuneConfig, PredictorConfig
+from jointwise.config import Config, FinetuneConfig
 from jointwise.errors import ConfigError
 from jointwise.methods.distillation import Distillation
 from jointwise.methods.supervised import Classifier
@@ -41,23 +41,31 @@ def build_encoder(config: Config, skeleton: Skeleton, coordinates: int, drop_pat
     )
 
 
+def build_completion(config: Config, skeleton: Skeleton, outputs: int, depth: int) -> Completion:
+    """A predictor or decoder for the encoder of a config: `outputs` numbers per token."""
+    width, heads = config.encoder.width, config.encoder.heads
+    return Completion(config.segments, len(skeleton.joints), width, outputs, depth, width, heads)
+
+
+def build_completion_head(config: Config, skeleton: Skeleton, coordinates: int, depth: int, seed: int) -> Completion:
+    """The head of protocol `complete`, weights drawn from `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "completion head"))
+        return build_completion(config, skeleton, config.clip.segment * coordinates, depth)
+
+
 def build_distillation(
     config: Config, skeleton: Skeleton, coordinates: int, coordinate_scale: float, seed: int
 ) -> Distillation:
     """Student, teacher, predictor and decoder of a config, weights drawn from `seed` alone."""
-    segments, joints, width = config.segments, len(skeleton.joints), config.encoder.width
-    numbers = config.clip.segment * coordinates
-
-    def completion(outputs: int, part: PredictorConfig | DecoderConfig) -> Completion | None:
-        heads = config.encoder.heads
-        return Completion(segments, joints, width, outputs, part.depth, width, heads) if part.use else None
-
+    width, numbers = config.encoder.width, config.clip.segment * coordinates
+    predictor, decoder = config.predictor, config.decoder
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "weights"))
         return Distillation(
             build_encoder(config, skeleton, coordinates),
-            completion(width, config.predictor),
-            completion(numbers, config.decoder),
+            build_completion(config, skeleton, width, predictor.depth) if predictor.use else None,
+            build_completion(config, skeleton, numbers, decoder.depth) if decoder.use else None,
             segment=config.clip.segment,
             mask=config.mask.strategy,
             ratio=config.mask.ratio,

@@ -287,10 +287,11 @@ def evaluate(args: argparse.Namespace, options: list[str]) -> None:
 
 def _after_scoring(results: list[Path], run: Path | None) -> None:
     from jointwise.checkpoint import read_json
+    from jointwise.completion_table import is_completion, lines_of
 
     content = read_json(results[0])
     scores, interval = content["scores"], content["interval"]
-    rows = [(f"top-{k}", f"top{k}") for k in (1, 5)]
+    rows = [(f"top-{k}", f"top{k}") for k in (1, 5)] if not is_completion(content) else []
     print(f"{content['system']} on {content['data']}, {content['protocol']}, labels {content['labels']}:")
     _show(
         [
@@ -301,6 +302,7 @@ def _after_scoring(results: list[Path], run: Path | None) -> None:
                 )
                 for name, key in rows
             ),
+            *(lines_of(content) if is_completion(content) else ()),
             ("scored on", f"{content['n']} clips: {content['split']['name']}"),
             ("result", results[0]),
             ("report", _write_report(run) if run and (run / "about.json").is_file() else None),

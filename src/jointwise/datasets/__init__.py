@@ -162,6 +162,11 @@ class Dataset:
         return self.store.description.skeleton
 
     @property
+    def metres(self) -> bool:
+        """Whether the unit of its coordinates is known to be the metre."""
+        return self.name in DATASETS and DATASETS[self.name].metres
+
+    @property
     def arguments(self) -> list[str]:
         """What the command line needs to name this data and split."""
         words = ["--data", self.address, *(["--split", self.split_name] if len(self.store.splits) > 1 else [])]
