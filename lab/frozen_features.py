@@ -28,10 +28,10 @@ def accuracy(train: torch.Tensor, test: torch.Tensor) -> str:
 
 for run in map(Path, sys.argv[1:]):
     for which in ("student", "teacher"):
-        card, weights = encoder_weights(run, dataset, which)
-        encoder = build_encoder(card.config, card.skeleton, card.coordinates).eval()
+        card, weights, shared = encoder_weights(run, dataset, which)
+        encoder = build_encoder(card.config, shared.skeleton, card.coordinates).eval()
         load_weights(encoder, weights, run)
-        cutter = ClipCutter.from_store(dataset.store, card.config.clip.frames)
+        cutter = ClipCutter.from_store(shared.store, card.config.clip.frames)
         for pooling in ("mean", "joint-phases"):
             features = encoder_features(encoder, card.config.clip.segment, pooling)
             parts = (dataset.train, dataset.test)

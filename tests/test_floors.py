@@ -14,7 +14,7 @@ FLOORS: tuple[str, ...] = (
     "formats datasets synthetic cleaning prepare store store_writer clips augment",
     "nn methods",
     "config build optim checkpoint fit runs model provenance labelled examples pretrain imports",
-    "metrics results table protocols viewer report",
+    "metrics results completion_table table protocols viewer report",
     "recognizer demo arguments cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

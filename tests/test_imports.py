@@ -74,7 +74,7 @@ def test_features_prediction_and_loss_of_mamp_are_those_of_its_equations(importe
     valid = torch.ones(clips.shape[:3], dtype=torch.bool)
     noise = torch.rand(3, 5, 26, generator=torch.Generator().manual_seed(3))
     segments, tokens = to_segments(clips, 4), token_validity(valid, 4)
-    hidden = module.mask.draw(segments, tokens, noise, module.visible(4, 25))
+    hidden = module.mask.draw(segments, tokens, noise, module.visible(4, 25), module.parts)
     visible = visible_tokens(hidden, tokens, None)
     features = module.student(segments, visible)
     assert module.decoder is not None
@@ -97,7 +97,8 @@ def test_the_mask_of_mamp_is_that_of_its_equations() -> None:
     noise = torch.rand(4, 31, 26, generator=torch.Generator().manual_seed(3))
     for ratio, keep in ((0.9, 75), (0.5, 375)):
         count = MASKS["motion"].visible(30, 25, ratio)
-        hidden = MASKS["motion"].draw(to_segments(clips, 4), torch.ones(4, 30, 25, dtype=torch.bool), noise, count)
+        everywhere, parts = torch.ones(4, 30, 25, dtype=torch.bool), torch.zeros(25, dtype=torch.long)
+        hidden = MASKS["motion"].draw(to_segments(clips, 4), everywhere, noise, count, parts)
         for i, clip in enumerate(clips):
             wanted = mamp.hidden_tokens(clip, 4, noise[i, 1:, 1:].flatten(), keep)
             assert torch.equal(hidden[i].flatten(), wanted)

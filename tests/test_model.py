@@ -15,26 +15,6 @@ from jointwise.config import to_settings
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError
 from jointwise.model import load_card, load_model, load_seen, model_folder, save_model
-from jointwise.protocols.evaluate import evaluate
-from jointwise.protocols.finetune import finetune
-from jointwise.sequence import Sequence
-from jointwise.skeletons import NTU25
-from jointwise.store import Description, Store
-from stores import write_store
-
-
-@pytest.fixture(scope="module")
-def other_skeleton(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A data set of 25 joints."""
-    random = np.random.default_rng(0)
-    pairs = [
-        (Sequence(random.normal(size=(9, 25, 3)), NTU25, label=label, subject=subject), subject == 2)
-        for label in (0, 1)
-        for subject in (1, 2)
-    ]
-    path = tmp_path_factory.mktemp("ntu") / "ntu"
-    store = Store(write_store(path, Description("ntu", NTU25, ("a", "b")), pairs))
-    return Dataset.of(store, "ntu")
 
 
 @pytest.fixture
@@ -93,26 +73,6 @@ def test_no_file_of_a_run_is_a_pickle(finetuned: Path) -> None:
 
 def test_a_run_and_its_model_folder_name_the_same_model(finetuned: Path) -> None:
     assert model_folder(finetuned) == model_folder(finetuned / "model") == finetuned / "model"
-
-
-def test_data_of_another_skeleton_is_refused_and_the_joints_named(
-    pretrained: Path, other_skeleton: Dataset, tmp_path: Path
-) -> None:
-    with pytest.raises(CheckpointError) as caught:
-        finetune(tiny.config(), other_skeleton, 0, "1.0", tmp_path / "run", pretrained)
-    message = str(caught.value)
-    assert f"{pretrained}: made for skeleton 'kinect20' (20 joints), but data 'ntu' has 'ntu25' (25 joints)" in message
-    assert "Joints the data lacks: none" in message
-    assert "the model does not know: neck, left_hand_tip, left_thumb, right_hand_tip, right_thumb" in message
-    assert not (tmp_path / "run").exists()  # and no run was begun
-
-
-@pytest.mark.parametrize("protocol", ["knn", "linear", "score"])
-def test_a_run_of_another_skeleton_is_not_evaluated(
-    finetuned: Path, other_skeleton: Dataset, tmp_path: Path, protocol: str
-) -> None:
-    with pytest.raises(CheckpointError, match="made for skeleton 'kinect20'"):
-        evaluate(finetuned, protocol, other_skeleton, tiny.config(), 0, results=tmp_path)
 
 
 def test_a_folder_without_a_model_says_whether_a_run_is_unfinished(tmp_path: Path, copied: Path) -> None:

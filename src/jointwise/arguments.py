@@ -41,6 +41,9 @@ def _data(parser: Parser) -> None:
     )
     parser.add_argument("--split", help="which of its splits or folds (default: the first)")
     parser.add_argument("--root", type=Path, help="folder of its files, where it is not prepared yet")
+    parser.add_argument(
+        "--joints", metavar="LAYOUT|NAMES", help="look at these joints only: those of a layout (kinect20), or a,b,c"
+    )
     parser.add_argument("--seed", type=int, help="of weights, order, crops, masks and labelled subset (default: 0)")
     parser.add_argument("--config", type=Path, help="YAML file of settings, over those of the system and the data")
     parser.add_argument("--help-options", action="store_true", help="list all settings: --group.option value")
@@ -100,7 +103,9 @@ def _finetune(parser: Parser) -> None:
 
 def _evaluate(parser: Parser) -> None:
     parser.add_argument("start", metavar="RUN|raw", help="folder of a run, or raw for coordinates without an encoder")
-    parser.add_argument("--protocol", required=True, help="linear, knn, or score (a fine-tuned run as it is)")
+    parser.add_argument(
+        "--protocol", required=True, help="linear, knn, complete (future frames, missing joints), or score"
+    )
     _data(parser)
     _labels(parser)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from jointwise.config import Config, DecoderConfig, FinetuneConfig, LossConfig, PredictorConfig
+from jointwise.config import Config, FinetuneConfig, LossConfig
 from jointwise.errors import ConfigError
 from jointwise.methods.distillation import Distillation, Sharpening
 from jointwise.methods.supervised import Classifier
@@ -41,27 +41,46 @@ def build_encoder(config: Config, skeleton: Skeleton, coordinates: int, drop_pat
     )
 
 
+def build_completion(
+    config: Config,
+    skeleton: Skeleton,
+    outputs: int,
+    depth: int,
+    width: int | None = None,
+    axis: str = "spacetime",
+    mask_token: bool = True,
+) -> Completion:
+    """A predictor or decoder for the encoder of a config: `outputs` numbers per token. width: None is the encoder's."""
+    encoder = config.encoder
+    size = config.segments, len(skeleton.joints), encoder.width
+    return Completion(*size, outputs, depth, width or encoder.width, encoder.heads, axis, mask_token)
+
+
+def build_completion_head(config: Config, skeleton: Skeleton, coordinates: int, depth: int, seed: int) -> Completion:
+    """The head of protocol `complete`, weights drawn from `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "completion head"))
+        return build_completion(config, skeleton, config.clip.segment * coordinates, depth)
+
+
 def build_distillation(
     config: Config, skeleton: Skeleton, coordinates: int, coordinate_scale: float, seed: int
 ) -> Distillation:
     """Student, teacher, predictor and decoder of a config, weights drawn from `seed` alone."""
-    segments, joints, width = config.segments, len(skeleton.joints), config.encoder.width
-    numbers = config.clip.segment * coordinates
-
-    def completion(outputs: int, part: PredictorConfig | DecoderConfig, own_width: int, axis: str) -> Completion | None:
-        if not part.use:
-            return None
-        mask_token, heads = config.mask.hidden == "dropped", config.encoder.heads
-        return Completion(segments, joints, width, outputs, part.depth, own_width, heads, axis, mask_token)
-
-    mask = config.mask
+    width, numbers = config.encoder.width, config.clip.segment * coordinates
+    predictor, decoder, mask = config.predictor, config.decoder, config.mask
     both = None if mask.segment_ratio is None or mask.joint_ratio is None else (mask.segment_ratio, mask.joint_ratio)
+    dropped = mask.hidden == "dropped"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "weights"))
         return Distillation(
             build_encoder(config, skeleton, coordinates),
-            completion(width, config.predictor, width, config.predictor.axis),
-            completion(numbers, config.decoder, config.decoder.width or width, "spacetime"),
+            build_completion(config, skeleton, width, predictor.depth, axis=predictor.axis, mask_token=dropped)
+            if predictor.use
+            else None,
+            build_completion(config, skeleton, numbers, decoder.depth, decoder.width, mask_token=dropped)
+            if decoder.use
+            else None,
             segment=config.clip.segment,
             mask=config.mask.strategy,
             ratio=both or mask.ratio,

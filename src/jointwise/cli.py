@@ -27,6 +27,43 @@ def _load(args: argparse.Namespace) -> Dataset:
 
     dataset = load_dataset(args.data, args.root, args.split, _watch)
     print(f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})")
+    if args.joints:
+        dataset = dataset.on_joints(_wanted_joints(args.joints, dataset))
+        print(f"{len(dataset.skeleton.joints)} joints of {dataset.name}: {', '.join(dataset.skeleton.joints)}")
+    return dataset
+
+
+def _wanted_joints(words: str, dataset: Dataset) -> tuple[str, ...]:
+    """The joints that --joints means: those the data share with a layout, or the ones named."""
+    from jointwise.skeletons import SKELETONS, shared_joints
+
+    if words not in SKELETONS:
+        return tuple(name.strip() for name in words.split(","))
+    shared = shared_joints(SKELETONS[words], dataset.skeleton)
+    if not shared:
+        raise ConfigError(
+            f"--joints {words}: '{dataset.skeleton.name}' has none of its joints; it has: "
+            f"{', '.join(dataset.skeleton.joints)}."
+        )
+    return shared
+
+
+def _transferred(run: Path, dataset: Dataset) -> str:
+    """What sets the run folder of a transfer apart: the data its encoder comes from."""
+    from jointwise.model import load_card
+
+    before = load_card(run).data
+    return "" if before == dataset.name else f"-from-{before}"
+
+
+def _load_for(args: argparse.Namespace, run: Path | None) -> Dataset:
+    """The data, after saying which joints a run of other data and they have in common."""
+    from jointwise.model import load_card
+
+    dataset = _load(args)
+    coverage = load_card(run).coverage(dataset) if run else None
+    if coverage:
+        print(coverage)
     return dataset
 
 
@@ -214,8 +251,9 @@ def finetune(args: argparse.Namespace, options: list[str]) -> None:
 
     run, labels = _as_run(args.start), labels_name(args.labels)
     config, seed = _config_for(args, options, run), _seed(args, run)
-    dataset = _load(args)
-    folder = args.run or run_path(dataset, config.system, "finetune" if run else "scratch", seed, labels)
+    dataset = _load_for(args, run)
+    stage = ("finetune" + _transferred(run, dataset)) if run else "scratch"
+    folder = args.run or run_path(dataset, config.system, stage, seed, labels)
     if args.resume:
         config = _resumed_config(args, options, folder)
         labels, seed = args.labels, args.seed
@@ -242,16 +280,18 @@ def evaluate(args: argparse.Namespace, options: list[str]) -> None:
         run = Path(args.start)
         config = _config_for(args, options, run)
     labels = labels_name(args.labels)
-    paths = evaluate(run, args.protocol, _load(args), config, _seed(args, run), labels, args.encoder, args.results)
+    dataset = _load_for(args, run)
+    paths = evaluate(run, args.protocol, dataset, config, _seed(args, run), labels, args.encoder, args.results)
     _after_scoring(paths[:1], run)
 
 
 def _after_scoring(results: list[Path], run: Path | None) -> None:
     from jointwise.checkpoint import read_json
+    from jointwise.completion_table import is_completion, lines_of
 
     content = read_json(results[0])
     scores, interval = content["scores"], content["interval"]
-    rows = [(f"top-{k}", f"top{k}") for k in (1, 5)]
+    rows = [(f"top-{k}", f"top{k}") for k in (1, 5)] if not is_completion(content) else []
     print(f"{content['system']} on {content['data']}, {content['protocol']}, labels {content['labels']}:")
     _show(
         [
@@ -262,6 +302,7 @@ def _after_scoring(results: list[Path], run: Path | None) -> None:
                 )
                 for name, key in rows
             ),
+            *(lines_of(content) if is_completion(content) else ()),
             ("scored on", f"{content['n']} clips: {content['split']['name']}"),
             ("result", results[0]),
             ("report", _write_report(run) if run and (run / "about.json").is_file() else None),

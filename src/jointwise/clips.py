@@ -73,19 +73,28 @@ class ClipCutter:
         skeleton: Skeleton,
         frames: int,
         device: torch.device | str = "cpu",
+        picked: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        """positions: (R, V, C) and valid: (R, V), rows end to end. index: (n,) of dtype `store.INDEX`."""
+        """positions: (R, V, C) and valid: (R, V), rows end to end. index: (n,) of dtype `store.INDEX`.
+
+        picked: the columns that are the joints of `skeleton`, in its order; None: all.
+        """
         self.frames, self.device, self.skeleton = frames, torch.device(device), skeleton
         self.positions = torch.from_numpy(positions).to(self.device)
         self.valid = torch.from_numpy(valid).to(self.device)
+        self.picked = None if picked is None else torch.from_numpy(picked).to(self.device)
         self.first_row, self.lengths, self.persons = (
             torch.from_numpy(index[name].astype("int64")).to(self.device) for name in ("row", "frames", "persons")
         )
 
     @classmethod
     def from_store(cls, store: Store, frames: int, device: torch.device | str = "cpu") -> ClipCutter:
-        """A cutter over all sequences of a store; shares its memory-mapped arrays where they can stay on the CPU."""
-        return cls(store.positions, store.valid, store.index, store.description.skeleton, frames, device)
+        """A cutter over all sequences of a store; shares its memory-mapped arrays where they can stay on the CPU.
+
+        Where the store is a view on some joints, they are picked from what was gathered for a batch.
+        """
+        skeleton = store.description.skeleton
+        return cls(store.positions, store.valid, store.index, skeleton, frames, device, store.picked)
 
     @classmethod
     def from_sequence(cls, sequence: Sequence, frames: int, device: torch.device | str = "cpu") -> ClipCutter:
@@ -120,7 +129,10 @@ class ClipCutter:
         nearer = torch.where((weight < 0.5)[:, None], rows_below, rows_above)
         exists = exists[:, :, None, None]
         positions = torch.lerp(below, above, blend) * exists[..., None]
-        return Clips(positions, self.valid[nearer] & exists, ids)
+        valid = self.valid[nearer] & exists
+        if self.picked is not None:
+            positions, valid = positions.index_select(3, self.picked), valid.index_select(3, self.picked)
+        return Clips(positions, valid, ids)
 
     def centre(self, ids: Tensor) -> Clips:
         """The evaluation clips of the sequences `ids`: centre crop of 95 %, nothing random."""

@@ -250,11 +250,25 @@ class LinearConfig:
 
 
 @dataclass
+class CompleteConfig(TrainConfig):
+    """The head of protocol `complete`, from frozen features to coordinates. depth: of its transformer."""
+
+    steps: int = 300
+    final_lr: float = 0.0
+    depth: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _at_least(1, "probe.complete", depth=self.depth)
+
+
+@dataclass
 class ProbeConfig:
     """Frozen-feature protocols. pooling: how the tokens of a clip become one vector."""
 
     pooling: Literal["mean", "joints", "phases", "joint-phases"] = "mean"
     linear: LinearConfig = field(default_factory=LinearConfig)
+    complete: CompleteConfig = field(default_factory=CompleteConfig)
 
 
 @dataclass

@@ -27,14 +27,14 @@ def top_k_hits(scores: Floats, labels: Ints, k: int) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Hits of one evaluation: (N,) 0 or 1 each, and the (N,) subjects they belong to."""
+    """Hits of one evaluation: (N,) 0 or 1 each (or errors), and the (N,) subjects they belong to."""
 
     hits: npt.NDArray[np.float64]
     subjects: Ints
 
 
 def bootstrap_interval(measurements: Sequence[Measurement]) -> tuple[float, float]:
-    """95 % interval of the mean over seeds of the accuracy.
+    """95 % interval of the mean over seeds of the accuracy, or of whatever else was measured of each clip.
 
     measurements: one per seed, over the same test set. Subjects are drawn with replacement (clips of one subject are
     not independent), and so are seeds. With few subjects (UTD-MHAD: 4) it is coarse. For a paired difference of two

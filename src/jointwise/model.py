@@ -14,10 +14,11 @@ from jointwise.checkpoint import load_tensors, read_json, save_tensors, write_js
 from jointwise.config import Config, FinetuneConfig, Settings, build_config, to_settings
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError, writing
-from jointwise.skeletons import Skeleton
+from jointwise.skeletons import Skeleton, shared_joints
 
 FORMAT = 1
 SEEN = "trained_on.npy"
+LEAST_SHARED = 5  # joints that model and data must have in common
 
 
 @dataclass
@@ -27,7 +28,8 @@ class ModelCard:
     kind: `pretrained` (student, teacher, predictor, decoder) or `classifier` (encoder and head). settings: the whole
     config. classes: in label order, empty for a pre-trained model. cleaning, preparation: what was done to sequences.
     labels: share or shots the classifier was trained with, `none` before. initialisation: of the classifier's encoder,
-    `pretrained` or `scratch`; pretrained_on: the data of that pre-training. scores: measured on the evaluation split
+    `pretrained` or `scratch`; pretrained_on: the data of that pre-training. recorded: the layout of its data where it
+    knows only some of their joints (those of `skeleton`). scores: measured on the evaluation split
     that `split` names. terms: of use.
     """
 
@@ -46,6 +48,7 @@ class ModelCard:
     labels: str = "none"
     initialisation: str = "none"
     pretrained_on: str | None = None
+    recorded: Skeleton | None = None
     cleaning: str = "none"
     terms: str = ""
     scores: dict[str, float] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class ModelCard:
             system=config.system,
             settings=to_settings(config),
             skeleton=dataset.skeleton,
+            recorded=None if dataset.store.picked is None else dataset.store.layout,
             coordinates=dataset.store.description.coordinates,
             data=dataset.name,
             data_fingerprint=dataset.store.fingerprint,
@@ -81,23 +85,79 @@ class ModelCard:
         """The settings its classifier was trained with."""
         return self.config.scratch if self.initialisation == "scratch" else self.config.finetune
 
-    def check_fits(self, dataset: Dataset, source: Path) -> None:
-        """Raises CheckpointError when the data has another skeleton (naming the joints) or was prepared otherwise."""
+    def on_shared_joints(self, dataset: Dataset, source: Path) -> Dataset:
+        """`dataset` on the joints that the model knows by name, in the order of the data: itself when it knows all.
+
+        Units, axes and frame rates are not converted. Raises CheckpointError when it was prepared otherwise or has
+        another number of coordinates, and, naming the joints of both, when they share too few (fewer than LEAST_SHARED,
+        or less than a third of the model's).
+        """
+        self._check_kind(dataset, source)
+        own, other = self.skeleton, dataset.skeleton
+        shared = shared_joints(own, other)
+        if len(shared) >= max(LEAST_SHARED, len(own.joints) / 3) or own.joints == other.joints:
+            return dataset.on_joints(shared)
+        raise CheckpointError(
+            f"{source}: made for skeleton '{own.name}', but data '{dataset.name}' has '{other.name}': they share "
+            f"{len(shared)} of the model's {len(own.joints)} joints by name, too few (at least "
+            f"{max(LEAST_SHARED, -(-len(own.joints) // 3))}). The model's: {', '.join(own.joints)}. The data's: "
+            f"{', '.join(other.joints)}. Pre-train on data with this skeleton, or name the joints of a folder of your "
+            "own in its dataset.yaml."
+        )
+
+    def on_own_joints(self, dataset: Dataset, source: Path) -> Dataset:
+        """`dataset` on exactly the joints of the model, in its order: what a trained head needs.
+
+        Raises CheckpointError when the data lack one (naming them), have other classes or were prepared otherwise.
+        """
+        self._check_kind(dataset, source)
+        own, other = self.skeleton, dataset.skeleton
+        shared = shared_joints(own, other)
+        missing = [joint for joint in own.joints if joint not in shared]
+        if missing:
+            raise CheckpointError(
+                f"{source}: made for skeleton '{own.name}' ({len(own.joints)} joints), but data '{dataset.name}' has "
+                f"'{other.name}' ({len(other.joints)} joints). Joints the data lacks: {', '.join(missing)}. Fine-tune "
+                "on this data instead."
+            )
+        if self.classes and self.classes != dataset.classes:
+            raise CheckpointError(
+                f"{source}: names the {len(self.classes)} classes of '{self.data}', but data '{dataset.name}' has "
+                f"{len(dataset.classes)} others. Fine-tune on this data instead."
+            )
+        return dataset.on_joints(own.joints)
+
+    def _check_kind(self, dataset: Dataset, source: Path) -> None:
         if self.preparation != dataset.store.preparation:
             raise CheckpointError(
                 f"{source}: trained on sequences prepared by '{self.preparation}', but '{dataset.name}' was prepared "
                 f"by '{dataset.store.preparation}'. Prepare the data again with this version, or train the model anew."
             )
+        coordinates = dataset.store.description.coordinates
+        if self.coordinates != coordinates:
+            raise CheckpointError(
+                f"{source}: made for {self.coordinates} coordinates per joint, but '{dataset.name}' has {coordinates}. "
+                "Pre-train on data with as many."
+            )
+
+    def coverage(self, dataset: Dataset) -> str | None:
+        """A sentence on which joints of model and data go together; None when all do."""
         own, other = self.skeleton, dataset.skeleton
-        if own.joints == other.joints:
-            return
-        missing = [joint for joint in own.joints if joint not in other.joints]
-        extra = [joint for joint in other.joints if joint not in own.joints]
-        raise CheckpointError(
-            f"{source}: made for skeleton '{own.name}' ({len(own.joints)} joints), but data '{dataset.name}' has "
-            f"'{other.name}' ({len(other.joints)} joints). Joints the data lacks: {', '.join(missing) or 'none'}; "
-            f"joints the model does not know: {', '.join(extra) or 'none'}. Pre-train on data with this skeleton."
+        shared = shared_joints(own, other)
+        if set(own.joints) == set(other.joints) == set(shared):
+            return None
+        unused = [joint for joint in own.joints if joint not in shared]
+        left_out = [joint for joint in other.joints if joint not in shared]
+        words = (
+            f"{len(shared)} of {dataset.name}'s {len(other.joints)} joints are among the model's {len(own.joints)} "
+            f"({own.name})"
         )
+        words += f"; the model's joints without data: {', '.join(unused)}" if unused else ""
+        words += f"; left out, as the model does not know them: {', '.join(left_out)}" if left_out else ""
+        origins = (self.recorded or own).root, dataset.store.layout.root
+        if origins[0] != origins[1]:
+            words += f"; origins differ: {origins[1] or 'mean joint'} in the data, {origins[0] or 'mean joint'} before"
+        return words
 
 
 def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: set[str]) -> None:
@@ -147,6 +207,8 @@ def load_card(path: Path) -> ModelCard:
         )
     try:
         content |= {"skeleton": Skeleton.from_json(content["skeleton"]), "classes": tuple(content["classes"])}
+        if content.get("recorded"):
+            content["recorded"] = Skeleton.from_json(content["recorded"])
         return ModelCard(**content)
     except (KeyError, TypeError) as error:
         raise CheckpointError(

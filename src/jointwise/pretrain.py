@@ -43,7 +43,8 @@ def coordinate_rms(part: Part) -> float:
     total, count = 0.0, 0
     for entry in part.store.index[part.ids]:
         rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
-        values = part.store.positions[rows][part.store.valid[rows]]
+        joints = slice(None) if part.store.picked is None else part.store.picked
+        values = part.store.positions[rows][:, joints][part.store.valid[rows][:, joints]]
         total += float(np.square(values, dtype=np.float64).sum())
         count += values.size
     return float(np.sqrt(total / max(count, 1)))

@@ -82,18 +82,25 @@ class Recognizer:
         return self.card.classes
 
     def _sequence(self, recording: Recording) -> Sequence:
+        own, recorded = self.card.skeleton, self.card.recorded
+        layouts = (own,) if recorded is None else (recorded, own)
         if isinstance(recording, str | Path):
             recording = read(recording)
         elif not isinstance(recording, Sequence):
             array = np.asarray(recording)
-            recording = Sequence(array, self.card.skeleton)
-        recording = replace(recording, skeleton=named_by(self.card.skeleton, recording.skeleton))
-        if recording.skeleton.joints != self.card.skeleton.joints:
-            raise ReadError(
-                f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), "
-                f"but this model knows '{self.card.skeleton.name}' ({len(self.card.skeleton.joints)} joints: "
-                f"{', '.join(self.card.skeleton.joints)}). Use a model trained on this skeleton."
-            )
+            fitting = [layout for layout in layouts if array.shape[-2:-1] == (len(layout.joints),)]
+            recording = Sequence(array, fitting[0] if fitting else own)
+        for layout in layouts:
+            named = replace(recording, skeleton=named_by(layout, recording.skeleton))
+            if named.skeleton.joints == layout.joints:  # all recorded joints decide where the origin is
+                return self._prepare(named).on_joints(own.joints)
+        raise ReadError(
+            f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), "
+            f"but this model knows '{own.name}' ({len(own.joints)} joints: {', '.join(own.joints)}). Use a model "
+            "trained on this skeleton."
+        )
+
+    def _prepare(self, recording: Sequence) -> Sequence:
         if recording.positions.shape[-1] != self.card.coordinates:
             raise ReadError(
                 f"{recording.source}: {recording.positions.shape[-1]} coordinates per joint, this model needs "

@@ -24,8 +24,28 @@ TEST_LOG = "test_scorings.jsonl"  # every time test subjects were scored: a numb
 
 
 @dataclass(frozen=True)
+class ClipErrors:
+    """What was measured where no classes are named: name -> (N,) the error of each clip, lower is better.
+
+    NaN for a clip in which nothing could be judged. unit: of all of them.
+    """
+
+    values: dict[str, npt.NDArray[np.float64]]
+    unit: str
+
+    def summary(self, subjects: npt.NDArray[np.int64]) -> dict[str, Any]:
+        """Means over clips and their intervals; subjects (N,)."""
+        scores, intervals = {}, {}
+        for name, values in self.values.items():
+            judged = np.isfinite(values)
+            scores[name] = float(values[judged].mean())
+            intervals[name] = bootstrap_interval([Measurement(values[judged], subjects[judged])])
+        return {"scores": scores, "unit": self.unit, "interval": intervals}
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """What a protocol found: scores (N, K) of the clips of `dataset.test`, higher is better.
+    """What a protocol found: scores (N, K) of the clips of `dataset.test`, higher is better; or their `errors`.
 
     labelled: the training sequences whose labels were used. steps, parameters, seconds_per_epoch: by stage.
     initialisation: of the encoder, `pretrained`, `scratch`, `finetuned` (the frozen one of a classifier) or `none`.
@@ -42,7 +62,7 @@ class Evaluation:
     config: Config
     dataset: Dataset
     labelled: Part
-    scores: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32] | None
     steps: dict[str, int]
     parameters: dict[str, int]
     seconds_per_epoch: dict[str, float]
@@ -50,6 +70,7 @@ class Evaluation:
     encoder: str = "student"
     pooling: str | None = None
     pretrained_on: str | None = None
+    errors: ClipErrors | None = None
 
     def name(self) -> str:
         """File name without ending, unique in its data set."""
@@ -59,6 +80,7 @@ class Evaluation:
         parts = [self.system, start, before, self.protocol]
         parts += [
             self.dataset.split_name if len(self.dataset.store.splits) > 1 else "",
+            self.dataset.joints_name,
             "" if self.encoder == "student" else self.encoder,
             "" if self.pooling in (None, "mean") else self.pooling,
         ]
@@ -67,11 +89,8 @@ class Evaluation:
     def summary(self) -> dict[str, Any]:
         """The JSON of this result, except where it came from."""
         part = self.dataset.test
-        hits = {f"top{k}": top_k_hits(self.scores, part.labels, k) for k in (1, 5)}
-        scores = {name: float(values.mean()) for name, values in hits.items()}
-        intervals: dict[str, Any] = {
-            name: bootstrap_interval([Measurement(values, part.subjects)]) for name, values in hits.items()
-        }
+        measured = self._accuracy() if self.errors is None else self.errors.summary(part.subjects)
+        measured["interval"] |= {"level": LEVEL, "method": INTERVAL_METHOD}
         description = self.dataset.store.description
         return {
             "schema": SCHEMA,
@@ -85,8 +104,7 @@ class Evaluation:
             "pretrained_on": self.pretrained_on,
             "encoder": self.encoder,
             "pooling": self.pooling,
-            "scores": scores | {"macro_f1": macro_f1(self.scores, part.labels)},
-            "interval": intervals | {"level": LEVEL, "method": INTERVAL_METHOD},
+            **measured,
             "n": len(part),
             "split": {
                 "name": self.dataset.split,
@@ -104,10 +122,26 @@ class Evaluation:
             "seconds_per_epoch": self.seconds_per_epoch,
             "data_fingerprint": self.dataset.store.fingerprint,
             "preparation": self.dataset.store.preparation,
+            "joints": self.dataset.joints_name or None,  # None: all that were recorded
             "classes": list(description.classes),
             "terms": description.terms,
             "config": to_settings(self.config),
         }
+
+    def _accuracy(self) -> dict[str, Any]:
+        assert self.scores is not None
+        part = self.dataset.test
+        hits = {f"top{k}": top_k_hits(self.scores, part.labels, k) for k in (1, 5)}
+        scores = {name: float(values.mean()) for name, values in hits.items()}
+        intervals = {name: bootstrap_interval([Measurement(values, part.subjects)]) for name, values in hits.items()}
+        return {"scores": scores | {"macro_f1": macro_f1(self.scores, part.labels)}, "interval": intervals}
+
+    def arrays(self) -> dict[str, Any]:
+        """What is kept of every clip: its scores as scored (rounding would make ties, and other hits), or errors."""
+        if self.errors is not None:
+            return dict(self.errors.values)
+        assert self.scores is not None
+        return {"labels": self.dataset.test.labels, "scores": self.scores.astype(np.float32)}
 
 
 def _fold(dataset: Dataset) -> dict[str, int | None]:
@@ -127,7 +161,7 @@ def check_folder(folder: Path | None, dataset: Dataset) -> None:
 
 
 def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> Path:
-    """Writes `folder`/NAME.json and NAME.npz (ids, subjects, labels, scores); returns the JSON's path.
+    """Writes `folder`/NAME.json and NAME.npz (ids, subjects; labels and scores, or errors); returns the JSON's path.
 
     Scoring the official test part is also noted in `folder`/test_scorings.jsonl.
     """
@@ -141,11 +175,11 @@ def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> P
             folder / f"{name}.npz",
             ids=np.array(part.names),
             subjects=part.subjects,
-            labels=part.labels,
-            scores=evaluation.scores.astype(np.float32),  # as scored: rounding would make ties, and other hits
+            **evaluation.arrays(),
         )
         if evaluation.split_is_test:
-            entry = {"result": name, "top1": content["scores"]["top1"], "created": content["created"]}
+            headline = dict(list(content["scores"].items())[:1])  # top1, or the first error
+            entry = {"result": name, **headline, "created": content["created"]}
             with (folder / TEST_LOG).open("a") as log:
                 log.write(json.dumps(entry | {"commit": content["commit"]}) + "\n")
     write_json(path, content)

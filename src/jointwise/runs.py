@@ -14,9 +14,13 @@ from jointwise.errors import CheckpointError, ConfigError, writing
 
 
 def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str = "") -> Path:
-    """Where a run lies unless --run says otherwise: runs/<data>/<system>/<stage>[-<split>][-<labels>]-seed<k>."""
+    """Where a run lies unless --run says otherwise.
+
+    runs/<data>/<system>/<stage>[-<split>][-<joints>][-<labels>]-seed<k>.
+    """
     split = dataset.split_name if len(dataset.store.splits) > 1 else ""
-    name = "-".join(part for part in (stage, split, labels, f"seed{seed}") if part)
+    parts = (stage, split, dataset.joints_name, labels, f"seed{seed}")
+    name = "-".join(part for part in parts if part)
     return Path("runs") / dataset.name / system / name
 
 
@@ -28,6 +32,7 @@ def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str)
         "data": dataset.name,
         "split": dataset.split_name,
         "data_fingerprint": dataset.store.fingerprint,
+        "joints": dataset.joints_name or None,
         "train_sha256": dataset.train.names_hash,
         "seed": seed,
         "labels": labels,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,16 @@ class Sequence:
         """The (M, T, V) mask; never None."""
         assert self.valid is not None  # set in __post_init__
         return self.valid
+
+    def on_joints(self, names: Iterable[str]) -> Sequence:
+        """The same recording with the joints `names` only, in that order. Raises ConfigError for one it has not."""
+        skeleton = self.skeleton.on_joints(names)
+        if skeleton is self.skeleton:
+            return self
+        columns = [self.skeleton.joints.index(joint) for joint in skeleton.joints]
+        return replace(
+            self, positions=self.positions[:, :, columns], valid=self.validity[:, :, columns], skeleton=skeleton
+        )
 
     @property
     def persons(self) -> int:

@@ -7,7 +7,9 @@ the middle between the hips is `spine_base`; `head` is the middle of the head, `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -75,6 +77,33 @@ class Skeleton:
     def from_json(cls, content: dict[str, Any]) -> Skeleton:
         """The skeleton that `dataclasses.asdict` turned into lists and names."""
         return cls(**content)
+
+    def on_joints(self, names: Iterable[str]) -> Skeleton:
+        """The layout of the joints `names`, in their order; itself when these are all its joints as they are.
+
+        A bone whose upper end is left out begins at the next joint above that stays. Without its root it has none.
+        Raises ConfigError, naming the nearest, for a joint it has not.
+
+        >>> NTU25.on_joints(["spine_shoulder", "head"]).bones  # the neck between them is left out
+        (('spine_shoulder', 'head'),)
+        """
+        kept = tuple(names)
+        if kept == self.joints:
+            return self
+        foreign = [joint for joint in kept if joint not in self.joints]
+        if foreign:
+            raise ConfigError(f"skeleton '{self.name}': {unknown('joint', foreign[0], self.joints)}")
+        parents = {child: parent for parent, child in self.bones}
+        bones = []
+        for parent, child in self.bones:
+            seen = {child}
+            while parent not in kept and parent in parents and parent not in seen:
+                seen.add(parent)
+                parent = parents[parent]
+            if child in kept and parent in kept and parent != child:
+                bones.append((parent, child))
+        name = f"{self.name}-{len(kept)}joints"
+        return replace(self, name=name, joints=kept, bones=tuple(bones), root=self.root if self.root in kept else None)
 
     @property
     def root_index(self) -> int | None:
@@ -295,11 +324,24 @@ def named_by(known: Skeleton, found: Skeleton) -> Skeleton:
     return known if found.joints in (known.joints, nameless(len(known.joints)).joints) else found
 
 
+def shared_joints(model: Skeleton, data: Skeleton) -> tuple[str, ...]:
+    """The joints of `data` that `model` has too, matched by name, in the order of `data`.
+
+    Numbers are no names: joints that are only numbered are shared by equal layouts alone.
+    """
+    if model.joints == data.joints:
+        return data.joints
+    return tuple(joint for joint in data.joints if joint in model.joints and not _NUMBERED.fullmatch(joint))
+
+
 def get_skeleton(name: str) -> Skeleton:
     """The layout called `name`. Raises ConfigError, naming the nearest, when there is none."""
     if name not in SKELETONS:
         raise ConfigError(unknown("skeleton", name, SKELETONS))
     return SKELETONS[name]
+
+
+_NUMBERED = re.compile(r"joint_\d+")
 
 
 def nameless(joints: int) -> Skeleton:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +81,16 @@ def fingerprint(digests: Iterable[str], index: npt.NDArray[np.void]) -> str:
 class Store:
     """A prepared data set, memory-mapped.
 
-    positions: (R, V, C) float32, gaps filled. valid: (R, V) bool. index: (n,) of dtype INDEX. names: (n,) str, of the
-    recordings. digests: (n,) str. parts: (n, S) int8, the part of each sequence under each of the `splits`.
+    positions: (R, V, C) float32, gaps filled. valid: (R, V) bool. layout: of all V joints, as recorded. picked: the
+    columns that are looked at, in the order of the joints of `description.skeleton`; None: all. index: (n,) of dtype
+    INDEX. names: (n,) str, of the recordings. digests: (n,) str. parts: (n, S) int8, the part of each sequence under
+    each of the `splits`.
     Indexing gives the prepared Sequence. Raises DataError when the folder is missing or damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.picked: npt.NDArray[np.int64] | None = None
         if not (path / "store.json").is_file():
             raise DataError(f"{path}: no store here. Make it with: jointwise prepare NAME --root DIR.")
         try:
@@ -105,6 +109,7 @@ class Store:
             self.summary: dict[str, Any] = header["summary"]
             self.revision: str = header["revision"]
             self.description = Description.from_json(header["description"])
+            self.layout = self.description.skeleton  # as recorded, whatever `on_joints` leaves of it
             self._check_sizes()
         except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
             what = f"{type(error).__name__}: {error}"
@@ -118,6 +123,21 @@ class Store:
         if not fits or len(counts) > 1:
             raise ValueError(f"its files do not belong together: rows {rows}")
 
+    def on_joints(self, names: Iterable[str]) -> Store:
+        """A view of the same files in which every sequence has the joints `names` only, in that order.
+
+        Nothing is centred again or converted. Raises ConfigError for a joint it has not.
+        """
+        skeleton = self.description.skeleton
+        reduced = skeleton.on_joints(names)
+        if reduced is skeleton:
+            return self
+        view = copy.copy(self)
+        view.description = replace(self.description, skeleton=reduced)
+        columns = np.array([skeleton.joints.index(joint) for joint in reduced.joints])
+        view.picked = columns if self.picked is None else self.picked[columns]
+        return view
+
     def __len__(self) -> int:
         return len(self.index)
 
@@ -126,11 +146,12 @@ class Store:
         rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
         shape = (int(entry["persons"]), int(entry["frames"]))
         known = {name: int(entry[name]) for name in ("label", "subject", "camera") if entry[name] != UNKNOWN}
-        return Sequence(
+        whole = Sequence(
             positions=np.array(self.positions[rows]).reshape(*shape, *self.positions.shape[1:]),
             valid=np.array(self.valid[rows]).reshape(*shape, -1),
-            skeleton=self.description.skeleton,
+            skeleton=self.layout,
             fps=float(entry["fps"]),
             source=str(self.names[item]),
             **known,
         )
+        return whole.on_joints(self.description.skeleton.joints)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from jointwise.completion_table import completion_markdown, is_completion
 from jointwise.errors import DataError
 from jointwise.metrics import Measurement, bootstrap_interval
 from jointwise.results import read_hits, read_results
@@ -66,10 +67,13 @@ def rows(results: Iterable[dict[str, Any]]) -> list[Row]:
     groups: dict[Row, dict[int, Folds]] = defaultdict(lambda: defaultdict(dict))
     parts: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
     for result in results:
+        if is_completion(result):  # has a table of its own
+            continue
         features = result["pooling"] or "–"
         features += "" if result["encoder"] == "student" else f" ({result['encoder']})"
         start, before = result["initialisation"], result.get("pretrained_on")
         start += f" on {before}" if before not in (None, result["data"]) else ""
+        start += f", {result['joints']}" if result.get("joints") else ""
         key = (result["protocol"], features, result["labels"], result["system"], start)
         seed, fold = result["seed"], result["fold"] or 0
         parts[fold].add((result["data"], result["data_fingerprint"], result["split"]["test_sha256"]))
@@ -139,8 +143,10 @@ def render_into(document: Path) -> int:
     """
 
     def fresh(place: re.Match[str]) -> str:
-        shown = (result for result in read_results(Path(place[2])) if result["split"]["is_test"])
-        return f"{place[1]}\n{to_markdown(rows(shown))}\n{place[3]}"
+        shown = [result for result in read_results(Path(place[2])) if result["split"]["is_test"]]
+        completions = completion_markdown(shown)
+        tables = [to_markdown(rows(shown)), *([completions] if completions else [])]
+        return "\n".join([place[1], *tables, place[3]])
 
     if not document.is_file():
         raise DataError(f"{document}: no such document to render tables into.")

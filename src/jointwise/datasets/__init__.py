@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -162,9 +162,33 @@ class Dataset:
         return self.store.description.skeleton
 
     @property
+    def metres(self) -> bool:
+        """Whether the unit of its coordinates is known to be the metre."""
+        return self.name in DATASETS and DATASETS[self.name].metres
+
+    @property
     def arguments(self) -> list[str]:
         """What the command line needs to name this data and split."""
-        return ["--data", self.address, *(["--split", self.split_name] if len(self.store.splits) > 1 else [])]
+        words = ["--data", self.address, *(["--split", self.split_name] if len(self.store.splits) > 1 else [])]
+        return [*words, *(["--joints", ",".join(self.skeleton.joints)] if self.store.picked is not None else [])]
+
+    @property
+    def joints_name(self) -> str:
+        """Short name of the joints that are looked at, for runs and results; empty when these are all."""
+        if self.store.picked is None:
+            return ""
+        return f"{self.skeleton.name}-{hashlib.sha256(','.join(self.skeleton.joints).encode()).hexdigest()[:4]}"
+
+    def on_joints(self, names: Iterable[str]) -> Dataset:
+        """The same data on the joints `names` only, in that order, as if no others had been recorded.
+
+        The origin stays where `prepare` put it, even where the root is left out. Raises ConfigError for a joint that
+        the data lack.
+        """
+        store = self.store.on_joints(names)
+        if store is self.store:
+            return self
+        return replace(self, store=store, train=Part(store, self.train.ids), test=Part(store, self.test.ids))
 
     def hold_out(self, subjects: list[int]) -> Dataset:
         """The same data with `subjects` of the training part as its test part: how every choice is made.

@@ -130,6 +130,7 @@ def _source(
         count=count,
         origin=origin,
         skip_lists="*missing_skeleton*.txt",
+        metres=True,
     )
 
 

@@ -101,7 +101,8 @@ class DataSource:
     files come from, when nothing is. splits: name -> rule, the first is the default. count: sequences in the whole
     set. origin: where its files come from, for people who do not have them. skip_lists: pattern of the files below the
     root that name bad recordings. revision: of what it is made from, where that can be told without a root.
-    choose_splits: makes the splits from the index instead, where they depend on what is found.
+    choose_splits: makes the splits from the index instead, where they depend on what is found. metres: whether that is
+    the unit of its coordinates; False also where nobody knows.
     """
 
     title: str
@@ -113,6 +114,7 @@ class DataSource:
     skip_lists: str = ""
     revision: str = ""
     choose_splits: Callable[[Index], Mapping[str, Split]] | None = None
+    metres: bool = False
 
     @property
     def name(self) -> str:

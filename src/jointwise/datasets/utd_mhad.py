@@ -42,4 +42,5 @@ SOURCE = DataSource(
     splits={"xsub": Split("cross-subject (odd train, even test)", lambda index, _: parts(index["subject"] % 2 == 1))},
     count=861,
     origin=_ORIGIN,
+    metres=True,
 )

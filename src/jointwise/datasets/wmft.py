@@ -52,4 +52,5 @@ SOURCE = DataSource(
     ),
     count=1080,
     origin=_ORIGIN,
+    metres=True,
 )

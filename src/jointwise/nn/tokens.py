@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -71,6 +72,15 @@ class PositionEmbedding(nn.Module):
         """All positions (S · V, D), or those at `index` (P, K) -> (P, K, D)."""
         table = (self.segment + self.joint).flatten(0, 1)
         return table if index is None else table[index]
+
+
+def restrict_joints(weights: Mapping[str, Tensor], places: Sequence[int]) -> dict[str, Tensor]:
+    """Weights of a network over the joints `places` (of V) only: the rows of its joint embeddings, the rest as it is.
+
+    Exact: what is left computes what the whole network computes when the other joints are invalid.
+    """
+    rows = list(places)
+    return {name: tensor[:, rows] if name.endswith("position.joint") else tensor for name, tensor in weights.items()}
 
 
 class TokenEmbedding(nn.Module):

@@ -9,7 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from jointwise.build import build_classifier, build_encoder, pick_device
+from jointwise.build import (
+    build_classifier,
+    build_completion,
+    build_completion_head,
+    build_encoder,
+    pick_device,
+)
 from jointwise.checkpoint import load_weights
 from jointwise.clips import ClipCutter
 from jointwise.config import Config
@@ -17,12 +23,16 @@ from jointwise.datasets import Dataset, Part
 from jointwise.errors import CheckpointError, ConfigError, unknown
 from jointwise.labelled import choose_labelled
 from jointwise.model import ModelCard, load_model
+from jointwise.nn.tokens import restrict_joints
+from jointwise.pretrain import coordinate_rms
 from jointwise.protocols import PROTOCOLS
+from jointwise.protocols.complete import Completer, completion_errors, train_head
 from jointwise.protocols.features import RAW_FRAMES, FeatureFunction, encoder_features, extract, raw_features
 from jointwise.protocols.finetune import check_unseen, class_scores, encoder_weights
-from jointwise.results import Evaluation, check_folder, save_result
+from jointwise.results import ClipErrors, Evaluation, check_folder, save_result
 
 RAW = "raw"  # the name that stands for no encoder at all
+COMPLETE, SCORE = "complete", "score"  # judged by predicted coordinates; by a trained head
 
 
 def evaluate(
@@ -35,25 +45,32 @@ def evaluate(
     which: str = "student",
     results: Path | None = None,
 ) -> list[Path]:
-    """Scores the test part of `dataset` by `protocol` (a key of PROTOCOLS, or `score`); returns the results' paths.
+    """Scores the test part of `dataset` by `protocol` (a key of PROTOCOLS, or one below); returns the results' paths.
 
-    run: a trained run; None: raw coordinates. `score` scores a fine-tuned classifier as it is. Raises ConfigError for
-    an unknown protocol, CheckpointError for a run that does not fit.
+    run: a trained run, also one of other data with joints of the same names; None: raw coordinates. `score` scores a
+    fine-tuned classifier as it is; `complete` predicts future frames and missing joints, without labels. Raises
+    ConfigError for an unknown protocol, CheckpointError for a run that does not fit.
     """
-    if protocol not in (*PROTOCOLS, "score"):
-        raise ConfigError(unknown("protocol", protocol, (*PROTOCOLS, "score")))
-    official, dataset = dataset, dataset.hold_out(config.validation_subjects)
+    if protocol not in (*PROTOCOLS, COMPLETE, SCORE):
+        raise ConfigError(unknown("protocol", protocol, (*PROTOCOLS, COMPLETE, SCORE)))
+    is_test, dataset = not config.validation_subjects, dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
     device = pick_device(config.execution.device)
     card: ModelCard | None
-    if protocol == "score":
-        trained, scores = _classifier_scores(run, dataset, config, device)
+    scores, errors = None, None
+    if protocol == COMPLETE:
+        if labels != "1.0":
+            raise ConfigError(f"--labels {labels}: protocol 'complete' needs no labels. Leave it out.")
+        card, errors, dataset = _completion(run, dataset, config, which, seed, device)
+        labels, labelled = "none", Part(dataset.store, dataset.train.ids[:0])
+    elif protocol == SCORE:
+        trained, scores, dataset = _classifier_scores(run, dataset, config, device)
         card, labels, seed = trained, trained.labels, trained.seed
         labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
     else:
+        card, features, frames, dataset = _features(run, dataset, config, which, device)
         labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
-        card, features, frames = _features(run, dataset, config, which, device)
         scores = _probe(
             protocol, features, ClipCutter.from_store(dataset.store, frames, device), dataset, labelled, config, seed
         )
@@ -67,12 +84,13 @@ def evaluate(
         dataset=dataset,
         labelled=labelled,
         scores=scores,
+        errors=errors,
         steps=dict(card.steps) if card else {},
         parameters=dict(card.parameters) if card else {},
         seconds_per_epoch=dict(card.seconds_per_epoch) if card else {},
-        split_is_test=dataset is official,
+        split_is_test=is_test,
         encoder=which if card and card.kind == "pretrained" else "student",
-        pooling=config.probe.pooling if card and protocol != "score" else None,
+        pooling=config.probe.pooling if card and protocol in PROTOCOLS else None,
         pretrained_on=_pretrained_on(card),
     )
     own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
@@ -88,7 +106,7 @@ def _initialisation(card: ModelCard | None, protocol: str) -> str:
         return "none"
     if card.kind == "pretrained":
         return "pretrained"
-    return card.initialisation if protocol == "score" else "finetuned"
+    return card.initialisation if protocol == SCORE else "finetuned"
 
 
 def _probe(
@@ -110,34 +128,74 @@ def _probe(
 
 def _features(
     run: Path | None, dataset: Dataset, config: Config, which: str, device: torch.device
-) -> tuple[ModelCard | None, FeatureFunction, int]:
-    """Card, feature function and frames per clip of a run's encoder, or of raw coordinates."""
+) -> tuple[ModelCard | None, FeatureFunction, int, Dataset]:
+    """Card, feature function and frames per clip of a run's encoder, or of raw coordinates; the data it can judge."""
     if run is None:
-        return None, raw_features(dataset.skeleton.root_index), RAW_FRAMES
-    card, weights = encoder_weights(run, dataset, which)
-    encoder: nn.Module = build_encoder(card.config, card.skeleton, card.coordinates)
-    load_weights(encoder, weights, run)
-    encoder = encoder.to(device).eval()
+        return None, raw_features(dataset.skeleton.root_index), RAW_FRAMES, dataset
+    card, encoder, dataset = _frozen(run, dataset, which, device)
     clip = card.config.clip
-    return card, encoder_features(encoder, clip.segment, config.probe.pooling), clip.frames
+    return card, encoder_features(encoder, clip.segment, config.probe.pooling), clip.frames, dataset
+
+
+def _frozen(run: Path, dataset: Dataset, which: str, device: torch.device) -> tuple[ModelCard, nn.Module, Dataset]:
+    """Card and encoder of a run, and the data on the joints it knows."""
+    card, weights, dataset = encoder_weights(run, dataset, which)
+    encoder = build_encoder(card.config, dataset.skeleton, card.coordinates)
+    load_weights(encoder, weights, run)
+    return card, encoder.to(device).eval(), dataset
+
+
+def _completion(
+    run: Path | None, dataset: Dataset, config: Config, which: str, seed: int, device: torch.device
+) -> tuple[ModelCard, ClipErrors, Dataset]:
+    """Card of a run, the errors of its completions of evaluation clips, and the data on the joints it knows."""
+    if run is None:
+        raise ConfigError("protocol 'complete' needs an encoder, not raw coordinates. Name a pre-trained run.")
+    card, encoder, dataset = _frozen(run, dataset, which, device)
+    own, settings, precision = card.config, config.probe.complete, config.execution.precision
+    cutter = ClipCutter.from_store(dataset.store, own.clip.frames, device)
+    head = build_completion_head(own, dataset.skeleton, card.coordinates, settings.depth, seed).to(device)
+    completers = {"": Completer(encoder, head, own.clip.segment, coordinate_rms(dataset.train))}
+    train_head(completers[""], cutter, torch.from_numpy(dataset.train.ids), settings, precision, seed)
+    if decoder := _own_decoder(run, card, encoder, dataset, which):
+        completers["decoder"] = decoder.to(device)
+    errors = completion_errors(completers, cutter, torch.from_numpy(dataset.test.ids), precision, seed)
+    if dataset.metres:
+        return card, ClipErrors({name: 1000 * values for name, values in errors.items()}, "mm"), dataset
+    return card, ClipErrors(errors, "units of the data"), dataset
+
+
+def _own_decoder(run: Path, card: ModelCard, encoder: nn.Module, dataset: Dataset, which: str) -> Completer | None:
+    """The student with the decoder it was trained with, where that says joints; on the joints of `dataset`."""
+    settings = card.config
+    says_joints = settings.decoder.use and settings.decoder.target == "joints"
+    if card.kind != "pretrained" or which != "student" or not says_joints or settings.decoder.normalisation != "none":
+        return None
+    weights = load_model(run)[1]
+    numbers = settings.clip.segment * card.coordinates
+    decoder = build_completion(settings, dataset.skeleton, numbers, settings.decoder.depth)
+    own = {name.removeprefix("decoder."): tensor for name, tensor in weights.items() if name.startswith("decoder.")}
+    places = [card.skeleton.joints.index(joint) for joint in dataset.skeleton.joints]
+    load_weights(decoder, restrict_joints(own, places), run)
+    return Completer(encoder, decoder, settings.clip.segment, float(weights["coordinate_scale"]))
 
 
 def _classifier_scores(
     run: Path | None, dataset: Dataset, config: Config, device: torch.device
-) -> tuple[ModelCard, np.ndarray]:
+) -> tuple[ModelCard, np.ndarray, Dataset]:
     if run is None:
         raise ConfigError("protocol 'score' needs a fine-tuned run, not raw coordinates. Name the run.")
     card, weights = load_model(run)
-    card.check_fits(dataset, run)
-    check_unseen(run, card, dataset)
     if card.kind != "classifier":
         raise CheckpointError(
             f"{run}: pre-trained, but it has no classifier yet. Fine-tune it: jointwise finetune {run} "
             f"{shlex.join(dataset.arguments)}; or judge its features: --protocol linear or knn."
         )
+    dataset = card.on_own_joints(dataset, run)
+    check_unseen(run, card, dataset)
     settings = card.config
     module = build_classifier(settings, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed)
     load_weights(module, weights, run)
     cutter = ClipCutter.from_store(dataset.store, settings.clip.frames, device)
     ids = torch.from_numpy(dataset.test.ids)
-    return card, class_scores(module.to(device), cutter, ids, config.execution.precision)
+    return card, class_scores(module.to(device), cutter, ids, config.execution.precision), dataset

@@ -23,6 +23,7 @@ from jointwise.fit import BatchOrder, autocast, fit
 from jointwise.labelled import choose_labelled
 from jointwise.methods.supervised import Classifier
 from jointwise.model import ModelCard, load_model, load_seen, save_model
+from jointwise.nn.tokens import restrict_joints
 from jointwise.optim import average_momentum, build_optimizer
 from jointwise.pretrain import count_parameters
 from jointwise.provenance import peak_memory, provenance
@@ -77,20 +78,21 @@ def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision:
     return scores
 
 
-def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard, dict[str, Tensor]]:
-    """Card and encoder weights of a pre-trained run; which: `student` or `teacher`.
+def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard, dict[str, Tensor], Dataset]:
+    """Card and encoder weights of a trained run, and `dataset`, both on the joints they share by name.
 
-    Raises CheckpointError for another skeleton or a run without that encoder, DataError for one whose training part may
-    hold sequences that are scored here.
+    which: `student` or `teacher`. Raises CheckpointError for a skeleton with too few of the model's joints or a run
+    without that encoder, DataError for one whose training part may hold sequences that are scored here.
     """
     card, weights = load_model(run)
-    card.check_fits(dataset, run)
+    dataset = card.on_shared_joints(dataset, run)
     check_unseen(run, card, dataset)
     prefix = f"{'encoder' if card.kind == 'classifier' else which}."
     chosen = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     if not chosen:
         raise CheckpointError(f"{run}: system '{card.system}' has no {which} encoder.")
-    return card, chosen
+    places = [card.skeleton.joints.index(joint) for joint in dataset.skeleton.joints]
+    return card, restrict_joints(chosen, places), dataset
 
 
 def check_unseen(run: Path, card: ModelCard, dataset: Dataset) -> None:
@@ -118,12 +120,16 @@ def finetune(
 ) -> Path:
     """Trains encoder and head on the labelled part, scores the test part once at the end; returns the result's path.
 
-    pretrained: run whose encoder to start from; None: random weights and the recipe `scratch`. results: folder for the
-    result besides the run's own.
+    pretrained: run whose encoder to start from, also one of other data: what both have of joints, matched by name, is
+    kept; None: random weights and the recipe `scratch`. results: folder for the result besides the run's own.
     """
-    official, dataset = dataset, dataset.hold_out(config.validation_subjects)
+    is_test, words = not config.validation_subjects, dataset.arguments
+    dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
+    before = None
+    if pretrained:
+        before, weights, dataset = encoder_weights(pretrained, dataset, which)
     recipe = config.finetune if pretrained else config.scratch
     labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
     about = about_run("finetune", config.system, dataset, seed, labels) | {
@@ -133,11 +139,12 @@ def finetune(
     }
     coordinates = dataset.store.description.coordinates
     module = build_classifier(config, recipe, dataset.skeleton, coordinates, len(dataset.classes), seed)
-    before = _start_from(module, pretrained, dataset, which) if pretrained else None
+    if pretrained:
+        load_weights(module.encoder, weights, pretrained)
     open_run(folder, config, about, resume)
     write_json(folder / "labelled.json", labelled.names)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, pick_device(config.execution.device))
-    command = ["jointwise", "finetune", str(pretrained) if pretrained else config.system, *dataset.arguments]
+    command = ["jointwise", "finetune", str(pretrained) if pretrained else config.system, *words]
     command += ["--run", str(folder), "--resume", *(["--results", str(results)] if results else [])]
     seconds = _train(module.to(cutter.device), cutter, labelled, config, recipe, folder, seed, shlex.join(command))
     module = module.average or module
@@ -154,22 +161,16 @@ def finetune(
         steps=(before.steps if before else {}) | {"finetune": recipe.steps},
         parameters=(before.parameters if before else {}) | count_parameters(encoder=module.encoder, finetune=module),
         seconds_per_epoch=(before.seconds_per_epoch if before else {}) | {"finetune": seconds},
-        split_is_test=dataset is official,
+        split_is_test=is_test,
         encoder=which,
         pretrained_on=before.data if before else None,
     )
     _save(folder, module, evaluation, about, cutter.device, load_seen(pretrained) if pretrained else set())
-    if pretrained is None:  # else the report plays the examples of the pre-training
+    if before is None or before.data != dataset.name:  # else the report plays the examples of the pre-training
         write_examples(folder, make_examples(dataset, cutter, seed))
     if results is not None:
         save_result(results, evaluation, cutter.device)
     return save_result(folder / "results", evaluation, cutter.device)
-
-
-def _start_from(module: Classifier, pretrained: Path, dataset: Dataset, which: str) -> ModelCard:
-    card, weights = encoder_weights(pretrained, dataset, which)
-    load_weights(module.encoder, weights, pretrained)
-    return card
 
 
 def _train(

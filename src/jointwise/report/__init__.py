@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from jointwise.completion_table import is_completion
 from jointwise.errors import writing
 from jointwise.report.charts import shade, share_bar
 from jointwise.report.reading import Facts, Result, Run, read_result, read_run
@@ -33,7 +34,8 @@ def write_report(out: Path, title: str, runs: Sequence[Path], results: Sequence[
 
     Either list may be empty. Raises DataError naming the file when one of them is damaged.
     """
-    read_runs, read_results = [read_run(folder) for folder in runs], [read_result(path) for path in results]
+    read_runs = [read_run(folder) for folder in runs]
+    read_results = [result for path in results if not is_completion((result := read_result(path)).facts.values)]
     page = render_page(title, read_runs, read_results)
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jointwise.completion_table import is_completion
 from jointwise.errors import DataError
 from jointwise.examples import Examples, read_examples
 from jointwise.report.confusion import Confusion, count_confusions
@@ -131,7 +132,8 @@ def read_result(path: Path) -> Result:
     if schema is not None and schema > SCHEMA:
         raise DataError(f"{path}: schema {schema:g} is newer than this jointwise knows ({SCHEMA}). Update jointwise.")
     clips = path.with_suffix(".npz")
-    confusion, scores = _read_clips(clips, facts.names("classes")) if clips.exists() else (None, {})
+    named = clips.exists() and not is_completion(facts.values)  # those hold errors, no scores of classes
+    confusion, scores = _read_clips(clips, facts.names("classes")) if named else (None, {})
     return Result(path.stem, facts, confusion, scores)
 
 

@@ -27,7 +27,10 @@ class Playback:
 
 def make_playback(runs: Sequence[Run], results: Sequence[Result]) -> Playback | None:
     """The clips of the first run that kept some, with what results on the same clips say; None without any."""
-    run = next((run for run in runs if run.examples is not None), None)
+    shown = {result.facts.text("data") for result in results}
+    kept = [run for run in runs if run.examples is not None]
+    kept.sort(key=lambda run: run.examples is None or run.examples.data not in shown)  # transfer: those scored
+    run = kept[0] if kept else None
     if run is None or run.examples is None:
         return None
     examples, answering = run.examples, _answering(results, run.examples)

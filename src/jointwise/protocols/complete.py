@@ -1,0 +1,167 @@
+"""`complete`: future frames and missing joints predicted from the features of a frozen encoder, and how far off.
+
+The encoder gets the visible tokens of an evaluation clip and nothing else. The same small head, trained on the
+training part for both tasks, turns its features into coordinates, so that all encoders are judged alike; a run that has
+a decoder of joints is judged with that as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from jointwise.clips import ClipCutter, Clips, Persons
+from jointwise.config import CompleteConfig
+from jointwise.errors import ConfigError
+from jointwise.fit import BatchOrder, autocast
+from jointwise.nn.encoders import Completion
+from jointwise.nn.targets import mean_square
+from jointwise.nn.tokens import all_tokens, from_segments, to_segments, token_validity, visible_tokens
+from jointwise.optim import build_optimizer, learning_rate
+from jointwise.protocols.gaps import BASELINES, straight_lines
+from jointwise.randomness import generator_for
+
+LEAST_SEGMENTS = 4  # of a clip: a quarter of them is hidden
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """Which tokens of a clip are hidden. hidden: (P, S, V). grid: (S', V') of the visible ones, None where no grid."""
+
+    hidden: Tensor
+    grid: tuple[int, int] | None
+
+
+def hide_future(order: Tensor, segments: int) -> Hiding:
+    """The last quarter of the segments of all joints; order (P, V) does not matter."""
+    persons, joints = order.shape
+    kept = segments - max(1, round(segments / 4))
+    hidden = torch.arange(segments, device=order.device) >= kept
+    return Hiding(hidden[None, :, None].expand(persons, -1, joints), (kept, joints))
+
+
+def hide_joints(order: Tensor, segments: int) -> Hiding:
+    """The quarter of the joints that `order` (P, V) ranks lowest, during the middle half of the segments."""
+    joints = order.shape[1]
+    chosen = torch.zeros_like(order, dtype=torch.bool)
+    chosen.scatter_(1, order.argsort(1)[:, : max(1, round(joints / 4))], True)
+    times = torch.arange(segments, device=order.device)
+    middle = (times >= segments // 4) & (times < segments - segments // 4)
+    return Hiding(middle[None, :, None] & chosen[:, None], None)
+
+
+# (uniform noise (P, V) that ranks the joints, segments S) -> which tokens are hidden, as many of every person
+TASKS: dict[str, Callable[[Tensor, int], Hiding]] = {"future": hide_future, "joints": hide_joints}
+
+
+class Completer(nn.Module):
+    """A frozen encoder and a head that says coordinates. scale: the unit of the head in that of the data."""
+
+    def __init__(self, encoder: nn.Module, head: Completion, segment: int, scale: float) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder.requires_grad_(False).eval(), head
+        self.segment, self.scale = segment, scale
+
+    def train(self, mode: bool = True) -> Completer:
+        """The encoder stays in evaluation mode."""
+        self.head.train(mode)
+        return self
+
+    def forward(self, persons: Persons, hiding: Hiding) -> Tensor:
+        """What it says of all joints in all frames, (P, T, V, C) in the unit of the data.
+
+        Nothing of the hidden tokens is looked at, not even whether they are valid; and gaps, which `prepare` filled
+        with the help of frames that are hidden here, are filled again from visible ones.
+        """
+        seen = persons.valid & ~hiding.hidden.repeat_interleave(self.segment, 1)
+        segments = to_segments(straight_lines(persons.positions, seen), self.segment)
+        valid = token_validity(seen, self.segment)
+        visible = visible_tokens(hiding.hidden, valid, hiding.grid)
+        with torch.no_grad():
+            features = self.encoder(segments, visible)
+        said = self.head(features, visible, all_tokens(valid | hiding.hidden)).float()
+        return from_segments(said.unflatten(1, valid.shape[1:]), self.segment) * self.scale
+
+
+def judged_places(persons: Persons, hiding: Hiding, segment: int) -> Tensor:
+    """(P, T, V): hidden frames in which the joint is valid, of joints that are seen in some frame of the clip."""
+    hidden = hiding.hidden.repeat_interleave(segment, 1)
+    return persons.valid & hidden & (persons.valid & ~hidden).any(1, keepdim=True)
+
+
+def clip_errors(prediction: Tensor, persons: Persons, judged: Tensor) -> Tensor:
+    """Mean Euclidean distance over the judged joints and frames of each clip: (P, T, V, C) -> (B,), NaN where none."""
+    distance = (prediction - persons.positions).norm(dim=-1) * judged
+    total, count = (
+        torch.zeros(persons.clips, device=judged.device).index_add(0, persons.clip, values.flatten(1).sum(1).float())
+        for values in (distance, judged)
+    )
+    return total / count
+
+
+def train_head(
+    completer: Completer, cutter: ClipCutter, ids: Tensor, settings: CompleteConfig, precision: str, seed: int
+) -> None:
+    """Trains the head for both tasks on random clips of the sequences `ids`; the encoder is not touched."""
+    order, optimizer = BatchOrder(ids, settings.batch, seed), build_optimizer(completer.head, settings)
+    completer.train()
+    for step in range(settings.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, settings)
+        generator = generator_for(seed, "completion clips", step)
+        clips = cutter.random(order[step], generator, **asdict(settings.augment))
+        noise = torch.rand((len(clips.ids), clips.valid.shape[-1]), generator=generator)
+        loss = torch.zeros((), device=cutter.device)
+        for persons, hiding in _tasks(clips, noise, completer.segment).values():
+            with autocast(cutter.device, precision):
+                said = completer(persons, hiding)
+            judged = judged_places(persons, hiding, completer.segment)
+            loss = loss + mean_square(said / completer.scale, persons.positions / completer.scale, judged[..., None])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    completer.eval()
+
+
+def _tasks(clips: Clips, noise: Tensor, segment: int) -> dict[str, tuple[Persons, Hiding]]:
+    """The persons of clips and what is hidden of them in each task; noise (B, V), the same for all in a clip."""
+    persons = clips.persons()
+    order, segments = noise.to(clips.positions.device)[persons.clip], persons.valid.shape[1] // segment
+    if segments < LEAST_SEGMENTS:
+        raise ConfigError(
+            f"protocol 'complete' hides a quarter of a clip, but this encoder's clips have {segments} segments; it "
+            f"takes {LEAST_SEGMENTS}. Train with more frames (clip.frames) or shorter segments (clip.segment)."
+        )
+    return {name: (persons, hide(order, segments)) for name, hide in TASKS.items()}
+
+
+@torch.no_grad()
+def completion_errors(
+    completers: dict[str, Completer], cutter: ClipCutter, ids: Tensor, precision: str, seed: int, batch: int = 64
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Errors of the evaluation clips of `ids`, (N,) each, in the unit of the data: of every completer and baseline.
+
+    completers: name -> completer; the error of the one called "" is that of the task, others are `TASK_NAME`. Which
+    joints are hidden is drawn from `seed` for each clip, whatever batch it is in. NaN where nothing can be judged.
+    """
+    parts: dict[str, list[Tensor]] = {}
+    noise = torch.rand((len(ids), len(cutter.skeleton.joints)), generator=generator_for(seed, "hidden joints"))
+    for some, ranks in zip(ids.split(batch), noise.split(batch), strict=True):
+        segment = next(iter(completers.values())).segment
+        for task, (persons, hiding) in _tasks(cutter.centre(some), ranks, segment).items():
+            judged = judged_places(persons, hiding, segment)
+            seen = persons.valid & ~hiding.hidden.repeat_interleave(segment, 1)
+            said = {}
+            for name, completer in completers.items():
+                with autocast(cutter.device, precision):
+                    said[name] = completer.eval()(persons, hiding)
+            said |= {name: baseline(persons.positions, seen) for name, baseline in BASELINES.items()}
+            for name, prediction in said.items():
+                errors = clip_errors(prediction, persons, judged).cpu()
+                parts.setdefault(f"{task}_{name}".rstrip("_"), []).append(errors)
+    return {name: torch.cat(errors).double().numpy() for name, errors in parts.items()}
