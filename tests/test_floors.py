@@ -13,7 +13,7 @@ FLOORS: tuple[str, ...] = (
     "errors skeletons sequence randomness __init__",
     "formats datasets synthetic cleaning prepare store store_writer clips augment",
     "nn methods",
-    "config build optim checkpoint fit runs model provenance labelled examples pretrain",
+    "config build optim checkpoint fit flops runs model provenance labelled examples pretrain",
     "metrics results table protocols viewer report",
     "recognizer demo arguments cli __main__",
 )

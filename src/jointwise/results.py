@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ class Evaluation:
     initialisation: of the encoder, `pretrained`, `scratch`, `finetuned` (the frozen one of a classifier) or `none`.
     split_is_test: whether the official test part was scored.
     encoder: `student` or `teacher`. pooling: of frozen features, None where a head pools. pretrained_on: the data whose
-    training part the encoder was pre-trained on, None from scratch.
+    training part the encoder was pre-trained on, None from scratch. held_out: losses `latent` and `reconstruction` of
+    that pre-training and the `split` they were measured on. memory_mb: largest memory of the process, by stage. gflops:
+    of the forward pass per clip, of encoder and head, or of a frozen encoder alone.
     """
 
     system: str
@@ -50,19 +53,26 @@ class Evaluation:
     encoder: str = "student"
     pooling: str | None = None
     pretrained_on: str | None = None
+    held_out: dict[str, Any] | None = None
+    memory_mb: dict[str, float] = field(default_factory=dict)
+    gflops: float | None = None
 
     def name(self) -> str:
         """File name without ending, unique in its data set."""
-        held = "" if self.split_is_test else "-validation" + "".join(f"-{s}" for s in self.config.validation_subjects)
         start = self.initialisation if self.initialisation in ("scratch", "finetuned") else ""
         before = f"from-{self.pretrained_on}" if self.pretrained_on not in (None, self.dataset.name) else ""
-        parts = [self.system, start, before, self.protocol]
-        parts += [
-            self.dataset.split_name if len(self.dataset.store.splits) > 1 else "",
-            "" if self.encoder == "student" else self.encoder,
-            "" if self.pooling in (None, "mean") else self.pooling,
-        ]
-        return "-".join(part for part in [*parts, self.labels, f"seed{self.seed}"] if part) + held
+        return result_name(
+            system=self.system,
+            start=start,
+            before=before,
+            protocol=self.protocol,
+            split=self.dataset.split_name if len(self.dataset.store.splits) > 1 else "",
+            encoder=self.encoder,
+            pooling=self.pooling,
+            labels=self.labels,
+            seed=self.seed,
+            validation=None if self.split_is_test else self.config.validation_subjects,
+        )
 
     def summary(self) -> dict[str, Any]:
         """The JSON of this result, except where it came from."""
@@ -102,12 +112,35 @@ class Evaluation:
             "steps": self.steps,
             "parameters": self.parameters,
             "seconds_per_epoch": self.seconds_per_epoch,
+            "held_out": self.held_out,
+            "memory_mb": self.memory_mb,
+            "gflops": self.gflops,
             "data_fingerprint": self.dataset.store.fingerprint,
             "preparation": self.dataset.store.preparation,
             "classes": list(description.classes),
             "terms": description.terms,
             "config": to_settings(self.config),
         }
+
+
+def result_name(
+    *,
+    system: str,
+    protocol: str,
+    labels: str,
+    seed: int,
+    start: str = "",
+    before: str = "",
+    split: str = "",
+    encoder: str = "student",
+    pooling: str | None = None,
+    validation: Sequence[int] | None = None,
+) -> str:
+    """File name of a result without ending; what is usual or empty goes without saying. validation: held out."""
+    parts = [system, start, before, protocol, split, "" if encoder == "student" else encoder]
+    parts += [pooling if pooling and pooling != "mean" else "", labels, f"seed{seed}"]
+    held = "" if validation is None else "-validation" + "".join(f"-{subject}" for subject in validation)
+    return "-".join(part for part in parts if part) + held
 
 
 def _fold(dataset: Dataset) -> dict[str, int | None]:
