@@ -14,8 +14,8 @@ FLOORS: tuple[str, ...] = (
     "formats datasets synthetic cleaning prepare store store_writer clips augment",
     "nn methods",
     "config build optim checkpoint fit flops runs model provenance labelled examples pretrain",
-    "metrics results table protocols viewer report",
-    "recognizer demo arguments cli __main__",
+    "metrics results groups grid findings table protocols viewer report",
+    "recognizer demo stages comparison arguments cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 # pickle runs code when it is read; torchvision and timm break beside the CPU wheel of torch; Lightning is heavy

@@ -18,7 +18,7 @@ def gflops_per_clip(
 ) -> float:
     """10⁹ operations (2 per multiply-add of a matrix product) of one clip with one person whose joints are all valid.
 
-    forward: a network in evaluation mode. Attention is counted too: written out, as the counter does not know every fused
+    forward: a network in evaluation mode. Attention is counted too: written out, as the counter knows not every fused
     kernel.
     """
     shape = (1, 1, frames, joints)

@@ -143,9 +143,14 @@ def result_name(
     return "-".join(part for part in parts if part) + held
 
 
+def fold_names(dataset: Dataset) -> list[str]:
+    """The splits of a data set that are the folds of a cross-validation, in their order."""
+    return [name for name in dataset.store.splits if re.fullmatch(r"fold\d+", name)]
+
+
 def _fold(dataset: Dataset) -> dict[str, int | None]:
     """Which fold of how many, where the split is one of a cross-validation."""
-    folds = [name for name in dataset.store.splits if re.fullmatch(r"fold\d+", name)]
+    folds = fold_names(dataset)
     inside = dataset.split_name in folds
     return {"fold": folds.index(dataset.split_name) + 1 if inside else None, "folds": len(folds) if inside else None}
 
@@ -202,3 +207,9 @@ def read_hits(path: Path, k: int) -> Measurement:
     """The per-clip hits of a result, from the .npz beside its JSON."""
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
         return Measurement(top_k_hits(clips["scores"], clips["labels"], k), clips["subjects"])
+
+
+def read_names(path: Path) -> list[str]:
+    """The names of the clips a result scored, in the order of its hits."""
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
+        return [str(name) for name in clips["ids"]]
