@@ -20,7 +20,7 @@ from jointwise.fit import Interrupted
 from jointwise.pretrain import PretrainTask
 from jointwise.protocols.finetune import FinetuneTask
 
-COMMANDS = ("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "report", "view")
+COMMANDS = ("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "report", "view", "table")
 QUICK = ("--data", "tiny", "--quick", *tiny.SMALL)
 
 

@@ -91,7 +91,8 @@ def write_comparison(
 
 def _numeric(grid: Grid) -> list[bool]:
     """Which columns hold numbers: these are set flush right."""
-    return [all(cell[:1] in "0123456789+−–" for cell in column) for column in zip(*grid.rows, strict=True)]
+    places = range(len(grid.header))
+    return [all(row[place][:1] in "0123456789+−–" for row in grid.rows) for place in places]
 
 
 def _choose(stage: str, runs: Sequence[Path]) -> dict[str, Run]:
