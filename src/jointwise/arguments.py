@@ -131,7 +131,12 @@ def _table(parser: Parser) -> None:
         "--protocols", metavar="P", nargs="+", default=["finetune"], help="finetune, linear, knn (default: finetune)"
     )
     parser.add_argument("--quick", action="store_true", help="tiny models and few steps, to see that all works")
-    parser.add_argument("--jobs", metavar="N", type=int, help="stages at once (default: 1; with --quick 2)")
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=int,
+        help="stages at once, which share the cores and so slow each other's seconds (default: 1; with --quick 2)",
+    )
     where = "runs/<data>/table[-quick][-validation]"
     parser.add_argument("--run", metavar="DIR", type=Path, help=f"folder of runs and tables (default: {where})")
     parser.add_argument("--results", metavar="DIR", type=Path, help="folder of the results (default: results in --run)")

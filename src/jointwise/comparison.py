@@ -15,6 +15,7 @@ from jointwise.checkpoint import read_json, write_json
 from jointwise.config import Config, Settings, systems, to_settings
 from jointwise.datasets import Dataset
 from jointwise.errors import ConfigError, TrainingError, unknown, writing
+from jointwise.findings import NOT_MEASURED
 from jointwise.fit import Interrupted
 from jointwise.grid import Grid
 from jointwise.groups import BESIDE_TABLE_1, TABLE_1
@@ -270,7 +271,13 @@ def show(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., Non
         return
     grids = tables(results, whole=False)
     headings = {"results": "Accuracy", "costs": "Costs", "findings": "Findings of the report"}
-    shown: dict[str, Grid] = {headings[kind]: grid for kind, grid in grids.items() if grid.rows}
+    shown: dict[str, Grid] = {
+        headings[kind]: grid
+        for kind, grid in grids.items()
+        if any(
+            row[-1] != NOT_MEASURED for row in grid.rows
+        )  # an empty table, or findings on which nothing is known yet
+    }
     say(comparison.title, markup=False, highlight=False, style="bold")
     for heading, grid in shown.items():
         say(grid.to_terminal(heading))

@@ -36,6 +36,7 @@ class Finding:
     worse: Side
 
 
+NOT_MEASURED = "not measured"
 FINAL = Side("spatial_segments_decoder")
 FINDINGS = (
     Finding("pre-training beats supervision", FINAL, Side("supervised_segments", "scratch")),
@@ -128,7 +129,7 @@ def findings(groups: list[Group]) -> Grid:
                     rows.append(_row(finding, ours, found))
                     shown += 1
         if not shown:
-            rows.append((finding.claim, f"{finding.better} − {finding.worse}", *[NOTHING] * 4, "not measured"))
+            rows.append((finding.claim, f"{finding.better} − {finding.worse}", *[NOTHING] * 4, NOT_MEASURED))
     header = ("finding", "compared", "protocol", "labels", "points (95 %)", "seeds", "verdict")
     caption = (
         "Top-1, clip by clip; holds: the 95 % interval lies above zero; does not hold: below; not settled: around it."
