@@ -20,7 +20,10 @@ from jointwise.fit import Interrupted
 from jointwise.pretrain import PretrainTask
 from jointwise.protocols.finetune import FinetuneTask
 
-COMMANDS = ("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "import", "report", "view")
+COMMANDS = (
+    *("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "import", "report", "view"),
+    "table",
+)
 QUICK = ("--data", "tiny", "--quick", *tiny.SMALL)
 
 

@@ -13,9 +13,9 @@ FLOORS: tuple[str, ...] = (
     "errors skeletons sequence randomness __init__",
     "formats datasets synthetic cleaning prepare store store_writer clips augment",
     "nn methods",
-    "config build optim checkpoint fit runs model provenance labelled examples pretrain imports",
-    "metrics results completion_table table protocols viewer report",
-    "recognizer demo arguments cli __main__",
+    "config build optim checkpoint fit flops runs model provenance labelled examples pretrain imports",
+    "metrics results groups grid findings completion_table table protocols viewer report",
+    "recognizer demo stages comparison arguments cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 # pickle runs code when it is read; torchvision and timm break beside the CPU wheel of torch; Lightning is heavy

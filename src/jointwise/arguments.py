@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   jointwise finetune runs/utd-mhad/spatial_segments_decoder/pretrain-seed0 --data utd-mhad --labels 0.1
   jointwise finetune supervised_segments --data utd-mhad --labels 0.1      (from random weights)
   jointwise evaluate RUN --protocol linear --data utd-mhad
+  jointwise table --data utd-mhad --labels 0.1 1.0 --seeds 3      (all systems side by side)
   jointwise predict RUN recording.mat
   jointwise view recording.mat
   jointwise finetune supervised_segments --data gestures/      (a folder of your own: gestures/<class>/<recording>)
@@ -33,21 +34,24 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message}\n(usage: {self.format_usage().removeprefix('usage: ').strip()})")
 
 
-def _data(parser: Parser) -> None:
+def _data(parser: Parser, split: str = "the first") -> None:
     parser.add_argument(
         "--data",
         required=True,
         help="name of a data set (jointwise datasets lists them), folder/ of your own, or prepared file (.npz, .pkl)",
     )
-    parser.add_argument("--split", help="which of its splits or folds (default: the first)")
+    parser.add_argument("--split", help=f"which of its splits or folds (default: {split})")
     parser.add_argument("--root", type=Path, help="folder of its files, where it is not prepared yet")
     parser.add_argument(
         "--joints", metavar="LAYOUT|NAMES", help="look at these joints only: those of a layout (kinect20), or a,b,c"
     )
-    parser.add_argument("--seed", type=int, help="of weights, order, crops, masks and labelled subset (default: 0)")
-    parser.add_argument("--config", type=Path, help="YAML file of settings, over those of the system and the data")
     parser.add_argument("--help-options", action="store_true", help="list all settings: --group.option value")
     parser.set_defaults(takes_options=True, quick=False)
+
+
+def _settings(parser: Parser) -> None:
+    parser.add_argument("--seed", type=int, help="of weights, order, crops, masks and labelled subset (default: 0)")
+    parser.add_argument("--config", type=Path, help="YAML file of settings, over those of the system and the data")
 
 
 def _run(parser: Parser) -> None:
@@ -89,6 +93,7 @@ def _view(parser: Parser) -> None:
 def _pretrain(parser: Parser) -> None:
     parser.add_argument("start", metavar="SYSTEM", help="such as spatial_segments_decoder")
     _data(parser)
+    _settings(parser)
     _run(parser)
 
 
@@ -97,6 +102,7 @@ def _finetune(parser: Parser) -> None:
         "start", metavar="RUN|SYSTEM", help="folder of a pre-trained run, or a system to train from scratch"
     )
     _data(parser)
+    _settings(parser)
     _run(parser)
     _labels(parser)
 
@@ -107,6 +113,7 @@ def _evaluate(parser: Parser) -> None:
         "--protocol", required=True, help="linear, knn, complete (future frames, missing joints), or score"
     )
     _data(parser)
+    _settings(parser)
     _labels(parser)
 
 
@@ -124,6 +131,30 @@ def _import(parser: Parser) -> None:
     parser.add_argument("--skeleton", help="its joint layout (default: ntu25 for 25 joints, else they are numbered)")
 
 
+def _table(parser: Parser) -> None:
+    _data(parser, "the first; all folds of a cross-validation")
+    parser.add_argument("--folds", metavar="K", type=int, nargs="+", help="which folds only (default: all)")
+    parser.add_argument(
+        "--systems", metavar="NAME", nargs="+", help="which, also as a,b (default: Table 1 and recommended)"
+    )
+    parser.add_argument("--seeds", metavar="N", type=int, default=1, help="how many: 0 … N - 1 (default: 1)")
+    parser.add_argument("--steps", metavar="P[+F]", help="steps of pre-training, and of fine-tuning or from scratch")
+    parser.add_argument("--labels", metavar="L", nargs="+", default=["1.0"], help="shares or shots (default: 1.0)")
+    parser.add_argument(
+        "--protocols", metavar="P", nargs="+", default=["finetune"], help="finetune, linear, knn (default: finetune)"
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny models and few steps, to see that all works")
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=int,
+        help="stages at once, which share the cores and so slow each other's seconds (default: 1; with --quick 2)",
+    )
+    where = "runs/<data>/table[-quick][-validation]"
+    parser.add_argument("--run", metavar="DIR", type=Path, help=f"folder of runs and tables (default: {where})")
+    parser.add_argument("--results", metavar="DIR", type=Path, help="folder of the results (default: results in --run)")
+
+
 def _report(parser: Parser) -> None:
     parser.add_argument("start", metavar="RUN", help="folder of a run")
 
@@ -136,6 +167,7 @@ ARGUMENTS: dict[str, Callable[[Parser], None]] = {
     "pretrain": _pretrain,
     "finetune": _finetune,
     "evaluate": _evaluate,
+    "table": _table,
     "predict": _predict,
     "import": _import,
     "report": _report,

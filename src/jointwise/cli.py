@@ -285,6 +285,40 @@ def evaluate(args: argparse.Namespace, options: list[str]) -> None:
     _after_scoring(paths[:1], run)
 
 
+def table(args: argparse.Namespace, options: list[str]) -> None:
+    """Train and evaluate all systems on the same data with the same budget: Table 1; goes on where it was stopped."""
+    from rich.console import Console
+
+    from jointwise.comparison import Comparison, choose_splits, compare, default_systems, in_order, steps_options
+    from jointwise.config import build_config, layered_settings
+    from jointwise.labelled import labels_name
+    from jointwise.stages import start_process
+
+    names = [name for words in args.systems or default_systems() for name in words.split(",") if name]
+    options = [*steps_options(args.steps), *options]
+    configs = {
+        name: build_config(layered_settings(name, _recipe(args), args.quick), options) for name in in_order(names)
+    }
+    dataset = _load(args)
+    validation = next(iter(configs.values())).validation_subjects
+    kind = "table" + ("-quick" if args.quick else "") + ("-validation" if validation else "")
+    folder = args.run or Path("runs") / dataset.name / kind
+    comparison = Comparison(
+        datasets=choose_splits(dataset, args.split, args.folds, validation),
+        configs=configs,
+        seeds=args.seeds,
+        labels=tuple(labels_name(labels) for labels in args.labels),
+        protocols=tuple(args.protocols),
+        folder=folder,
+        results=args.results or folder / "results",
+        options=tuple(options),
+        quick=args.quick,
+    )
+    jobs = (2 if args.quick else 1) if args.jobs is None else args.jobs
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    compare(comparison, jobs, start_process(jobs), console, args.words)
+
+
 def _after_scoring(results: list[Path], run: Path | None) -> None:
     from jointwise.checkpoint import read_json
     from jointwise.completion_table import is_completion, lines_of
@@ -391,7 +425,7 @@ def view(args: argparse.Namespace, options: list[str]) -> None:
 
 COMMANDS = {
     command.__name__.removesuffix("_"): command  # `import` is a word of Python's own
-    for command in (demo, datasets, prepare, view, pretrain, finetune, evaluate, predict, import_, report)
+    for command in (demo, datasets, prepare, view, pretrain, finetune, evaluate, table, predict, import_, report)
 }
 
 
@@ -406,6 +440,7 @@ def run(arguments: list[str]) -> None:
         print(options_help())
         return
     args, options = parser.parse_known_args(arguments)
+    args.words = arguments
     if not hasattr(args, "function"):
         parser.print_help()
         return

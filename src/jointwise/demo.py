@@ -15,7 +15,7 @@ from jointwise.pretrain import pretrain
 from jointwise.protocols.finetune import finetune
 from jointwise.report import write_report
 from jointwise.results import read_results
-from jointwise.table import rows, to_terminal
+from jointwise.table import tables
 
 SYSTEM, DATA, LABELS = "spatial_segments_decoder", "synthetic", "0.1"
 
@@ -42,6 +42,6 @@ def run_demo(folder: Path, seed: int, options: list[str], watch: Watch) -> Path:
     title = f"jointwise on its embedded data, {float(LABELS):.0%} of the labels"
     report = write_report(folder / "report.html", title, list(runs.values()), [result["path"] for result in results])
     console = Console()
-    console.print(to_terminal(title, rows(results)))
+    console.print(tables(results)["results"].to_terminal(title))
     console.print(f"report: {report}", soft_wrap=True)
     return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ class ModelCard:
     config. classes: in label order, empty for a pre-trained model. cleaning, preparation: what was done to sequences.
     labels: share or shots the classifier was trained with, `none` before. initialisation: of the classifier's encoder,
     `pretrained` or `scratch`; pretrained_on: the data of that pre-training. recorded: the layout of its data where it
-    knows only some of their joints (those of `skeleton`). scores: measured on the evaluation split
-    that `split` names. terms: of use.
+    knows only some of their joints (those of `skeleton`). scores: measured on the evaluation split that `split` names.
+    terms: of use. held_out: losses of the pre-training and the split they were measured on. memory_mb: largest memory,
+    by stage.
     """
 
     kind: str
@@ -54,6 +55,8 @@ class ModelCard:
     scores: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
     seconds_per_epoch: dict[str, float] = field(default_factory=dict)
+    held_out: dict[str, Any] | None = None
+    memory_mb: dict[str, float] = field(default_factory=dict)
     code_version: str = jointwise.__version__
     format: int = FORMAT
 
@@ -209,11 +212,21 @@ def load_card(path: Path) -> ModelCard:
         content |= {"skeleton": Skeleton.from_json(content["skeleton"]), "classes": tuple(content["classes"])}
         if content.get("recorded"):
             content["recorded"] = Skeleton.from_json(content["recorded"])
-        return ModelCard(**content)
+        return _completed(ModelCard(**content), file.parent.parent / "run.json")
     except (KeyError, TypeError) as error:
         raise CheckpointError(
             f"{file}: damaged card ({error}). Copy the model folder again, or train it anew."
         ) from error
+
+
+def _completed(card: ModelCard, run_file: Path) -> ModelCard:
+    """A card made before losses and memory stood in it, with what run.json beside the model folder says of them."""
+    if card.memory_mb or not run_file.is_file():
+        return card
+    run = read_json(run_file)
+    stage = "pretrain" if card.kind == "pretrained" else "finetune"
+    memory = run.get("peak_memory_mb")
+    return replace(card, held_out=run.get("held_out"), memory_mb={} if memory is None else {stage: memory})
 
 
 def load_model(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:

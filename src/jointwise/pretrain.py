@@ -182,6 +182,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         steps={"pretrain": settings.steps},
         parameters=parameters,
         seconds_per_epoch={"pretrain": run["seconds_per_epoch"]},
+        held_out=run["held_out"],
+        memory_mb={"pretrain": run["peak_memory_mb"]},
     )
     save_model(folder / "model", card, module.state_dict(), set(dataset.train.digests))
     write_examples(folder, make_examples(dataset, cutter, seed, _rebuild_by(module, seed)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,9 @@ class Evaluation:
     initialisation: of the encoder, `pretrained`, `scratch`, `finetuned` (the frozen one of a classifier) or `none`.
     split_is_test: whether the official test part was scored.
     encoder: `student` or `teacher`. pooling: of frozen features, None where a head pools. pretrained_on: the data whose
-    training part the encoder was pre-trained on, None from scratch.
+    training part the encoder was pre-trained on, None from scratch. held_out: losses `latent` and `reconstruction` of
+    that pre-training and the `split` they were measured on. memory_mb: largest memory of the process, by stage. gflops:
+    of the forward pass per clip, of encoder and head, or of a frozen encoder alone.
     """
 
     system: str
@@ -71,20 +74,27 @@ class Evaluation:
     pooling: str | None = None
     pretrained_on: str | None = None
     errors: ClipErrors | None = None
+    held_out: dict[str, Any] | None = None
+    memory_mb: dict[str, float] = field(default_factory=dict)
+    gflops: float | None = None
 
     def name(self) -> str:
         """File name without ending, unique in its data set."""
-        held = "" if self.split_is_test else "-validation" + "".join(f"-{s}" for s in self.config.validation_subjects)
         start = self.initialisation if self.initialisation in ("scratch", "finetuned") else ""
         before = f"from-{self.pretrained_on}" if self.pretrained_on not in (None, self.dataset.name) else ""
-        parts = [self.system, start, before, self.protocol]
-        parts += [
-            self.dataset.split_name if len(self.dataset.store.splits) > 1 else "",
-            self.dataset.joints_name,
-            "" if self.encoder == "student" else self.encoder,
-            "" if self.pooling in (None, "mean") else self.pooling,
-        ]
-        return "-".join(part for part in [*parts, self.labels, f"seed{self.seed}"] if part) + held
+        return result_name(
+            system=self.system,
+            start=start,
+            before=before,
+            protocol=self.protocol,
+            split=self.dataset.split_name if len(self.dataset.store.splits) > 1 else "",
+            joints=self.dataset.joints_name,
+            encoder=self.encoder,
+            pooling=self.pooling,
+            labels=self.labels,
+            seed=self.seed,
+            validation=None if self.split_is_test else self.config.validation_subjects,
+        )
 
     def summary(self) -> dict[str, Any]:
         """The JSON of this result, except where it came from."""
@@ -120,6 +130,9 @@ class Evaluation:
             "steps": self.steps,
             "parameters": self.parameters,
             "seconds_per_epoch": self.seconds_per_epoch,
+            "held_out": self.held_out,
+            "memory_mb": self.memory_mb,
+            "gflops": self.gflops,
             "data_fingerprint": self.dataset.store.fingerprint,
             "preparation": self.dataset.store.preparation,
             "joints": self.dataset.joints_name or None,  # None: all that were recorded
@@ -144,9 +157,35 @@ class Evaluation:
         return {"labels": self.dataset.test.labels, "scores": self.scores.astype(np.float32)}
 
 
+def result_name(
+    *,
+    system: str,
+    protocol: str,
+    labels: str,
+    seed: int,
+    start: str = "",
+    before: str = "",
+    split: str = "",
+    joints: str = "",
+    encoder: str = "student",
+    pooling: str | None = None,
+    validation: Sequence[int] | None = None,
+) -> str:
+    """File name of a result without ending; what is usual or empty goes without saying. validation: held out."""
+    parts = [system, start, before, protocol, split, joints, "" if encoder == "student" else encoder]
+    parts += [pooling if pooling and pooling != "mean" else "", labels, f"seed{seed}"]
+    held = "" if validation is None else "-validation" + "".join(f"-{subject}" for subject in validation)
+    return "-".join(part for part in parts if part) + held
+
+
+def fold_names(dataset: Dataset) -> list[str]:
+    """The splits of a data set that are the folds of a cross-validation, in their order."""
+    return [name for name in dataset.store.splits if re.fullmatch(r"fold\d+", name)]
+
+
 def _fold(dataset: Dataset) -> dict[str, int | None]:
     """Which fold of how many, where the split is one of a cross-validation."""
-    folds = [name for name in dataset.store.splits if re.fullmatch(r"fold\d+", name)]
+    folds = fold_names(dataset)
     inside = dataset.split_name in folds
     return {"fold": folds.index(dataset.split_name) + 1 if inside else None, "folds": len(folds) if inside else None}
 
@@ -203,3 +242,9 @@ def read_hits(path: Path, k: int) -> Measurement:
     """The per-clip hits of a result, from the .npz beside its JSON."""
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
         return Measurement(top_k_hits(clips["scores"], clips["labels"], k), clips["subjects"])
+
+
+def read_names(path: Path) -> list[str]:
+    """The names of the clips a result scored, in the order of its hits."""
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
+        return [str(name) for name in clips["ids"]]

@@ -14,14 +14,14 @@ from jointwise.errors import CheckpointError, ConfigError, writing
 
 
 def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str = "") -> Path:
-    """Where a run lies unless --run says otherwise.
+    """Where a run lies unless --run says otherwise: runs/<data>/<system>/ and what `run_name` says."""
+    return Path("runs") / dataset.name / system / run_name(dataset, stage, seed, labels)
 
-    runs/<data>/<system>/<stage>[-<split>][-<joints>][-<labels>]-seed<k>.
-    """
+
+def run_name(dataset: Dataset, stage: str, seed: int, labels: str = "") -> str:
+    """What a run is called within its system: <stage>[-<split>][-<joints>][-<labels>]-seed<k>."""
     split = dataset.split_name if len(dataset.store.splits) > 1 else ""
-    parts = (stage, split, dataset.joints_name, labels, f"seed{seed}")
-    name = "-".join(part for part in parts if part)
-    return Path("runs") / dataset.name / system / name
+    return "-".join(part for part in (stage, split, dataset.joints_name, labels, f"seed{seed}") if part)
 
 
 def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) 
         if not (folder / "config.yaml").is_file():
             raise CheckpointError(f"{folder}: not a run (no config.yaml). Name another folder with --run.")
         before = _read_settings(folder / "config.yaml")
-        _check_same(folder, {**before, "execution": None}, {**settings, "execution": None})
-        _check_same(folder, read_json(folder / "about.json"), about)
+        check_same(folder, {**before, "execution": None}, {**settings, "execution": None})
+        check_same(folder, read_json(folder / "about.json"), about)
         return
     if resume:
         raise CheckpointError(f"{folder}: nothing to resume here. Start it without --resume.")
@@ -86,11 +86,12 @@ def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
     return _read_settings(folder / "config.yaml"), read_json(folder / "about.json")
 
 
-def _check_same(folder: Path, before: Settings, now: Settings, prefix: str = "") -> None:
+def check_same(folder: Path, before: Settings, now: Settings, prefix: str = "") -> None:
+    """Raises ConfigError, naming it, for a setting that was another when `folder` was begun."""
     for key in {**before, **now}:
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            _check_same(folder, old, new, f"{prefix}{key}.")
+            check_same(folder, old, new, f"{prefix}{key}.")
         elif old != new:
             raise ConfigError(
                 f"{folder} was started with {prefix}{key} {old!r}, now it is {new!r}. Resume with the same settings, "

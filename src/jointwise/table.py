@@ -1,152 +1,115 @@
-"""Tables rendered from result files, and from nothing else."""
+"""Tables rendered from result files, and from nothing else: accuracy, costs, findings."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from rich.table import Table
-
-from jointwise.completion_table import completion_markdown, is_completion
+from jointwise.completion_table import completion_markdown
 from jointwise.errors import DataError
-from jointwise.metrics import Measurement, bootstrap_interval
-from jointwise.results import read_hits, read_results
-
-Row = tuple[str, ...]
-HEADER: Row = (
-    "system",
-    "start",
-    "protocol",
-    "features",
-    "labels",
-    "seeds",
-    "top-1 %",
-    "top-5 %",
-    "s / epoch",
-    "parameters",
-)
+from jointwise.findings import findings
+from jointwise.grid import NOTHING, Grid
+from jointwise.groups import Group, Result, group_results
+from jointwise.results import read_results
 
 
-Folds = dict[int, dict[str, Any]]  # number of the fold (0: the split is no cross-validation) -> its result
+def accuracy(groups: list[Group]) -> Grid:
+    """One row per way of measuring; seeds averaged, 95 % intervals over subjects and seeds."""
+    header = ("system", "start", "protocol", "features", "labels", "seeds", "top-1 %", "top-5 %")
+    rows = []
+    for group in groups:
+        way, scores = group.way, (group.accuracy(k) for k in (1, 5))
+        shown = (f"{100 * mean:.1f} ({100 * low:.1f}–{100 * high:.1f})" for mean, low, high in scores)
+        rows.append((way.system, way.start, way.protocol, way.features, way.labels, group.count, *shown))
+    return Grid(header, rows)
 
 
-def _measurement(folds: Folds, k: int) -> Measurement:
-    """The hits of one seed: of the test part, or of all folds end to end, so that every clip counts once."""
-    parts = [read_hits(folds[fold]["path"], k) for fold in sorted(folds)]
-    hits, subjects = (np.concatenate(columns) for columns in zip(*((p.hits, p.subjects) for p in parts), strict=True))
-    return Measurement(hits, subjects)
+def costs(groups: list[Group]) -> Grid:
+    """What each system took, means over seeds and folds: of its fine-tuning with the most labels, else of its encoder.
 
-
-def _percent(seeds: list[Folds], k: int) -> str:
-    measurements = [_measurement(folds, k) for folds in seeds]
-    mean = sum(measurement.hits.mean() for measurement in measurements) / len(measurements)
-    low, high = bootstrap_interval(measurements)
-    return f"{100 * mean:.1f} ({100 * low:.1f}–{100 * high:.1f})"
-
-
-def _seconds(result: dict[str, Any]) -> str:
-    seconds = result["seconds_per_epoch"]
-    return " + ".join(f"{seconds[stage]:.1f}" for stage in ("pretrain", "finetune") if stage in seconds) or "–"
-
-
-def _millions(count: int | None) -> str:
-    return f"{count / 1e6:.2f} M" if count else "–"
-
-
-def rows(results: Iterable[dict[str, Any]]) -> list[Row]:
-    """One row per way of measuring; seeds averaged, 95 % intervals over subjects and seeds.
-
-    The folds of a cross-validation make one measurement: every clip is scored in one of them. Raises DataError for
-    results of different data or test parts, and for folds that are missing: they do not belong into one table.
+    Of the memory it is the largest. Rows without an encoder are left out.
     """
-    groups: dict[Row, dict[int, Folds]] = defaultdict(lambda: defaultdict(dict))
-    parts: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
-    for result in results:
-        if is_completion(result):  # has a table of its own
-            continue
-        features = result["pooling"] or "–"
-        features += "" if result["encoder"] == "student" else f" ({result['encoder']})"
-        start, before = result["initialisation"], result.get("pretrained_on")
-        start += f" on {before}" if before not in (None, result["data"]) else ""
-        start += f", {result['joints']}" if result.get("joints") else ""
-        key = (result["protocol"], features, result["labels"], result["system"], start)
-        seed, fold = result["seed"], result["fold"] or 0
-        parts[fold].add((result["data"], result["data_fingerprint"], result["split"]["test_sha256"]))
-        if fold in groups[key][seed]:
-            raise DataError(
-                f"{result['path']} and {groups[key][seed][fold]['path']} measure the same with the same seed: "
-                "which one belongs into the table? Move the other away."
+    header = ("system", "start", "protocol", "labels", "L_st", "L_rec", "s / epoch", "MB", "parameters", "GFLOPs")
+    chosen: dict[tuple[str, str], Group] = {}
+    for group in groups:  # fine-tuning comes first in their order, and its most labels last
+        key = (group.way.system, group.way.start)
+        if key not in chosen or group.way.protocol == "finetune":
+            chosen[key] = group
+    rows = []
+    for group in sorted(chosen.values(), key=lambda group: group.way.place[-2:]):
+        if any(result["parameters"] for result in group.results):
+            way = group.way
+            losses = (_mean(group.results, "held_out", name, "{:.3f}") for name in ("latent", "reconstruction"))
+            rows.append(
+                (
+                    *(way.system, way.start, way.protocol, way.labels, *losses),
+                    _stages(group.results, "seconds_per_epoch", _mean, "{:.1f}"),
+                    _stages(group.results, "memory_mb", _largest, "{:.0f}"),
+                    _parameters(group.results[0]),
+                    _mean(group.results, "", "gflops", "{:.3g}"),
+                )
             )
-        groups[key][seed][fold] = result
-    if any(len(same) > 1 for same in parts.values()) or (0 in parts and len(parts) > 1):
-        listed = sorted(set().union(*parts.values()))
-        raise DataError(f"results of different data or test parts cannot stand in one table: {listed}.")
-    table: list[Row] = []
-    for (protocol, features, labels, system, start), seeds in sorted(groups.items()):
-        for folds in seeds.values():
-            _check_folds(folds)
-        members = list(seeds.values())
-        scores = (_percent(members, 1), _percent(members, 5))
-        first = next(iter(members[0].values()))
-        count = f"{len(members)}" + (f" × {len(members[0])} folds" if len(members[0]) > 1 else "")
-        size = _millions(first["parameters"].get("encoder"))
-        table.append((system, start, protocol, features, labels, count, *scores, _seconds(first), size))
-    return table
+    caption = (
+        "L_st, L_rec: held-out losses. s / epoch, MB (largest memory): pre-training + fine-tuning. "
+        "Parameters: encoder / pre-training / fine-tuning. GFLOPs: forward, per clip."
+    )
+    return Grid(header, rows, caption)
 
 
-def _check_folds(folds: Folds) -> None:
-    """Raises DataError, naming them, when folds of a cross-validation are missing."""
-    first = next(iter(folds.values()))
-    missing = sorted(set(range(1, (first.get("folds") or 0) + 1)) - set(folds))
-    if missing:
-        raise DataError(
-            f"{first['path']} is fold {first['fold']} of {first['folds']}, but beside it fold "
-            f"{', '.join(str(fold) for fold in missing)} is missing: run the same command with --split "
-            f"fold{missing[0]}."
-        )
+Summary = Callable[[list[Result], str, str, str], str]
 
 
-def to_terminal(title: str, table_rows: list[Row]) -> Table:
-    """The rows as a table for the terminal; what is the same in all rows stands below it, once."""
-    same = [len(table_rows) > 1 and len(set(column)) == 1 for column in zip(*table_rows, strict=True)]
-    common = [(name, value) for name, value, alike in zip(HEADER, table_rows[0], same, strict=True) if alike]
-    table = Table(title=title, header_style="bold", caption=", ".join(f"{name} {value}" for name, value in common))
-    for column in _where_not(same, HEADER):
-        table.add_column(column)
-    for row in table_rows:
-        table.add_row(*_where_not(same, row))
-    return table
+def _known(results: list[Result], group: str, name: str) -> list[float]:
+    """The values that results know; the loss of a part that a system has not is zero, and tells nothing."""
+    values = ((result.get(group) or {} if group else result).get(name) for result in results)
+    return [float(value) for value in values if value]
 
 
-def _where_not(left_out: list[bool], row: Row) -> Row:
-    return tuple(value for value, out in zip(row, left_out, strict=True) if not out)
+def _mean(results: list[Result], group: str, name: str, form: str) -> str:
+    values = _known(results, group, name)
+    return form.format(sum(values) / len(values)) if values else NOTHING
 
 
-def to_markdown(table_rows: list[Row]) -> str:
-    """The rows as a Markdown table."""
-    lines = [HEADER, tuple("---" for _ in HEADER), *table_rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+def _largest(results: list[Result], group: str, name: str, form: str) -> str:
+    return form.format(max(_known(results, group, name), default=0)) if _known(results, group, name) else NOTHING
 
 
-_PLACE = re.compile(r"(<!-- results (\S+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+def _stages(results: list[Result], group: str, summary: Summary, form: str) -> str:
+    """Pre-training + fine-tuning; one dash where neither is known."""
+    both = [summary(results, group, stage, form) for stage in ("pretrain", "finetune")]
+    return " + ".join(both) if set(both) != {NOTHING} else NOTHING
+
+
+def _parameters(result: Result) -> str:
+    counts = [result["parameters"].get(name) for name in ("encoder", "pretrain", "finetune")]
+    return " / ".join(f"{count / 1e6:.2f}" if count else NOTHING for count in counts) + " M"
+
+
+KINDS: dict[str, Callable[[list[Group]], Grid]] = {"results": accuracy, "costs": costs, "findings": findings}
+_PLACE = re.compile(rf"(<!-- ({'|'.join(KINDS)}) (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+
+
+def tables(results: Iterable[Result], whole: bool = True) -> dict[str, Grid]:
+    """All kinds of tables of some results, by the names of KINDS; whole: as for `group_results`."""
+    groups = group_results(results, whole)
+    return {kind: make(groups) for kind, make in KINDS.items()}
 
 
 def render_into(document: Path) -> int:
     """Writes fresh tables between `<!-- results FOLDER -->` and `<!-- end of results -->`; returns how many.
 
-    FOLDER is relative to the working directory. Only results on the official test part are shown.
+    `costs` and `findings` likewise. FOLDER is relative to the working directory. Only results on the official test
+    part are shown.
     """
 
     def fresh(place: re.Match[str]) -> str:
-        shown = [result for result in read_results(Path(place[2])) if result["split"]["is_test"]]
-        completions = completion_markdown(shown)
-        tables = [to_markdown(rows(shown)), *([completions] if completions else [])]
-        return "\n".join([place[1], *tables, place[3]])
+        shown = [result for result in read_results(Path(place[3])) if result["split"]["is_test"]]
+        found = [KINDS[place[2]](group_results(shown)).to_markdown()]
+        if place[2] == "results" and (completions := completion_markdown(shown)):
+            found.append(completions)
+        return "\n".join([place[1], *found, place[4]])
 
     if not document.is_file():
         raise DataError(f"{document}: no such document to render tables into.")

@@ -21,6 +21,7 @@ from jointwise.clips import ClipCutter
 from jointwise.config import Config
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import CheckpointError, ConfigError, unknown
+from jointwise.flops import gflops_per_clip
 from jointwise.labelled import choose_labelled
 from jointwise.model import ModelCard, load_model
 from jointwise.nn.tokens import restrict_joints
@@ -28,7 +29,7 @@ from jointwise.pretrain import coordinate_rms
 from jointwise.protocols import PROTOCOLS
 from jointwise.protocols.complete import Completer, completion_errors, train_head
 from jointwise.protocols.features import RAW_FRAMES, FeatureFunction, encoder_features, extract, raw_features
-from jointwise.protocols.finetune import check_unseen, class_scores, encoder_weights
+from jointwise.protocols.finetune import check_unseen, class_scores, classifier_gflops, encoder_weights
 from jointwise.results import ClipErrors, Evaluation, check_folder, save_result
 
 RAW = "raw"  # the name that stands for no encoder at all
@@ -58,14 +59,14 @@ def evaluate(
     check_folder(results, dataset)
     device = pick_device(config.execution.device)
     card: ModelCard | None
-    scores, errors = None, None
+    scores, errors, gflops = None, None, None
     if protocol == COMPLETE:
         if labels != "1.0":
             raise ConfigError(f"--labels {labels}: protocol 'complete' needs no labels. Leave it out.")
         card, errors, dataset = _completion(run, dataset, config, which, seed, device)
         labels, labelled = "none", Part(dataset.store, dataset.train.ids[:0])
     elif protocol == SCORE:
-        trained, scores, dataset = _classifier_scores(run, dataset, config, device)
+        trained, scores, gflops, dataset = _classifier_scores(run, dataset, config, device)
         card, labels, seed = trained, trained.labels, trained.seed
         labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
     else:
@@ -74,6 +75,8 @@ def evaluate(
         scores = _probe(
             protocol, features, ClipCutter.from_store(dataset.store, frames, device), dataset, labelled, config, seed
         )
+        joints, coordinates = len(dataset.skeleton.joints), dataset.store.description.coordinates
+        gflops = gflops_per_clip(features, frames, joints, coordinates, device)
     evaluation = Evaluation(
         system=card.system if card else RAW,
         protocol=protocol,
@@ -92,6 +95,9 @@ def evaluate(
         encoder=which if card and card.kind == "pretrained" else "student",
         pooling=config.probe.pooling if card and protocol in PROTOCOLS else None,
         pretrained_on=_pretrained_on(card),
+        held_out=card.held_out if card else None,
+        memory_mb=dict(card.memory_mb) if card else {},
+        gflops=gflops if card else None,
     )
     own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
     return [save_result(folder, evaluation, device) for folder in (own, results) if folder]
@@ -182,7 +188,8 @@ def _own_decoder(run: Path, card: ModelCard, encoder: nn.Module, dataset: Datase
 
 def _classifier_scores(
     run: Path | None, dataset: Dataset, config: Config, device: torch.device
-) -> tuple[ModelCard, np.ndarray, Dataset]:
+) -> tuple[ModelCard, np.ndarray, float, Dataset]:
+    """Card, scores and GFLOPs per clip of a fine-tuned run, and the data on the joints it knows."""
     if run is None:
         raise ConfigError("protocol 'score' needs a fine-tuned run, not raw coordinates. Name the run.")
     card, weights = load_model(run)
@@ -198,4 +205,5 @@ def _classifier_scores(
     load_weights(module, weights, run)
     cutter = ClipCutter.from_store(dataset.store, settings.clip.frames, device)
     ids = torch.from_numpy(dataset.test.ids)
-    return card, class_scores(module.to(device), cutter, ids, config.execution.precision), dataset
+    scores = class_scores(module.to(device), cutter, ids, config.execution.precision)
+    return card, scores, classifier_gflops(module, dataset, settings.clip.frames, device), dataset

@@ -20,6 +20,7 @@ from jointwise.datasets import Dataset, Part
 from jointwise.errors import CheckpointError, DataError
 from jointwise.examples import make_examples, write_examples
 from jointwise.fit import BatchOrder, autocast, fit
+from jointwise.flops import gflops_per_clip
 from jointwise.labelled import choose_labelled
 from jointwise.methods.supervised import Classifier
 from jointwise.model import ModelCard, load_model, load_seen, save_model
@@ -76,6 +77,12 @@ def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision:
         parts.append(logits.float().softmax(-1).cpu())
     scores: np.ndarray = torch.cat(parts).numpy()
     return scores
+
+
+def classifier_gflops(module: Classifier, dataset: Dataset, frames: int, device: torch.device) -> float:
+    """Forward GFLOPs per clip of a classifier in evaluation mode."""
+    joints, coordinates = len(dataset.skeleton.joints), dataset.store.description.coordinates
+    return gflops_per_clip(lambda clips: module(clips.persons()), frames, joints, coordinates, device)
 
 
 def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard, dict[str, Tensor], Dataset]:
@@ -164,6 +171,9 @@ def finetune(
         split_is_test=is_test,
         encoder=which,
         pretrained_on=before.data if before else None,
+        held_out=before.held_out if before else None,
+        memory_mb=(before.memory_mb if before else {}) | {"finetune": peak_memory(cutter.device)},
+        gflops=classifier_gflops(module, dataset, config.clip.frames, cutter.device),
     )
     _save(folder, module, evaluation, about, cutter.device, load_seen(pretrained) if pretrained else set())
     if before is None or before.data != dataset.name:  # else the report plays the examples of the pre-training
@@ -214,13 +224,15 @@ def _save(
         scores=evaluation.summary()["scores"],
         parameters=evaluation.parameters,
         seconds_per_epoch=evaluation.seconds_per_epoch,
+        held_out=evaluation.held_out,
+        memory_mb=evaluation.memory_mb,
     )
     save_model(folder / "model", card, module.state_dict(), seen | set(evaluation.dataset.train.digests))
     run = about | {
         "steps": evaluation.steps["finetune"],
         "parameters": evaluation.parameters,
         "seconds_per_epoch": evaluation.seconds_per_epoch["finetune"],
-        "peak_memory_mb": peak_memory(device),
+        "peak_memory_mb": evaluation.memory_mb["finetune"],
         **provenance(device, evaluation.config.execution.precision),
     }
     write_json(folder / "run.json", run)

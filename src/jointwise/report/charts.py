@@ -31,13 +31,19 @@ SHADES = 16  # of a heat map with more cells
 
 @dataclass(frozen=True)
 class Line:
-    """One curve (`x` and `y`: `N`); `colour` is a number of the style sheet's palette (1 … 4)."""
+    """One curve (`x` and `y`: `N`); `colour` is a number of the style sheet's palette (1 … 7)."""
 
     label: str
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     colour: int = 1
     dashed: bool = False
+    dotted: bool = False
+
+    @property
+    def style(self) -> str:
+        """Its classes in the style sheet."""
+        return f"c{self.colour}" + (" dashed" if self.dashed else "") + (" dotted" if self.dotted else "")
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,7 @@ def line_chart(
             (across(a), down(b)) if math.isfinite(b) and (b > 0 or not y_axis.log) else None
             for a, b in zip(x.tolist(), y.tolist(), strict=True)
         ]
-        parts.append(_curve(points, f"c{line.colour}" + (" dashed" if line.dashed else "")))
+        parts.append(_curve(points, line.style))
     return Markup('<svg class="lines" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>').format(
         width, height, f"{title}. {_described(lines, along)}", Markup("").join(parts)
     )

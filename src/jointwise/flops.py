@@ -1,0 +1,32 @@
+"""What a network computes: floating-point operations of one clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from jointwise.clips import Clips
+
+
+@torch.no_grad()
+def gflops_per_clip(
+    forward: Callable[[Clips], Tensor], frames: int, joints: int, coordinates: int, device: torch.device
+) -> float:
+    """10⁹ operations (2 per multiply-add of a matrix product) of one clip with one person whose joints are all valid.
+
+    forward: a network in evaluation mode. Attention is counted too: written out, as the counter knows not every fused
+    kernel.
+    """
+    shape = (1, 1, frames, joints)
+    clip = Clips(
+        torch.zeros(*shape, coordinates, device=device),
+        torch.ones(shape, dtype=torch.bool, device=device),
+        torch.zeros(1, dtype=torch.long, device=device),
+    )
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        forward(clip)
+    return float(counter.get_total_flops() / 1e9)
