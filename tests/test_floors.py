@@ -13,8 +13,8 @@ FLOORS: tuple[str, ...] = (
     "errors skeletons sequence randomness __init__",
     "formats datasets synthetic cleaning prepare store store_writer clips augment",
     "nn methods",
-    "config build optim checkpoint fit flops runs model provenance labelled examples pretrain imports",
-    "metrics results groups grid findings completion_table table protocols viewer report",
+    "config build optim checkpoint fit flops runs model provenance labelled examples imports",
+    "metrics results groups grid findings completion_table table protocols pretrain viewer report",
     "recognizer demo stages comparison arguments cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

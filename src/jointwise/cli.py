@@ -236,6 +236,7 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
     _show(
         [
             ("held-out loss", f"latent {held_out['latent']:.4f}, reconstruction {held_out['reconstruction']:.4f}"),
+            *((f"held-out {name}", f"{100 * top1:.1f} %") for name, top1 in run["probes"].items()),
             ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
             ("report", report),
             ("next", f"jointwise finetune {folder} {shlex.join(dataset.arguments)} --labels 0.1"),

@@ -200,6 +200,18 @@ class TrainConfig:
 
 
 @dataclass
+class PretrainConfig(TrainConfig):
+    """Training without labels. probe_every: epochs between probes (k-NN, linear) of the student's frozen features on
+    held-out training subjects; 0: none. Needs `validation_subjects`."""
+
+    probe_every: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _at_least(0, "pretrain", probe_every=self.probe_every)
+
+
+@dataclass
 class FinetuneConfig(TrainConfig):
     """Training with labels. layer_decay: each layer below the head learns at this times the one above it.
 
@@ -304,7 +316,7 @@ class Config:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     loss: LossConfig = field(default_factory=LossConfig)
-    pretrain: TrainConfig = field(default_factory=TrainConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     scratch: ScratchConfig = field(default_factory=ScratchConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)

@@ -127,7 +127,7 @@ class _Log:
 
     @property
     def seconds(self) -> float:
-        """Training time so far, resumed parts included."""
+        """Training time so far, resumed parts included, measurements at the end of epochs not."""
         return self.before + time.perf_counter() - self.started
 
     def first_bad_step(self) -> int | None:
@@ -209,7 +209,11 @@ class _Training:
         self.done = step + 1
         if not line_due:
             return None
-        extra = self.task.epoch_metrics() if epoch_ends or self.done == settings.steps else {}
+        extra: dict[str, float] = {}
+        if epoch_ends or self.done == settings.steps:
+            started = time.perf_counter()
+            extra = self.task.epoch_metrics()
+            self.log.started += time.perf_counter() - started  # measuring is not training
         return self.log.write(self.done, order.epoch(self.done), rate, extra)
 
     def save(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,14 @@ from jointwise.fit import BatchOrder, autocast, fit
 from jointwise.methods.distillation import Distillation, mask_noise
 from jointwise.model import ModelCard, save_model
 from jointwise.optim import build_optimizer, teacher_momentum
+from jointwise.protocols import PROTOCOLS
+from jointwise.protocols.features import encoder_features
+from jointwise.protocols.judging import accuracies
 from jointwise.provenance import peak_memory, provenance
 from jointwise.randomness import generator_for
 from jointwise.runs import about_run, open_run
+
+Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none when it is not their turn
 
 COLLAPSED_BELOW = 0.05  # of its maximum: where the watch on spread and rank calls a run failed
 WATCHED_CLIPS = 2048  # pooled features of one epoch that the effective rank is computed from
@@ -50,6 +56,40 @@ def coordinate_rms(part: Part) -> float:
     return float(np.sqrt(total / max(count, 1)))
 
 
+def make_probe(
+    module: Distillation, cutter: ClipCutter, dataset: Dataset, order: BatchOrder, config: Config, seed: int
+) -> Probe | None:
+    """Scores the student's frozen features on `dataset.test` every `pretrain.probe_every` epochs and at the end.
+
+    Draws nothing that training draws, and leaves the module as it was. None when it is off.
+    """
+    settings = config.pretrain
+    if not settings.probe_every:
+        return None
+    features = encoder_features(module.student, module.segment, config.probe.pooling)
+
+    def probe(done: int) -> dict[str, float]:
+        if int(order.epoch(done)) % settings.probe_every and done < settings.steps:
+            return {}
+        training = module.training
+        module.eval()
+        try:
+            return accuracies(features, cutter, dataset, config, seed)
+        finally:
+            module.train(training)
+
+    return probe
+
+
+def check_probes(config: Config) -> None:
+    """Raises ConfigError for probes without held-out subjects: test subjects are not looked at during training."""
+    if config.pretrain.probe_every and not config.validation_subjects:
+        raise ConfigError(
+            f"pretrain.probe_every {config.pretrain.probe_every} needs held-out training subjects to score, as test "
+            "subjects are never looked at during training. Name some: --validation_subjects '[7]', or leave it 0."
+        )
+
+
 class PretrainTask:
     """Clips and masks of each step, the loss, the teacher's update, the collapse watch."""
 
@@ -61,10 +101,12 @@ class PretrainTask:
         augment: AugmentConfig,
         momentum: float,
         seed: int,
+        probe: Probe | None = None,
     ) -> None:
         self.module: Distillation = module
         self.cutter, self.dataset, self.augment = cutter, dataset, augment
         self.momentum, self.seed = momentum, seed
+        self.probe, self._done = probe, 0
         self._pooled: list[Tensor] = []
 
     def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -80,10 +122,14 @@ class PretrainTask:
 
     def after_step(self, step: int) -> None:
         """Moves the teacher."""
+        self._done = step + 1
         self.module.update_teacher(self.momentum)
 
     def epoch_metrics(self) -> dict[str, float]:
-        """Effective rank of the teacher's pooled features since the last call."""
+        """Effective rank of the teacher's pooled features since the last call, and what the probe says."""
+        return self._rank() | (self.probe(self._done) if self.probe else {})
+
+    def _rank(self) -> dict[str, float]:
         if not self._pooled:
             return {}
         features = torch.cat(self._pooled)[-WATCHED_CLIPS:]
@@ -147,6 +193,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
             f"system '{config.system}' learns from labels only: there is nothing to pre-train. Train it with: "
             f"jointwise finetune {config.system} {shlex.join(dataset.arguments)}."
         )
+    check_probes(config)
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     about = about_run("pretrain", config.system, dataset, seed, "none")
@@ -156,8 +203,9 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     coordinates = dataset.store.description.coordinates
     module = build_distillation(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
     momentum = teacher_momentum(config.teacher, settings.steps)
-    task = PretrainTask(module, cutter, dataset, settings.augment, momentum, seed)
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed)
+    probe = make_probe(module, cutter, dataset, order, config, seed)
+    task = PretrainTask(module, cutter, dataset, settings.augment, momentum, seed, probe)
     command = ["jointwise", "pretrain", config.system, *dataset.arguments, "--run", str(folder), "--resume"]
     optimizer, title = build_optimizer(module, settings), f"pretrain {config.system}"
     seconds = fit(task, order, optimizer, settings, execution, folder, title, seed, shlex.join(command))
@@ -171,6 +219,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         "held_out": held_out | {"split": dataset.split},
         "peak_memory_mb": peak_memory(device),
         "collapse": collapse_warning(read_log(folder)),
+        "probes": {name: value for name, value in read_log(folder)[-1].items() if name in PROTOCOLS},
         **provenance(device, execution.precision),
     }
     card = ModelCard.of(

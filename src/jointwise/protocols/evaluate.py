@@ -28,8 +28,9 @@ from jointwise.nn.tokens import restrict_joints
 from jointwise.pretrain import coordinate_rms
 from jointwise.protocols import PROTOCOLS
 from jointwise.protocols.complete import Completer, completion_errors, train_head
-from jointwise.protocols.features import RAW_FRAMES, FeatureFunction, encoder_features, extract, raw_features
+from jointwise.protocols.features import RAW_FRAMES, FeatureFunction, encoder_features, raw_features
 from jointwise.protocols.finetune import check_unseen, class_scores, classifier_gflops, encoder_weights
+from jointwise.protocols.judging import probe_scores
 from jointwise.results import ClipErrors, Evaluation, check_folder, save_result
 
 RAW = "raw"  # the name that stands for no encoder at all
@@ -72,7 +73,7 @@ def evaluate(
     else:
         card, features, frames, dataset = _features(run, dataset, config, which, device)
         labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
-        scores = _probe(
+        scores = probe_scores(
             protocol, features, ClipCutter.from_store(dataset.store, frames, device), dataset, labelled, config, seed
         )
         joints, coordinates = len(dataset.skeleton.joints), dataset.store.description.coordinates
@@ -113,23 +114,6 @@ def _initialisation(card: ModelCard | None, protocol: str) -> str:
     if card.kind == "pretrained":
         return "pretrained"
     return card.initialisation if protocol == SCORE else "finetuned"
-
-
-def _probe(
-    protocol: str,
-    features: FeatureFunction,
-    cutter: ClipCutter,
-    dataset: Dataset,
-    labelled: Part,
-    config: Config,
-    seed: int,
-) -> np.ndarray:
-    precision = config.execution.precision
-    train = extract(features, cutter, torch.from_numpy(labelled.ids), precision)
-    test = extract(features, cutter, torch.from_numpy(dataset.test.ids), precision)
-    labels = torch.from_numpy(labelled.labels)
-    scores: np.ndarray = PROTOCOLS[protocol](train, labels, test, len(dataset.classes), config, seed).numpy()
-    return scores
 
 
 def _features(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from jointwise.clips import ClipCutter, Clips
+from jointwise.errors import DataError
 from jointwise.fit import autocast
 from jointwise.methods.supervised import encode
 from jointwise.nn.heads import POOLINGS, mean_over_clips
@@ -50,9 +51,21 @@ def raw_features(root: int | None) -> FeatureFunction:
 def extract(
     features: FeatureFunction, cutter: ClipCutter, ids: Tensor, precision: str = "fp32", batch: int = 128
 ) -> Tensor:
-    """(n, F) fp32 features on the CPU of the evaluation clips of `ids`."""
+    """(n, F) fp32 features on the CPU of the evaluation clips of `ids`.
+
+    Raises DataError when `features` gives something else than one finite vector for each clip.
+    """
     parts = []
     for some in ids.split(batch):
         with autocast(cutter.device, precision):
-            parts.append(features(cutter.centre(some)).float().cpu())
+            vectors = features(cutter.centre(some)).float().cpu()
+        if vectors.ndim != 2 or len(vectors) != len(some):
+            raise DataError(
+                f"features of {len(some)} clips have shape {tuple(vectors.shape)}, expected ({len(some)}, F): one "
+                "vector for each clip."
+            )
+        if not bool(vectors.isfinite().all()):
+            bad = int(some[int((~vectors.isfinite().all(1)).nonzero()[0])])
+            raise DataError(f"the features of sequence {bad} of the store are not finite numbers. Look at the encoder.")
+        parts.append(vectors)
     return torch.cat(parts)

@@ -55,6 +55,12 @@ PANELS = (
         share=True,
     ),
     Panel(
+        "Frozen features on held-out subjects, accuracy (%)",
+        (Curve("knn", "nearest neighbour", 1), Curve("linear", "linear probe", 2)),
+        zero=True,
+        share=True,
+    ),
+    Panel(
         "Spread of the features",
         (Curve("teacher_spread", "teacher", 1),),
         zero=True,
