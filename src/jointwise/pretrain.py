@@ -23,6 +23,7 @@ from jointwise.examples import Rebuild, make_examples, write_examples
 from jointwise.fit import BatchOrder, autocast, fit
 from jointwise.methods.distillation import Distillation, mask_noise
 from jointwise.model import ModelCard, save_model
+from jointwise.network_size import count_parameters
 from jointwise.optim import build_optimizer, teacher_momentum
 from jointwise.protocols import PROTOCOLS
 from jointwise.protocols.features import encoder_features
@@ -238,11 +239,6 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     write_examples(folder, make_examples(dataset, cutter, seed, _rebuild_by(module, seed)))
     write_json(folder / "run.json", run)
     return run
-
-
-def count_parameters(**modules: torch.nn.Module) -> dict[str, int]:
-    """Trainable parameters of each module."""
-    return {name: sum(p.numel() for p in module.parameters() if p.requires_grad) for name, module in modules.items()}
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:

@@ -15,8 +15,8 @@ from jointwise.errors import ConfigError, unknown
 from jointwise.imports.foreign import Foreign
 from jointwise.imports.mamp import import_mamp
 from jointwise.model import ModelCard, save_model
+from jointwise.network_size import count_parameters
 from jointwise.prepare import PREPARATION
-from jointwise.pretrain import count_parameters
 from jointwise.provenance import provenance
 from jointwise.runs import open_run
 from jointwise.skeletons import Skeleton

@@ -21,9 +21,9 @@ from jointwise.clips import ClipCutter
 from jointwise.config import Config
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import CheckpointError, ConfigError, unknown
-from jointwise.flops import gflops_per_clip
 from jointwise.labelled import choose_labelled
 from jointwise.model import ModelCard, load_model
+from jointwise.network_size import gflops_per_clip
 from jointwise.nn.tokens import restrict_joints
 from jointwise.pretrain import coordinate_rms
 from jointwise.protocols import PROTOCOLS

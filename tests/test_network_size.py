@@ -10,8 +10,8 @@ import torch
 import tiny
 from jointwise.build import build_classifier, build_encoder
 from jointwise.datasets import Dataset
-from jointwise.flops import gflops_per_clip
 from jointwise.model import load_card
+from jointwise.network_size import gflops_per_clip
 from jointwise.protocols.evaluate import evaluate
 from jointwise.protocols.features import encoder_features
 from jointwise.skeletons import KINECT20

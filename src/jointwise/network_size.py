@@ -1,15 +1,20 @@
-"""What a network computes: floating-point operations of one clip."""
+"""How large a network is: its parameters, and its floating-point operations for one clip."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from jointwise.clips import Clips
+
+
+def count_parameters(**modules: nn.Module) -> dict[str, int]:
+    """Trainable parameters of each module."""
+    return {name: sum(p.numel() for p in module.parameters() if p.requires_grad) for name, module in modules.items()}
 
 
 @torch.no_grad()
