@@ -131,6 +131,14 @@ def test_a_stage_that_was_stopped_half_way_goes_on_and_what_needs_it_waits(
     assert (FOLDER / "results" / f"{tiny.SYSTEM}-finetune-1.0-seed0.json").is_file()
 
 
+def test_a_run_begun_on_a_device_that_is_not_there_goes_on_elsewhere(place: Path) -> None:
+    words = [*TABLE[:-4], "--systems", tiny.BASELINE, "--scratch.steps", "2"]
+    with pytest.raises(TrainingError, match="1 of 1 stages failed"):
+        cli.run([*words, "--execution.device", "cuda:99"])
+    cli.run(words)
+    assert (FOLDER / "results" / f"{tiny.BASELINE}-scratch-finetune-1.0-seed0.json").is_file()
+
+
 def test_other_settings_in_the_same_folder_are_an_error_and_more_seeds_are_not(
     dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -330,6 +338,19 @@ def test_ctrl_c_is_passed_on_once_to_every_running_stage(chain: list[Stage], mon
     with pytest.raises(KeyboardInterrupt):
         run_stages(chain, 2, start, quiet())
     assert [fake.signals for fake in started] == [[signal.SIGINT]] * 2
+
+
+def test_a_kill_of_the_table_stops_its_stages_as_ctrl_c_does(
+    chain: list[Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = Fake(chain[0], looks=float("inf"))
+    pauses = iter((False, True))
+    monkeypatch.setattr(stages.time, "sleep", lambda _: signal.raise_signal(signal.SIGTERM) if next(pauses) else None)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        run_stages(chain, 1, lambda _: fake, quiet())
+    assert fake.signals == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_second_ctrl_c_ends_what_does_not_end_by_itself(chain: list[Stage], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,7 +180,10 @@ class _Planner:
         folder = comparison.folder / name / run_name(self.dataset, "pretrain", self.seed)
         command = ("pretrain", name, *self._common(), "--run", str(folder))
         title = self._title("pretrain", name)
-        pretrain = Stage(title, (*command, *self._quick()), (folder / "run.json",), folder, self._log(title))
+        products = (folder / "run.json",)
+        pretrain = Stage(
+            title, (*command, *self._quick()), products, folder, self._log(title), resume=self._resume(name)
+        )
         yield pretrain
         yield from (self._finetune(name, str(folder), labels, pretrain) for labels in self._labels_to_finetune())
         for protocol, labels in self._frozen():
@@ -193,7 +196,8 @@ class _Planner:
         products = (folder / "run.json", folder / "results" / name, self.comparison.results / name)
         command = (FINETUNE, start, *self._common(), "--labels", labels, "--run", str(folder), *self._quick())
         title = self._title("finetune" if after else "from scratch", system, labels)
-        return Stage(title, (*command, *self._to_results()), products, folder, self._log(title), after)
+        command = (*command, *self._to_results())
+        return Stage(title, command, products, folder, self._log(title), after, self._resume(system))
 
     def _evaluate(
         self, system: str, start: str, after: Stage | None, protocol: str, labels: str, pooling: str | None
@@ -216,6 +220,10 @@ class _Planner:
 
     def _common(self) -> tuple[str, ...]:
         return (*self.dataset.arguments, "--seed", str(self.seed), *self.comparison.options)
+
+    def _resume(self, system: str) -> tuple[str, ...]:
+        """A run goes on with its own settings, but where it is to run is said anew."""
+        return ("--resume", "--execution.device", self.comparison.configs[system].execution.device)
 
     def _quick(self) -> tuple[str, ...]:
         return ("--quick",) if self.comparison.quick else ()
@@ -254,7 +262,7 @@ def compare(comparison: Comparison, jobs: int, start: Start, console: Console, a
         raise Interrupted(f"stopped, {done} of {len(stages)} stages are finished. Go on with: {command}") from None
     show(comparison, stages, console.print)
     if failed:
-        listed = "\n".join(f"  {stage.title}: {stage.log}" for stage in failed)
+        listed = "\n".join(f"  {stage.title}" + (f": {stage.log}" if stage.log.is_file() else "") for stage in failed)
         raise TrainingError(f"{len(failed)} of {len(stages)} stages failed:\n{listed}\nTry these again with: {command}")
 
 

@@ -7,8 +7,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,9 +28,9 @@ TAIL = 8  # lines of a failed stage's log that are shown
 class Stage:
     """One ordinary command of jointwise.
 
-    command: its arguments, without --resume. products: files that exist when it is finished. run: the folder of the
-    run that it can go on with, None where there is nothing to resume. log: gets what it prints. after: what must be
-    finished before.
+    command: its arguments; resume: those added where it was begun before. products: files that exist when it is
+    finished. run: the folder of the run that it can go on with, None where there is nothing to resume. log: gets what
+    it prints. after: what must be finished before.
     """
 
     title: str
@@ -37,6 +39,7 @@ class Stage:
     run: Path | None
     log: Path
     after: Stage | None = None
+    resume: tuple[str, ...] = ("--resume",)
 
     @property
     def finished(self) -> bool:
@@ -47,7 +50,7 @@ class Stage:
     def arguments(self) -> list[str]:
         """Its command as it is to be called now: with --resume where it was begun before."""
         begun = self.run is not None and (self.run / "config.yaml").is_file()
-        return [*self.command, *(["--resume"] if begun else [])]
+        return [*self.command, *(self.resume if begun else ())]
 
 
 class Process(Protocol):
@@ -166,7 +169,7 @@ def run_stages(stages: Sequence[Stage], jobs: int, start: Start, console: Consol
     if len(runner.waiting) < len(stages):
         console.print(f"{len(stages) - len(runner.waiting)} of {len(stages)} stages are finished already")
     try:
-        with console.status("") as status:  # shown on terminals only
+        with _ended_like_ctrl_c(), console.status("") as status:  # the status is shown on terminals only
             while runner.waiting or runner.running:
                 runner.begin()
                 status.update(runner.doing())
@@ -177,6 +180,21 @@ def run_stages(stages: Sequence[Stage], jobs: int, start: Start, console: Consol
         runner.interrupt()
         raise
     return runner.failed
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """A closed terminal and a polite kill act as Ctrl-C, so that no stage goes on without the one who started it."""
+    here = threading.current_thread() is threading.main_thread()  # no other thread may listen
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP) if here}
+    for number, handler in before.items():
+        if handler is signal.SIG_DFL:  # under nohup it is ignored, and stays so
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def last_lines(log: Path) -> list[str]:

@@ -107,6 +107,7 @@ def view_result(result: Result) -> ResultView:
         "macro F1": percent(scores.number("macro_f1"), unit=True),
         "test clips": count(clips_of(result)),
         "peak memory": None if memory is None else f"{count(memory)} MB",
+        "GFLOPs per clip": short(facts.number("gflops")),
         "device": device(facts),
     }
     return ResultView(
