@@ -19,7 +19,7 @@ from jointwise.checkpoint import load_weights, read_json
 from jointwise.clips import Persons
 from jointwise.config import build_config, layered_settings, systems
 from jointwise.errors import CheckpointError, ConfigError
-from jointwise.imports import IMPORTS, import_checkpoint
+from jointwise.imports import IMPORTS, NOT_KNOWN, import_checkpoint
 from jointwise.methods.distillation import Distillation
 from jointwise.model import load_card, load_model, load_seen
 from jointwise.nn.encoders import Completion
@@ -215,7 +215,7 @@ def renamed(rename: Callable[[str], str | None]) -> Damage:
     ("damage", "message"),
     [
         (without("norm.bias"), "missing norm.bias. Is it"),
-        (without("pos_embed"), "missing pos_embed (4 axes tell the sizes)"),
+        (without("pos_embed"), "missing pos_embed. Is it"),
         (without("blocks.1.attn.qkv.bias"), "missing blocks.1.attn.qkv.bias"),
         (renamed(lambda name: name.replace("blocks.2", "blocks.3")), "unexpected blocks.3.norm1.weight"),
         (renamed(lambda name: name.replace("blocks.2", "blocks.3")), "missing blocks.2.norm1.weight"),
@@ -223,7 +223,7 @@ def renamed(rename: Callable[[str], str | None]) -> Damage:
         (given("cls_token", (1, 1, 16)), "unexpected cls_token"),
         (given("blocks.0.mlp.fc3.weight", (16, 16)), "unexpected blocks.0.mlp.fc3.weight"),
         (given("norm.weight", (17,)), "norm.weight has shape (17,), the model needs (16,)"),
-        (given("temp_embed", (1, 4, 16)), "temp_embed has shape (1, 4, 16) (4 axes tell the sizes)"),
+        (given("temp_embed", (1, 4, 16)), "temp_embed has shape (1, 4, 16), not one of 4 axes"),
         (given("pos_embed", (2, 1, 25, 16)), "pos_embed has shape (2, 1, 25, 16), the model needs (1, 1, 25, 16)"),
         (given("decoder_pred.weight", (24, 12)), "decoder_pred.weight has shape (24, 12), the model needs (12, 12)"),
         (given("joints_embed.proj.weight", (16, 5, 4, 1)), "takes 5 coordinates, not 2 or 3"),
@@ -316,7 +316,7 @@ def test_an_imported_run_says_that_nobody_knows_what_it_was_trained_on(method: s
     assert (card.kind, card.preparation, card.skeleton) == ("pretrained", PREPARATION, KINECT20)
     assert card.system in systems()
     assert card.data == "unknown-imported-theirs"
-    assert "does not say what it was trained on" in card.split
+    assert card.split == card.data_fingerprint == NOT_KNOWN
     assert card.steps == {}
     assert card.parameters["encoder"] == sum(p.numel() for p in distillation_of(tmp_path / "run").student.parameters())
     assert load_seen(tmp_path / "run") == set()

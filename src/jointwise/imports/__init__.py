@@ -24,7 +24,7 @@ from jointwise.skeletons import Skeleton
 # (checkpoint, heads, skeleton) -> the model in our networks; None: what the file says, or what was published
 IMPORTS: dict[str, Callable[[Path, int | None, Skeleton | None], Foreign]] = {"mamp": import_mamp}
 
-NOT_KNOWN = "not known: the file does not say what it was trained on"
+NOT_KNOWN = "not known: the imported file does not say"
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ from jointwise.skeletons import Skeleton
 class Foreign:
     """A model of others in our networks.
 
-    config: its sizes, and the settings its method was published with. skeleton, coordinates: of the sequences it takes.
-    module: holds its weights. assumed: what the file does not say, and what was taken instead, in words.
+    config: its sizes, and the mask, target and loss of its method; how it was trained is not in it. skeleton,
+    coordinates: of the sequences it takes. module: holds its weights. assumed: what the file does not say, and what was
+    taken instead, in words.
     """
 
     config: Config

@@ -59,8 +59,9 @@ def import_mamp(checkpoint: Path, heads: int | None = None, skeleton: Skeleton |
     weights = _weights(content, checkpoint)
     for name, axes in _SIZED.items():
         if name not in weights or weights[name].ndim != axes:
-            shape = f"{name} has shape {tuple(weights[name].shape)}" if name in weights else f"missing {name}"
-            raise _unfit(checkpoint, weights, f"{shape} ({axes} axes tell the sizes)")
+            shape = tuple(weights[name].shape) if name in weights else None
+            problem = f"{name} has shape {shape}, not one of {axes} axes" if shape is not None else f"missing {name}"
+            raise _unfit(checkpoint, weights, problem)
     joints, coordinates = weights["pos_embed"].shape[2], weights[CONVOLUTION].shape[1]
     if coordinates not in (2, 3):
         raise _unfit(checkpoint, weights, f"{CONVOLUTION} takes {coordinates} coordinates, not 2 or 3")
