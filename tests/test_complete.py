@@ -16,7 +16,7 @@ from jointwise.clips import ClipCutter, Persons
 from jointwise.completion_table import completion_markdown, completion_rows, lines_of
 from jointwise.config import CompleteConfig
 from jointwise.datasets import DATASETS, Dataset
-from jointwise.errors import ConfigError
+from jointwise.errors import ConfigError, DataError
 from jointwise.metrics import Measurement, bootstrap_interval
 from jointwise.nn.encoders import AXES
 from jointwise.protocols.complete import (
@@ -276,9 +276,23 @@ def test_completions_have_a_table_of_their_own(completed: Path, tmp_path: Path) 
     assert shown["missing joints"].startswith(f"{completion['scores']['joints']:.3g} units of the data (95 %: ")
 
 
-def test_a_report_passes_over_completions(completed: Path, pretrained: Path, tmp_path: Path) -> None:
-    page = write_report(tmp_path / "report.html", "tiny", [pretrained], sorted(completed.glob("*.json")))
-    assert "nearest neighbours" in page.read_text()
+def test_a_report_shows_completions_apart_from_accuracies(completed: Path, pretrained: Path, tmp_path: Path) -> None:
+    paths = sorted(completed.glob("*.json"))
+    page = write_report(tmp_path / "report.html", "tiny", [pretrained], paths).read_text()
+    score = read_json(completed / f"{tiny.SYSTEM}-complete-none-seed1.json")["scores"]["joints_linear"]
+    table = page.partition("Completion of clips")[2].partition("</table>")[0]
+    assert f'<span class="score">{score:.3g}</span>' in table
+    assert "nearest neighbours" in page
+    plain = write_report(tmp_path / "plain.html", "tiny", [pretrained], [path for path in paths if "knn" in path.name])
+    assert "Completion of clips" not in plain.read_text()
+
+
+def test_a_completion_measured_twice_or_without_a_fold_is_no_row(completed: Path) -> None:
+    results = [result for result in read_results(completed) if result["protocol"] == "complete"]
+    with pytest.raises(DataError, match=r"folds should be \[0\], but .* are of \[0, 0\]"):
+        completion_rows([*results, results[0]])
+    with pytest.raises(DataError, match=r"should be \[1, 2, 3\], but .* are of \[2\]"):
+        completion_rows([results[0] | {"fold": 2, "folds": 3}])
 
 
 def test_a_system_without_decoder_or_with_the_teachers_encoder_has_the_head_only(

@@ -38,7 +38,12 @@ def _wanted_joints(words: str, dataset: Dataset) -> tuple[str, ...]:
     from jointwise.skeletons import SKELETONS, shared_joints
 
     if words not in SKELETONS:
-        return tuple(name.strip() for name in words.split(","))
+        names = tuple(name.strip() for name in words.split(","))
+        foreign = [name for name in names if name not in dataset.skeleton.joints]
+        if foreign:
+            hint = unknown(f"joint of {dataset.name}", foreign[0], dataset.skeleton.joints)
+            raise ConfigError(f"--joints {words}: {hint} Or name a layout: {', '.join(SKELETONS)}.")
+        return names
     shared = shared_joints(SKELETONS[words], dataset.skeleton)
     if not shared:
         raise ConfigError(

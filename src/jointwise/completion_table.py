@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jointwise.errors import DataError
 from jointwise.metrics import Measurement, bootstrap_interval
 
 PROTOCOL = "complete"
 TASKS = {"future": "future frames", "joints": "missing joints"}
 WAYS = {"": "", "decoder": ", own decoder", "zero_velocity": ", zero velocity", "linear": ", straight line"}
 
+MEASURES = {  # key of a score -> what it is
+    f"{task}_{way}".rstrip("_"): f"{what}{how}" for task, what in TASKS.items() for way, how in WAYS.items()
+}
+
 Row = tuple[str, ...]
+Folds = list[dict[str, Any]]  # the results of one seed: of the test part, or of every fold
 
 
 def is_completion(result: dict[str, Any]) -> bool:
@@ -23,42 +28,60 @@ def is_completion(result: dict[str, Any]) -> bool:
     return bool(result.get("protocol") == PROTOCOL)
 
 
-def _measurement(paths: Iterable[Path], key: str) -> Measurement:
-    """The errors of one seed: of the test part, or of all folds end to end."""
+def shown(error: float) -> str:
+    """An error in three digits, or as many as it has before the point."""
+    return f"{error:.0f}" if error >= 100 else f"{error:.3g}"
+
+
+def _measurement(folds: Folds, key: str) -> Measurement:
+    """The errors of one seed, folds end to end, so that every clip counts once."""
     errors, subjects = [], []
-    for path in paths:
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
+    for result in folds:
+        with np.load(result["path"].with_suffix(".npz"), allow_pickle=False) as clips:
             judged = np.isfinite(clips[key])
             errors.append(clips[key][judged])
             subjects.append(clips["subjects"][judged])
     return Measurement(np.concatenate(errors), np.concatenate(subjects))
 
 
-def _cell(seeds: list[list[dict[str, Any]]], key: str) -> str:
+def _cell(seeds: list[Folds], key: str) -> str:
     """Mean over seeds with its interval, or a dash where a system does not have this."""
-    if not all(key in result["scores"] for results in seeds for result in results):
+    if not all(key in result["scores"] for folds in seeds for result in folds):
         return "–"
-    measurements = [_measurement((result["path"] for result in results), key) for results in seeds]
-    mean = sum(measurement.hits.mean() for measurement in measurements) / len(measurements)
+    measurements = [_measurement(folds, key) for folds in seeds]
+    mean = float(np.mean([measurement.hits.mean() for measurement in measurements]))
     low, high = bootstrap_interval(measurements)
-    return f"{mean:.3g} ({low:.3g}–{high:.3g})"
+    return f"{shown(mean)} ({shown(low)}–{shown(high)})"
 
 
 def completion_rows(results: Iterable[dict[str, Any]]) -> list[Row]:
-    """Header and one row per system, seeds averaged and folds end to end; empty when none is a completion."""
-    groups: dict[Row, dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    """Header and one row per system, seeds averaged and folds end to end; empty when none is a completion.
+
+    Raises DataError when a fold of a cross-validation is missing, or something was measured twice.
+    """
+    groups: dict[Row, dict[int, Folds]] = defaultdict(lambda: defaultdict(list))
     for result in filter(is_completion, results):
         before = result["pretrained_on"]
         start = result["initialisation"] + (f" on {before}" if before not in (None, result["data"]) else "")
         start += "" if result["encoder"] == "student" else f" ({result['encoder']})"
         start += f", {result['joints']}" if result["joints"] else ""
         groups[result["system"], start, result["unit"]][result["seed"]].append(result)
-    keys = [(f"{task}_{way}".rstrip("_"), f"{what}{how}") for task, what in TASKS.items() for way, how in WAYS.items()]
-    rows = [
-        (system, start, str(len(seeds)), unit, *(_cell(list(seeds.values()), key) for key, _ in keys))
-        for (system, start, unit), seeds in sorted(groups.items())
-    ]
-    return [("system", "start", "seeds", "unit", *(title for _, title in keys)), *rows] if rows else []
+    rows = []
+    for (system, start, unit), seeds in sorted(groups.items()):
+        for folds in seeds.values():
+            _check_folds(folds)
+        cells = (_cell(list(seeds.values()), key) for key in MEASURES)
+        rows.append((system, start, str(len(seeds)), unit, *cells))
+    return [("system", "start", "seeds", "unit", *MEASURES.values()), *rows] if rows else []
+
+
+def _check_folds(folds: Folds) -> None:
+    found, wanted = sorted(result["fold"] or 0 for result in folds), list(range(1, (folds[0]["folds"] or 0) + 1)) or [0]
+    if found != wanted:
+        raise DataError(
+            f"{folds[0]['path']}: its folds should be {wanted}, but the results of the same system and seed are of "
+            f"{found}. Run the missing ones (--split), or move away what was measured twice."
+        )
 
 
 def completion_markdown(results: Iterable[dict[str, Any]]) -> str:
@@ -70,13 +93,12 @@ def completion_markdown(results: Iterable[dict[str, Any]]) -> str:
 
 def lines_of(result: dict[str, Any]) -> list[tuple[str, str]]:
     """What a terminal shows of one completion: name of a measurement, value with interval."""
+    scores, interval, unit = result["scores"], result["interval"], result["unit"]
     return [
         (
-            f"{what}{how}",
-            f"{result['scores'][key]:.3g} {result['unit']} "
-            f"(95 %: {result['interval'][key][0]:.3g} to {result['interval'][key][1]:.3g})",
+            title,
+            f"{shown(scores[key])} {unit} (95 %: {shown(interval[key][0])} to {shown(interval[key][1])})",
         )
-        for task, what in TASKS.items()
-        for way, how in WAYS.items()
-        if (key := f"{task}_{way}".rstrip("_")) in result["scores"]
+        for key, title in MEASURES.items()
+        if key in scores
     ]

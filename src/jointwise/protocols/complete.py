@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from rich.progress import track
 from torch import Tensor, nn
 
 from jointwise.clips import ClipCutter, Clips, Persons
@@ -110,7 +111,7 @@ def train_head(
     """Trains the head for both tasks on random clips of the sequences `ids`; the encoder is not touched."""
     order, optimizer = BatchOrder(ids, settings.batch, seed), build_optimizer(completer.head, settings)
     completer.train()
-    for step in range(settings.steps):
+    for step in track(range(settings.steps), description="complete: train the head"):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, settings)
         generator = generator_for(seed, "completion clips", step)

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from jointwise.completion_table import is_completion
+from jointwise.completion_table import MEASURES, is_completion
 from jointwise.errors import writing
 from jointwise.report.charts import shade, share_bar
 from jointwise.report.reading import Facts, Result, Run, read_result, read_run
@@ -19,6 +19,7 @@ from jointwise.report.results import (
     clips_of,
     describe_intervals,
     draw_whiskers,
+    view_completion,
     view_result,
 )
 from jointwise.report.runs import STAGES, RunView, view_run
@@ -34,8 +35,7 @@ def write_report(out: Path, title: str, runs: Sequence[Path], results: Sequence[
 
     Either list may be empty. Raises DataError naming the file when one of them is damaged.
     """
-    read_runs = [read_run(folder) for folder in runs]
-    read_results = [result for path in results if not is_completion((result := read_result(path)).facts.values)]
+    read_runs, read_results = [read_run(folder) for folder in runs], [read_result(path) for path in results]
     page = render_page(title, read_runs, read_results)
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +53,9 @@ def render_page(title: str, runs: Sequence[Run], results: Sequence[Result]) -> s
         lstrip_blocks=True,
     )
     environment.globals |= {"percent": percent, "count": count, "share_bar": share_bar, "shade": shade}
+    terms = terms_of_use(runs, results)
+    completions = [view_completion(result.facts) for result in results if is_completion(result.facts.values)]
+    results = [result for result in results if not is_completion(result.facts.values)]
     views, drawn = [view_result(result) for result in results], [view_run(run) for run in runs]
     origins, playback = ([run.origin for run in drawn], [view.origin for view in views]), make_playback(runs, results)
     content = {
@@ -60,9 +63,11 @@ def render_page(title: str, runs: Sequence[Run], results: Sequence[Result]) -> s
         "summary": summarise(runs, results),
         "runs": drawn,
         "results": views,
+        "completions": completions,
+        "measures": tuple(MEASURES.values()),
         "whiskers": draw_whiskers(views),
         "intervals": describe_intervals(results),
-        "terms": terms_of_use(runs, results),
+        "terms": terms,
     }
 
     def render(details: Details, shown: Markup | str, dropped: int = 0) -> str:

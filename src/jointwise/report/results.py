@@ -8,6 +8,7 @@ from functools import cached_property
 
 from markupsafe import Markup
 
+from jointwise.completion_table import MEASURES, shown
 from jointwise.report import charts
 from jointwise.report.confusion import ClassScore, Confusion, Pair
 from jointwise.report.provenance import Origin, device, labels_in_words, parameters, result_origin, stated
@@ -15,6 +16,39 @@ from jointwise.report.reading import Facts, Result
 from jointwise.report.scales import NOTHING, count, percent, short
 
 MOST_PAIRS = 6
+
+
+@dataclass(frozen=True)
+class CompletionView:
+    """A result of protocol `complete` as the page prints it; errors: value and range of each of MEASURES."""
+
+    system: str
+    initialisation: str
+    seed: str
+    unit: str
+    errors: tuple[tuple[str, str], ...]
+
+
+def view_completion(facts: Facts) -> CompletionView:
+    """What the page prints about a completion."""
+    scores, intervals = facts.within("scores"), facts.within("interval")
+
+    def error(key: str) -> tuple[str, str]:
+        value, interval = scores.number(key), intervals.interval(key)
+        return (
+            NOTHING if value is None else shown(value),
+            "" if interval is None else " – ".join(map(shown, interval)),
+        )
+
+    start = facts.text("initialisation") or NOTHING
+    return CompletionView(
+        facts.text("system") or NOTHING,
+        INITIALISATIONS.get(start, start),
+        facts.text("seed") or NOTHING,
+        facts.text("unit") or NOTHING,
+        tuple(error(key) for key in MEASURES),
+    )
+
 
 PROTOCOLS = {"finetune": "fine-tuning", "linear": "linear probe", "knn": "nearest neighbours", "score": "as trained"}
 INITIALISATIONS = {"scratch": "from scratch"}
