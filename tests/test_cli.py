@@ -206,8 +206,8 @@ def test_nothing_to_resume_says_so(place: Path) -> None:
     ("words", "error", "message"),
     [
         (("pretran",), ConfigError, "unknown command 'pretran': did you mean 'pretrain'"),
-        (("pretrain", "spatial_segment", *QUICK), ConfigError, "'spatial_segment': did you mean 'spatial_segments_"),
-        (("finetune", "supervised", *QUICK), ConfigError, "did you mean 'supervised_segments'"),
+        (("pretrain", "spatial_segment", *QUICK), ConfigError, "'spatial_segment': did you mean 'spatial_segments'"),
+        (("finetune", "supervisd", *QUICK), ConfigError, "did you mean 'supervised'"),
         (("pretrain", tiny.SYSTEM, "--data", "tinny"), ConfigError, "unknown data set 'tinny': did you mean 'tiny'"),
         (("prepare", "utd-mhd"), ConfigError, "unknown data set 'utd-mhd': did you mean 'utd-mhad'"),
         (("pretrain", tiny.SYSTEM, *QUICK, "--pretrain.step", "3"), ConfigError, "did you mean 'pretrain.steps'"),
@@ -245,7 +245,7 @@ def test_quick_does_not_make_another_system_of_a_system(place: Path) -> None:
 def test_an_error_is_one_message_on_stderr_with_status_1_and_no_traceback(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(monkeypatch, "pretrain", "spatial", *QUICK) == 1
+    assert main(monkeypatch, "pretrain", "spatail", *QUICK) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("jointwise: unknown system 'spatial'")

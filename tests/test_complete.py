@@ -17,6 +17,7 @@ from jointwise.completion_table import completion_markdown, completion_rows, lin
 from jointwise.config import CompleteConfig
 from jointwise.datasets import DATASETS, Dataset
 from jointwise.errors import ConfigError, DataError
+from jointwise.groups import group_results
 from jointwise.metrics import Measurement, bootstrap_interval
 from jointwise.nn.encoders import AXES
 from jointwise.protocols.complete import (
@@ -32,7 +33,7 @@ from jointwise.protocols.gaps import BASELINES, hold, neighbours, straight_lines
 from jointwise.report import write_report
 from jointwise.results import read_results
 from jointwise.skeletons import KINECT20
-from jointwise.table import render_into, rows
+from jointwise.table import render_into
 
 SEGMENT, SEGMENTS, JOINTS = 2, 8, 20
 SHORT = ("--probe.complete.steps", "2", "--probe.complete.batch", "8")
@@ -260,7 +261,7 @@ def test_data_in_metres_are_judged_in_millimetres(
 
 def test_completions_have_a_table_of_their_own(completed: Path, tmp_path: Path) -> None:
     results = read_results(completed)
-    assert [row[2] for row in rows(results)] == ["knn"]
+    assert [group.way.protocol for group in group_results(results)] == ["knn"]
     header, row = completion_rows(results)
     assert row[:4] == (tiny.SYSTEM, "pretrained", "2", "units of the data")
     scores = [result["scores"]["future"] for result in results if result["protocol"] == "complete"]

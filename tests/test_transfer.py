@@ -14,6 +14,7 @@ from jointwise.checkpoint import read_json
 from jointwise.clips import ClipCutter, Clips
 from jointwise.datasets import DATASETS, Dataset, load_dataset
 from jointwise.errors import CheckpointError, ConfigError
+from jointwise.groups import group_results
 from jointwise.model import load_card, load_model
 from jointwise.nn.encoders import AXES
 from jointwise.nn.tokens import restrict_joints
@@ -26,7 +27,6 @@ from jointwise.results import read_results
 from jointwise.sequence import Sequence
 from jointwise.skeletons import BODY25, KINECT20, NTU25, SBU15, SKELETONS, Skeleton, nameless, shared_joints
 from jointwise.store import Description, Store
-from jointwise.table import rows
 from stores import write_store
 
 KINECT_ONLY = tuple(joint for joint in NTU25.joints if joint in KINECT20.joints)
@@ -177,8 +177,8 @@ def test_a_transferred_model_knows_the_shared_joints_and_where_it_comes_from(tra
     (result,) = read_results(transferred / "results")
     assert result["path"].stem.startswith(f"{tiny.SYSTEM}-from-tiny-finetune-ntu25-20joints-")
     assert result["split"]["is_test"]
-    (row,) = rows([result])
-    assert row[1].startswith("pretrained on tiny, ntu25-20joints")
+    (group,) = group_results([result])
+    assert group.way.start.startswith("pretrained on tiny, ntu25-20joints")
 
 
 def test_a_whole_recording_is_recognised_by_the_joints_the_model_knows(transferred: Path, ntu: Dataset) -> None:
