@@ -25,7 +25,17 @@ from jointwise.protocols.finetune import encoder_weights, finetune
 from jointwise.recognizer import Recognizer
 from jointwise.results import read_results
 from jointwise.sequence import Sequence
-from jointwise.skeletons import BODY25, KINECT20, NTU25, SBU15, SKELETONS, Skeleton, nameless, shared_joints
+from jointwise.skeletons import (
+    BODY25,
+    KINECT20,
+    NTU25,
+    SBU15,
+    SKELETONS,
+    Skeleton,
+    choose_joints,
+    nameless,
+    shared_joints,
+)
 from jointwise.store import Description, Store
 from stores import write_store
 
@@ -106,6 +116,13 @@ def test_joints_are_shared_by_name_and_numbers_are_no_names() -> None:
     )
     assert shared_joints(nameless(20), nameless(25)) == ()
     assert shared_joints(nameless(20), nameless(20)) == nameless(20).joints
+
+
+def test_joints_are_chosen_by_layout_or_by_name() -> None:
+    assert choose_joints("kinect20", NTU25) == KINECT_ONLY
+    assert choose_joints("left_hand, head", NTU25) == ("left_hand", "head")
+    with pytest.raises(ConfigError, match=r"--joints kinect20: 'joints3' has none of its joints; it has: joint_0"):
+        choose_joints("kinect20", nameless(3))
 
 
 def test_a_view_shows_the_columns_of_its_joints_and_nothing_else(dataset: Dataset) -> None:
@@ -319,7 +336,7 @@ def test_training_from_scratch_on_some_joints_is_a_run_of_its_own_and_resumes(
     with pytest.raises(ConfigError, match="was started with joints 'kinect20-15joints-"):
         run(*words, "--run", folder, "--resume")
     with pytest.raises(
-        ConfigError, match=r"unknown joint of tiny 'heed': did you mean 'head'.* name a layout: ntu25, "
+        ConfigError, match=r"unknown joint of 'kinect20' 'heed': did you mean 'head'.* name a layout: ntu25, "
     ):
         run(*words, "--joints", "heed,left_hand")
     assert load_dataset("tiny").on_joints(["head"]).arguments == ["--data", "tiny", "--joints", "head"]

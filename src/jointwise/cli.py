@@ -24,33 +24,14 @@ _FROM_RUN = ("clip", "encoder", "mask", "predictor", "decoder", "teacher", "loss
 
 def _load(args: argparse.Namespace) -> Dataset:
     from jointwise.datasets import load_dataset
+    from jointwise.skeletons import choose_joints
 
     dataset = load_dataset(args.data, args.root, args.split, _watch)
     print(f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})")
     if args.joints:
-        dataset = dataset.on_joints(_wanted_joints(args.joints, dataset))
+        dataset = dataset.on_joints(choose_joints(args.joints, dataset.skeleton))
         print(f"{len(dataset.skeleton.joints)} joints of {dataset.name}: {', '.join(dataset.skeleton.joints)}")
     return dataset
-
-
-def _wanted_joints(words: str, dataset: Dataset) -> tuple[str, ...]:
-    """The joints that --joints means: those the data share with a layout, or the ones named."""
-    from jointwise.skeletons import SKELETONS, shared_joints
-
-    if words not in SKELETONS:
-        names = tuple(name.strip() for name in words.split(","))
-        foreign = [name for name in names if name not in dataset.skeleton.joints]
-        if foreign:
-            hint = unknown(f"joint of {dataset.name}", foreign[0], dataset.skeleton.joints)
-            raise ConfigError(f"--joints {words}: {hint} Or name a layout: {', '.join(SKELETONS)}.")
-        return names
-    shared = shared_joints(SKELETONS[words], dataset.skeleton)
-    if not shared:
-        raise ConfigError(
-            f"--joints {words}: '{dataset.skeleton.name}' has none of its joints; it has: "
-            f"{', '.join(dataset.skeleton.joints)}."
-        )
-    return shared
 
 
 def _transferred(run: Path, dataset: Dataset) -> str:

@@ -334,6 +334,26 @@ def shared_joints(model: Skeleton, data: Skeleton) -> tuple[str, ...]:
     return tuple(joint for joint in data.joints if joint in model.joints and not _NUMBERED.fullmatch(joint))
 
 
+def choose_joints(words: str, skeleton: Skeleton) -> tuple[str, ...]:
+    """The joints of `skeleton` that --joints means: those it shares with a layout of that name, or the ones listed.
+
+    words: a key of SKELETONS, or names between commas. Raises ConfigError, naming what there is, for anything else.
+    """
+    if words not in SKELETONS:
+        names = tuple(name.strip() for name in words.split(","))
+        foreign = [name for name in names if name not in skeleton.joints]
+        if foreign:
+            hint = unknown(f"joint of '{skeleton.name}'", foreign[0], skeleton.joints)
+            raise ConfigError(f"--joints {words}: {hint} Or name a layout: {', '.join(SKELETONS)}.")
+        return names
+    shared = shared_joints(SKELETONS[words], skeleton)
+    if not shared:
+        raise ConfigError(
+            f"--joints {words}: '{skeleton.name}' has none of its joints; it has: {', '.join(skeleton.joints)}."
+        )
+    return shared
+
+
 def get_skeleton(name: str) -> Skeleton:
     """The layout called `name`. Raises ConfigError, naming the nearest, when there is none."""
     if name not in SKELETONS:
