@@ -7,21 +7,32 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.colors import to_rgba
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
+from jointwise.clips import ClipCutter
+from jointwise.nn.masks import MASKS, motion_scores
+from jointwise.nn.tokens import to_segments, token_validity
+from jointwise.prepare import prepare_sequence
 from jointwise.sequence import Sequence
 from jointwise.synthetic import ACTIONS, generate
 
 HERE = Path(__file__).parent / "pictures"
-LEFT, RIGHT, MIDDLE = "#2b6cb0", "#c05621", "#4a5568"
+LEFT, RIGHT, MIDDLE, HIDDEN, TOKEN = "#2b6cb0", "#c05621", "#4a5568", "#e2e8f0", "#faf089"
+SIDES = {"left": LEFT, "right": RIGHT}
+PARTS = ["left arm", "right arm", "head, trunk", "left leg", "right leg"]  # from top to bottom of a grid
+GRID = (2.0, 2.5)  # width and height of a drawn grid of tokens
 
 
 def draw_pose(axes: Axes, sequence: Sequence, frame: int, shift: float = 0.0, alpha: float = 1.0) -> None:
@@ -31,8 +42,7 @@ def draw_pose(axes: Axes, sequence: Sequence, frame: int, shift: float = 0.0, al
         places, valid = sequence.positions[person, frame], sequence.validity[person, frame]
         for parent, child in sequence.skeleton.bone_indices:
             if valid[parent] and valid[child]:
-                side = names[child].split("_")[0]
-                colour = {"left": LEFT, "right": RIGHT}.get(side, MIDDLE)
+                colour = SIDES.get(names[child].split("_")[0], MIDDLE)
                 x, y = places[[parent, child], 0] + shift, places[[parent, child], 1]
                 axes.plot(x, y, color=colour, linewidth=1.6, solid_capstyle="round", alpha=alpha)
 
@@ -54,60 +64,143 @@ def draw_motions(path: Path, poses: int = 8) -> None:
     plt.close(figure)
 
 
-def _box(axes: Axes, x: float, y: float, text: str, colour: str, width: float = 2.1, height: float = 0.9) -> None:
-    box = FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0.04,rounding_size=0.1", fc=colour, ec=MIDDLE, lw=1)
+@dataclass(frozen=True)
+class Tokens:
+    """A clip as the networks get it. clip: (M, T, V, C). score, hidden: (V, S), joints by parts of the body.
+
+    score: how much a token moves, relative to the largest. colours: (V,) of each joint's side. parts: name -> rows.
+    """
+
+    clip: Sequence
+    score: np.ndarray
+    hidden: np.ndarray
+    colours: list[str]
+    parts: dict[str, list[int]]
+
+
+def cut_tokens(action: str, frames: int = 40, segment: int = 4, ratio: float = 0.9) -> Tokens:
+    """An embedded motion cut, scored and masked by the code that trains: 10 segments, mask `joint-frame`."""
+    recorded = next(s for s in generate(subjects=[3], cameras=[2]) if ACTIONS[s.label or 0] == action)
+    sequence, skeleton = prepare_sequence(recorded), recorded.skeleton
+    clips = ClipCutter.from_sequence(sequence, frames).centre(torch.tensor([0]))
+    persons = clips.persons()
+    numbers, valid = to_segments(persons.positions, segment), token_validity(persons.valid, segment)
+    strategy, (count, joints) = MASKS["joint-frame"], valid.shape[1:]
+    noise = torch.rand((len(valid), count + 1, joints + 1), generator=torch.Generator().manual_seed(8))
+    parts = torch.tensor(skeleton.parts)
+    hidden = strategy.draw(numbers, valid, noise, strategy.visible(count, joints, ratio), parts)[0]
+    score = motion_scores(numbers)[0]
+    order = sorted(range(joints), key=lambda joint: PARTS.index(_part(skeleton.joints[joint])))
+    rows: dict[str, list[int]] = {}
+    for row, joint in enumerate(order):
+        rows.setdefault(_part(skeleton.joints[joint]), []).append(row)
+    return Tokens(
+        Sequence(clips.positions[0].numpy(), skeleton, clips.valid[0].numpy()),
+        (score / score.max()).T.numpy()[order],
+        hidden.T.numpy()[order],
+        [SIDES.get(skeleton.joints[joint].split("_")[0], MIDDLE) for joint in order],
+        rows,
+    )
+
+
+def _part(joint: str) -> str:
+    side, _, rest = joint.partition("_")
+    if side not in SIDES:
+        return "head, trunk"
+    return f"{side} {'leg' if rest in ('hip', 'knee', 'ankle', 'foot') else 'arm'}"
+
+
+def _grid(axes: Axes, corner: tuple[float, float], tokens: Tokens, hide: bool, fill: str = HIDDEN) -> None:
+    """The joint × segment grid, first joint on top; darker: moves more. hide: hidden tokens get the colour `fill`."""
+    rows, columns = tokens.score.shape
+    height = GRID[1] / rows
+    width = GRID[0] / columns
+    for row in range(rows):
+        for column in range(columns):
+            away = hide and tokens.hidden[row, column]
+            colour = to_rgba(
+                fill if away else tokens.colours[row], 1 if away else 0.3 + 0.7 * tokens.score[row, column]
+            )
+            place = (corner[0] + column * width, corner[1] + GRID[1] - (row + 1) * height)
+            axes.add_patch(Rectangle(place, width, height, fc=colour, ec="white", lw=0.6))
+
+
+def _box(
+    axes: Axes, middle: tuple[float, float], text: str, colour: str, size: tuple[float, float] = (2.0, 1.0)
+) -> None:
+    corner = (middle[0] - size[0] / 2, middle[1] - size[1] / 2)
+    box = FancyBboxPatch(corner, *size, boxstyle="round,pad=0.04,rounding_size=0.1", fc=colour, ec=MIDDLE, lw=1)
     axes.add_patch(box)
-    axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=9)
+    _say(axes, middle, text)
 
 
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "", style: str = "-") -> None:
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=MIDDLE, lw=1.2, ls=style))
-    if text:
-        axes.text((start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.1, text, ha="center", fontsize=8, color=MIDDLE)
+def _say(axes: Axes, at: tuple[float, float], text: str, size: float = 10.5, **more: Any) -> None:
+    axes.text(*at, text, **({"ha": "center", "va": "center", "fontsize": size, "color": "#1a202c"} | more))
+
+
+def _arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], style: str = "-", bend: float = 0.0
+) -> None:
+    shape = f"arc3,rad={bend}"
+    arrow = FancyArrowPatch(
+        start, end, arrowstyle="-|>", mutation_scale=13, color=MIDDLE, lw=1.3, ls=style, connectionstyle=shape
+    )
+    axes.add_patch(arrow)
+
+
+def _poses(axes: Axes, clip: Sequence, left: float, middle: float, count: int = 5, alpha: float = 1.0) -> None:
+    """Evenly spaced frames side by side, each taller than it is apart from the next."""
+    centre = clip.positions[0, :, :, :].mean((0, 1)) * np.float32([0, 1, 0])
+    moved = Sequence((clip.positions[:1] - centre) * np.float32(1.25), clip.skeleton, clip.validity[:1])
+    raised = Sequence(moved.positions + np.float32([0, middle, 0]), clip.skeleton, clip.validity[:1])
+    for place, frame in enumerate(np.linspace(4, clip.frames - 5, count).astype(int)):
+        draw_pose(axes, raised, int(frame), shift=left + 0.62 * place, alpha=alpha)
 
 
 def draw_pipeline(path: Path) -> None:
-    """Student, teacher, predictor, decoder and the two losses, with a clip as the teacher and the student see it."""
-    sequence = next(s for s in generate(subjects=[3], cameras=[2]) if ACTIONS[s.label or 0] == "throw")
-    figure, axes = plt.subplots(figsize=(12, 4.6))
-    axes.set_xlim(-3.2, 11.6)
-    axes.set_ylim(-0.8, 4.4)
+    """Clip → tokens → teacher and student → predictor and decoder → the two losses, on an embedded motion."""
+    tokens = cut_tokens("throw")
+    figure, axes = plt.subplots(figsize=(13, 5.7))
+    axes.set_xlim(-0.1, 17.7)
+    axes.set_ylim(-0.6, 7.0)
     axes.set_aspect("equal")
     axes.axis("off")
-    generator = np.random.default_rng(1)
-    frames = np.linspace(15, sequence.frames - 20, 5).astype(int)
-    centre = sequence.positions[0, :, 1].mean(0)
-    for row, hide in ((3.1, False), (0.9, True)):
-        keep = generator.permutation(25)[:11]
-        for place, frame in enumerate(frames):
-            points = (sequence.positions[0, frame] - centre)[:, :2] + (-2.8 + 0.6 * place, row)
-            if hide:
-                chosen = points[keep] if place in (1, 3) else points[:0]
-                axes.scatter(points[:, 0], points[:, 1], s=2, color="#cbd5e0")
-                axes.scatter(chosen[:, 0], chosen[:, 1], s=9, color=RIGHT)
-            else:
-                moved = Sequence((sequence.positions - centre)[:1], sequence.skeleton, sequence.validity[:1])
-                shifted = Sequence(moved.positions + np.float32([0, row, 0]), moved.skeleton, moved.valid)
-                draw_pose(axes, shifted, int(frame), shift=-2.8 + 0.6 * place)
-    axes.text(-1.6, 4.2, "the whole clip", ha="center", fontsize=9, color=MIDDLE)
-    axes.text(-1.6, -0.55, "what the student sees", ha="center", fontsize=9, color=MIDDLE)
-    _box(axes, 1.2, 2.7, "teacher encoder\n(EMA, no gradient)", "#e2e8f0")
-    _box(axes, 1.2, 0.5, "student encoder", "#fbd38d")
-    _box(axes, 4.9, 1.2, "predictor\n(+ mask tokens)", "#fefcbf")
-    _box(axes, 4.9, -0.3, "decoder\n(+ mask tokens)", "#fefcbf")
-    _box(axes, 8.9, 2.1, "latent loss $L_{st}$\nhidden tokens", "#c6f6d5")
-    _box(axes, 8.9, -0.3, "reconstruction $L_{rec}$\nall tokens", "#c6f6d5")
-    _arrow(axes, (0.4, 3.15), (1.15, 3.15))
-    _arrow(axes, (0.4, 0.95), (1.15, 0.95))
-    _arrow(axes, (3.35, 1.1), (4.85, 1.6))
-    _arrow(axes, (3.35, 0.8), (4.85, 0.2))
-    _arrow(axes, (7.05, 1.7), (8.85, 2.35), "prediction")
-    _arrow(axes, (3.35, 3.15), (8.85, 2.75), "target features")
-    _arrow(axes, (7.05, 0.15), (8.85, 0.15), "coordinates")
-    _arrow(axes, (2.25, 1.5), (2.25, 2.65), style="--")
-    axes.text(2.35, 2.05, r"$\Delta \leftarrow \alpha\Delta + (1-\alpha)\theta$", fontsize=8, color=MIDDLE)
-    figure.tight_layout()
-    figure.savefig(path, dpi=90)
+    whole, seen, filled = (4.0, 4.0), (4.0, 0.3), (9.2, 0.3)  # lower left corners of the grids
+    top, low = whole[1] + GRID[1] / 2, seen[1] + GRID[1] / 2
+    _poses(axes, tokens.clip, 0.3, 3.4)
+    _say(axes, (1.5, 1.75), "a clip: T frames, V joints")
+    for corner, hide, fill in ((whole, False, HIDDEN), (seen, True, HIDDEN), (filled, True, TOKEN)):
+        _grid(axes, corner, tokens, hide, fill)
+    for part, rows in tokens.parts.items():
+        at = whole[1] + GRID[1] * (1 - (np.mean(rows) + 0.5) / len(tokens.score))
+        _say(axes, (whole[0] - 0.1, float(at)), part, 8, ha="right", color=MIDDLE)
+    _say(axes, (whole[0] + GRID[0] / 2, whole[1] + GRID[1] + 0.25), "tokens: joint × segment")
+    _say(axes, (seen[0] + GRID[0] / 2, seen[1] - 0.3), "the hidden ones: grey")
+    _say(axes, (filled[0] + GRID[0] / 2, filled[1] - 0.3), "features + mask tokens")
+    _box(axes, (7.6, top), "teacher\nencoder", "#e2e8f0", (1.7, 1.1))
+    _box(axes, (7.6, low), "student\nencoder", "#fbd38d", (1.7, 1.1))
+    _box(axes, (12.7, low + 0.95), "predictor", "#fefcbf", (1.7, 0.8))
+    _box(axes, (12.7, low - 0.75), "decoder", "#fefcbf", (1.7, 0.8))
+    _box(axes, (15.7, 3.9), "$L_{st}$: features,\nhidden tokens", "#c6f6d5", (2.5, 1.0))
+    _poses(axes, tokens.clip, 14.75, low - 0.55, 5, 0.55)
+    around = {"boxstyle": "round", "fc": "#c6f6d5", "ec": MIDDLE}
+    _say(axes, (15.7, -0.3), "$L_{rec}$: coordinates, all tokens", bbox=around)
+    _arrow(axes, (2.3, 4.5), (2.95, top - 0.2))
+    _arrow(axes, (3.0, 2.15), (3.9, low + 0.2))
+    for y in (top, low):
+        _arrow(axes, (whole[0] + GRID[0] + 0.1, y), (6.7, y))
+    _arrow(axes, (8.5, low), (9.1, low))
+    _arrow(axes, (7.6, low + 0.6), (7.6, top - 0.6), "--")
+    _say(axes, (7.75, (top + low) / 2), "EMA\n" + r"$\Delta \leftarrow \alpha\Delta + (1-\alpha)\theta$", ha="left")
+    _arrow(axes, (filled[0] + GRID[0] + 0.1, low + 0.3), (11.8, low + 0.95))
+    _arrow(axes, (filled[0] + GRID[0] + 0.1, low - 0.3), (11.8, low - 0.75))
+    _arrow(axes, (13.6, low + 0.95), (14.9, 3.35))
+    _arrow(axes, (13.6, low - 0.75), (14.25, low - 0.75))
+    _arrow(axes, (8.5, top), (15.7, 4.45), bend=-0.12)
+    _say(axes, (11.6, top + 0.45), "target features, no gradient")
+    _say(axes, (11.2, top - 0.05), "∥", 15, rotation=-5)
+    figure.tight_layout(pad=0.2)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 

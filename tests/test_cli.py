@@ -248,7 +248,7 @@ def test_an_error_is_one_message_on_stderr_with_status_1_and_no_traceback(
     assert main(monkeypatch, "pretrain", "spatail", *QUICK) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("jointwise: unknown system 'spatial'")
+    assert captured.err.startswith("jointwise: unknown system 'spatail'")
     assert "Traceback" not in captured.err
 
 

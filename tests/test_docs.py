@@ -2,17 +2,26 @@
 
 import re
 import shlex
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
 
 from jointwise.cli import run as jointwise
+from jointwise.config import Config, build_config, layered_settings, systems
 from jointwise.datasets import DATASETS, load_dataset
 from jointwise.datasets.folder import Settings
+from jointwise.nn.encoders import AXES
+from jointwise.nn.heads import POOLINGS
+from jointwise.nn.masks import MASKS
+from jointwise.nn.targets import TARGETS
+from jointwise.protocols import PROTOCOLS
 from jointwise.skeletons import SKELETONS
 
 DATA = Path(__file__).parents[1] / "docs" / "data.md"
+METHOD = DATA.with_name("method.md")
 
 
 def blocks(section: str, language: str) -> list[str]:
@@ -58,3 +67,76 @@ def test_the_page_names_every_data_set_layout_setting_and_split() -> None:
 def test_the_yaml_of_the_page_is_yaml() -> None:
     (settings,) = blocks("A folder of your own", "yaml")
     assert set(yaml.safe_load(settings)) <= set(Settings.__dataclass_fields__)
+
+
+# --- docs/method.md ---
+
+
+def method() -> str:
+    return METHOD.read_text()
+
+
+def section_of_method(title: str) -> str:
+    return method().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize(
+    ("section", "names"),
+    [
+        ("Masks: what the student does not see", MASKS),
+        ("Networks", AXES),
+        ("The systems of Table 1", systems()),
+        ("Protocols", PROTOCOLS),
+    ],
+)
+def test_every_entry_of_a_registry_has_its_row_in_the_method(section: str, names: Iterable[str]) -> None:
+    rows = [line.partition("|")[2].partition("|")[0] for line in section_of_method(section).splitlines()]
+    named = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
+    assert set(names) <= named
+
+
+def test_every_pooling_and_target_is_named_in_the_method() -> None:
+    assert all(f"`{name}`" in method() for name in (*POOLINGS, *TARGETS))
+
+
+def test_the_table_of_systems_says_what_their_settings_say() -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section_of_method("The systems of Table 1").splitlines()
+        if line.startswith("| ") and "`" in line.split("|")[1]
+    ]
+    said = {re.sub(r".*`(\w+)`.*", r"\1", row[0]): row[1:5] for row in rows}
+    for name in set(systems()) & set(said):
+        config = build_config(layered_settings(name, data=""))
+        axis, segment, hidden, predicts = said[name]
+        assert axis.startswith(config.encoder.axis), name
+        assert segment == str(config.clip.segment), name
+        if config.predictor.use or config.decoder.use:
+            assert hidden.startswith(config.mask.hidden), name
+        assert predicts.startswith("teacher") == config.predictor.use, name
+        assert ("joints" in predicts) == (config.decoder.use and config.decoder.target == "joints"), name
+        assert ("motion" in predicts) == (config.decoder.use and config.decoder.target == "motion"), name
+
+
+def test_what_the_method_points_at_in_the_code_is_there() -> None:
+    places = re.findall(r"([\w/]+\.py):\s+([A-Za-z_.]+)", method())
+    assert len(places) > 25
+    for file, name in places:
+        path = METHOD.parents[1] / ("" if file.startswith(("docs/", "tests/")) else "src/jointwise") / file
+        for part in name.split("."):
+            assert re.search(rf"^\s*(class |def )?{part}\b", path.read_text(), re.MULTILINE), f"{file}: {name}"
+
+
+def test_the_settings_that_the_method_names_exist() -> None:
+    known = asdict(Config())
+    named = re.findall(r"`((?:clip|encoder|mask|predictor|decoder|teacher|loss|finetune|probe)\.\w+)", method())
+    assert len(named) > 12
+    for option in named:
+        group, name = option.split(".")
+        assert name in known[group], option
+
+
+@pytest.mark.parametrize("page", [METHOD, METHOD.parent / "architecture.md", METHOD.parents[1] / "README.md"])
+def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
