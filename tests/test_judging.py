@@ -13,6 +13,7 @@ from jointwise.build import build_encoder
 from jointwise.clips import Clips
 from jointwise.datasets import Dataset
 from jointwise.errors import ConfigError, DataError
+from jointwise.groups import group_results
 from jointwise.protocols import PROTOCOLS
 from jointwise.protocols.evaluate import evaluate
 from jointwise.protocols.features import RAW_FRAMES, encoder_features, raw_features
@@ -20,7 +21,7 @@ from jointwise.protocols.finetune import encoder_weights
 from jointwise.protocols.judging import judge
 from jointwise.results import read_results, save_result
 from jointwise.skeletons import KINECT20
-from jointwise.table import rows
+from jointwise.table import accuracy
 
 ARCHITECTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 HAND = KINECT20.joints.index("left_hand")
@@ -65,7 +66,7 @@ def test_its_result_stands_in_a_table_beside_others(dataset: Dataset, tmp_path: 
     for seed in (0, 1):
         evaluation = judge(drift, dataset, "knn", name="left hand", labels="1shot", seed=seed, frames=16)
         save_result(tmp_path, evaluation, torch.device("cpu"))
-    (row,) = rows(read_results(tmp_path))
+    (row,) = accuracy(group_results(read_results(tmp_path))).rows
     assert row[:6] == ("left hand", "foreign", "knn", "–", "1shot", "2")
 
 
