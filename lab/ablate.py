@@ -151,7 +151,11 @@ def show() -> None:
         cells = []
         for column in columns:
             values = [run[column] for run in runs.values() if column in run]
-            pairs = [run[column] - base[at][column] for at, run in runs.items() if column in run and at in base]
+            pairs = [
+                run[column] - base[at][column]
+                for at, run in runs.items()
+                if column in run and column in base.get(at, {})
+            ]
             change = f" ({sum(pairs) / len(pairs):+.1f})" if pairs and runs is not base else ""
             cells.append(f"{sum(values) / len(values):.1f}{change}" if values else "–")
         name = f"{group}: {'' if system == FINAL else system} {options.replace('--', '')}".strip()
