@@ -40,6 +40,7 @@ GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
         ("spacetime_segments_decoder", ""),
         (FINAL, "--encoder.axis factorised"),
     ],
+    "together": [(FINAL, "--encoder.axis factorised --decoder.normalisation axis-over-time")],
     "systems": [("mamp", ""), ("sjepa", ""), ("spatial_segments", ""), ("temporal_segments", "")],
     "mask": [
         (FINAL, f"--mask.strategy {name} --mask.ratio {ratio}")
@@ -87,7 +88,7 @@ GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
     + [("supervised_segments", "--scratch.steps 550 --scratch.lr 3e-4")],
 }
 
-WITH_ALL_LABELS = ("base", "axis", "systems", "finetune", "scratch")
+WITH_ALL_LABELS = ("base", "axis", "together", "systems", "finetune", "scratch")
 
 
 @cache
