@@ -264,3 +264,6 @@ def test_a_fine_tuning_that_averages_its_weights_trains_as_ever_and_keeps_the_av
     live = load_tensors(next((tmp_path / "averaged" / "checkpoint").glob("step-*.safetensors")))
     assert torch.equal(live["module.head.mlp.3.weight"], last["head.mlp.3.weight"])  # training itself is the same
     assert torch.equal(live["module.average.head.mlp.3.weight"], whole["head.mlp.3.weight"])
+    plain, averaged = (read_json(tmp_path / name / "run.json")["parameters"] for name in ("plain", "averaged"))
+    assert averaged == plain
+    assert averaged["encoder"] > 0
