@@ -324,6 +324,13 @@ def test_the_command_says_which_joints_go_together(
     assert "data: spine_base, left_wrist, right_wrist, left_ankle, right_ankle" in out
 
 
+def test_the_same_joints_around_another_origin_are_told_apart(pretrained: Path, dataset: Dataset) -> None:
+    card = load_card(pretrained)
+    assert card.coverage(dataset) is None
+    elsewhere = replace(card, skeleton=replace(card.skeleton, root="spine_base"))
+    assert "origins differ: spine_mid in the data, spine_base before" in str(elsewhere.coverage(dataset))
+
+
 def test_training_from_scratch_on_some_joints_is_a_run_of_its_own_and_resumes(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
