@@ -13,7 +13,7 @@ from jointwise.build import build_encoder
 from jointwise.checkpoint import read_json
 from jointwise.clips import ClipCutter, Clips
 from jointwise.datasets import DATASETS, Dataset, load_dataset
-from jointwise.errors import CheckpointError, ConfigError
+from jointwise.errors import CheckpointError, ConfigError, ReadError
 from jointwise.groups import group_results
 from jointwise.model import load_card, load_model
 from jointwise.nn.encoders import AXES
@@ -222,6 +222,8 @@ def test_the_origin_is_that_of_the_whole_recording_when_the_root_is_left_out(dat
         expected = clips["scores"][clips["ids"].tolist().index(sequence.source)]
     answer = recognizer.predict(sequence).probabilities
     assert [answer[name] for name in tiny.CLASSES] == pytest.approx(expected.tolist(), abs=1e-5)
+    with pytest.raises(ReadError, match=r"\(19 joints\), but this model knows 'kinect20' \(20 joints: head, "):
+        recognizer.predict(sequence.on_joints(view.skeleton.joints))  # nobody knows where its origin would be
 
 
 def test_scoring_a_transferred_model_again_gives_the_scores_of_its_training(
