@@ -203,6 +203,14 @@ def test_the_errors_of_a_clip_do_not_depend_on_its_batch(dataset: Dataset) -> No
     assert not np.array_equal(other["joints_linear"], whole["joints_linear"])  # other joints are hidden
 
 
+def test_predictions_that_are_not_finite_are_no_clips_to_leave_out(dataset: Dataset) -> None:
+    model = completer()
+    model.head.head.bias.data[0] = torch.nan
+    cutter, ids = ClipCutter.from_store(dataset.store, 16), torch.from_numpy(dataset.test.ids[:3])
+    with pytest.raises(DataError, match="completions of task 'future' are not finite"):
+        completion_errors({"": model}, cutter, ids, "fp32", 0)
+
+
 # --- the head ---
 
 
