@@ -52,9 +52,9 @@ class FinetuneTask:
         return loss, {"train_top1": (logits.detach().argmax(1) == labels).float().mean()}
 
     def after_step(self, step: int) -> None:
-        """Moves the average of the weights, where one is kept."""
+        """Moves the average of the weights, where one is kept; at first all steps count alike, the start does not."""
         if self.momentum is not None:
-            self.module.update_average(self.momentum)
+            self.module.update_average(min(self.momentum, step / (step + 1)))
 
     def epoch_metrics(self) -> dict[str, float]:
         """Nothing more than what each step logs."""
