@@ -20,6 +20,7 @@ from jointwise.errors import ConfigError, DataError
 from jointwise.groups import group_results
 from jointwise.metrics import Measurement, bootstrap_interval
 from jointwise.nn.encoders import AXES
+from jointwise.pretrain import pretrain
 from jointwise.protocols.complete import (
     TASKS,
     Completer,
@@ -202,6 +203,14 @@ def test_the_errors_of_a_clip_do_not_depend_on_its_batch(dataset: Dataset) -> No
     assert not np.array_equal(other["joints_linear"], whole["joints_linear"])  # other joints are hidden
 
 
+def test_predictions_that_are_not_finite_are_no_clips_to_leave_out(dataset: Dataset) -> None:
+    model = completer()
+    model.head.head.bias.data[0] = torch.nan
+    cutter, ids = ClipCutter.from_store(dataset.store, 16), torch.from_numpy(dataset.test.ids[:3])
+    with pytest.raises(DataError, match="completions of task 'future' are not finite"):
+        completion_errors({"": model}, cutter, ids, "fp32", 0)
+
+
 # --- the head ---
 
 
@@ -303,6 +312,16 @@ def test_a_system_without_decoder_or_with_the_teachers_encoder_has_the_head_only
     assert not [name for name in read_json(path)["scores"] if "decoder" in name]
     (row,) = completion_rows(read_results(tmp_path))[1:]
     assert row.count("–") == 2
+
+
+@pytest.mark.parametrize(("option", "judged"), [("decoder.width 8", True), ("mask.hidden zeroed", False)])
+def test_a_decoder_is_built_as_it_was_trained_and_one_that_needs_every_token_is_not_judged(
+    dataset: Dataset, tmp_path: Path, option: str, judged: bool
+) -> None:
+    name, value = option.split()
+    pretrain(tiny.config(f"--{name}", value, "--pretrain.steps", "1"), dataset, 0, tmp_path / "run")
+    (path,) = evaluate(tmp_path / "run", "complete", dataset, tiny.config(*SHORT), 0)
+    assert ("future_decoder" in read_json(path)["scores"]) == judged
 
 
 def test_completing_on_shared_joints_takes_the_rows_of_decoder_and_encoder(

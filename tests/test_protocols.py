@@ -10,6 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional
 
 import tiny
+from jointwise.build import build_classifier
 from jointwise.checkpoint import load_tensors, read_json
 from jointwise.clips import ClipCutter
 from jointwise.config import Config, LinearConfig
@@ -19,7 +20,7 @@ from jointwise.pretrain import pretrain
 from jointwise.protocols import PROTOCOLS, knn, linear
 from jointwise.protocols.evaluate import evaluate
 from jointwise.protocols.features import extract, raw_features
-from jointwise.protocols.finetune import finetune
+from jointwise.protocols.finetune import FinetuneTask, finetune
 
 
 def clusters(seed: int = 0, noise: float = 0.3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -253,6 +254,19 @@ def test_a_classifier_trained_from_scratch_with_a_head_of_its_own_size_is_scored
     assert evaluate(tmp_path / "run", "score", dataset, config, 0)
 
 
+def test_an_average_has_nothing_of_the_random_weights_that_training_began_with(dataset: Dataset) -> None:
+    config = tiny.config("--scratch.average", "0.5", system=tiny.BASELINE)
+    module = build_classifier(config, config.scratch, dataset.skeleton, 3, len(dataset.classes), 0)
+    cutter = ClipCutter.from_store(dataset.store, config.clip.frames)
+    task = FinetuneTask(module, cutter, dataset.train, config.scratch, 0)
+    weight = module.head.mlp[3].weight
+    for step in range(3):
+        weight.data.fill_(step)
+        task.after_step(step)
+        assert module.average is not None
+        torch.testing.assert_close(module.average.head.mlp[3].weight.data, torch.full_like(weight, step / 2))
+
+
 def test_a_fine_tuning_that_averages_its_weights_trains_as_ever_and_keeps_the_average_also_for_a_resume(
     dataset: Dataset, pretrained: Path, tmp_path: Path
 ) -> None:
@@ -264,3 +278,6 @@ def test_a_fine_tuning_that_averages_its_weights_trains_as_ever_and_keeps_the_av
     live = load_tensors(next((tmp_path / "averaged" / "checkpoint").glob("step-*.safetensors")))
     assert torch.equal(live["module.head.mlp.3.weight"], last["head.mlp.3.weight"])  # training itself is the same
     assert torch.equal(live["module.average.head.mlp.3.weight"], whole["head.mlp.3.weight"])
+    plain, averaged = (read_json(tmp_path / name / "run.json")["parameters"] for name in ("plain", "averaged"))
+    assert averaged == plain
+    assert averaged["encoder"] > 0

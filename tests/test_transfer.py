@@ -13,7 +13,7 @@ from jointwise.build import build_encoder
 from jointwise.checkpoint import read_json
 from jointwise.clips import ClipCutter, Clips
 from jointwise.datasets import DATASETS, Dataset, load_dataset
-from jointwise.errors import CheckpointError, ConfigError
+from jointwise.errors import CheckpointError, ConfigError, ReadError
 from jointwise.groups import group_results
 from jointwise.model import load_card, load_model
 from jointwise.nn.encoders import AXES
@@ -222,6 +222,8 @@ def test_the_origin_is_that_of_the_whole_recording_when_the_root_is_left_out(dat
         expected = clips["scores"][clips["ids"].tolist().index(sequence.source)]
     answer = recognizer.predict(sequence).probabilities
     assert [answer[name] for name in tiny.CLASSES] == pytest.approx(expected.tolist(), abs=1e-5)
+    with pytest.raises(ReadError, match=r"\(19 joints\), but this model knows 'kinect20' \(20 joints: head, "):
+        recognizer.predict(sequence.on_joints(view.skeleton.joints))  # nobody knows where its origin would be
 
 
 def test_scoring_a_transferred_model_again_gives_the_scores_of_its_training(
@@ -322,6 +324,13 @@ def test_the_command_says_which_joints_go_together(
     out = capsys.readouterr().out
     assert "15 of other's 15 joints are among the model's 20 (kinect20); the model's joints without data: " in out
     assert "data: spine_base, left_wrist, right_wrist, left_ankle, right_ankle" in out
+
+
+def test_the_same_joints_around_another_origin_are_told_apart(pretrained: Path, dataset: Dataset) -> None:
+    card = load_card(pretrained)
+    assert card.coverage(dataset) is None
+    elsewhere = replace(card, skeleton=replace(card.skeleton, root="spine_base"))
+    assert "origins differ: spine_mid in the data, spine_base before" in str(elsewhere.coverage(dataset))
 
 
 def test_training_from_scratch_on_some_joints_is_a_run_of_its_own_and_resumes(

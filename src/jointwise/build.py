@@ -56,6 +56,12 @@ def build_completion(
     return Completion(*size, outputs, depth, width or encoder.width, encoder.heads, axis, mask_token)
 
 
+def build_decoder(config: Config, skeleton: Skeleton, coordinates: int) -> Completion:
+    """The decoder of a config, from the features of its encoder to coordinates."""
+    numbers, dropped = config.clip.segment * coordinates, config.mask.hidden == "dropped"
+    return build_completion(config, skeleton, numbers, config.decoder.depth, config.decoder.width, mask_token=dropped)
+
+
 def build_completion_head(config: Config, skeleton: Skeleton, coordinates: int, depth: int, seed: int) -> Completion:
     """The head of protocol `complete`, weights drawn from `seed` alone."""
     with torch.random.fork_rng(devices=[]):
@@ -67,8 +73,7 @@ def build_distillation(
     config: Config, skeleton: Skeleton, coordinates: int, coordinate_scale: float, seed: int
 ) -> Distillation:
     """Student, teacher, predictor and decoder of a config, weights drawn from `seed` alone."""
-    width, numbers = config.encoder.width, config.clip.segment * coordinates
-    predictor, decoder, mask = config.predictor, config.decoder, config.mask
+    width, predictor, mask = config.encoder.width, config.predictor, config.mask
     both = None if mask.segment_ratio is None or mask.joint_ratio is None else (mask.segment_ratio, mask.joint_ratio)
     dropped = mask.hidden == "dropped"
     with torch.random.fork_rng(devices=[]):
@@ -78,9 +83,7 @@ def build_distillation(
             build_completion(config, skeleton, width, predictor.depth, axis=predictor.axis, mask_token=dropped)
             if predictor.use
             else None,
-            build_completion(config, skeleton, numbers, decoder.depth, decoder.width, mask_token=dropped)
-            if decoder.use
-            else None,
+            build_decoder(config, skeleton, coordinates) if config.decoder.use else None,
             segment=config.clip.segment,
             mask=config.mask.strategy,
             ratio=both or mask.ratio,

@@ -144,10 +144,11 @@ class ModelCard:
             )
 
     def coverage(self, dataset: Dataset) -> str | None:
-        """A sentence on which joints of model and data go together; None when all do."""
+        """A sentence on which joints of model and data go together; None when all do, around the same origin."""
         own, other = self.skeleton, dataset.skeleton
         shared = shared_joints(own, other)
-        if set(own.joints) == set(other.joints) == set(shared):
+        origins = (self.recorded or own).root, dataset.store.layout.root
+        if set(own.joints) == set(other.joints) == set(shared) and origins[0] == origins[1]:
             return None
         unused = [joint for joint in own.joints if joint not in shared]
         left_out = [joint for joint in other.joints if joint not in shared]
@@ -157,7 +158,6 @@ class ModelCard:
         )
         words += f"; the model's joints without data: {', '.join(unused)}" if unused else ""
         words += f"; left out, as the model does not know them: {', '.join(left_out)}" if left_out else ""
-        origins = (self.recorded or own).root, dataset.store.layout.root
         if origins[0] != origins[1]:
             words += f"; origins differ: {origins[1] or 'mean joint'} in the data, {origins[0] or 'mean joint'} before"
         return words

@@ -83,21 +83,24 @@ class Recognizer:
 
     def _sequence(self, recording: Recording) -> Sequence:
         own, recorded = self.card.skeleton, self.card.recorded
-        layouts = (own,) if recorded is None else (recorded, own)
+        layouts = [own if recorded is None else recorded]
+        if recorded is not None and own.root is not None:  # without the root, another joint would be the origin
+            layouts.append(own)
+        known = layouts[-1]
         if isinstance(recording, str | Path):
             recording = read(recording)
         elif not isinstance(recording, Sequence):
             array = np.asarray(recording)
             fitting = [layout for layout in layouts if array.shape[-2:-1] == (len(layout.joints),)]
-            recording = Sequence(array, fitting[0] if fitting else own)
+            recording = Sequence(array, fitting[0] if fitting else known)
         for layout in layouts:
             named = replace(recording, skeleton=named_by(layout, recording.skeleton))
             if named.skeleton.joints == layout.joints:  # all recorded joints decide where the origin is
                 return self._prepare(named).on_joints(own.joints)
         raise ReadError(
             f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), "
-            f"but this model knows '{own.name}' ({len(own.joints)} joints: {', '.join(own.joints)}). Use a model "
-            "trained on this skeleton."
+            f"but this model knows '{known.name}' ({len(known.joints)} joints: {', '.join(known.joints)}). Use a "
+            "model trained on this skeleton."
         )
 
     def _prepare(self, recording: Sequence) -> Sequence:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from jointwise.clips import ClipCutter, Clips, Persons
 from jointwise.config import CompleteConfig
-from jointwise.errors import ConfigError
+from jointwise.errors import ConfigError, DataError
 from jointwise.fit import BatchOrder, autocast
 from jointwise.nn.encoders import Completion
 from jointwise.nn.targets import mean_square
@@ -149,6 +149,7 @@ def completion_errors(
 
     completers: name -> completer; the error of the one called "" is that of the task, others are `TASK_NAME`. Which
     joints are hidden is drawn from `seed` for each clip, whatever batch it is in. NaN where nothing can be judged.
+    Raises DataError for a prediction that is not finite: such clips would otherwise be left out of the mean.
     """
     parts: dict[str, list[Tensor]] = {}
     noise = torch.rand((len(ids), len(cutter.skeleton.joints)), generator=generator_for(seed, "hidden joints"))
@@ -163,6 +164,8 @@ def completion_errors(
                     said[name] = completer.eval()(persons, hiding)
             said |= {name: baseline(persons.positions, seen) for name, baseline in BASELINES.items()}
             for name, prediction in said.items():
+                if not bool(prediction[judged].isfinite().all()):
+                    raise DataError(f"the completions of task '{task}' are not finite numbers. Look at the encoder.")
                 errors = clip_errors(prediction, persons, judged).cpu()
                 parts.setdefault(f"{task}_{name}".rstrip("_"), []).append(errors)
     return {name: torch.cat(errors).double().numpy() for name, errors in parts.items()}

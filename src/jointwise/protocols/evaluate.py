@@ -11,8 +11,8 @@ from torch import nn
 
 from jointwise.build import (
     build_classifier,
-    build_completion,
     build_completion_head,
+    build_decoder,
     build_encoder,
     pick_device,
 )
@@ -156,14 +156,16 @@ def _completion(
 
 
 def _own_decoder(run: Path, card: ModelCard, encoder: nn.Module, dataset: Dataset, which: str) -> Completer | None:
-    """The student with the decoder it was trained with, where that says joints; on the joints of `dataset`."""
+    """The student with the decoder it was trained with, where that says joints; on the joints of `dataset`.
+
+    None also where hidden tokens were zeroed: such a decoder knows no tokens that are not there.
+    """
     settings = card.config
-    says_joints = settings.decoder.use and settings.decoder.target == "joints"
+    says_joints = settings.decoder.use and settings.decoder.target == "joints" and settings.mask.hidden == "dropped"
     if card.kind != "pretrained" or which != "student" or not says_joints or settings.decoder.normalisation != "none":
         return None
     weights = load_model(run)[1]
-    numbers = settings.clip.segment * card.coordinates
-    decoder = build_completion(settings, dataset.skeleton, numbers, settings.decoder.depth)
+    decoder = build_decoder(settings, dataset.skeleton, card.coordinates)
     own = {name.removeprefix("decoder."): tensor for name, tensor in weights.items() if name.startswith("decoder.")}
     places = [card.skeleton.joints.index(joint) for joint in dataset.skeleton.joints]
     load_weights(decoder, restrict_joints(own, places), run)

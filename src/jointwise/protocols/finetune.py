@@ -52,9 +52,9 @@ class FinetuneTask:
         return loss, {"train_top1": (logits.detach().argmax(1) == labels).float().mean()}
 
     def after_step(self, step: int) -> None:
-        """Moves the average of the weights, where one is kept."""
+        """Moves the average of the weights, where one is kept; at first all steps count alike, the start does not."""
         if self.momentum is not None:
-            self.module.update_average(self.momentum)
+            self.module.update_average(min(self.momentum, step / (step + 1)))
 
     def epoch_metrics(self) -> dict[str, float]:
         """Nothing more than what each step logs."""
@@ -153,6 +153,7 @@ def finetune(
     command = ["jointwise", "finetune", str(pretrained) if pretrained else config.system, *words]
     command += ["--run", str(folder), "--resume", *(["--results", str(results)] if results else [])]
     seconds = _train(module.to(cutter.device), cutter, labelled, config, recipe, folder, seed, shlex.join(command))
+    parameters = count_parameters(encoder=module.encoder, finetune=module)  # an average has none that are trained
     module = module.average or module
     evaluation = Evaluation(
         system=config.system,
@@ -165,7 +166,7 @@ def finetune(
         labelled=labelled,
         scores=class_scores(module, cutter, torch.from_numpy(dataset.test.ids), config.execution.precision),
         steps=(before.steps if before else {}) | {"finetune": recipe.steps},
-        parameters=(before.parameters if before else {}) | count_parameters(encoder=module.encoder, finetune=module),
+        parameters=(before.parameters if before else {}) | parameters,
         seconds_per_epoch=(before.seconds_per_epoch if before else {}) | {"finetune": seconds},
         split_is_test=is_test,
         encoder=which,
