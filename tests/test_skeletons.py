@@ -181,6 +181,15 @@ def test_an_unknown_skeleton_names_the_nearest() -> None:
     assert get_skeleton("ntu25") is NTU25
 
 
+def test_a_body_has_a_mirror_image_only_when_every_sided_joint_has_its_other_side() -> None:
+    assert NTU25.has_mirror_image
+    assert not nameless(4).has_mirror_image
+    assert not NTU25.on_joints(
+        ("spine_mid", "spine_shoulder", "right_shoulder", "right_elbow", "head")
+    ).has_mirror_image
+    assert NTU25.on_joints(("spine_mid", "left_hand", "right_hand", "head", "neck")).has_mirror_image
+
+
 def test_parts_of_the_body_are_two_arms_two_legs_trunk_and_head() -> None:
     named = {joint: NTU25.parts[i] for i, joint in enumerate(NTU25.joints)}
     assert len(set(NTU25.parts)) == 6

@@ -150,17 +150,17 @@ class ClipCutter:
     ) -> Clips:
         """Training clips of the sequences `ids`, cut and augmented at random by `generator`.
 
-        crop: least share of the frames kept. rotation: largest angle about each axis, radians. mirror: probability.
-        scale: largest relative change of size. bones: of the length of each bone.
+        crop: least share of the frames kept. rotation: largest angle about each axis, radians. mirror: probability,
+        where the skeleton has a mirror image. scale: largest relative change of size. bones: of each bone's length.
         """
         uniform = torch.rand((len(ids), 7), generator=generator).to(self.device)
         lengths = self.lengths[ids.to(self.device)]
         clips = self.cut(ids, *random_windows(lengths, crop, uniform[:, :2]))
         positions, valid = clips.positions, clips.valid
-        if mirror > 0 and self.skeleton.lateral is not None:
-            chosen = uniform[:, 2] < mirror
-            permutation, lateral = self.skeleton.mirror_permutation, self.skeleton.lateral
-            positions, valid = augment.mirror(positions, valid, chosen, permutation, lateral)
+        if mirror > 0 and self.skeleton.has_mirror_image:
+            chosen, lateral = uniform[:, 2] < mirror, self.skeleton.lateral
+            assert lateral is not None  # else there is no mirror image
+            positions, valid = augment.mirror(positions, valid, chosen, self.skeleton.mirror_permutation, lateral)
         if rotation > 0:
             positions = augment.rotate(positions, (2 * uniform[:, 3:6] - 1) * rotation)
         if scale > 0:

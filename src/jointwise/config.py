@@ -215,8 +215,8 @@ class PretrainConfig(TrainConfig):
 class FinetuneConfig(TrainConfig):
     """Training with labels. layer_decay: each layer below the head learns at this times the one above it.
 
-    average: horizon of an average of the weights over the steps, as a share of the run, that is kept instead of the
-    last weights; 0: off (the report's open question, section 5).
+    average: horizon of an average of the weights over the steps, as a share of the run (50 steps at least), that is
+    kept instead of the last weights; 0: off (the report's open question, section 5).
     """
 
     steps: int = 84_000

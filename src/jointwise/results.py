@@ -80,7 +80,7 @@ class Evaluation:
 
     def name(self) -> str:
         """File name without ending, unique in its data set."""
-        start = self.initialisation if self.initialisation in ("scratch", "finetuned") else ""
+        start = self.initialisation if self.initialisation in ("scratch", "finetuned", "foreign") else ""
         before = f"from-{self.pretrained_on}" if self.pretrained_on not in (None, self.dataset.name) else ""
         return result_name(
             system=self.system,

@@ -128,6 +128,12 @@ class Skeleton:
 
         return tuple(index.get(mirrored(joint), i) for i, joint in enumerate(self.joints))
 
+    @property
+    def has_mirror_image(self) -> bool:
+        """Whether mirroring gives a body again: the lateral axis is known, every sided joint has its other side."""
+        sided = (i for i, joint in enumerate(self.joints) if joint.startswith(("left_", "right_")))
+        return self.lateral is not None and all(self.mirror_permutation[i] != i for i in sided)
+
     @cached_property
     def parts(self) -> tuple[int, ...]:
         """For each joint the number of its part of the body: left and right arm and leg, head, trunk.
