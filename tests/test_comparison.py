@@ -233,6 +233,9 @@ def test_steps_are_those_of_pre_training_and_of_both_ways_to_train_with_labels()
         (("--protocols", "linar"), "did you mean 'linear'"),
         (("--seeds", "0"), "--seeds 0: at least one"),
         (("--jobs", "0"), "--jobs 0: at least one"),
+        (("--systems", ","), "--systems: none is named"),
+        (("--protocols", "finetune,linar"), "did you mean 'linear'"),
+        (("--labels", "1.0,2"), "--labels 2.0: expected a share"),
         (("--systems", "mampp"), "unknown system 'mampp': did you mean 'mamp'"),
         (("--labels", "2"), "--labels 2.0: expected a share"),
         (("--pretrain.step", "1"), "did you mean 'pretrain.steps'"),
@@ -242,6 +245,12 @@ def test_a_mistake_is_found_before_anything_is_trained(place: Path, words: tuple
     with pytest.raises(JointwiseError, match=re.escape(message)):
         cli.run(["table", "--data", "tiny", "--quick", "--systems", tiny.BASELINE, *words])
     assert list(place.rglob("config.yaml")) == []
+
+
+def test_no_jobs_are_a_message_where_processes_are_started_too(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "start_process", start_process)  # the real one, which shares the cores
+    with pytest.raises(JointwiseError, match="--jobs 0: at least one"):
+        cli.run(["table", "--data", "tiny", "--quick", "--systems", tiny.BASELINE, "--jobs", "0"])
 
 
 # --- running ---

@@ -97,3 +97,10 @@ def test_a_collapsed_run_is_named(tmp_path: Path) -> None:
 
 def test_without_runs_or_tables_there_is_still_a_page(tmp_path: Path) -> None:
     assert "Empty" in text_of(write_comparison(tmp_path / "t.html", "Empty", {}, [], []).read_text(encoding="utf-8"))
+
+
+def test_only_the_long_columns_of_a_table_may_wrap_so_that_the_last_one_stays_in_sight(tmp_path: Path) -> None:
+    grid = Grid(("finding", "compared", "verdict"), [("a", "b − c", "holds")], pages_only=("compared",))
+    page = write_comparison(tmp_path / "table.html", "T", {"Findings": grid}, [], [RESULT]).read_text(encoding="utf-8")
+    assert '<td class="long">b − c</td>' in page
+    assert "<td>holds</td>" in page

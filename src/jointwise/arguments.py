@@ -139,9 +139,15 @@ def _table(parser: Parser) -> None:
     )
     parser.add_argument("--seeds", metavar="N", type=int, default=1, help="how many: 0 … N - 1 (default: 1)")
     parser.add_argument("--steps", metavar="P[+F]", help="steps of pre-training, and of fine-tuning or from scratch")
-    parser.add_argument("--labels", metavar="L", nargs="+", default=["1.0"], help="shares or shots (default: 1.0)")
     parser.add_argument(
-        "--protocols", metavar="P", nargs="+", default=["finetune"], help="finetune, linear, knn (default: finetune)"
+        "--labels", metavar="L", nargs="+", default=["1.0"], help="shares or shots, also as a,b (default: 1.0)"
+    )
+    parser.add_argument(
+        "--protocols",
+        metavar="P",
+        nargs="+",
+        default=["finetune"],
+        help="finetune, linear, knn, also as a,b (default: finetune)",
     )
     parser.add_argument("--quick", action="store_true", help="tiny models and few steps, to see that all works")
     parser.add_argument(

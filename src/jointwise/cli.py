@@ -281,10 +281,10 @@ def table(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.labelled import labels_name
     from jointwise.stages import start_process
 
-    names = [name for words in args.systems or default_systems() for name in words.split(",") if name]
+    systems = _listed("systems", args.systems or default_systems())
     options = [*steps_options(args.steps), *options]
     configs = {
-        name: build_config(layered_settings(name, _recipe(args), args.quick), options) for name in in_order(names)
+        name: build_config(layered_settings(name, _recipe(args), args.quick), options) for name in in_order(systems)
     }
     dataset = _load(args)
     validation = next(iter(configs.values())).validation_subjects
@@ -294,8 +294,8 @@ def table(args: argparse.Namespace, options: list[str]) -> None:
         datasets=choose_splits(dataset, args.split, args.folds, validation),
         configs=configs,
         seeds=args.seeds,
-        labels=tuple(labels_name(labels) for labels in args.labels),
-        protocols=tuple(args.protocols),
+        labels=tuple(labels_name(labels) for labels in _listed("labels", args.labels)),
+        protocols=tuple(_listed("protocols", args.protocols)),
         folder=folder,
         results=args.results or folder / "results",
         options=tuple(options),
@@ -304,6 +304,14 @@ def table(args: argparse.Namespace, options: list[str]) -> None:
     jobs = (2 if args.quick else 1) if args.jobs is None else args.jobs
     console = Console(width=None if sys.stdout.isatty() else 120)
     compare(comparison, jobs, start_process(jobs), console, args.words)
+
+
+def _listed(option: str, values: Iterable[str]) -> list[str]:
+    """The values of an option that takes several, written `a b` or `a,b`, each once."""
+    listed = list(dict.fromkeys(value for words in values for value in words.split(",") if value))
+    if not listed:
+        raise ConfigError(f"--{option}: none is named.")
+    return listed
 
 
 def _after_scoring(results: list[Path], run: Path | None) -> None:

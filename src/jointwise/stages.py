@@ -73,7 +73,7 @@ def start_process(jobs: int) -> Start:
 
     They do not hear the terminal's Ctrl-C: whoever started them passes it on, once.
     """
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, (os.cpu_count() or 1) // max(1, jobs))
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "PYTHONUNBUFFERED": "1"}
 
     def start(stage: Stage) -> Process:
