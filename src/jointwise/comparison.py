@@ -15,7 +15,7 @@ from jointwise.checkpoint import read_json, write_json
 from jointwise.config import Config, Settings, systems, to_settings
 from jointwise.datasets import Dataset
 from jointwise.errors import ConfigError, TrainingError, unknown, writing
-from jointwise.findings import NOT_MEASURED
+from jointwise.findings import FINAL
 from jointwise.fit import Interrupted
 from jointwise.grid import Grid
 from jointwise.groups import BESIDE_TABLE_1, TABLE_1
@@ -172,7 +172,10 @@ class _Planner:
             yield self._evaluate(RAW, RAW, None, protocol, labels, None)
 
     def system(self, name: str) -> Iterator[Stage]:
-        """Pre-training, and every protocol on it; from random weights where there is nothing to pre-train."""
+        """Pre-training, and every protocol on it; from random weights where there is nothing to pre-train.
+
+        The final system is fine-tuned from random weights too, for the finding that compares the two.
+        """
         comparison, config = self.comparison, self.comparison.configs[name]
         if not config.predictor.use and not config.decoder.use:
             yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
@@ -186,6 +189,8 @@ class _Planner:
         )
         yield pretrain
         yield from (self._finetune(name, str(folder), labels, pretrain) for labels in self._labels_to_finetune())
+        if name == FINAL.system:
+            yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
         for protocol, labels in self._frozen():
             yield self._evaluate(name, str(folder), pretrain, protocol, labels, config.probe.pooling)
 
@@ -279,13 +284,7 @@ def show(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., Non
         return
     grids = tables(results, whole=False)
     headings = {"results": "Accuracy", "costs": "Costs", "findings": "Findings of the report"}
-    shown: dict[str, Grid] = {
-        headings[kind]: grid
-        for kind, grid in grids.items()
-        if any(
-            row[-1] != NOT_MEASURED for row in grid.rows
-        )  # an empty table, or findings on which nothing is known yet
-    }
+    shown: dict[str, Grid] = {headings[kind]: grid for kind, grid in grids.items() if grid.rows}
     say(comparison.title, markup=False, highlight=False, style="bold")
     for heading, grid in shown.items():
         say(grid.to_terminal(heading))

@@ -66,7 +66,7 @@ def write_comparison(
     """Writes the page at `out`; returns `out`.
 
     tables: by heading. runs: folders, finished or not; of each system and stage the curves of the first one are drawn,
-    of several shares of labels those of the most. results: what the tables were made of, for their commands.
+    of several shares of labels those of the most, and of pre-trained before those from random weights. results: what the tables were made of, for their commands.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -97,13 +97,14 @@ def _numeric(grid: Grid) -> list[bool]:
 
 def _choose(stage: str, runs: Sequence[Path]) -> dict[str, Run]:
     """One run of each system for a stage."""
-    chosen: dict[str, tuple[Path, tuple[bool, float]]] = {}
+    chosen: dict[str, tuple[Path, tuple[bool, tuple[bool, float]]]] = {}
     for folder in runs:
         about = read_json(folder / "about.json")
         amount = labels_amount(about["labels"]) if about["stage"] == "finetune" else (False, 0.0)
+        rank = bool(about.get("pretrained")), amount
         before = chosen.get(about["system"])
-        if about["stage"] == stage and (before is None or amount > before[1]):
-            chosen[about["system"]] = folder, amount
+        if about["stage"] == stage and (before is None or rank > before[1]):
+            chosen[about["system"]] = folder, rank
     return {system: read_run(folder) for system, (folder, _) in chosen.items()}
 
 
