@@ -29,6 +29,7 @@ from jointwise.stages import Stage, Start, run_stages
 from jointwise.table import tables
 
 FINETUNE = "finetune"
+LEFT_OUT = "Findings are left out: the scores of --quick mean nothing."
 JUDGED_BY = (FINETUNE, *PROTOCOLS)  # what --protocols takes
 
 
@@ -284,13 +285,24 @@ def show(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., Non
         return
     grids = tables(results, whole=False)
     headings = {"results": "Accuracy", "costs": "Costs", "findings": "Findings of the report"}
-    shown: dict[str, Grid] = {headings[kind]: grid for kind, grid in grids.items() if grid.rows}
+    shown: dict[str, Grid] = {
+        headings[kind]: grid
+        for kind, grid in grids.items()
+        if grid.rows and not (comparison.quick and kind == "findings")
+    }
     say(comparison.title, markup=False, highlight=False, style="bold")
     for heading, grid in shown.items():
         say(grid.to_terminal(heading))
+    if comparison.quick:
+        say(LEFT_OUT)
     text = "\n".join(f"## {heading}\n\n{grid.to_markdown()}" for heading, grid in shown.items())
     with writing(comparison.folder):
-        (comparison.folder / "table.md").write_text(f"# {comparison.title}\n\n{text}")
+        (comparison.folder / "table.md").write_text(
+            f"# {comparison.title}\n\n{text}" + (f"\n{LEFT_OUT}\n" if comparison.quick else "")
+        )
     runs = {stage.title: stage.run for stage in stages if stage.run and (stage.run / "metrics.jsonl").is_file()}
-    page = write_comparison(comparison.folder / "table.html", comparison.title, shown, list(runs.values()), results)
+    page = write_comparison(
+        *(comparison.folder / "table.html", comparison.title, shown, list(runs.values()), results),
+        note=LEFT_OUT if comparison.quick else "",
+    )
     say(f"tables: {comparison.folder / 'table.md'}, with curves: {page}", markup=False, soft_wrap=True)
