@@ -87,17 +87,25 @@ def test_all_systems_are_trained_judged_and_shown_and_nothing_is_done_twice(
             f"from scratch {tiny.BASELINE} labels 0.5 seed 0",
             f"pretrain {tiny.SYSTEM} seed 0",
             f"finetune {tiny.SYSTEM} labels 0.5 seed 0",
+            f"from scratch {tiny.SYSTEM} labels 0.5 seed 0",
             f"knn {tiny.SYSTEM} labels 0.5 seed 0",
         ),
         1,
     ):
-        assert re.search(rf"^\[{number}/5\] {title} … \d+ s$", out, re.MULTILINE)
-    for shown in ("top-1 %", "L_st", "GFLOPs", "pre-training beats supervision", "Table 1 on tiny, cross-subject"):
+        assert re.search(rf"^\[{number}/6\] {title} … \d+ s$", out, re.MULTILINE)
+    for shown in (
+        "top-1 %",
+        "L_st",
+        "GFLOPs",
+        "Findings are left out: the scores of --quick mean nothing.",
+        "Table 1 on tiny, cross-subject",
+    ):
         assert shown in out
     text = (FOLDER / "table.md").read_text()
     rows = [line.split(" | ")[0:3] for line in text.split("## Costs")[0].splitlines()[6:] if line.startswith("|")]
     assert rows == [
         [f"| {tiny.BASELINE}", "scratch", "finetune"],
+        [f"| {tiny.SYSTEM}", "scratch", "finetune"],
         [f"| {tiny.SYSTEM}", "pretrained", "finetune"],
         ["| raw", "none", "knn"],
         [f"| {tiny.SYSTEM}", "pretrained", "knn"],
@@ -109,7 +117,7 @@ def test_all_systems_are_trained_judged_and_shown_and_nothing_is_done_twice(
     use(monkeypatch, lambda stage: pytest.fail(f"{stage.title} was started again"))
     (FOLDER / "table.md").unlink()
     cli.run([*TABLE, "--protocols", "finetune", "knn"])
-    assert "5 of 5 stages are finished already" in capsys.readouterr().out
+    assert "6 of 6 stages are finished already" in capsys.readouterr().out
     assert (FOLDER / "table.md").read_text() == text
 
 
@@ -119,11 +127,14 @@ def test_a_stage_that_was_stopped_half_way_goes_on_and_what_needs_it_waits(
     words = (*TABLE[:-4], "--systems", tiny.SYSTEM)
     with monkeypatch.context() as patch:
         stop_in_step(patch, 4)
-        with pytest.raises(TrainingError, match=r"2 of 2 stages failed:\n  pretrain .*\n  finetune (.*\n)*.*Try these"):
+        with pytest.raises(
+            TrainingError,
+            match=r"3 of 3 stages failed:\n  pretrain .*\n  from.*\n  finetune (.*\n)*.*Try",
+        ):
             cli.run(list(words))
     out = capsys.readouterr().out
     assert "stopped after step 5 of 12, all saved" in out
-    assert f"[2/2] finetune {tiny.SYSTEM} labels 1.0 seed 0 … left out" in out
+    assert f"[2/3] finetune {tiny.SYSTEM} labels 1.0 seed 0 … left out" in out
     assert "no results yet" in out
     cli.run(list(words))
     log = FOLDER / tiny.SYSTEM / "pretrain-seed0" / "metrics.jsonl"
@@ -183,6 +194,7 @@ def test_the_expected_names_are_those_that_results_get(dataset: Dataset, folds: 
         made = [
             make(data, system=tiny.BASELINE, protocol="finetune", initialisation="scratch", **common),
             make(data, system=tiny.SYSTEM, protocol="finetune", **common),
+            make(data, system=tiny.SYSTEM, protocol="finetune", initialisation="scratch", **common),
             make(data, system=tiny.SYSTEM, protocol="linear", pooling="joints", **common),
             make(data, system="raw", protocol="linear", initialisation="none", **common),
         ]
@@ -379,7 +391,7 @@ def test_after_ctrl_c_the_message_says_how_to_go_on(
 ) -> None:
     press(monkeypatch, 1)
     with pytest.raises(
-        Interrupted, match=r"stopped, 0 of 3 stages are finished\. Go on with: jointwise table --data x"
+        Interrupted, match=r"stopped, 0 of 4 stages are finished\. Go on with: jointwise table --data x"
     ):
         compare(comparison(dataset, tmp_path), 1, lambda stage: Fake(stage, 9, 1), quiet(), ["table", "--data", "x"])
 

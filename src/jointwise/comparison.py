@@ -15,7 +15,7 @@ from jointwise.checkpoint import read_json, write_json
 from jointwise.config import Config, Settings, systems, to_settings
 from jointwise.datasets import Dataset
 from jointwise.errors import ConfigError, TrainingError, unknown, writing
-from jointwise.findings import NOT_MEASURED
+from jointwise.findings import FINAL
 from jointwise.fit import Interrupted
 from jointwise.grid import Grid
 from jointwise.groups import BESIDE_TABLE_1, TABLE_1
@@ -29,6 +29,7 @@ from jointwise.stages import Stage, Start, run_stages
 from jointwise.table import tables
 
 FINETUNE = "finetune"
+LEFT_OUT = "Findings are left out: the scores of --quick mean nothing."
 JUDGED_BY = (FINETUNE, *PROTOCOLS)  # what --protocols takes
 
 
@@ -172,7 +173,10 @@ class _Planner:
             yield self._evaluate(RAW, RAW, None, protocol, labels, None)
 
     def system(self, name: str) -> Iterator[Stage]:
-        """Pre-training, and every protocol on it; from random weights where there is nothing to pre-train."""
+        """Pre-training, and every protocol on it; from random weights where there is nothing to pre-train.
+
+        The final system is fine-tuned from random weights too, for the finding that compares the two.
+        """
         comparison, config = self.comparison, self.comparison.configs[name]
         if not config.predictor.use and not config.decoder.use:
             yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
@@ -186,6 +190,8 @@ class _Planner:
         )
         yield pretrain
         yield from (self._finetune(name, str(folder), labels, pretrain) for labels in self._labels_to_finetune())
+        if name == FINAL.system:
+            yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
         for protocol, labels in self._frozen():
             yield self._evaluate(name, str(folder), pretrain, protocol, labels, config.probe.pooling)
 
@@ -282,16 +288,21 @@ def show(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., Non
     shown: dict[str, Grid] = {
         headings[kind]: grid
         for kind, grid in grids.items()
-        if any(
-            row[-1] != NOT_MEASURED for row in grid.rows
-        )  # an empty table, or findings on which nothing is known yet
+        if grid.rows and not (comparison.quick and kind == "findings")
     }
     say(comparison.title, markup=False, highlight=False, style="bold")
     for heading, grid in shown.items():
         say(grid.to_terminal(heading))
+    if comparison.quick:
+        say(LEFT_OUT)
     text = "\n".join(f"## {heading}\n\n{grid.to_markdown()}" for heading, grid in shown.items())
     with writing(comparison.folder):
-        (comparison.folder / "table.md").write_text(f"# {comparison.title}\n\n{text}")
+        (comparison.folder / "table.md").write_text(
+            f"# {comparison.title}\n\n{text}" + (f"\n{LEFT_OUT}\n" if comparison.quick else "")
+        )
     runs = {stage.title: stage.run for stage in stages if stage.run and (stage.run / "metrics.jsonl").is_file()}
-    page = write_comparison(comparison.folder / "table.html", comparison.title, shown, list(runs.values()), results)
+    page = write_comparison(
+        *(comparison.folder / "table.html", comparison.title, shown, list(runs.values()), results),
+        note=LEFT_OUT if comparison.quick else "",
+    )
     say(f"tables: {comparison.folder / 'table.md'}, with curves: {page}", markup=False, soft_wrap=True)

@@ -53,7 +53,9 @@ def costs(groups: list[Group]) -> Grid:
             )
     caption = (
         "L_st, L_rec: held-out losses. s / epoch, MB (largest memory): pre-training + fine-tuning. "
-        "Parameters: encoder / pre-training / fine-tuning. GFLOPs: forward, per clip."
+        "Parameters: encoder / pre-training / fine-tuning. GFLOPs: forward, per clip. Losses compare only within one "
+        "target and mask (MAMP's L_rec is of motion standardised per token, sjepa's L_st a cross-entropy). The seconds "
+        "of several jobs share the cores."
     )
     return Grid(header, rows, caption)
 

@@ -61,12 +61,18 @@ class Drawn:
 
 
 def write_comparison(
-    out: Path, title: str, tables: Mapping[str, Grid], runs: Sequence[Path], results: Sequence[Mapping[str, Any]]
+    out: Path,
+    title: str,
+    tables: Mapping[str, Grid],
+    runs: Sequence[Path],
+    results: Sequence[Mapping[str, Any]],
+    note: str = "",
 ) -> Path:
     """Writes the page at `out`; returns `out`.
 
     tables: by heading. runs: folders, finished or not; of each system and stage the curves of the first one are drawn,
-    of several shares of labels those of the most. results: what the tables were made of, for their commands.
+    of several shares of labels those of the most, and of pre-trained before those from random weights.
+    results: what the tables were made of, for their commands. note: a sentence below the tables.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -77,6 +83,7 @@ def write_comparison(
     )
     page = environment.get_template("comparison.html").render(
         title=title,
+        note=note,
         tables=[(heading, grid, _numeric(grid)) for heading, grid in tables.items()],
         stages=[drawn for stage in PANELS if (drawn := draw_stage(stage, _choose(stage, runs)))],
         terms=sorted({(str(result["data"]), str(result["terms"])) for result in results if result["terms"]}),
@@ -97,13 +104,14 @@ def _numeric(grid: Grid) -> list[bool]:
 
 def _choose(stage: str, runs: Sequence[Path]) -> dict[str, Run]:
     """One run of each system for a stage."""
-    chosen: dict[str, tuple[Path, tuple[bool, float]]] = {}
+    chosen: dict[str, tuple[Path, tuple[bool, tuple[bool, float]]]] = {}
     for folder in runs:
         about = read_json(folder / "about.json")
         amount = labels_amount(about["labels"]) if about["stage"] == "finetune" else (False, 0.0)
+        rank = bool(about.get("pretrained")), amount
         before = chosen.get(about["system"])
-        if about["stage"] == stage and (before is None or amount > before[1]):
-            chosen[about["system"]] = folder, amount
+        if about["stage"] == stage and (before is None or rank > before[1]):
+            chosen[about["system"]] = folder, rank
     return {system: read_run(folder) for system, (folder, _) in chosen.items()}
 
 
