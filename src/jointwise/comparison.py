@@ -67,8 +67,9 @@ def choose_splits(
     names = fold_names(dataset)
     if folds is not None:
         if split is not None or not set(folds) <= set(range(1, len(names) + 1)):
+            without = "; leave --split out" if split is not None else ""
             has = f"the folds 1 to {len(names)}" if names else "no folds"
-            raise ConfigError(f"--folds {' '.join(map(str, folds))}: {dataset.name} has {has}; without --split.")
+            raise ConfigError(f"--folds {' '.join(map(str, folds))}: {dataset.name} has {has}{without}.")
         names = [names[fold - 1] for fold in sorted(set(folds))]
     elif split is not None or validation or not names:
         return (dataset,)

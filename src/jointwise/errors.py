@@ -53,9 +53,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    hint = f" did you mean '{near[0]}'?" if near else ""
+    hint = f": did you mean '{near[0]}'?" if near else "."
     listed = f"Known: {', '.join(names)}." if len(names) <= 30 else "--help-options lists all."
-    return f"unknown {kind} '{name}':{hint} {listed}"
+    return f"unknown {kind} '{name}'{hint} {listed}"
 
 
 @contextmanager

@@ -51,10 +51,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
                 "are taken and nothing else, because loading an object can run code. Where you trust the file, load "
                 "it with the code it came from and save its 'model' alone."
             ) from error
-        raise CheckpointError(
-            f"{path}: damaged, or not written by torch.save ({str(error).splitlines()[0] if str(error) else error!r}). "
-            "Fetch it again."
-        ) from error
+        raise CheckpointError(f"{path}: damaged, or not written by torch.save. Fetch it again.") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not the dict of a checkpoint.")
     return content
