@@ -41,7 +41,8 @@ GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
         (FINAL, "--encoder.axis factorised"),
     ],
     "together": [(FINAL, "--encoder.axis factorised --decoder.normalisation axis-over-time")],
-    "systems": [("mamp", ""), ("sjepa", ""), ("spatial_segments", ""), ("temporal_segments", "")],
+    "decoder": [("spatial_segments", ""), ("spatial_segments", "--encoder.axis factorised")],
+    "systems": [("mamp", ""), ("sjepa", ""), ("temporal_segments", "")],
     "mask": [
         (FINAL, f"--mask.strategy {name} --mask.ratio {ratio}")
         for name, ratio in (
@@ -88,7 +89,7 @@ GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
     + [("supervised_segments", "--scratch.steps 550 --scratch.lr 3e-4")],
 }
 
-WITH_ALL_LABELS = ("base", "axis", "together", "systems", "finetune", "scratch")
+WITH_ALL_LABELS = ("base", "axis", "together", "decoder", "systems", "finetune", "scratch")
 
 
 @cache
