@@ -1,8 +1,10 @@
 """Protocol `complete`: baselines and errors known by hand, and predictions that know nothing of what is hidden."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ import tiny
 from jointwise.build import build_completion_head, build_encoder
 from jointwise.checkpoint import read_json
 from jointwise.clips import ClipCutter, Persons
-from jointwise.completion_table import completion_markdown, completion_rows, lines_of
+from jointwise.completion_table import lines_of
 from jointwise.config import CompleteConfig
 from jointwise.datasets import DATASETS, Dataset
 from jointwise.errors import ConfigError, DataError
+from jointwise.grid import Grid
 from jointwise.groups import group_results
 from jointwise.metrics import Measurement, bootstrap_interval
 from jointwise.nn.encoders import AXES
@@ -34,7 +37,7 @@ from jointwise.protocols.gaps import BASELINES, hold, neighbours, straight_lines
 from jointwise.report import write_report
 from jointwise.results import read_results
 from jointwise.skeletons import KINECT20
-from jointwise.table import render_into
+from jointwise.table import KINDS, render_into
 
 SEGMENT, SEGMENTS, JOINTS = 2, 8, 20
 SHORT = ("--probe.complete.steps", "2", "--probe.complete.batch", "8")
@@ -241,6 +244,10 @@ def completed(pretrained: Path, dataset: Dataset, tmp_path_factory: pytest.TempP
     return folder
 
 
+def table_of(results: Iterable[dict[str, Any]]) -> Grid:
+    return KINDS["completions"].of(results)
+
+
 def test_a_result_tells_errors_with_intervals_of_head_decoder_and_baselines(completed: Path, dataset: Dataset) -> None:
     content = read_json(completed / f"{tiny.SYSTEM}-complete-none-seed0.json")
     ways = ("", "_decoder", "_zero_velocity", "_linear")
@@ -271,15 +278,16 @@ def test_data_in_metres_are_judged_in_millimetres(
 def test_completions_have_a_table_of_their_own(completed: Path, tmp_path: Path) -> None:
     results = read_results(completed)
     assert [group.way.protocol for group in group_results(results)] == ["knn"]
-    header, row = completion_rows(results)
+    grid = table_of(results)
+    header, (row,) = grid.header, grid.rows
     assert row[:4] == (tiny.SYSTEM, "pretrained", "2", "units of the data")
     scores = [result["scores"]["future"] for result in results if result["protocol"] == "complete"]
     assert row[header.index("future frames")].startswith(f"{np.mean(scores):.3g} (")
     document = tmp_path / "page.md"
-    document.write_text(f"<!-- results {completed} -->\n<!-- end of results -->\n")
+    document.write_text(f"<!-- completions {completed} -->\n<!-- end of completions -->\n")
     assert render_into(document) == 1
-    assert completion_markdown(results) in document.read_text()
-    assert completion_rows(result for result in results if result["protocol"] == "knn") == []
+    assert grid.to_markdown() in document.read_text()
+    assert table_of(result for result in results if result["protocol"] == "knn").rows == []
     completion = next(result for result in results if result["protocol"] == "complete")
     shown = dict(lines_of(completion))
     assert list(shown) == list(header[4:])
@@ -299,10 +307,10 @@ def test_a_report_shows_completions_apart_from_accuracies(completed: Path, pretr
 
 def test_a_completion_measured_twice_or_without_a_fold_is_no_row(completed: Path) -> None:
     results = [result for result in read_results(completed) if result["protocol"] == "complete"]
-    with pytest.raises(DataError, match=r"folds should be \[0\], but .* are of \[0, 0\]"):
-        completion_rows([*results, results[0]])
-    with pytest.raises(DataError, match=r"should be \[1, 2, 3\], but .* are of \[2\]"):
-        completion_rows([results[0] | {"fold": 2, "folds": 3}])
+    with pytest.raises(DataError, match="measure the same with the same seed"):
+        table_of([*results, results[0]])
+    with pytest.raises(DataError, match=r"is fold 2 of 3, but beside it fold 1, 3 is missing"):
+        table_of([results[0] | {"fold": 2, "folds": 3}])
 
 
 def test_a_system_without_decoder_or_with_the_teachers_encoder_has_the_head_only(
@@ -310,7 +318,8 @@ def test_a_system_without_decoder_or_with_the_teachers_encoder_has_the_head_only
 ) -> None:
     _, path = evaluate(pretrained, "complete", dataset, tiny.config(*SHORT), 0, which="teacher", results=tmp_path)
     assert not [name for name in read_json(path)["scores"] if "decoder" in name]
-    (row,) = completion_rows(read_results(tmp_path))[1:]
+    (row,) = table_of(read_results(tmp_path)).rows
+    assert row[1] == "pretrained (teacher)"
     assert row.count("–") == 2
 
 

@@ -104,7 +104,7 @@ def test_what_scores_no_recognition_is_passed_over(dataset: Dataset, tmp_path: P
 
 def test_no_result_is_an_empty_table() -> None:
     grids = table.tables([])
-    assert [grid.rows for grid in grids.values()] == [[], [], []]
+    assert [grid.rows for grid in grids.values()] == [[], [], [], []]
 
 
 def test_markdown_has_one_line_per_row_below_header_and_rule(results: Path) -> None:

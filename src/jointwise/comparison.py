@@ -286,6 +286,7 @@ def show(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., Non
         return
     grids = tables(results, whole=False)
     headings = {"results": "Accuracy", "costs": "Costs", "findings": "Findings of the report"}
+    headings |= {"completions": "Completions"}
     shown: dict[str, Grid] = {
         headings[kind]: grid
         for kind, grid in grids.items()

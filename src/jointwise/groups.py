@@ -66,7 +66,9 @@ class Way(NamedTuple):
 
 
 def labels_amount(labels: str) -> tuple[bool, float]:
-    """What sorts shares and shots of labels, shots first, from few to many."""
+    """What sorts shares and shots of labels: none, shots, shares, from few to many."""
+    if labels == "none":
+        return False, 0.0
     return not labels.endswith("shot"), float(labels.removesuffix("shot"))
 
 
@@ -112,8 +114,8 @@ def measure(folds: Folds, k: int) -> Measurement:
     return Measurement(hits, subjects)
 
 
-def group_results(results: Iterable[Result], whole: bool = True) -> list[Group]:
-    """Groups the results that score recognition, in the order in which tables show them.
+def group_results(results: Iterable[Result], whole: bool = True, score: str = "top1") -> list[Group]:
+    """Groups the results that have a `score`, by default those of recognition, in the order in which tables show them.
 
     The folds of a cross-validation make one measurement: every clip is scored in one of them. whole: missing folds of
     the test part are an error; else the seeds with the most folds are shown. Raises DataError for results of different
@@ -122,7 +124,7 @@ def group_results(results: Iterable[Result], whole: bool = True) -> list[Group]:
     groups: dict[Way, dict[int, Folds]] = defaultdict(lambda: defaultdict(dict))
     parts: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
     for result in results:
-        if "top1" not in result["scores"]:
+        if score not in result["scores"]:
             continue
         way, seed, fold = Way.of(result), result["seed"], result["fold"] or 0
         parts[fold].add((result["data"], result["data_fingerprint"], result["split"]["test_sha256"]))

@@ -6,8 +6,9 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from jointwise.completion_table import completion_markdown
+from jointwise.completion_table import completions
 from jointwise.errors import DataError
 from jointwise.findings import findings
 from jointwise.grid import NOTHING, Grid
@@ -89,29 +90,42 @@ def _parameters(result: Result) -> str:
     return " / ".join(f"{count / 1e6:.2f}" if count else NOTHING for count in counts) + " M"
 
 
-KINDS: dict[str, Callable[[list[Group]], Grid]] = {"results": accuracy, "costs": costs, "findings": findings}
+class Kind(NamedTuple):
+    """A kind of table: how groups become one, and the score that results must have to stand in it."""
+
+    make: Callable[[list[Group]], Grid]
+    score: str = "top1"
+
+    def of(self, results: Iterable[Result], whole: bool = True) -> Grid:
+        """The table of some results; whole: as for `group_results`."""
+        return self.make(group_results(results, whole, self.score))
+
+
+KINDS: dict[str, Kind] = {
+    "results": Kind(accuracy),
+    "costs": Kind(costs),
+    "findings": Kind(findings),
+    "completions": Kind(completions, "future"),
+}
 _PLACE = re.compile(rf"(<!-- ({'|'.join(KINDS)}) (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
 
 def tables(results: Iterable[Result], whole: bool = True) -> dict[str, Grid]:
     """All kinds of tables of some results, by the names of KINDS; whole: as for `group_results`."""
-    groups = group_results(results, whole)
-    return {kind: make(groups) for kind, make in KINDS.items()}
+    results = list(results)
+    return {name: kind.of(results, whole) for name, kind in KINDS.items()}
 
 
 def render_into(document: Path) -> int:
     """Writes fresh tables between `<!-- results FOLDER -->` and `<!-- end of results -->`; returns how many.
 
-    `costs` and `findings` likewise. FOLDER is relative to the working directory. Only results on the official test
+    Other KINDS likewise. FOLDER is relative to the working directory. Only results on the official test
     part are shown.
     """
 
     def fresh(place: re.Match[str]) -> str:
         shown = [result for result in read_results(Path(place[3])) if result["split"]["is_test"]]
-        found = [KINDS[place[2]](group_results(shown)).to_markdown()]
-        if place[2] == "results" and (completions := completion_markdown(shown)):
-            found.append(completions)
-        return "\n".join([place[1], *found, place[4]])
+        return "\n".join([place[1], KINDS[place[2]].of(shown).to_markdown(), place[4]])
 
     if not document.is_file():
         raise DataError(f"{document}: no such document to render tables into.")
