@@ -14,7 +14,7 @@ FLOORS: tuple[str, ...] = (
     "formats datasets synthetic cleaning prepare store store_writer clips augment",
     "nn methods",
     "config build optim checkpoint fit network_size runs model provenance labelled examples imports",
-    "metrics results groups grid findings completion_table table protocols pretrain viewer report",
+    "metrics results groups grid findings completion_table table pages protocols pretrain viewer report",
     "recognizer demo stages comparison arguments cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

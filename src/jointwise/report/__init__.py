@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from jointwise.completion_table import MEASURES, is_completion
 from jointwise.errors import writing
+from jointwise.pages import templates
 from jointwise.report.charts import shade, share_bar
 from jointwise.report.reading import Facts, Result, Run, read_result, read_run
 from jointwise.report.results import (
@@ -45,13 +45,7 @@ def write_report(out: Path, title: str, runs: Sequence[Path], results: Sequence[
 
 def render_page(title: str, runs: Sequence[Run], results: Sequence[Result]) -> str:
     """The page's HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     environment.globals |= {"percent": percent, "count": count, "share_bar": share_bar, "shade": shade}
     terms = terms_of_use(runs, results)
     completions = [view_completion(result.facts) for result in results if is_completion(result.facts.values)]
@@ -71,6 +65,7 @@ def render_page(title: str, runs: Sequence[Run], results: Sequence[Result]) -> s
     }
 
     def render(details: Details, shown: Markup | str, dropped: int = 0) -> str:
+        playing = playback if shown or not dropped else None
         return printable(
             environment.get_template("page.html").render(
                 content,
@@ -78,10 +73,10 @@ def render_page(title: str, runs: Sequence[Run], results: Sequence[Result]) -> s
                 detailed=details.detailed,
                 configured=[origin for kind in origins for origin in kind[: details.detailed]],
                 left_out=_left_out(views, drawn, details),
-                playback=playback if shown or not dropped else None,
+                playback=playing,
                 viewer=shown,
                 dropped=dropped,
-                policy=Markup(script_policy()),
+                policy=Markup(script_policy()) if playing else "",
             )
         )
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from jointwise.checkpoint import read_json
 from jointwise.errors import writing
 from jointwise.grid import Grid
 from jointwise.groups import labels_amount
+from jointwise.pages import templates
 from jointwise.report import charts
 from jointwise.report.reading import Run, read_run
 from jointwise.report.runs import STAGES, Curve, Panel, collapse_warnings
@@ -74,21 +74,19 @@ def write_comparison(
     of several shares of labels those of the most, and of pre-trained before those from random weights.
     results: what the tables were made of, for their commands. note: a sentence below the tables.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("comparison.html").render(
-        title=title,
-        note=note,
-        tables=[(heading, grid, _numeric(grid)) for heading, grid in tables.items()],
-        stages=[drawn for stage in PANELS if (drawn := draw_stage(stage, _choose(stage, runs)))],
-        terms=sorted({(str(result["data"]), str(result["terms"])) for result in results if result["terms"]}),
-        intervals=sorted({str(result["interval"]["method"]) for result in results}),
-        commands=sorted({(str(result["command"]), str(result["commit"])) for result in results}),
+    page = (
+        templates(Path(__file__).parent)
+        .get_template("comparison.html")
+        .render(
+            title=title,
+            policy="",  # no script
+            note=note,
+            tables=[(heading, grid, _numeric(grid)) for heading, grid in tables.items()],
+            stages=[drawn for stage in PANELS if (drawn := draw_stage(stage, _choose(stage, runs)))],
+            terms=sorted({(str(result["data"]), str(result["terms"])) for result in results if result["terms"]}),
+            intervals=sorted({str(result["interval"]["method"]) for result in results}),
+            commands=sorted({(str(result["command"]), str(result["commit"])) for result in results}),
+        )
     )
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -11,10 +11,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from jointwise.errors import DataError, writing
+from jointwise.pages import templates
 from jointwise.viewer.packing import Answer, Clip, Panel, as_json, frame_limit, pack, printable, recorded
 from jointwise.viewer.sources import Source, clip_of, find_clips
 
@@ -44,12 +44,6 @@ FEWEST_FRAMES = 16  # that a clip is thinned to before `fitting` leaves clips ou
 def _scripts() -> list[str]:
     """three.js and the viewer's own scripts, as they stand in the page."""
     return [(HERE / name).read_text(encoding="utf-8") for name in SCRIPTS]
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
 
 
 def script_policy() -> str:
@@ -93,7 +87,7 @@ def viewer(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Markup:
     scripts, style = _scripts(), (HERE / "viewer.css").read_text(encoding="utf-8")
     packed = pack(clips, _room(clips, other_bytes))
     return Markup(
-        _environment()
+        templates(HERE)
         .get_template("viewer.html")
         .render(
             style=Markup(style),
@@ -120,7 +114,7 @@ def write_view(out: Path, title: str, clips: Sequence[Clip], notes: Sequence[str
     title, notes = printable(title), [printable(note) for note in notes]
     words = sum(map(_bytes_of, (title, title, *notes)))
     page = (
-        _environment()
+        templates(HERE)
         .get_template("page.html")
         .render(title=title, notes=notes, viewer=viewer(clips, OWN_BYTES + words), policy=Markup(script_policy()))
     )
