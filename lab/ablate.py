@@ -19,10 +19,11 @@ import torch
 
 from jointwise import load_dataset
 from jointwise.checkpoint import read_json
-from jointwise.config import Config, build_config, layered_settings
+from jointwise.config import Config
 from jointwise.pretrain import pretrain
 from jointwise.protocols.evaluate import evaluate
 from jointwise.protocols.finetune import finetune
+from jointwise.settings import build_config, layered_settings
 
 OUT = Path(__file__).parent / "ablations.jsonl"
 SMALL = (

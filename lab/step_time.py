@@ -8,10 +8,10 @@ import torch
 from jointwise import load_dataset
 from jointwise.build import build_distillation
 from jointwise.clips import ClipCutter
-from jointwise.config import build_config, layered_settings
 from jointwise.fit import autocast
 from jointwise.optim import build_optimizer
 from jointwise.pretrain import PretrainTask
+from jointwise.settings import build_config, layered_settings
 
 WIDTH = "--encoder.width 256 --encoder.heads 8"
 MAMP = (

@@ -16,11 +16,11 @@ import jointwise
 import tiny
 from jointwise import cli, stages
 from jointwise.comparison import Comparison, choose_splits, compare, default_systems, in_order, plan, steps_options
-from jointwise.config import systems
 from jointwise.datasets import Dataset
 from jointwise.errors import ConfigError, JointwiseError, TrainingError
 from jointwise.fit import Interrupted
 from jointwise.groups import BESIDE_TABLE_1, TABLE_1
+from jointwise.settings import systems
 from jointwise.stages import Stage, run_stages, start_process
 from test_cli import stop_in_step
 from test_results import make

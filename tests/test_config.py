@@ -9,8 +9,12 @@ import pytest
 import yaml
 
 import tiny
-from jointwise.config import (
-    Config,
+from jointwise.config import Config
+from jointwise.datasets import DATASETS, Dataset
+from jointwise.errors import ConfigError
+from jointwise.pretrain import pretrain
+from jointwise.protocols.finetune import finetune
+from jointwise.settings import (
     build_config,
     check_keys,
     layered_settings,
@@ -21,10 +25,6 @@ from jointwise.config import (
     systems,
     to_settings,
 )
-from jointwise.datasets import DATASETS, Dataset
-from jointwise.errors import ConfigError
-from jointwise.pretrain import pretrain
-from jointwise.protocols.finetune import finetune
 
 SHIPPED = Path(str(resources.files("jointwise"))) / "configs"
 FILES = {str(path.relative_to(SHIPPED)): path for path in sorted(SHIPPED.rglob("*.yaml"))}
@@ -92,9 +92,9 @@ def test_layers_lie_in_order_defaults_recipe_system_quick_file_options(
     files = {name: tmp_path / f"{name}.yaml" for name in layers}
     for name, encoder in layers.items():
         files[name].write_text(yaml.safe_dump({"encoder": encoder}))
-    monkeypatch.setattr("jointwise.config.systems", lambda: {"s": files["s"]})
-    monkeypatch.setattr("jointwise.config.recipes", lambda: {"d": files["d"]})
-    monkeypatch.setattr("jointwise.config._shipped", lambda _folder: {"quick": files["quick"]})
+    monkeypatch.setattr("jointwise.settings.systems", lambda: {"s": files["s"]})
+    monkeypatch.setattr("jointwise.settings.recipes", lambda: {"d": files["d"]})
+    monkeypatch.setattr("jointwise.settings._shipped", lambda _folder: {"quick": files["quick"]})
     mine = file_of(tmp_path, {"encoder": {"width": 32}})
     assert width(data="unknown") == 16
     assert width(data="d") == 16  # what makes it that system stays

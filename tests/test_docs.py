@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from jointwise.cli import run as jointwise
-from jointwise.config import Config, build_config, layered_settings, systems
+from jointwise.config import Config
 from jointwise.datasets import DATASETS, load_dataset
 from jointwise.datasets.folder import Settings
 from jointwise.nn.encoders import AXES
@@ -18,6 +18,7 @@ from jointwise.nn.heads import POOLINGS
 from jointwise.nn.masks import MASKS
 from jointwise.nn.targets import TARGETS
 from jointwise.protocols import PROTOCOLS
+from jointwise.settings import build_config, layered_settings, systems
 from jointwise.skeletons import SKELETONS
 
 DATA = Path(__file__).parents[1] / "docs" / "data.md"

@@ -13,7 +13,7 @@ FLOORS: tuple[str, ...] = (
     "errors skeletons sequence randomness __init__",
     "formats datasets synthetic cleaning prepare store store_writer clips augment",
     "nn methods",
-    "config build optim checkpoint fit network_size runs model provenance labelled examples imports",
+    "config settings build optim checkpoint fit network_size runs model provenance labelled examples imports",
     "metrics results groups grid findings completion_table table pages protocols pretrain viewer report",
     "recognizer demo stages comparison arguments cli __main__",
 )

@@ -17,7 +17,6 @@ from jointwise import cli
 from jointwise.build import build_distillation
 from jointwise.checkpoint import load_weights, read_json
 from jointwise.clips import Persons
-from jointwise.config import build_config, layered_settings, systems
 from jointwise.errors import CheckpointError, ConfigError
 from jointwise.imports import IMPORTS, NOT_KNOWN, import_checkpoint
 from jointwise.methods.distillation import Distillation
@@ -27,6 +26,7 @@ from jointwise.nn.masks import MASKS
 from jointwise.nn.tokens import all_tokens, to_segments, token_validity, visible_tokens
 from jointwise.prepare import PREPARATION
 from jointwise.recognizer import Recognizer
+from jointwise.settings import build_config, layered_settings, systems
 from jointwise.skeletons import KINECT20, NTU25, SBU15, nameless
 
 KINECT = mamp.SIZES | {"joints": 20}

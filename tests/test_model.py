@@ -11,10 +11,10 @@ from safetensors import safe_open
 
 import tiny
 from jointwise.checkpoint import read_json
-from jointwise.config import to_settings
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError
 from jointwise.model import load_card, load_model, load_seen, model_folder, save_model
+from jointwise.settings import to_settings
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from jointwise.config import Config, build_config, layered_settings
+from jointwise.config import Config
 from jointwise.datasets.source import DataSource, Recordings, Split, subjects_train
 from jointwise.sequence import Sequence
+from jointwise.settings import build_config, layered_settings
 from jointwise.skeletons import KINECT20
 from jointwise.store import Description
 

@@ -76,9 +76,9 @@ def _show(lines: Iterable[tuple[str, Any]]) -> None:
 
 def _config_for(args: argparse.Namespace, options: list[str], run: Path | None) -> Config:
     """The config of a command: of a system's name, or of a run whose encoder is used."""
-    from jointwise.config import build_config, layered_settings, merge, read_settings
     from jointwise.datasets import data_name
     from jointwise.model import load_card
+    from jointwise.settings import build_config, layered_settings, merge, read_settings
 
     if run is None:
         return build_config(layered_settings(args.start, _recipe(args), args.quick, args.config), options)
@@ -103,8 +103,8 @@ def _seed(args: argparse.Namespace, run: Path | None) -> int:
 
 def _resumed_config(args: argparse.Namespace, options: list[str], folder: Path) -> Config:
     """The config of the run to resume: its own, so that nothing has to be said again."""
-    from jointwise.config import build_config
     from jointwise.runs import read_run_settings
+    from jointwise.settings import build_config
 
     settings, about = read_run_settings(folder)
     if args.function is pretrain and about["system"] != args.start:
@@ -117,7 +117,7 @@ def _resumed_config(args: argparse.Namespace, options: list[str], folder: Path) 
 
 def _as_run(name: str) -> Path | None:
     """The run `name` points to, or None when it is the name of a system."""
-    from jointwise.config import systems
+    from jointwise.settings import systems
 
     if name in systems():
         return None
@@ -252,9 +252,10 @@ def evaluate(args: argparse.Namespace, options: list[str]) -> None:
     """Judge a trained encoder, or `raw` coordinates, by a protocol; never changes it."""
     from dataclasses import asdict
 
-    from jointwise.config import Config, build_config, merge, read_settings, recipes
+    from jointwise.config import Config
     from jointwise.labelled import labels_name
     from jointwise.protocols.evaluate import RAW, evaluate
+    from jointwise.settings import build_config, merge, read_settings, recipes
 
     if args.start == RAW:
         recipe = recipes().get(_recipe(args))
@@ -277,8 +278,8 @@ def table(args: argparse.Namespace, options: list[str]) -> None:
     from rich.console import Console
 
     from jointwise.comparison import Comparison, choose_splits, compare, default_systems, in_order, steps_options
-    from jointwise.config import build_config, layered_settings
     from jointwise.labelled import labels_name
+    from jointwise.settings import build_config, layered_settings
     from jointwise.stages import start_process
 
     systems = _listed("systems", args.systems or default_systems())
@@ -430,7 +431,7 @@ def run(arguments: list[str]) -> None:
         raise ConfigError(unknown("command", arguments[0], COMMANDS))
     parser = build_parser(COMMANDS)
     if "--help-options" in arguments:
-        from jointwise.config import options_help
+        from jointwise.settings import options_help
 
         print(options_help())
         return

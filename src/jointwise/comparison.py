@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from jointwise.checkpoint import read_json, write_json
-from jointwise.config import Config, Settings, systems, to_settings
+from jointwise.config import Config
 from jointwise.datasets import Dataset
 from jointwise.errors import ConfigError, TrainingError, unknown, writing
 from jointwise.findings import FINAL
@@ -25,6 +25,7 @@ from jointwise.protocols.evaluate import RAW
 from jointwise.report.comparison import write_comparison
 from jointwise.results import check_folder, fold_names, read_results, result_name
 from jointwise.runs import check_same, run_name
+from jointwise.settings import Settings, systems, to_settings
 from jointwise.stages import Stage, Start, run_stages
 from jointwise.table import tables
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jointwise.config import Config, build_config, layered_settings
+from jointwise.config import Config
 from jointwise.datasets import load_dataset
 from jointwise.datasets.preparing import Watch
 from jointwise.errors import CheckpointError, writing
@@ -15,6 +15,7 @@ from jointwise.pretrain import pretrain
 from jointwise.protocols.finetune import finetune
 from jointwise.report import write_report
 from jointwise.results import read_results
+from jointwise.settings import build_config, layered_settings
 from jointwise.table import tables
 
 SYSTEM, DATA, LABELS = "spatial_segments_decoder", "synthetic", "0.1"

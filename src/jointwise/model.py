@@ -11,9 +11,10 @@ from torch import Tensor
 
 import jointwise
 from jointwise.checkpoint import load_tensors, read_json, save_tensors, write_json
-from jointwise.config import Config, FinetuneConfig, Settings, build_config, to_settings
+from jointwise.config import Config, FinetuneConfig
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError, writing
+from jointwise.settings import Settings, build_config, to_settings
 from jointwise.skeletons import Skeleton, shared_joints
 
 FORMAT = 1

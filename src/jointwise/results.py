@@ -14,11 +14,12 @@ import numpy.typing as npt
 import torch
 
 from jointwise.checkpoint import write_json
-from jointwise.config import Config, to_settings
+from jointwise.config import Config
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import ConfigError, DataError, writing
 from jointwise.metrics import INTERVAL_METHOD, LEVEL, Measurement, bootstrap_interval, macro_f1, top_k_hits
 from jointwise.provenance import peak_memory, provenance
+from jointwise.settings import to_settings
 
 SCHEMA = 1
 TEST_LOG = "test_scorings.jsonl"  # every time test subjects were scored: a number chosen on them would show here

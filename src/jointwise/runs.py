@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 
 from jointwise.checkpoint import read_json, write_json
-from jointwise.config import Config, Settings, to_settings
+from jointwise.config import Config
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError, ConfigError, writing
+from jointwise.settings import Settings, to_settings
 
 
 def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str = "") -> Path:

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from jointwise.checkpoint import write_json
-from jointwise.config import to_settings
 from jointwise.errors import ConfigError, unknown
 from jointwise.imports.foreign import Foreign
 from jointwise.imports.mamp import import_mamp
@@ -19,6 +18,7 @@ from jointwise.network_size import count_parameters
 from jointwise.prepare import PREPARATION
 from jointwise.provenance import provenance
 from jointwise.runs import open_run
+from jointwise.settings import to_settings
 from jointwise.skeletons import Skeleton
 
 # (checkpoint, heads, skeleton) -> the model in our networks; None: what the file says, or what was published

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from jointwise.build import build_distillation
 from jointwise.checkpoint import load_weights, misfits
-from jointwise.config import Config, build_config, layered_settings, merge
+from jointwise.config import Config
 from jointwise.errors import CheckpointError, ConfigError
 from jointwise.imports.foreign import Foreign, load_checkpoint
+from jointwise.settings import build_config, layered_settings, merge
 from jointwise.skeletons import NTU25, Skeleton, nameless
 
 SYSTEM = "mamp_published"
