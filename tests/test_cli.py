@@ -118,6 +118,13 @@ def test_a_later_stage_takes_clip_and_encoder_from_the_run(place: Path, pretrain
     assert (settings["clip"]["frames"], settings["encoder"]["width"]) == (16, 16)  # --quick says 32 and 32
 
 
+def test_an_option_cannot_change_what_was_decided_when_the_run_was_trained(place: Path, pretrained: Path) -> None:
+    for words in (("finetune", pretrained), ("evaluate", pretrained, "--protocol", "knn")):
+        with pytest.raises(ConfigError, match=r"--encoder\.axis: this was decided when .* was trained"):
+            run(*words, "--data", "tiny", "--encoder.axis", "temporal")  # the same shapes: its weights would fit
+    run("evaluate", pretrained, "--protocol", "knn", "--data", "tiny", "--encoder.axis", "spatial")
+
+
 def test_a_run_passes_its_seed_on_unless_another_is_given(place: Path) -> None:
     run("pretrain", tiny.SYSTEM, *QUICK, "--seed", "4", "--run", "start")
     run("finetune", "start", *QUICK, "--finetune.steps", "1")

@@ -15,7 +15,7 @@ FLOORS: tuple[str, ...] = (
     "nn methods",
     "config settings build optim checkpoint fit network_size runs model provenance labelled examples imports",
     "metrics results groups grid findings completion_table table pages protocols pretrain viewer report",
-    "recognizer demo stages comparison arguments cli __main__",
+    "recognizer demo stages comparison arguments chosen cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 # pickle runs code when it is read; torchvision and timm break beside the CPU wheel of torch; Lightning is heavy

@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jointwise.arguments import build_parser
+from jointwise.chosen import as_run, config_for, listed, raw_config, recipe_of, resumed_config, seed_of, transferred
 from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
 
 if TYPE_CHECKING:
-    from jointwise.config import Config
     from jointwise.datasets import Dataset
-
-# What a run's encoder was built and trained with: later stages take it from the run, never from today's recipe.
-_FROM_RUN = ("clip", "encoder", "mask", "predictor", "decoder", "teacher", "loss", "pretrain", "validation_subjects")
 
 
 def _load(args: argparse.Namespace) -> Dataset:
@@ -34,14 +31,6 @@ def _load(args: argparse.Namespace) -> Dataset:
     return dataset
 
 
-def _transferred(run: Path, dataset: Dataset) -> str:
-    """What sets the run folder of a transfer apart: the data its encoder comes from."""
-    from jointwise.model import load_card
-
-    before = load_card(run).data
-    return "" if before == dataset.name else f"-from-{before}"
-
-
 def _load_for(args: argparse.Namespace, run: Path | None) -> Dataset:
     """The data, after saying which joints a run of other data and they have in common."""
     from jointwise.model import load_card
@@ -51,14 +40,6 @@ def _load_for(args: argparse.Namespace, run: Path | None) -> Dataset:
     if coverage:
         print(coverage)
     return dataset
-
-
-def _recipe(args: argparse.Namespace) -> str:
-    """The recipe of the data: that of a registered name; a folder of one's own takes the one for small data."""
-    from jointwise.datasets import own_path
-
-    path = own_path(args.data)
-    return "utd-mhad" if path is not None and path.is_dir() else str(args.data)
 
 
 def _watch(things: Iterable[Any], count: int, title: str) -> Iterable[Any]:
@@ -72,58 +53,6 @@ def _show(lines: Iterable[tuple[str, Any]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"  {name:<{width}}  {value}")
-
-
-def _config_for(args: argparse.Namespace, options: list[str], run: Path | None) -> Config:
-    """The config of a command: of a system's name, or of a run whose encoder is used."""
-    from jointwise.datasets import data_name
-    from jointwise.model import load_card
-    from jointwise.settings import build_config, layered_settings, merge, read_settings
-
-    if run is None:
-        return build_config(layered_settings(args.start, _recipe(args), args.quick, args.config), options)
-    card = load_card(run)
-    settings = layered_settings(card.system, _recipe(args), args.quick, args.config)
-    for key in read_settings(args.config) if args.config else ():
-        if key in _FROM_RUN:
-            raise ConfigError(f"{args.config}: '{key}' was decided when {run} was trained. Leave it out.")
-    same = card.data == data_name(args.data)
-    kept = {key: card.settings[key] for key in _FROM_RUN if key != "validation_subjects" or same}
-    return build_config(merge(settings, kept), options)
-
-
-def _seed(args: argparse.Namespace, run: Path | None) -> int:
-    """--seed, else that of the run whose encoder is used, else 0."""
-    from jointwise.model import load_card
-
-    if args.seed is not None:
-        return int(args.seed)
-    return load_card(run).seed if run else 0
-
-
-def _resumed_config(args: argparse.Namespace, options: list[str], folder: Path) -> Config:
-    """The config of the run to resume: its own, so that nothing has to be said again."""
-    from jointwise.runs import read_run_settings
-    from jointwise.settings import build_config
-
-    settings, about = read_run_settings(folder)
-    if args.function is pretrain and about["system"] != args.start:
-        raise ConfigError(f"{folder} trains '{about['system']}', not '{args.start}'. Name the right run with --run.")
-    args.seed = about["seed"]
-    if about["stage"] == "finetune":
-        args.labels, args.encoder = about["labels"], about["encoder"] or args.encoder
-    return build_config(settings, options)
-
-
-def _as_run(name: str) -> Path | None:
-    """The run `name` points to, or None when it is the name of a system."""
-    from jointwise.settings import systems
-
-    if name in systems():
-        return None
-    if "/" in name or Path(name).is_dir():
-        return Path(name)
-    raise ConfigError(unknown("system", name, systems()) + " (A run is named by its folder.)")
 
 
 def demo(args: argparse.Namespace, options: list[str]) -> None:
@@ -209,10 +138,10 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.report import write_report
     from jointwise.runs import run_path
 
-    config = None if args.resume else _config_for(args, options, None)
+    config = None if args.resume else config_for(args, options, None)
     dataset = _load(args)
     folder = args.run or run_path(dataset, args.start, "pretrain", args.seed or 0)
-    config = config or _resumed_config(args, options, folder)
+    config = config or resumed_config(args, options, folder, pretraining=True)
     seed = args.seed or 0
     run = pretrain(config, dataset, seed, folder, args.resume)
     report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
@@ -236,13 +165,13 @@ def finetune(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.protocols.finetune import finetune
     from jointwise.runs import run_path
 
-    run, labels = _as_run(args.start), labels_name(args.labels)
-    config, seed = _config_for(args, options, run), _seed(args, run)
+    run, labels = as_run(args.start), labels_name(args.labels)
+    config, seed = config_for(args, options, run), seed_of(args, run)
     dataset = _load_for(args, run)
-    stage = ("finetune" + _transferred(run, dataset)) if run else "scratch"
+    stage = ("finetune" + transferred(run, dataset)) if run else "scratch"
     folder = args.run or run_path(dataset, config.system, stage, seed, labels)
     if args.resume:
-        config = _resumed_config(args, options, folder)
+        config = resumed_config(args, options, folder, pretraining=False)
         labels, seed = args.labels, args.seed
     result = finetune(config, dataset, seed, labels, folder, run, args.encoder, args.resume, results=args.results)
     _after_scoring([result], folder)
@@ -250,26 +179,14 @@ def finetune(args: argparse.Namespace, options: list[str]) -> None:
 
 def evaluate(args: argparse.Namespace, options: list[str]) -> None:
     """Judge a trained encoder, or `raw` coordinates, by a protocol; never changes it."""
-    from dataclasses import asdict
-
-    from jointwise.config import Config
     from jointwise.labelled import labels_name
     from jointwise.protocols.evaluate import RAW, evaluate
-    from jointwise.settings import build_config, merge, read_settings, recipes
 
-    if args.start == RAW:
-        recipe = recipes().get(_recipe(args))
-        layers = [layer for layer in (recipe, args.config) if layer]
-        settings = asdict(Config(system=RAW))
-        for layer in layers:
-            settings = merge(settings, read_settings(layer))
-        run, config = None, build_config(settings, options)
-    else:
-        run = Path(args.start)
-        config = _config_for(args, options, run)
+    run = None if args.start == RAW else Path(args.start)
+    config = config_for(args, options, run) if run else raw_config(args, options)
     labels = labels_name(args.labels)
     dataset = _load_for(args, run)
-    paths = evaluate(run, args.protocol, dataset, config, _seed(args, run), labels, args.encoder, args.results)
+    paths = evaluate(run, args.protocol, dataset, config, seed_of(args, run), labels, args.encoder, args.results)
     _after_scoring(paths[:1], run)
 
 
@@ -282,10 +199,10 @@ def table(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.settings import build_config, layered_settings
     from jointwise.stages import start_process
 
-    systems = _listed("systems", args.systems or default_systems())
+    systems = listed("systems", args.systems or default_systems())
     options = [*steps_options(args.steps), *options]
     configs = {
-        name: build_config(layered_settings(name, _recipe(args), args.quick), options) for name in in_order(systems)
+        name: build_config(layered_settings(name, recipe_of(args), args.quick), options) for name in in_order(systems)
     }
     dataset = _load(args)
     validation = next(iter(configs.values())).validation_subjects
@@ -295,8 +212,8 @@ def table(args: argparse.Namespace, options: list[str]) -> None:
         datasets=choose_splits(dataset, args.split, args.folds, validation),
         configs=configs,
         seeds=args.seeds,
-        labels=tuple(labels_name(labels) for labels in _listed("labels", args.labels)),
-        protocols=tuple(_listed("protocols", args.protocols)),
+        labels=tuple(labels_name(labels) for labels in listed("labels", args.labels)),
+        protocols=tuple(listed("protocols", args.protocols)),
         folder=folder,
         results=args.results or folder / "results",
         options=tuple(options),
@@ -305,14 +222,6 @@ def table(args: argparse.Namespace, options: list[str]) -> None:
     jobs = (2 if args.quick else 1) if args.jobs is None else args.jobs
     console = Console(width=None if sys.stdout.isatty() else 120)
     compare(comparison, jobs, start_process(jobs), console, args.words)
-
-
-def _listed(option: str, values: Iterable[str]) -> list[str]:
-    """The values of an option that takes several, written `a b` or `a,b`, each once."""
-    listed = list(dict.fromkeys(value for words in values for value in words.split(",") if value))
-    if not listed:
-        raise ConfigError(f"--{option}: none is named.")
-    return listed
 
 
 def _after_scoring(results: list[Path], run: Path | None) -> None:
