@@ -14,7 +14,7 @@ FLOORS: tuple[str, ...] = (
     "formats datasets synthetic cleaning prepare store store_writer clips augment",
     "nn methods",
     "config settings build optim checkpoint fit network_size runs model provenance labelled examples imports",
-    "metrics results groups grid findings completion_table table pages protocols pretrain viewer report",
+    "metrics results groups grid findings completion_table table pages protocols pretrain viewer report bench",
     "recognizer demo stages comparison arguments chosen cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}

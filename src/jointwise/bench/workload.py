@@ -23,7 +23,7 @@ from jointwise.nn.masks import MASKS
 from jointwise.nn.tokens import to_segments, token_validity
 from jointwise.optim import build_optimizer
 from jointwise.prepare import prepare_sequence
-from jointwise.randomness import generator_for
+from jointwise.randomness import Draws
 from jointwise.settings import build_config, layered_settings
 from jointwise.skeletons import NTU25, nameless
 from jointwise.store import INDEX
@@ -93,10 +93,10 @@ def pretrain_step(workload: Workload, config: Config, precision: str) -> Step:
     optimizer = build_optimizer(module, config.pretrain)
 
     def step(number: int) -> None:
-        clips = cutter.random(workload.ids, generator_for(0, "clips", number), **asdict(config.pretrain.augment))
+        clips = cutter.random(workload.ids, Draws(workload.ids, 0, "clips", number), **asdict(config.pretrain.augment))
         with autocast(workload.device, precision):
             persons = clips.persons()
-            noise = mask_noise(persons, clips, config.clip.segment, generator_for(0, "masks", number))
+            noise = mask_noise(persons, clips, config.clip.segment, Draws(workload.ids, 0, "masks", number))
             loss = module(persons, noise).total
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -113,7 +113,7 @@ def finetune_step(workload: Workload, config: Config, precision: str) -> Step:
     optimizer = build_optimizer(module, config.finetune, config.finetune.layer_decay)
 
     def step(number: int) -> None:
-        clips = cutter.random(workload.ids, generator_for(0, "clips", number), **asdict(config.finetune.augment))
+        clips = cutter.random(workload.ids, Draws(workload.ids, 0, "clips", number), **asdict(config.finetune.augment))
         with autocast(workload.device, precision):
             logits = module(clips.persons()).float()
         loss = functional.cross_entropy(logits, workload.labels, label_smoothing=config.finetune.label_smoothing)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from jointwise.errors import EmptyRecording, ReadError, writing
 from jointwise.formats.files import AGAIN
+from jointwise.formats.numbers import read_columns
 from jointwise.sequence import Bools, Sequence
 from jointwise.skeletons import NTU25
 
@@ -25,6 +26,7 @@ FPS = 30.0
 _JOINTS = len(NTU25.joints)
 _COUNT_DIGITS = 9  # more digits are no count, and int() refuses thousands of them
 _FIELDS = 12  # numbers per joint
+_COLUMNS = (0, 1, 2, 11)  # of these: x, y, z and tracking state
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")  # set-up, camera, subject, repetition, action
 _FIRST_ID = 72057594037931101  # body ids of the Kinect exceed 2**53: they are kept as text, never made floats
 
@@ -47,7 +49,8 @@ def read(path: Path) -> Sequence:
     cut off, not text, or holds what such a file may not hold; EmptyRecording, a ReadError, for one without a body.
     """
     path = Path(path)
-    lines = _read_lines(path)
+    content = _read_text(path)
+    lines = content.decode("ascii").splitlines()
     tracks = _find_bodies(path, lines)
     if not tracks.slots:
         raise EmptyRecording(
@@ -56,7 +59,7 @@ def read(path: Path) -> Sequence:
         )
     positions = np.zeros((len(tracks.slots), tracks.frames, _JOINTS, 3), np.float32)
     valid = np.zeros(positions.shape[:3], bool)
-    numbers = _parse_joints(path, lines, tracks)
+    numbers = _parse_joints(path, content, lines, tracks)
     slot, frame, _ = np.array(tracks.places).T
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
         positions[slot, frame] = numbers[..., :3]
@@ -76,33 +79,32 @@ def read(path: Path) -> Sequence:
     )
 
 
-def _read_lines(path: Path) -> list[str]:
-    """The lines of the file without their ends, CR LF or LF; trailing blank lines and a byte order mark are dropped."""
+def _read_text(path: Path) -> bytes:
+    """The text of the file, ASCII only; trailing blank lines and a byte order mark are dropped."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror}). Check the path and its permissions.") from error
-    try:
-        text = content.removeprefix(codecs.BOM_UTF8).decode("ascii").rstrip()
-    except UnicodeDecodeError as error:
+    text = content.removeprefix(codecs.BOM_UTF8).rstrip()
+    if not text.isascii():
+        at = next(place for place, byte in enumerate(text) if byte > 127)
         raise ReadError(
-            f"{path}: not a .skeleton file: byte {error.start} is not text. "
-            f"If it is an archive, unpack it first. {AGAIN}"
-        ) from error
+            f"{path}: not a .skeleton file: byte {at} is not text. If it is an archive, unpack it first. {AGAIN}"
+        )
     if not text:
         raise ReadError(f"{path}: the file is empty. {AGAIN}")
-    return text.splitlines()
+    return text
 
 
 def _count(path: Path, lines: list[str], at: int, what: str, frame: int | None = None) -> int:
     """The whole number alone on line `at` (from 0)."""
+    text = lines[at].strip() if at < len(lines) else ""
+    if text.isdecimal() and len(text) <= _COUNT_DIGITS:
+        return int(text)
     where = f"{path}, line {at + 1}" + ("" if frame is None else f" (frame {frame})")
     if at >= len(lines):
         raise ReadError(f"{where}: the file ends where {what} should be; its first line promises {lines[0]}. {AGAIN}")
-    text = lines[at].strip()
-    if not text.isdecimal() or len(text) > _COUNT_DIGITS:
-        raise ReadError(f"{where}: expected {what}, found '{text[:40]}'. {AGAIN}")
-    return int(text)
+    raise ReadError(f"{where}: expected {what}, found '{text[:40]}'. {AGAIN}")
 
 
 def _find_bodies(path: Path, lines: list[str]) -> _Tracks:
@@ -156,36 +158,35 @@ def _find_body(path: Path, lines: list[str], at: int, frame: int, tracks: _Track
     return at + 2 + _JOINTS
 
 
-def _parse_joints(path: Path, lines: list[str], tracks: _Tracks) -> npt.NDArray[np.float64]:
-    """The joint lines of all places as numbers (places, 25, 12); finite where the tracking state is above 0."""
-    chosen = [lines[first : first + _JOINTS] for _, _, first in tracks.places]
-    tokens = " ".join([" ".join(block) for block in chosen]).split()
+def _parse_joints(path: Path, content: bytes, lines: list[str], tracks: _Tracks) -> npt.NDArray[np.float64]:
+    """x, y, z and tracking state of the joints of all places (places, 25, 4); finite where the state is above 0."""
+    first = np.array([place for _, _, place in tracks.places])
+    rows = (first[:, None] + np.arange(_JOINTS)).ravel()
     try:
-        numbers = np.array(tokens, dtype=np.float64).reshape(len(chosen), _JOINTS, _FIELDS)
-        state = numbers[..., -1]
-        unknown = (state != 0) & ~np.isfinite(numbers[..., :3]).all(-1)
-        broken = np.asarray(unknown | ~np.isin(state, (0.0, 1.0, 2.0)), bool)
-        if {line.count(" ") for block in chosen for line in block} != {_FIELDS - 1}:  # quick: only odd files go on here
-            broken |= np.array([[len(line.split()) != _FIELDS for line in block] for block in chosen])
-    except ValueError:
-        broken = np.array([[not _is_joint(line) for line in block] for block in chosen])
+        numbers = read_columns(content, rows, _FIELDS, _COLUMNS)
+    except ValueError:  # something is odd: what, and whether it matters, the lines tell one by one
+        numbers = np.array([_parse_joint(line) for row in rows.tolist() for line in [lines[row]]])
+    state = numbers[:, 3]
+    unknown = (state != 0) & ~np.isfinite(numbers).all(-1)
+    broken = unknown | ((state != 0) & (state != 1) & (state != 2))
     if broken.any():
-        place, joint = (int(axis[0]) for axis in np.nonzero(broken))
-        _, frame, first = tracks.places[place]
+        place, joint = divmod(int(broken.argmax()), _JOINTS)
+        _, frame, line = tracks.places[place]
         raise ReadError(
-            f"{path}, line {first + joint + 1} (frame {frame}, {NTU25.joints[joint]}): a joint's line has {_FIELDS} "
+            f"{path}, line {line + joint + 1} (frame {frame}, {NTU25.joints[joint]}): a joint's line has {_FIELDS} "
             "numbers, finite coordinates unless the joint is lost, the last one its tracking state 0, 1 or 2; "
-            f"found '{lines[first + joint].strip()[:60]}'. {AGAIN}"
+            f"found '{lines[line + joint].strip()[:60]}'. {AGAIN}"
         )
-    return numbers
+    return numbers.reshape(-1, _JOINTS, len(_COLUMNS))
 
 
-def _is_joint(line: str) -> bool:
-    """Whether a line holds the numbers of a joint."""
+def _parse_joint(line: str) -> list[float]:
+    """x, y, z and tracking state of a joint; all four are not numbers where the line does not hold a joint."""
     try:
-        return len([float(token) for token in line.split()]) == _FIELDS
+        numbers = [float(word) for word in line.split()]
     except ValueError:
-        return False
+        numbers = []
+    return [numbers[column] if len(numbers) == _FIELDS else np.nan for column in _COLUMNS]
 
 
 def write(path: Path, sequence: Sequence) -> None:
