@@ -92,7 +92,9 @@ class PlainPosition(nn.Module):
 
     def __init__(self, segments: int, joints: int, width: int) -> None:
         super().__init__()
-        self.segment, self.joint = (nn.Parameter(torch.zeros(size)) for size in ((segments, 1, width), (1, joints, width)))
+        self.segment, self.joint = (
+            nn.Parameter(torch.zeros(size)) for size in ((segments, 1, width), (1, joints, width))
+        )
 
     def forward(self) -> Tensor:
         """-> (S, V, D)."""

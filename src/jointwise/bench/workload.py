@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,12 +15,12 @@ from jointwise import synthetic
 from jointwise.bench.plain import PlainClassifier, PlainDistillation, plain_optimizer
 from jointwise.bench.plain_data import cut_clip
 from jointwise.build import build_classifier, build_distillation
-from jointwise.clips import ClipCutter, Clips
+from jointwise.clips import ClipCutter
 from jointwise.config import Config
 from jointwise.fit import autocast
 from jointwise.methods.distillation import mask_noise
 from jointwise.nn.masks import MASKS
-from jointwise.nn.tokens import to_segments, token_validity
+from jointwise.nn.tokens import to_segments
 from jointwise.optim import build_optimizer
 from jointwise.prepare import prepare_sequence
 from jointwise.randomness import Draws
@@ -47,7 +47,7 @@ class Workload:
     frames: int = 120
     joints: int = 25
     persons: float = 1 + PAIRS
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @cached_property
     def cutter(self) -> ClipCutter:
@@ -75,10 +75,6 @@ class Workload:
     def labels(self) -> Tensor:
         """(B,) in [0, CLASSES)."""
         return (self.ids % CLASSES).to(self.device)
-
-    def centre(self) -> Clips:
-        """The clips without anything random."""
-        return self.cutter.centre(self.ids)
 
 
 def settings(system: str, frames: int = 120, options: Sequence[str] = ()) -> Config:

@@ -60,7 +60,7 @@ class CachedAttention(torch.autograd.Function):
         return mixed.view_as(query)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of query, key and value: softmax and products, chain rule written out."""
         query, key, value, *rest = ctx.saved_tensors
