@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from jointwise.errors import EmptyRecording, ReadError, writing
 from jointwise.formats.files import AGAIN
-from jointwise.formats.numbers import read_columns
+from jointwise.formats.text import Text
 from jointwise.sequence import Bools, Sequence
 from jointwise.skeletons import NTU25
 
@@ -49,8 +49,7 @@ def read(path: Path) -> Sequence:
     cut off, not text, or holds what such a file may not hold; EmptyRecording, a ReadError, for one without a body.
     """
     path = Path(path)
-    content = _read_text(path)
-    lines = content.decode("ascii").splitlines()
+    lines = _read_lines(path)
     tracks = _find_bodies(path, lines)
     if not tracks.slots:
         raise EmptyRecording(
@@ -59,7 +58,7 @@ def read(path: Path) -> Sequence:
         )
     positions = np.zeros((len(tracks.slots), tracks.frames, _JOINTS, 3), np.float32)
     valid = np.zeros(positions.shape[:3], bool)
-    numbers = _parse_joints(path, content, lines, tracks)
+    numbers = _parse_joints(path, lines, tracks)
     slot, frame, _ = np.array(tracks.places).T
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
         positions[slot, frame] = numbers[..., :3]
@@ -79,24 +78,24 @@ def read(path: Path) -> Sequence:
     )
 
 
-def _read_text(path: Path) -> bytes:
-    """The text of the file, ASCII only; trailing blank lines and a byte order mark are dropped."""
+def _read_lines(path: Path) -> Text:
+    """The lines of the file; trailing blank lines and a byte order mark are dropped."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror}). Check the path and its permissions.") from error
-    text = content.removeprefix(codecs.BOM_UTF8).rstrip()
-    if not text.isascii():
-        at = next(place for place, byte in enumerate(text) if byte > 127)
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if not content.isascii():
+        at = next(place for place, byte in enumerate(content) if byte > 127)
         raise ReadError(
             f"{path}: not a .skeleton file: byte {at} is not text. If it is an archive, unpack it first. {AGAIN}"
         )
-    if not text:
+    if content.isspace() or not content:
         raise ReadError(f"{path}: the file is empty. {AGAIN}")
-    return text
+    return Text(content)
 
 
-def _count(path: Path, lines: list[str], at: int, what: str, frame: int | None = None) -> int:
+def _count(path: Path, lines: Text, at: int, what: str, frame: int | None = None) -> int:
     """The whole number alone on line `at` (from 0)."""
     text = lines[at].strip() if at < len(lines) else ""
     if text.isdecimal() and len(text) <= _COUNT_DIGITS:
@@ -107,7 +106,7 @@ def _count(path: Path, lines: list[str], at: int, what: str, frame: int | None =
     raise ReadError(f"{where}: expected {what}, found '{text[:40]}'. {AGAIN}")
 
 
-def _find_bodies(path: Path, lines: list[str]) -> _Tracks:
+def _find_bodies(path: Path, lines: Text) -> _Tracks:
     """Walks through frames and bodies without looking at the joints' numbers."""
     tracks = _Tracks(_count(path, lines, 0, "the number of frames"))
     if tracks.frames == 0 and len(lines) == 1:
@@ -131,7 +130,7 @@ def _find_bodies(path: Path, lines: list[str]) -> _Tracks:
     return tracks
 
 
-def _find_body(path: Path, lines: list[str], at: int, frame: int, tracks: _Tracks, seen: set[str]) -> int:
+def _find_body(path: Path, lines: Text, at: int, frame: int, tracks: _Tracks, seen: set[str]) -> int:
     """Notes the body whose line of 10 fields is `at`; returns the index of the line after its joints."""
     fields = lines[at].split() if at < len(lines) else []
     if at < len(lines) and len(fields) != 10:
@@ -158,12 +157,12 @@ def _find_body(path: Path, lines: list[str], at: int, frame: int, tracks: _Track
     return at + 2 + _JOINTS
 
 
-def _parse_joints(path: Path, content: bytes, lines: list[str], tracks: _Tracks) -> npt.NDArray[np.float64]:
+def _parse_joints(path: Path, lines: Text, tracks: _Tracks) -> npt.NDArray[np.float64]:
     """x, y, z and tracking state of the joints of all places (places, 25, 4); finite where the state is above 0."""
     first = np.array([place for _, _, place in tracks.places])
     rows = (first[:, None] + np.arange(_JOINTS)).ravel()
     try:
-        numbers = read_columns(content, rows, _FIELDS, _COLUMNS)
+        numbers = lines.columns(rows, _FIELDS, _COLUMNS)
     except ValueError:  # something is odd: what, and whether it matters, the lines tell one by one
         numbers = np.array([_parse_joint(line) for row in rows.tolist() for line in [lines[row]]])
     state = numbers[:, 3]
