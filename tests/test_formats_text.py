@@ -106,7 +106,7 @@ def test_a_line_that_does_not_hold_its_numbers_is_refused(line: str, place: int)
 )
 def test_lines_are_those_of_splitlines_without_blanks_at_the_end(content: str) -> None:
     text = Text(content.encode())
-    assert [text[line] for line in range(len(text))] == (content.rstrip().splitlines() or [""])
+    assert [text[line] for line in range(text.count)] == (content.rstrip().splitlines() or [""])
 
 
 def test_a_line_beyond_the_text_is_refused() -> None:

@@ -32,28 +32,28 @@ _FRACTION = np.array([0x0F0E0D0C0B0A0908, 0x0706050403020100], np.uint64)
 class Text:
     """The lines of an ASCII text, decoded when they are asked for, and the numbers in columns of them.
 
-    Lines end wherever `str.splitlines` says; blanks at the end of the text are no lines of it.
+    count: of the lines. Lines end wherever `str.splitlines` says; blanks at the end of the text are no lines of it.
     """
 
     def __init__(self, content: bytes) -> None:
-        data = _pad(content)
+        self._content = _pad(content)
+        data = np.frombuffer(self._content, np.uint8)
         control = np.flatnonzero(data < ord(" "))
         kind = data[control]
         feed, carriage = kind == ord("\n"), kind == ord("\r")
         self._usual = bool((feed | carriage | (kind == ord("\t"))).all())
         if not self._usual or (data[control[carriage] + 1] != ord("\n")).any():  # not all lines end in CR LF or LF
-            data = _pad("\n".join(content.decode("ascii").splitlines()).encode())
+            self._content = _pad("\n".join(content.decode("ascii").splitlines()).encode())
+            data = np.frombuffer(self._content, np.uint8)
             control = np.flatnonzero(data == ord("\n"))
             feed = np.ones(len(control), bool)
         self._data, self._feeds = data, control[feed]
         self._begins = [_WINDOW, *(self._feeds + 1).tolist()]
-
-    def __len__(self) -> int:
-        return len(self._feeds)
+        self.count = len(self._feeds)
 
     def __getitem__(self, line: int) -> str:
         """A line, from 0, without its end."""
-        return bytes(self._data[self._begins[line] : self._begins[line + 1] - 1].data).decode("ascii").rstrip("\r")
+        return self._content[self._begins[line] : self._begins[line + 1] - 1].decode("ascii").removesuffix("\r")
 
     def columns(self, lines: Places, width: int, columns: Sequence[int]) -> npt.NDArray[np.float64]:
         """The numbers in some columns of some lines; lines (n,) ascending, from 0 -> (n, len(columns)).
@@ -88,12 +88,12 @@ class Text:
         return numbers.reshape(len(lines), len(columns))
 
 
-def _pad(content: bytes) -> Bytes:
+def _pad(content: bytes) -> bytes:
     """The bytes without blanks at their end; with a window before them, and behind them another line with a word."""
     end = len(content)
     while content[end - 1 : end].isspace():
         end -= 1
-    return np.frombuffer(b"".join((b" " * _WINDOW, memoryview(content)[:end], b"\n0")), np.uint8)
+    return b"".join((b" " * _WINDOW, memoryview(content)[:end], b"\n0"))
 
 
 def _bits(flags: Flags) -> int:
