@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -115,25 +115,39 @@ class ClipCutter:
         Half-pixel centres, as `torch.nn.functional.interpolate(align_corners=False)`. A resampled frame is valid if
         its nearer source frame is.
         """
+        return self._unpack(self._cut(ids, start, length), ids)
+
+    def _cut(self, ids: Tensor, start: Tensor, length: Tensor) -> Persons:
+        """The persons of the clips that `cut` gives, packed: one for each slot of the recording."""
         ids = ids.to(self.device)
+        clip = torch.repeat_interleave(self.persons[ids])
+        slot = torch.arange(len(clip), device=self.device) - torch.searchsorted(clip, clip)
         place = (torch.arange(self.frames, device=self.device) + 0.5) * (length[:, None] / self.frames) - 0.5
         place = place.clamp(min=0).minimum((length - 1)[:, None].float())
         lower = place.floor().long()
-        weight = place - lower
-        upper = (lower + 1).minimum((length - 1)[:, None])
-        slots = torch.arange(int(self.persons[ids].max()), device=self.device)
-        exists = slots < self.persons[ids][:, None]
-        first = self.first_row[ids][:, None] + slots * self.lengths[ids][:, None] * exists + start[:, None]
-        rows_below, rows_above = (first[:, :, None] + frame[:, None] for frame in (lower, upper))  # (B, M, T)
-        below, above = self.positions[rows_below], self.positions[rows_above]
-        blend = weight[:, None, :, None, None]
-        nearer = torch.where((weight < 0.5)[:, None], rows_below, rows_above)
-        exists = exists[:, :, None, None]
-        positions = torch.lerp(below, above, blend) * exists[..., None]
-        valid = self.valid[nearer] & exists
+        weight = (place - lower)[clip]  # (P, T), as all that follows
+        first = self.first_row[ids][clip] + slot * self.lengths[ids][clip] + start[clip]
+        below = first[:, None] + lower[clip]
+        above = below.add(1).minimum((first + length[clip] - 1)[:, None])
+        nearer = torch.where(weight < 0.5, below, above)
+        rows = self.positions.flatten(1)
+        positions = torch.lerp(_select(rows, below), _select(rows, above), weight[:, :, None])
+        positions, valid = positions.unflatten(2, self.positions.shape[1:]), _select(self.valid, nearer)
         if self.picked is not None:
-            positions, valid = positions.index_select(3, self.picked), valid.index_select(3, self.picked)
-        return Clips(positions, valid, ids)
+            positions, valid = positions.index_select(2, self.picked), valid.index_select(2, self.picked)
+        return Persons(positions, valid, clip, slot, len(ids))
+
+    def _unpack(self, persons: Persons, ids: Tensor) -> Clips:
+        """Clips with as many slots as the fullest has; what is not there is zero and invalid."""
+        slots = int(self.persons[ids.to(self.device)].max())
+        shape, place = (persons.clips, slots), persons.clip * slots + persons.slot
+
+        def spread(packed: Tensor) -> Tensor:
+            if len(packed) < persons.clips * slots:
+                packed = packed.new_zeros(persons.clips * slots, *packed.shape[1:]).index_copy_(0, place, packed)
+            return packed.unflatten(0, shape)
+
+        return Clips(spread(persons.positions), spread(persons.valid), ids.to(self.device))
 
     def centre(self, ids: Tensor) -> Clips:
         """The evaluation clips of the sequences `ids`: centre crop of 95 %, nothing random."""
@@ -157,17 +171,22 @@ class ClipCutter:
         """
         uniform = draws.uniform(7 + len(self.skeleton.joints), device=self.device)
         lengths = self.lengths[ids.to(self.device)]
-        clips = self.cut(ids, *random_windows(lengths, crop, uniform[:, :2]))
-        positions, valid = clips.positions, clips.valid
+        persons = self._cut(ids, *random_windows(lengths, crop, uniform[:, :2]))
+        positions, valid, of_person = persons.positions[:, None], persons.valid[:, None], uniform[persons.clip]
         if mirror > 0 and self.skeleton.has_mirror_image:
-            chosen, lateral = uniform[:, 2] < mirror, self.skeleton.lateral
+            chosen, lateral = of_person[:, 2] < mirror, self.skeleton.lateral
             assert lateral is not None  # else there is no mirror image
             positions, valid = augment.mirror(positions, valid, chosen, self.skeleton.mirror_permutation, lateral)
         if rotation > 0:
-            positions = augment.rotate(positions, (2 * uniform[:, 3:6] - 1) * rotation)
+            positions = augment.rotate(positions, (2 * of_person[:, 3:6] - 1) * rotation)
         if scale > 0:
-            positions = augment.scale(positions, 1 + (2 * uniform[:, 6] - 1) * scale)
+            positions = augment.scale(positions, 1 + (2 * of_person[:, 6] - 1) * scale)
         if bones > 0:
-            factors = 1 + (2 * uniform[:, 7:] - 1) * bones
+            factors = 1 + (2 * of_person[:, 7:] - 1) * bones
             positions = augment.stretch_bones(positions, factors, self.skeleton.bone_indices)
-        return Clips(positions, valid, clips.ids)
+        return self._unpack(replace(persons, positions=positions[:, 0], valid=valid[:, 0]), ids)
+
+
+def _select(rows: Tensor, places: Tensor) -> Tensor:
+    """rows (R, N), places (P, T) -> (P, T, N): whole rows are copied at once, which plain indexing does not."""
+    return rows.index_select(0, places.flatten()).unflatten(0, places.shape)

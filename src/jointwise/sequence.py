@@ -57,8 +57,8 @@ class Sequence:
                 f"{self.source}: the valid mask has shape {valid.shape}, positions need {positions.shape[:3]} "
                 "(persons, frames, joints)."
             )
-        broken = valid & ~np.isfinite(positions).all(-1)
-        if broken.any():
+        finite = np.isfinite(positions)
+        if not finite.all() and (broken := valid & ~finite.all(-1)).any():
             person, frame, joint = (int(axis[0]) for axis in np.nonzero(broken))
             raise ReadError(
                 f"{self.source}: coordinates that are not finite numbers at {int(broken.sum())} places, first: person "

@@ -55,7 +55,7 @@ class _GrowingArray:
         self.file.seek(0, os.SEEK_END)
 
     def append(self, rows: npt.NDArray[Any]) -> None:
-        self.file.write(np.ascontiguousarray(rows, self.dtype).tobytes())
+        self.file.write(np.ascontiguousarray(rows, self.dtype).data)
         self.rows += len(rows)
 
     def save(self) -> None:
@@ -140,8 +140,12 @@ class StoreWriter:
             with suppress(OSError):  # a full disk says so once more when what is buffered is given up
                 file.close()
 
-    def add(self, name: str, sequence: Sequence, notes: Mapping[str, int], stamp: str = "") -> None:
+    def add(
+        self, name: str, sequence: Sequence, notes: Mapping[str, int], stamp: str = "", known_digest: str = ""
+    ) -> None:
         """Appends a prepared sequence. notes: what cleaning dropped, by reason. stamp: changes when its file does.
+
+        known_digest: what `store.digest` makes of the sequence, where somebody has computed it already.
 
         Raises DataError for a sequence of another skeleton or label.
         """
@@ -150,7 +154,7 @@ class StoreWriter:
         who = {key: getattr(sequence, key) for key in ("label", "subject", "camera")}
         entry: Entry = {"name": name, "row": self._positions.rows, "frames": sequence.frames}
         entry |= {"persons": sequence.persons} | {k: UNKNOWN if v is None else int(v) for k, v in who.items()}
-        entry |= {"fps": sequence.fps, "digest": digest(sequence), "notes": dict(notes), "stamp": stamp}
+        entry |= {"fps": sequence.fps, "digest": known_digest or digest(sequence), "notes": dict(notes), "stamp": stamp}
         with writing(self.path):
             self._positions.append(sequence.positions.reshape(-1, joints, self.description.coordinates))
             self._valid.append(sequence.validity.reshape(-1, joints))

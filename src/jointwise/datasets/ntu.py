@@ -14,7 +14,6 @@ from jointwise.datasets.source import DataSource, Index, Recordings, Split, by_n
 from jointwise.errors import DataError
 from jointwise.formats import skeleton
 from jointwise.formats.skeleton import NAME
-from jointwise.randomness import seed_for
 from jointwise.skeletons import NTU25
 from jointwise.store import Description, Parts
 
@@ -97,6 +96,8 @@ def _draw_stratified(
     each, to the cells with the largest remainders. Equal remainders, and the sequences within a cell, are ordered by
     a hash of their names, so that the draw depends on which sequences there are and on nothing else.
     """
+    from jointwise.randomness import seed_for  # and with it torch, which a process that only reads files does without
+
     count = len(names)
     drawn = np.zeros(count, bool)
     if not count:

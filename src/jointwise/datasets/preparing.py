@@ -16,13 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jointwise.cleaning import CLEANING
 from jointwise.datasets.duplicates import find_duplicates
 from jointwise.datasets.source import DataSource, Recordings
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, writing
 from jointwise.prepare import PREPARATION, prepare_sequence
 from jointwise.sequence import Sequence
-from jointwise.store import TEST, TRAIN, VERSION, Description
+from jointwise.store import TEST, TRAIN, VERSION, Description, digest
 from jointwise.store_writer import StoreWriter, check_belongs
 
 EMPTY = "no body in it, or none after cleaning"
@@ -72,6 +74,7 @@ class Summary:
 class _Ready:
     sequence: Sequence
     notes: dict[str, int]
+    digest: str
 
 
 _Outcome = _Ready | JointwiseError
@@ -83,21 +86,36 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
         cleaned = CLEANING[description.cleaning](read(item))
         check_belongs(cleaned.sequence, description)
         sequence = replace(cleaned.sequence, skeleton=description.skeleton)  # one root for all, whatever files say
-        return _Ready(prepare_sequence(sequence), cleaned.notes)
+        prepared = prepare_sequence(sequence)
+        return _Ready(prepared, cleaned.notes, digest(prepared))
     except JointwiseError as error:
         return error
     except Exception as error:
         return ReadError(f"{item}: {type(error).__name__}: {error}. Nobody foresaw this: please report it.")
 
 
+def _keep_freed_memory() -> None:
+    """Lets glibc keep what is freed after each file, instead of giving it back and asking for it at the next one.
+
+    A block this large is mapped; once it was freed, twice as much is kept (mallopt(3), dynamic threshold). That saves a
+    quarter of the time of reading. Elsewhere it does nothing.
+    """
+    np.empty(1 << 23, np.uint8)
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    _keep_freed_memory()
+
+
 def _outcomes(work: Callable[[Any], _Outcome], items: list[Any], workers: int) -> Iterator[_Outcome]:
     """What `work` makes of the items, in their order."""
     if workers <= 1:
+        _keep_freed_memory()
         yield from map(work, items)
         return
     spawn = multiprocessing.get_context("spawn")  # a fork would inherit the threads of torch in whatever state they are
-    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=signal.signal, initargs=quiet) as pool:
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker) as pool:
         waiting: deque[Future[_Outcome]] = deque()
         try:
             for item in items:
@@ -214,7 +232,7 @@ def _read_all(
     bad: dict[str, str] = {}
     for name, outcome in zip(todo, watch(outcomes, len(todo), source.name), strict=True):
         if isinstance(outcome, _Ready):
-            writer.add(name, outcome.sequence, outcome.notes, stamps[name])
+            writer.add(name, outcome.sequence, outcome.notes, stamps[name], outcome.digest)
         elif isinstance(outcome, EmptyRecording):
             writer.leave_out(name, EMPTY, stamps[name])
         else:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from jointwise.errors import EmptyRecording, ReadError, writing
 from jointwise.formats.files import AGAIN
-from jointwise.formats.numbers import read_columns
+from jointwise.formats.text import Text
 from jointwise.sequence import Bools, Sequence
 from jointwise.skeletons import NTU25
 
@@ -49,8 +49,7 @@ def read(path: Path) -> Sequence:
     cut off, not text, or holds what such a file may not hold; EmptyRecording, a ReadError, for one without a body.
     """
     path = Path(path)
-    content = _read_text(path)
-    lines = content.decode("ascii").splitlines()
+    lines = _read_lines(path)
     tracks = _find_bodies(path, lines)
     if not tracks.slots:
         raise EmptyRecording(
@@ -59,12 +58,13 @@ def read(path: Path) -> Sequence:
         )
     positions = np.zeros((len(tracks.slots), tracks.frames, _JOINTS, 3), np.float32)
     valid = np.zeros(positions.shape[:3], bool)
-    numbers = _parse_joints(path, content, lines, tracks)
+    numbers = _parse_joints(path, lines, tracks)
     slot, frame, _ = np.array(tracks.places).T
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
         positions[slot, frame] = numbers[..., :3]
     valid[slot, frame] = numbers[..., -1] > 0
-    positions[~valid & ~np.isfinite(positions).all(-1)] = 0.0
+    if not (finite := np.isfinite(positions)).all():
+        positions[~valid & ~finite.all(-1)] = 0.0
     name = NAME.fullmatch(path.stem)
     _, camera, subject, _, action = (int(part) for part in name.groups()) if name else (None,) * 5
     return Sequence(
@@ -79,42 +79,42 @@ def read(path: Path) -> Sequence:
     )
 
 
-def _read_text(path: Path) -> bytes:
-    """The text of the file, ASCII only; trailing blank lines and a byte order mark are dropped."""
+def _read_lines(path: Path) -> Text:
+    """The lines of the file; trailing blank lines and a byte order mark are dropped."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror}). Check the path and its permissions.") from error
-    text = content.removeprefix(codecs.BOM_UTF8).rstrip()
-    if not text.isascii():
-        at = next(place for place, byte in enumerate(text) if byte > 127)
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if not content.isascii():
+        at = next(place for place, byte in enumerate(content) if byte > 127)
         raise ReadError(
             f"{path}: not a .skeleton file: byte {at} is not text. If it is an archive, unpack it first. {AGAIN}"
         )
-    if not text:
+    if content.isspace() or not content:
         raise ReadError(f"{path}: the file is empty. {AGAIN}")
-    return text
+    return Text(content)
 
 
-def _count(path: Path, lines: list[str], at: int, what: str, frame: int | None = None) -> int:
+def _count(path: Path, lines: Text, at: int, what: str, frame: int | None = None) -> int:
     """The whole number alone on line `at` (from 0)."""
-    text = lines[at].strip() if at < len(lines) else ""
+    text = lines[at].strip() if at < lines.count else ""
     if text.isdecimal() and len(text) <= _COUNT_DIGITS:
         return int(text)
     where = f"{path}, line {at + 1}" + ("" if frame is None else f" (frame {frame})")
-    if at >= len(lines):
+    if at >= lines.count:
         raise ReadError(f"{where}: the file ends where {what} should be; its first line promises {lines[0]}. {AGAIN}")
     raise ReadError(f"{where}: expected {what}, found '{text[:40]}'. {AGAIN}")
 
 
-def _find_bodies(path: Path, lines: list[str]) -> _Tracks:
+def _find_bodies(path: Path, lines: Text) -> _Tracks:
     """Walks through frames and bodies without looking at the joints' numbers."""
     tracks = _Tracks(_count(path, lines, 0, "the number of frames"))
-    if tracks.frames == 0 and len(lines) == 1:
+    if tracks.frames == 0 and lines.count == 1:
         raise EmptyRecording(f"{path}, line 1: the file says that it has 0 frames. Leave it out.")
     at = 1
     for frame in range(tracks.frames):
-        if at >= len(lines):
+        if at >= lines.count:
             raise ReadError(
                 f"{path}, line {at + 1}: the file is cut off: line 1 promises {tracks.frames} frames, "
                 f"it ends after {frame}. {AGAIN}"
@@ -124,17 +124,17 @@ def _find_bodies(path: Path, lines: list[str]) -> _Tracks:
         seen: set[str] = set()
         for _ in range(bodies):
             at = _find_body(path, lines, at, frame, tracks, seen)
-    if at < len(lines):
+    if at < lines.count:
         raise ReadError(
             f"{path}, line {at + 1}: the file goes on after the {tracks.frames} frames that line 1 promises. {AGAIN}"
         )
     return tracks
 
 
-def _find_body(path: Path, lines: list[str], at: int, frame: int, tracks: _Tracks, seen: set[str]) -> int:
+def _find_body(path: Path, lines: Text, at: int, frame: int, tracks: _Tracks, seen: set[str]) -> int:
     """Notes the body whose line of 10 fields is `at`; returns the index of the line after its joints."""
-    fields = lines[at].split() if at < len(lines) else []
-    if at < len(lines) and len(fields) != 10:
+    fields = lines[at].split() if at < lines.count else []
+    if at < lines.count and len(fields) != 10:
         raise ReadError(
             f"{path}, line {at + 1} (frame {frame}): a body's line has 10 fields, this has {len(fields)}. {AGAIN}"
         )
@@ -144,9 +144,9 @@ def _find_body(path: Path, lines: list[str], at: int, frame: int, tracks: _Track
             f"{path}, line {at + 2} (frame {frame}): {joints} joints, but a Kinect v2 skeleton has {_JOINTS}. "
             "Use the reader of the format that this file is really in."
         )
-    if at + 2 + _JOINTS > len(lines):
+    if at + 2 + _JOINTS > lines.count:
         raise ReadError(
-            f"{path}, line {len(lines) + 1} (frame {frame}): the file is cut off in the middle of a body; "
+            f"{path}, line {lines.count + 1} (frame {frame}): the file is cut off in the middle of a body; "
             f"line 1 promises {tracks.frames} frames. {AGAIN}"
         )
     body = fields[0]
@@ -158,17 +158,18 @@ def _find_body(path: Path, lines: list[str], at: int, frame: int, tracks: _Track
     return at + 2 + _JOINTS
 
 
-def _parse_joints(path: Path, content: bytes, lines: list[str], tracks: _Tracks) -> npt.NDArray[np.float64]:
+def _parse_joints(path: Path, lines: Text, tracks: _Tracks) -> npt.NDArray[np.float64]:
     """x, y, z and tracking state of the joints of all places (places, 25, 4); finite where the state is above 0."""
     first = np.array([place for _, _, place in tracks.places])
     rows = (first[:, None] + np.arange(_JOINTS)).ravel()
     try:
-        numbers = read_columns(content, rows, _FIELDS, _COLUMNS)
+        numbers = lines.columns(rows, _FIELDS, _COLUMNS)
     except ValueError:  # something is odd: what, and whether it matters, the lines tell one by one
         numbers = np.array([_parse_joint(line) for row in rows.tolist() for line in [lines[row]]])
     state = numbers[:, 3]
-    unknown = (state != 0) & ~np.isfinite(numbers).all(-1)
-    broken = unknown | ((state != 0) & (state != 1) & (state != 2))
+    broken = (state != 0) & (state != 1) & (state != 2)
+    if not (finite := np.isfinite(numbers)).all():
+        broken |= (state != 0) & ~finite.all(-1)
     if broken.any():
         place, joint = divmod(int(broken.argmax()), _JOINTS)
         _, frame, line = tracks.places[place]

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
 from jointwise.errors import ReadError
 from jointwise.formats.files import AGAIN, check_file
@@ -22,6 +21,8 @@ def read(path: Path) -> Sequence:
     A file of another name is read too, with unknown label and subject. Raises ReadError for a file that is missing or
     damaged, lacks `d_skel`, has another shape, or holds coordinates that are not numbers.
     """
+    import scipy.io  # here, because it takes longer to import than everything else that reads files
+
     check_file(path)
     try:
         content = scipy.io.loadmat(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
 from jointwise.sequence import Bools, Floats
 from jointwise.skeletons import NTU25
@@ -60,6 +59,8 @@ def view(world: Array, rig: Rig) -> Array:
 
 def observe(seen: Array, rng: np.random.Generator) -> tuple[Floats, Bools]:
     """What the sensor reports for (3, M, T, 25, 3) true camera coordinates: positions with jitter, validity."""
+    from scipy.signal import lfilter  # takes longer to import than a thousand files to list
+
     hidden = _hidden(seen)
     jitter = rng.standard_normal(seen.shape[:2] + seen.shape[3:] + seen.shape[2:3], dtype=np.float32)
     gain = np.float32(np.sqrt(1.0 - _MEMORY**2))
