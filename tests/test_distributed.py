@@ -4,28 +4,33 @@ Weights are compared but for the biases of attention keys: they add the same to 
 is nothing but rounding, which Adam makes as large as any other.
 """
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
+from torch.distributed import HashStore
 
 import tiny
 import worker
-from jointwise import distributed
+from jointwise import distributed, stages
 from jointwise.checkpoint import load_tensors
 from jointwise.cli import run
 from jointwise.errors import ConfigError
 from jointwise.fit import BatchOrder
 from jointwise.methods.distillation import Sharpening
-from jointwise.methods.supervised import Classifier
 from jointwise.nn.targets import cross_entropy, mean_square, spread
+from jointwise.stages import Stage, run_stages
 
 WORKER = Path(worker.__file__)
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--")
@@ -39,15 +44,14 @@ def pretraining(folder: Path, *options: str, system: str = tiny.SYSTEM) -> list[
 
 
 def road(folder: Path) -> list[list[str]]:
-    """Two pre-trainings, a fine-tuning and everything that is measured, in a folder."""
+    """Two pre-trainings, a fine-tuning, and features and completions judged, in a folder."""
     start = str(folder / "pretrain")
-    judged = ("--data", tiny.NAME, "--probe.linear.steps", "20", "--probe.complete.steps", "4")
+    judged = ("--data", tiny.NAME, "--probe.complete.steps", "4")
     return [
-        pretraining(folder / "pretrain", "--pretrain.clip_gradient", "0.5"),
-        pretraining(folder / "sjepa", system="sjepa"),
+        pretraining(folder / "pretrain"),
+        pretraining(folder / "sjepa", "--pretrain.clip_gradient", "0.5", system="sjepa"),
         ["finetune", start, *TRAINING, *UNEVEN, *PLAIN, "--run", str(folder / "finetune")],
-        *(["evaluate", start, "--protocol", protocol, *judged] for protocol in ("knn", "linear", "complete")),
-        ["evaluate", str(folder / "finetune"), "--protocol", "score", "--data", tiny.NAME],
+        *(["evaluate", start, "--protocol", protocol, *judged] for protocol in ("knn", "complete")),
     ]
 
 
@@ -75,9 +79,8 @@ def both(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(worker.DATASETS, tiny.NAME, tiny.SOURCE)
         patch.setenv("JOINTWISE_DATA", str(tiny_data))
-        patch.setattr(Classifier, "train", worker.frozen_batch_norm)
-        worker.small_batches(patch.setattr)
-        for command in [*road(one), pretraining(one / "stopped")]:
+        worker.adapt(patch.setattr)
+        for command in road(one):
             run(command)
     return one, two, [json.loads(Path(f"{file}.{rank}").read_text()) for rank in range(2)]
 
@@ -123,7 +126,7 @@ def test_held_out_losses_are_those_of_one_process(both: Both) -> None:
 
 def test_every_clip_is_scored_once_and_as_by_one_process(both: Both) -> None:
     names = sorted(str(path.relative_to(both[0])) for path in both[0].rglob("results/*.npz"))
-    assert len(names) == 5
+    assert len(names) == 3
     assert names == sorted(str(path.relative_to(both[1])) for path in both[1].rglob("results/*.npz"))
     for name in names:
         with np.load(both[0] / name) as one, np.load(both[1] / name) as two:
@@ -146,7 +149,7 @@ def test_a_polite_kill_of_one_process_stops_all_after_the_same_step_and_resume_g
     for outcomes in both[2]:
         assert "stopped after step 4 of 12, all saved" in outcomes[-4]
         assert outcomes[-3] == ""
-    assert_same_training(both[0] / "stopped", both[1] / "stopped")
+    assert_same_training(both[0] / "pretrain", both[1] / "stopped")
 
 
 def test_a_loss_of_one_process_that_is_no_number_ends_all_with_the_same_message(both: Both) -> None:
@@ -172,7 +175,7 @@ def test_a_killed_process_ends_the_run_with_one_message_and_one_process_can_go_o
     assert json.loads((tmp_path / "killed" / "checkpoint" / "state.json").read_text())["step"] == 5
     assert not list((tmp_path / "killed").rglob("*.unfinished"))
     run([*command, "--resume"])
-    assert_same_training(both[0] / "stopped", tmp_path / "killed")
+    assert_same_training(both[0] / "pretrain", tmp_path / "killed")
 
 
 # --- sharing out, without other processes ---
@@ -252,6 +255,60 @@ def test_a_stage_of_a_table_hears_nothing_of_torchrun(monkeypatch: pytest.Monkey
     assert not {
         name for name in alone if name.startswith(("RANK", "WORLD", "LOCAL_", "MASTER_", "TORCHEL", "GROUP", "ROLE"))
     }
+
+
+def test_a_claim_is_that_of_the_first_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "_store", HashStore())
+    claims = []
+    for rank, name in (("1", "a"), ("0", "a"), ("1", "a"), ("0", "b"), ("1", "b")):
+        monkeypatch.setenv("RANK", rank)
+        claims.append(distributed.claim(name))
+    assert claims == [True, False, True, True, False]
+
+
+def test_processes_take_whole_chains_of_stages_each_stage_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[Stage] = []
+    for name in "abcd":
+        first = Stage(f"pretrain {name}", (), (tmp_path / f"{name}1",), None, tmp_path / "log")
+        planned += [first, Stage(f"finetune {name}", (), (tmp_path / f"{name}2",), None, tmp_path / "log", first)]
+    planned[0].products[0].touch()  # finished before
+    owners: dict[str, int] = {}
+    monkeypatch.setattr(distributed, "claim", lambda name: owners.setdefault(name, get_ident()) == get_ident())
+    monkeypatch.setattr(stages, "PAUSE", 0.001)
+    started: list[tuple[int, Stage]] = []
+
+    class Touching:
+        """A stage that takes a moment."""
+
+        def __init__(self, stage: Stage) -> None:
+            self.stage, self.looks = stage, 0
+            assert stage.after is None or stage.after.finished
+            started.append((get_ident(), stage))
+
+        def poll(self) -> int | None:
+            self.looks += 1
+            if self.looks < 5:
+                return None
+            self.stage.products[0].touch()
+            return 0
+
+        def send_signal(self, sig: int, /) -> None:
+            raise AssertionError
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(run_stages, planned, 1, Touching, Console(file=io.StringIO())) for _ in range(2)]
+        assert [future.result() for future in running] == [[], []]
+    assert sorted(stage.title for _, stage in started) == sorted(stage.title for stage in planned[1:])
+    assert len({(stage.chain, owner) for owner, stage in started}) == 4
+    assert len({owner for owner, _ in started}) == 2
+
+
+@pytest.mark.parametrize("command", ["demo", "datasets", "predict run file"])
+def test_commands_that_are_no_work_for_several_are_refused(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"):
+        monkeypatch.setenv(name, "2")
+    with pytest.raises(ConfigError, match="is done by one process. Call it without torchrun"):
+        run(command.split())
 
 
 def test_alone_every_function_does_nothing() -> None:

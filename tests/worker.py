@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import tiny
+from jointwise import pretrain, report
 from jointwise.cli import main, run
 from jointwise.company import company
 from jointwise.datasets import DATASETS
@@ -22,7 +23,7 @@ from jointwise.errors import JointwiseError
 from jointwise.fit import Batch
 from jointwise.methods.supervised import Classifier
 from jointwise.pretrain import PretrainTask
-from jointwise.protocols import features, finetune
+from jointwise.protocols import complete, features, finetune
 
 LOSS, TRAIN = PretrainTask.loss, Classifier.train
 
@@ -51,16 +52,19 @@ def frozen_batch_norm(self: Classifier, mode: bool = True) -> Classifier:
     return self
 
 
-def small_batches(patch: Callable[[object, str, object], None]) -> None:
-    """Evaluation in batches of 7 clips, so that there are several to share out."""
+def adapt(patch: Callable[[object, str, object], None]) -> None:
+    """What one process and two do alike: BatchNorm frozen, batches of 7 to evaluate, no report."""
+    patch(Classifier, "train", frozen_batch_norm)
     patch(features.extract, "__defaults__", ("fp32", 7))
     patch(finetune.class_scores, "__defaults__", (7,))
+    patch(complete.completion_errors, "__defaults__", (7,))
+    patch(pretrain.held_out_losses, "__defaults__", (7,))
+    patch(report, "write_report", lambda path, *_: path)
 
 
 def run_all(file: Path) -> None:
     """Runs the commands of a file together with the other processes."""
-    Classifier.train = frozen_batch_norm  # type: ignore[method-assign]
-    small_batches(setattr)
+    adapt(setattr)
     outcomes = []
     with company():
         for command, end in json.loads(file.read_text()):

@@ -101,7 +101,7 @@ def _together() -> Iterator[None]:
         raise ProcessLost(
             "another process of this run has ended, or cannot be reached. What it said stands above, if it could say "
             "anything; nothing is torn, and a training goes on from its last checkpoint with --resume. "
-            f"(process {os.environ.get('RANK')}: {str(error).splitlines()[0]})"
+            f"(Process {os.environ.get('RANK')}: {str(error).split('] ', 1)[-1].split('. ')[0]}.)"
         ) from error
 
 
