@@ -27,7 +27,7 @@ from jointwise import distributed, stages
 from jointwise.checkpoint import load_tensors
 from jointwise.cli import run
 from jointwise.errors import ConfigError
-from jointwise.fit import BatchOrder
+from jointwise.fit import BatchOrder, Interrupted
 from jointwise.methods.distillation import Sharpening
 from jointwise.nn.targets import cross_entropy, mean_square, spread
 from jointwise.stages import Stage, run_stages
@@ -178,6 +178,22 @@ def test_a_killed_process_ends_the_run_with_one_message_and_one_process_can_go_o
     assert_same_training(both[0] / "pretrain", tmp_path / "killed")
 
 
+def test_a_process_that_torchrun_starts_again_goes_on_where_the_run_was(
+    both: Both, registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = pretraining(tmp_path / "again")
+    monkeypatch.setenv("RANK", "0")
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.PretrainTask, "loss", worker.ended_badly("term", "0", 6))
+        with pytest.raises(Interrupted, match="stopped after step 7 of 12"):
+            run(command)
+    with pytest.raises(ConfigError, match="exists already"):
+        run(command)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    run(command)
+    assert_same_training(both[0] / "pretrain", tmp_path / "again")
+
+
 # --- sharing out, without other processes ---
 
 
@@ -307,7 +323,7 @@ def test_processes_take_whole_chains_of_stages_each_stage_once(tmp_path: Path, m
 def test_commands_that_are_no_work_for_several_are_refused(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"):
         monkeypatch.setenv(name, "2")
-    with pytest.raises(ConfigError, match="is done by one process. Call it without torchrun"):
+    with pytest.raises(ConfigError, match=r"is done by one process\. Call it without torchrun"):
         run(command.split())
 
 

@@ -28,19 +28,25 @@ from jointwise.protocols import complete, features, finetune
 LOSS, TRAIN = PretrainTask.loss, Classifier.train
 
 
-def end_badly(how: str) -> None:
-    """`kill RANK STEP`, `term RANK STEP` or `nan RANK STEP`: what happens in the middle of a step of pre-training."""
-    what, rank, step = how.split()
+def ended_badly(what: str, rank: str, step: int) -> Callable[[PretrainTask, Batch], tuple[Tensor, dict[str, Tensor]]]:
+    """`PretrainTask.loss`, during whose `step` the process `rank` is ended (kill, term), or whose loss is nan then."""
 
     def loss(self: PretrainTask, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         value, scalars = LOSS(self, batch)
-        if (os.environ["RANK"], batch.step) == (rank, int(step)):
+        again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+        if (os.environ["RANK"], batch.step) == (rank, step) and not again:
             if what == "nan":
                 return value * float("nan"), scalars
             os.kill(os.getpid(), {"kill": signal.SIGKILL, "term": signal.SIGTERM}[what])
         return value, scalars
 
-    PretrainTask.loss = loss  # type: ignore[method-assign]
+    return loss
+
+
+def end_badly(how: str) -> None:
+    """how: `kill RANK STEP`, `term RANK STEP` or `nan RANK STEP`."""
+    what, rank, step = how.split()
+    PretrainTask.loss = ended_badly(what, rank, int(step))  # type: ignore[method-assign]
 
 
 def frozen_batch_norm(self: Classifier, mode: bool = True) -> Classifier:

@@ -114,25 +114,25 @@ class BatchOrder:
 
 @contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C or SIGTERM into an event, so that a step is never torn apart; another acts as always."""
+    """Turns the first Ctrl-C and the first SIGTERM into an event, so that a step is never torn apart.
+
+    The second of either acts as always.
+    """
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield pressed
         return
 
-    def press(_number: int, _frame: FrameType | None) -> None:
+    def press(number: int, _frame: FrameType | None) -> None:
         pressed.set()
-        as_before()
+        signal.signal(number, before[number])
 
-    def as_before() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    before = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield pressed
     finally:
-        as_before()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
