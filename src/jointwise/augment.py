@@ -44,14 +44,20 @@ def mirror(
 ) -> tuple[Tensor, Tensor]:
     """Mirrors the chosen clips: left and right joints swap and the lateral axis is negated.
 
-    positions (B, M, T, V, C), valid (B, M, T, V), chosen (B,) bool. Swapping without negating is trap 5 of the field:
-    it makes a body that cannot exist.
+    positions (B, M, T, V, C), valid (B, M, T, V), chosen (B,) bool, on the CPU, as `valid` may be. Swapping without
+    negating is trap 5 of the field: it makes a body that cannot exist.
     """
-    clips, order = chosen.nonzero()[:, 0], torch.tensor(permutation, device=positions.device)
-    swapped = positions.index_select(0, clips).index_select(3, order)
-    swapped[..., lateral] *= -1
-    of_swapped = valid.index_select(0, clips).index_select(3, order)
-    return positions.index_copy(0, clips, swapped), valid.index_copy(0, clips, of_swapped)
+    clips, order = chosen.nonzero()[:, 0], torch.tensor(permutation)
+
+    def swapped(values: Tensor) -> Tensor:
+        return values.index_select(0, clips.to(values.device)).index_select(3, order.to(values.device))
+
+    mirrored = swapped(positions)
+    mirrored[..., lateral] *= -1
+    return (
+        positions.index_copy(0, clips.to(positions.device), mirrored),
+        valid.index_copy(0, clips.to(valid.device), swapped(valid)),
+    )
 
 
 def stretch_bones(positions: Tensor, factors: Tensor, bones: Sequence[tuple[int, int]]) -> Tensor:

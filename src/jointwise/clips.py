@@ -1,4 +1,8 @@
-"""Cuts a whole batch of clips at once, on the device, straight from the memory-mapped store."""
+"""Cuts a whole batch of clips at once, on the device, straight from the memory-mapped store.
+
+What decides shapes (which rows, who is there, what is valid) is computed on the CPU and sent; coordinates are computed
+on the device. So nobody waits for a GPU.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ class Persons:
     """The persons of a batch, packed: empty slots are gone, so they cost no compute and enter no mean.
 
     positions: (P, T, V, C). valid: (P, T, V). clip: (P,) which clip each belongs to. slot: (P,) its person slot there.
-    clips: number of clips B.
+    clips: number of clips B. looked_up: `valid` on the CPU, where that lies on a GPU.
     """
 
     positions: Tensor
@@ -31,22 +35,36 @@ class Persons:
     clip: Tensor
     slot: Tensor
     clips: int
+    looked_up: Tensor | None = None
+
+    @property
+    def known(self) -> Tensor | None:
+        """`valid` on the CPU: what decides shapes and shortcuts is looked up there, so that no GPU is waited for."""
+        return self.valid if self.valid.device.type == "cpu" else self.looked_up
 
 
 @dataclass(frozen=True)
 class Clips:
-    """A batch of B clips. positions (B, M, T, V, C), valid (B, M, T, V), ids (B,) in the store."""
+    """A batch of B clips. positions (B, M, T, V, C), valid (B, M, T, V), ids (B,) in the store. looked_up: as above."""
 
     positions: Tensor
     valid: Tensor
     ids: Tensor
+    looked_up: Tensor | None = None
 
     def persons(self) -> Persons:
         """Packs the persons that are valid somewhere in their clip; a clip without any keeps its (invalid) slot 0."""
-        present = self.valid.flatten(2).any(2)
+        known = self.valid.cpu() if self.looked_up is None else self.looked_up
+        present = known.flatten(2).any(2)
         present[:, 0] |= ~present.any(1)
-        clip, slot = present.nonzero(as_tuple=True)
-        return Persons(self.positions[clip, slot], self.valid[clip, slot], clip, slot, len(self.ids))
+        packed = present.nonzero(as_tuple=True)
+        clip, slot = (send(axis, self.valid.device) for axis in packed)
+        return Persons(self.positions[clip, slot], self.valid[clip, slot], clip, slot, len(self.ids), known[packed])
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A CPU tensor on `device`, on the way there while the CPU goes on."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def centre_windows(lengths: Tensor, ratio: float = TEST_CROP) -> tuple[Tensor, Tensor]:
@@ -82,10 +100,11 @@ class ClipCutter:
         """
         self.frames, self.device, self.skeleton = frames, torch.device(device), skeleton
         self.positions = torch.from_numpy(positions).to(self.device)
-        self.valid = torch.from_numpy(valid).to(self.device)
-        self.picked = None if picked is None else torch.from_numpy(picked).to(self.device)
+        # the rest stays on the CPU: it decides shapes
+        self.valid = torch.from_numpy(valid)
+        self.picked = None if picked is None else torch.from_numpy(picked)
         self.first_row, self.lengths, self.persons = (
-            torch.from_numpy(index[name].astype("int64")).to(self.device) for name in ("row", "frames", "persons")
+            torch.from_numpy(index[name].astype("int64")) for name in ("row", "frames", "persons")
         )
 
     @classmethod
@@ -118,40 +137,45 @@ class ClipCutter:
         return self._unpack(self._cut(ids, start, length), ids)
 
     def _cut(self, ids: Tensor, start: Tensor, length: Tensor) -> Persons:
-        """The persons of the clips that `cut` gives, packed: one for each slot of the recording."""
-        ids = ids.to(self.device)
+        """The persons that `cut` gives, packed, one for each slot of the recording; all but positions on the CPU."""
+        ids = ids.cpu()
         clip = torch.repeat_interleave(self.persons[ids])
-        slot = torch.arange(len(clip), device=self.device) - torch.searchsorted(clip, clip)
-        place = (torch.arange(self.frames, device=self.device) + 0.5) * (length[:, None] / self.frames) - 0.5
+        slot = torch.arange(len(clip)) - torch.searchsorted(clip, clip)
+        place = (torch.arange(self.frames) + 0.5) * (length[:, None] / self.frames) - 0.5
         place = place.clamp(min=0).minimum((length - 1)[:, None].float())
         lower = place.floor().long()
         weight = (place - lower)[clip]  # (P, T), as all that follows
         first = self.first_row[ids][clip] + slot * self.lengths[ids][clip] + start[clip]
         below = first[:, None] + lower[clip]
         above = below.add(1).minimum((first + length[clip] - 1)[:, None])
-        nearer = torch.where(weight < 0.5, below, above)
+        valid = _select(self.valid, torch.where(weight < 0.5, below, above))
         rows = self.positions.flatten(1)
-        positions = torch.lerp(_select(rows, below), _select(rows, above), weight[:, :, None])
-        positions, valid = positions.unflatten(2, self.positions.shape[1:]), _select(self.valid, nearer)
+        before, after = (_select(rows, send(frames, self.device)) for frames in (below, above))
+        positions = torch.lerp(before, after, send(weight, self.device)[:, :, None])
+        positions = positions.unflatten(2, self.positions.shape[1:])
         if self.picked is not None:
-            positions, valid = positions.index_select(2, self.picked), valid.index_select(2, self.picked)
+            positions = positions.index_select(2, send(self.picked, self.device))
+            valid = valid.index_select(2, self.picked)
         return Persons(positions, valid, clip, slot, len(ids))
 
     def _unpack(self, persons: Persons, ids: Tensor) -> Clips:
         """Clips with as many slots as the fullest has; what is not there is zero and invalid."""
-        slots = int(self.persons[ids.to(self.device)].max())
-        shape, place = (persons.clips, slots), persons.clip * slots + persons.slot
+        slots = int(persons.slot.max()) + 1
+        place = persons.clip * slots + persons.slot
 
         def spread(packed: Tensor) -> Tensor:
             if len(packed) < persons.clips * slots:
-                packed = packed.new_zeros(persons.clips * slots, *packed.shape[1:]).index_copy_(0, place, packed)
-            return packed.unflatten(0, shape)
+                empty = packed.new_zeros(persons.clips * slots, *packed.shape[1:])
+                packed = empty.index_copy_(0, send(place, packed.device), packed)
+            return packed.unflatten(0, (persons.clips, slots))
 
-        return Clips(spread(persons.positions), spread(persons.valid), ids.to(self.device))
+        known = spread(persons.valid)
+        looked_up = None if self.device.type == "cpu" else known
+        return Clips(spread(persons.positions), send(known, self.device), send(ids, self.device), looked_up)
 
     def centre(self, ids: Tensor) -> Clips:
         """The evaluation clips of the sequences `ids`: centre crop of 95 %, nothing random."""
-        return self.cut(ids, *centre_windows(self.lengths[ids.to(self.device)]))
+        return self.cut(ids, *centre_windows(self.lengths[ids.cpu()]))
 
     def random(
         self,
@@ -169,20 +193,20 @@ class ClipCutter:
         radians. mirror: probability, where the skeleton has a mirror image. scale: largest relative change of size.
         bones: of each bone's length.
         """
-        uniform = draws.uniform(7 + len(self.skeleton.joints), device=self.device)
-        lengths = self.lengths[ids.to(self.device)]
-        persons = self._cut(ids, *random_windows(lengths, crop, uniform[:, :2]))
-        positions, valid, of_person = persons.positions[:, None], persons.valid[:, None], uniform[persons.clip]
+        uniform = draws.uniform(7 + len(self.skeleton.joints))
+        persons = self._cut(ids, *random_windows(self.lengths[ids.cpu()], crop, uniform[:, :2]))
+        of_person = uniform[persons.clip]
+        positions, valid, varied = persons.positions[:, None], persons.valid[:, None], send(of_person, self.device)
         if mirror > 0 and self.skeleton.has_mirror_image:
             chosen, lateral = of_person[:, 2] < mirror, self.skeleton.lateral
             assert lateral is not None  # else there is no mirror image
             positions, valid = augment.mirror(positions, valid, chosen, self.skeleton.mirror_permutation, lateral)
         if rotation > 0:
-            positions = augment.rotate(positions, (2 * of_person[:, 3:6] - 1) * rotation)
+            positions = augment.rotate(positions, (2 * varied[:, 3:6] - 1) * rotation)
         if scale > 0:
-            positions = augment.scale(positions, 1 + (2 * of_person[:, 6] - 1) * scale)
+            positions = augment.scale(positions, 1 + (2 * varied[:, 6] - 1) * scale)
         if bones > 0:
-            factors = 1 + (2 * of_person[:, 7:] - 1) * bones
+            factors = 1 + (2 * varied[:, 7:] - 1) * bones
             positions = augment.stretch_bones(positions, factors, self.skeleton.bone_indices)
         return self._unpack(replace(persons, positions=positions[:, 0], valid=valid[:, 0]), ids)
 

@@ -75,7 +75,7 @@ def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebu
     clips = cutter.centre(ids)
     persons = clips.persons()
     seen, rebuilt = rebuild(clips, persons) if rebuild else (None, None)
-    kept = centre_windows(cutter.lengths[ids.to(cutter.device)])[1].cpu().numpy()
+    kept = centre_windows(cutter.lengths[ids])[1].numpy()
     frames = max(cutter.frames, min(int(kept.max()), MOST_FRAMES))
     recording = ClipCutter.from_store(dataset.store, frames).centre(ids)
     source_fps = np.array([dataset.test[place].fps for place in places.tolist()])

@@ -165,7 +165,7 @@ def plain_pretrain_step(workload: Workload, config: Config) -> Step:
         segments = to_segments(slots, config.clip.segment)
         noise = torch.rand(len(slots), config.segments + 1, joints + 1).to(workload.device)
         valid = torch.ones(segments.shape[:3], dtype=torch.bool, device=workload.device)
-        hidden = mask.draw(segments, valid, noise, counts, workload.cutter.valid.new_zeros(joints, dtype=torch.long))
+        hidden = mask.draw(segments, valid, noise, counts, torch.zeros(joints, dtype=torch.long))
         loss = module(slots, present.flatten(), hidden, grid)
         optimizer.zero_grad()
         loss.backward()

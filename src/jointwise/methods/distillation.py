@@ -22,7 +22,15 @@ from jointwise.nn.targets import (
     reconstruction_target,
     spread,
 )
-from jointwise.nn.tokens import TokenSet, all_tokens, from_segments, to_segments, token_validity, visible_tokens
+from jointwise.nn.tokens import (
+    TokenSet,
+    all_tokens,
+    fewest_valid,
+    from_segments,
+    to_segments,
+    token_validity,
+    visible_tokens,
+)
 from jointwise.randomness import Draws
 
 
@@ -46,12 +54,14 @@ class Losses:
 class Look:
     """What a student makes of a batch with hidden tokens.
 
-    segments: (P, S, V, s · C). valid, hidden: (P, S, V). visible: the tokens it was given. features: (P, K, D) of them.
+    segments: (P, S, V, s · C). valid, hidden: (P, S, V). everything: all tokens. visible: those it was given. features:
+    (P, K, D) of them.
     """
 
     segments: Tensor
     valid: Tensor
     hidden: Tensor
+    everything: TokenSet
     visible: TokenSet
     features: Tensor
 
@@ -152,17 +162,21 @@ class Distillation(nn.Module):
         valid = token_validity(persons.valid, self.segment)
         counts = self.visible(*valid.shape[1:])
         hidden = self.mask.draw(segments, valid, noise, counts, self.parts)
-        everything = all_tokens(valid)
+        fewest = 0 if persons.known is None else fewest_valid(persons.known, self.segment)
+        everything = all_tokens(valid, fewest == valid[0].numel())
         if self.hidden_as == "zeroed":
-            return Look(segments, valid, hidden, everything, self.student(segments * ~hidden[..., None], everything))
-        visible = visible_tokens(hidden, valid, counts.grid)
-        return Look(segments, valid, hidden, visible, self.student(segments, visible))
+            features = self.student(segments * ~hidden[..., None], everything)
+            return Look(segments, valid, hidden, everything, everything, features)
+        # invalid tokens are hidden first, in a grid whole segments and joints of them only
+        whole = fewest >= (valid[0].numel() if counts.grid else counts.count)
+        visible = visible_tokens(hidden, valid, counts.grid, counts.count, whole)
+        return Look(segments, valid, hidden, everything, visible, self.student(segments, visible))
 
     def forward(self, persons: Persons, noise: Tensor, total: Total = all_here) -> Losses:
         """Losses of a batch, or of the part that is here; noise (P, S + 1, V + 1) uniform in [0, 1) hides tokens."""
         look = self.look(persons, noise)
         segments, valid, visible, features = look.segments, look.valid, look.visible, look.features
-        everything = all_tokens(valid)
+        everything = look.everything
         latent = reconstruction = teacher_spread = segments.new_zeros(())
         pooled = None
         hidden_valid, there = (look.hidden & valid).flatten(1)[..., None], valid.flatten(1)[..., None]
@@ -206,7 +220,7 @@ class Distillation(nn.Module):
         seen = (~look.hidden & look.valid).repeat_interleave(self.segment, 1)
         if self.decoder is None or self.target != "joints" or self.normalisation != "none":
             return seen, None
-        said = self.decoder(look.features, look.visible, all_tokens(look.valid)).float()
+        said = self.decoder(look.features, look.visible, look.everything).float()
         joints = from_segments(said.unflatten(1, look.valid.shape[1:]), self.segment) * self.coordinate_scale
         return seen, torch.where(seen[..., None], persons.positions, joints) if self.region == "hidden" else joints
 

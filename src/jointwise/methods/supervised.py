@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from jointwise.clips import Persons
 from jointwise.nn.encoders import Encoder
 from jointwise.nn.heads import ClassificationHead
-from jointwise.nn.tokens import all_tokens, to_segments, token_validity
+from jointwise.nn.tokens import all_tokens, fewest_valid, to_segments, token_validity
 
 
 def encode(encoder: nn.Module, persons: Persons, segment: int) -> tuple[Tensor, Tensor]:
     """Features of all tokens of whole clips: (P, S, V, D) and their validity (P, S, V)."""
     segments, valid = to_segments(persons.positions, segment), token_validity(persons.valid, segment)
-    features: Tensor = encoder(segments, all_tokens(valid))
+    whole = persons.known is not None and fewest_valid(persons.known, segment) == valid[0].numel()
+    features: Tensor = encoder(segments, all_tokens(valid, whole))
     return features.unflatten(1, valid.shape[1:]), valid
 
 

@@ -45,19 +45,36 @@ class TokenSet:
         return flat.gather(1, self.index[..., None].expand(-1, -1, flat.shape[-1]))
 
 
-def all_tokens(valid: Tensor) -> TokenSet:
-    """Every token of every person; valid (P, S, V)."""
+def fewest_valid(valid: Tensor, length: int) -> int:
+    """(P, T, V) bool, on the CPU -> the valid tokens of the person who has fewest."""
+    return int(token_validity(valid, length).flatten(1).sum(1).min())
+
+
+def _are_all(valid: Tensor, known: bool) -> bool:
+    """Whether all are valid, as far as that is known without waiting for a GPU: there it saves a mask and no more."""
+    return known or (valid.device.type == "cpu" and bool(valid.all()))
+
+
+def all_tokens(valid: Tensor, whole: bool = False) -> TokenSet:
+    """Every token of every person; valid (P, S, V). whole: they are known to be all valid."""
     persons, segments, joints = valid.shape
     index = torch.arange(segments * joints, device=valid.device).expand(persons, -1)
-    return TokenSet(index, None if bool(valid.all()) else valid.flatten(1), joints, (segments, joints))
+    return TokenSet(index, None if _are_all(valid, whole) else valid.flatten(1), joints, (segments, joints))
 
 
-def visible_tokens(hidden: Tensor, valid: Tensor, grid: tuple[int, int] | None) -> TokenSet:
-    """The tokens that are not hidden; hidden, valid (P, S, V), with the same number visible for every person."""
-    persons, _, joints = hidden.shape
-    index = (~hidden).flatten(1).nonzero()[:, 1].view(persons, -1)
+def visible_tokens(
+    hidden: Tensor, valid: Tensor, grid: tuple[int, int] | None, count: int | None = None, whole: bool = False
+) -> TokenSet:
+    """The tokens that are not hidden; hidden, valid (P, S, V), with the same number visible for every person.
+
+    count: that number, where it is known. whole: visible tokens are known to be all valid.
+    """
+    joints, flat = hidden.shape[2], hidden.flatten(1)
+    if count is None:
+        count = int((~flat[0]).sum())
+    index = flat.to(torch.uint8).argsort(dim=1, stable=True)[:, :count]  # visible ones first, in ascending order
     taken = valid.flatten(1).gather(1, index)
-    return TokenSet(index, None if bool(taken.all()) else taken, joints, grid)
+    return TokenSet(index, None if _are_all(taken, whole) else taken, joints, grid)
 
 
 class PositionEmbedding(nn.Module):
