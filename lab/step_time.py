@@ -8,7 +8,7 @@ import torch
 from jointwise import load_dataset
 from jointwise.build import build_distillation
 from jointwise.clips import ClipCutter
-from jointwise.fit import autocast
+from jointwise.fit import Batch, autocast
 from jointwise.optim import build_optimizer
 from jointwise.pretrain import PretrainTask
 from jointwise.settings import build_config, layered_settings
@@ -36,7 +36,7 @@ for name, options in SYSTEMS.items():
         for step in range(9):
             start = time.perf_counter()
             with autocast(cutter.device, precision):
-                loss, _ = task.loss(ids, step)
+                loss, _ = task.loss(Batch(step, ids, torch.arange(len(ids))))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

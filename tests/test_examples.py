@@ -16,7 +16,7 @@ from jointwise.methods.distillation import mask_noise
 from jointwise.model import load_model
 from jointwise.nn.tokens import all_tokens, to_segments, token_validity, visible_tokens
 from jointwise.pretrain import pretrain
-from jointwise.randomness import generator_for
+from jointwise.randomness import Draws
 from jointwise.report.skeletons import held, stretched
 
 
@@ -54,7 +54,7 @@ def test_rebuilt_joints_are_the_decoders_output_times_the_scale(dataset: Dataset
     clips = ClipCutter.from_store(dataset.store, config.clip.frames).centre(ids)
     persons = clips.persons()
     segments, valid = to_segments(persons.positions, 4), token_validity(persons.valid, 4)
-    noise = mask_noise(persons, clips, 4, generator_for(0, "example masks"))
+    noise = mask_noise(persons, clips, 4, Draws(torch.arange(len(ids)), 0, "example masks"))
     counts = module.visible(*valid.shape[1:])
     hidden = module.mask.draw(segments, valid, noise, counts, module.parts)
     visible = visible_tokens(hidden, valid, counts.grid)
@@ -96,7 +96,7 @@ def test_no_decoder_of_joints_no_third_panel(dataset: Dataset):
     cutter = ClipCutter.from_store(dataset.store, 16)
     clips = cutter.centre(torch.from_numpy(dataset.test.ids[:4]))
     persons = clips.persons()
-    noise = mask_noise(persons, clips, 4, generator_for(0))
+    noise = mask_noise(persons, clips, 4, Draws(torch.arange(4), 0))
     for options, rebuilds in (
         (("--decoder.target", "motion"), False),
         (("--decoder.use", "false"), False),

@@ -17,7 +17,7 @@ from jointwise.checkpoint import load_tensors
 from jointwise.config import ExecutionConfig, TrainConfig
 from jointwise.datasets import Dataset
 from jointwise.errors import TrainingError
-from jointwise.fit import BatchOrder, Interrupted, fit
+from jointwise.fit import Batch, BatchOrder, Interrupted, fit
 from jointwise.optim import build_optimizer
 from jointwise.pretrain import PretrainTask, pretrain
 from jointwise.protocols.finetune import FinetuneTask, finetune
@@ -46,12 +46,12 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, how: str) -> None:
     for task in (PretrainTask, FinetuneTask):
         real = task.loss
 
-        def loss(self, ids: Tensor, at: int, real=real) -> tuple[Tensor, dict[str, Tensor]]:  # type: ignore[no-untyped-def]
-            if at == step and how == "crash":
+        def loss(self, batch: Batch, real=real) -> tuple[Tensor, dict[str, Tensor]]:  # type: ignore[no-untyped-def]
+            if batch.step == step and how == "crash":
                 raise Crash
-            if at == step:
+            if batch.step == step:
                 os.kill(os.getpid(), signal.SIGINT)
-            return real(self, ids, at)
+            return real(self, batch)
 
         monkeypatch.setattr(task, "loss", loss)
 
@@ -171,7 +171,8 @@ class LineTask:
         self.module, self.bad, self.bad_gradient = Line(), bad or {}, bad_gradient
         self.seen: list[int] = []
 
-    def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        step = batch.step
         self.seen.append(step)
         loss = self.module.dropout(self.module.weight).square().sum() + self.bad.get(step, 0.0)
         if step == self.bad_gradient:
@@ -273,7 +274,7 @@ def test_the_loop_leaves_the_global_generator_and_the_signal_handler_as_they_wer
 class PressedTwice(LineTask):
     """Ctrl-C, and in the same step again."""
 
-    def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         raise AssertionError("the second one was held back too")

@@ -9,7 +9,7 @@ import torch
 from jointwise.clips import ClipCutter, Clips
 from jointwise.datasets import Part
 from jointwise.pretrain import collapse_warning, coordinate_rms, effective_rank, mask_noise
-from jointwise.randomness import generator_for
+from jointwise.randomness import Draws
 from jointwise.store import Store
 
 
@@ -43,10 +43,10 @@ def test_the_coordinate_rms_is_over_the_valid_coordinates_of_the_part_alone(ragg
 def test_mask_noise_has_a_place_for_every_segment_and_joint_and_differs_between_persons(ragged_store: Store) -> None:
     clips = ClipCutter.from_store(ragged_store, 8).centre(torch.tensor([1, 3, 6]))
     persons = clips.persons()
-    noise, again = (mask_noise(persons, clips, 4, generator_for(0, "masks", 5)) for _ in range(2))
+    noise, again = (mask_noise(persons, clips, 4, Draws(torch.arange(3), 0, "masks", 5)) for _ in range(2))
     assert noise.shape == (5, 2 + 1, 6 + 1)
     assert torch.equal(noise, again)
-    assert not torch.equal(noise, mask_noise(persons, clips, 4, generator_for(0, "masks", 6)))
+    assert not torch.equal(noise, mask_noise(persons, clips, 4, Draws(torch.arange(3), 0, "masks", 6)))
     assert 0 <= float(noise.min()) <= float(noise.max()) < 1
     assert len(noise.flatten().unique()) > 0.99 * noise.numel()
 
@@ -56,8 +56,24 @@ def test_the_noise_of_a_person_does_not_depend_on_who_else_is_present(ragged_sto
     valid = clips.valid.clone()
     valid[0, 0] = False
     fewer: Clips = replace(clips, valid=valid)
-    full, part = (mask_noise(x.persons(), x, 4, generator_for(0)) for x in (clips, fewer))
+    full, part = (mask_noise(x.persons(), x, 4, Draws(torch.arange(3), 0)) for x in (clips, fewer))
     assert torch.equal(full[1:], part)
+
+
+def test_clips_and_masks_of_a_share_of_a_batch_are_those_in_the_whole_batch(ragged_store: Store) -> None:
+    """Also where the rest of the batch has a second person and the share has none."""
+    cutter, ids = ClipCutter.from_store(ragged_store, 8), torch.tensor([1, 3, 6, 4])
+    whole, part = (
+        cutter.random(ids[places], Draws(places, 0, "clips", 2), rotation=0.3, mirror=0.5, scale=0.1, bones=0.1)
+        for places in (torch.arange(4), torch.arange(2, 4))
+    )
+    assert (whole.valid.shape[1], part.valid.shape[1]) == (2, 1)
+    assert torch.equal(whole.positions[2:, :1], part.positions)
+    noise, own = (
+        mask_noise(clips.persons(), clips, 4, Draws(places, 0, "masks", 2))
+        for clips, places in ((whole, torch.arange(4)), (part, torch.arange(2, 4)))
+    )
+    assert torch.equal(noise[-len(own) :], own)
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,12 @@ def _report(parser: Parser) -> None:
     parser.add_argument("start", metavar="RUN", help="folder of a run")
 
 
+def _bench(parser: Parser) -> None:
+    parser.add_argument("--only", metavar="WORD", nargs="+", default=[], help="figures with such a word in their name")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
+    parser.add_argument("--out", metavar="FILE", type=Path, default=Path("bench.json"), help="(default: bench.json)")
+
+
 ARGUMENTS: dict[str, Callable[[Parser], None]] = {
     "demo": _demo,
     "datasets": lambda _parser: None,
@@ -177,6 +183,7 @@ ARGUMENTS: dict[str, Callable[[Parser], None]] = {
     "predict": _predict,
     "import": _import,
     "report": _report,
+    "bench": _bench,
 }
 
 

@@ -328,9 +328,23 @@ def view(args: argparse.Namespace, options: list[str]) -> None:
     print(write_view(out, source.title, source.clips, source.notes))
 
 
+def bench(args: argparse.Namespace, options: list[str]) -> None:
+    """Measure how fast everything is here, as ratios to the same mathematics written the obvious way."""
+    from rich.console import Console
+
+    from jointwise.bench.run import as_grid, chosen, run_bench
+    from jointwise.build import pick_device
+
+    figures = chosen(listed("only", args.only) if args.only else [])
+    print(f"{len(figures)} figures, each way in a process of its own; leave the machine alone meanwhile", flush=True)
+    rows = run_bench(figures, pick_device(args.device), args.out, lambda name: print(f"  {name} …", flush=True))
+    Console(width=None if sys.stdout.isatty() else 160).print(as_grid(rows).to_terminal("bench"))
+    print(args.out)
+
+
 COMMANDS = {
     command.__name__.removesuffix("_"): command  # `import` is a word of Python's own
-    for command in (demo, datasets, prepare, view, pretrain, finetune, evaluate, table, predict, import_, report)
+    for command in (demo, datasets, prepare, view, pretrain, finetune, evaluate, table, predict, import_, report, bench)
 }
 
 

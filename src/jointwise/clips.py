@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from jointwise import augment
+from jointwise.randomness import Draws
 from jointwise.sequence import Sequence
 from jointwise.skeletons import Skeleton
 from jointwise.store import INDEX, Store
@@ -155,19 +156,20 @@ class ClipCutter:
     def random(
         self,
         ids: Tensor,
-        generator: torch.Generator,
+        draws: Draws,
         crop: float = 0.5,
         rotation: float = 0.0,
         mirror: float = 0.0,
         scale: float = 0.0,
         bones: float = 0.0,
     ) -> Clips:
-        """Training clips of the sequences `ids`, cut and augmented at random by `generator`.
+        """Training clips of the sequences `ids`, cut and augmented at random.
 
-        crop: least share of the frames kept. rotation: largest angle about each axis, radians. mirror: probability,
-        where the skeleton has a mirror image. scale: largest relative change of size. bones: of each bone's length.
+        draws: of as many samples. crop: least share of the frames kept. rotation: largest angle about each axis,
+        radians. mirror: probability, where the skeleton has a mirror image. scale: largest relative change of size.
+        bones: of each bone's length.
         """
-        uniform = torch.rand((len(ids), 7), generator=generator).to(self.device)
+        uniform = draws.uniform(7 + len(self.skeleton.joints), device=self.device)
         lengths = self.lengths[ids.to(self.device)]
         persons = self._cut(ids, *random_windows(lengths, crop, uniform[:, :2]))
         positions, valid, of_person = persons.positions[:, None], persons.valid[:, None], uniform[persons.clip]
@@ -180,8 +182,8 @@ class ClipCutter:
         if scale > 0:
             positions = augment.scale(positions, 1 + (2 * of_person[:, 6] - 1) * scale)
         if bones > 0:
-            factors = 2 * torch.rand((len(ids), len(self.skeleton.joints)), generator=generator).to(self.device) - 1
-            positions = augment.stretch_bones(positions, 1 + factors[persons.clip] * bones, self.skeleton.bone_indices)
+            factors = 1 + (2 * of_person[:, 7:] - 1) * bones
+            positions = augment.stretch_bones(positions, factors, self.skeleton.bone_indices)
         return self._unpack(replace(persons, positions=positions[:, 0], valid=valid[:, 0]), ids)
 
 

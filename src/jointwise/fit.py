@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, Protocol
@@ -21,11 +22,24 @@ from jointwise.checkpoint import Checkpoint, read_json
 from jointwise.config import ExecutionConfig, TrainConfig
 from jointwise.errors import JointwiseError, TrainingError, writing
 from jointwise.optim import learning_rate
-from jointwise.randomness import generator_for, seed_for
+from jointwise.randomness import Draws, generator_for, seed_for
 
 
 class Interrupted(JointwiseError):
     """Ctrl-C: the state is saved and the message says how to go on."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The samples of a step. ids: (b,) in the store. places: (b,) where each stands in the batch of the step."""
+
+    step: int
+    ids: Tensor
+    places: Tensor
+
+    def draws(self, seed: int, purpose: str) -> Draws:
+        """Random numbers of the samples: a function of seed, purpose, step and a sample's place in the batch."""
+        return Draws(self.places, seed, purpose, self.step)
 
 
 class Task(Protocol):
@@ -36,8 +50,8 @@ class Task(Protocol):
         """What is trained and checkpointed."""
         ...
 
-    def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of the samples `ids` at `step`, and scalars to log; random draws depend on the step only."""
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, and scalars to log; whatever is random is drawn by `batch.draws`."""
         ...
 
     def after_step(self, step: int) -> None:
@@ -72,6 +86,11 @@ class BatchOrder:
         first = self._shuffled(epoch)[start : start + self.batch]
         missing = self.batch - len(first)
         return torch.cat([first, self._shuffled(epoch + 1)[:missing]]) if missing else first
+
+    def batch_of(self, step: int) -> Batch:
+        """The batch of a step."""
+        ids = self[step]
+        return Batch(step, ids, torch.arange(len(ids)))
 
     def _shuffled(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
@@ -194,7 +213,7 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         with autocast(self.device, self.execution.precision):
-            loss, scalars = self.task.loss(order[step], step)
+            loss, scalars = self.task.loss(order.batch_of(step))
         self.log.pending.append((step, loss.detach(), scalars))
         epoch_ends = int(order.epoch(step + 1)) > int(order.epoch(step))
         line_due = (step + 1) % self.execution.log_every == 0 or epoch_ends or step + 1 == settings.steps

@@ -20,7 +20,7 @@ from jointwise.config import AugmentConfig, Config
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import ConfigError
 from jointwise.examples import Rebuild, make_examples, write_examples
-from jointwise.fit import BatchOrder, autocast, fit
+from jointwise.fit import Batch, BatchOrder, autocast, fit
 from jointwise.methods.distillation import Distillation, mask_noise
 from jointwise.model import ModelCard, save_model
 from jointwise.network_size import count_parameters
@@ -29,7 +29,7 @@ from jointwise.protocols import PROTOCOLS
 from jointwise.protocols.features import encoder_features
 from jointwise.protocols.judging import accuracies
 from jointwise.provenance import peak_memory, provenance
-from jointwise.randomness import generator_for
+from jointwise.randomness import Draws
 from jointwise.runs import about_run, open_run
 
 Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none when it is not their turn
@@ -110,11 +110,11 @@ class PretrainTask:
         self.probe, self._done = probe, 0
         self._pooled: list[Tensor] = []
 
-    def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted loss, and its parts for the log."""
-        clips = self.cutter.random(ids, generator_for(self.seed, "clips", step), **asdict(self.augment))
+        clips = self.cutter.random(batch.ids, batch.draws(self.seed, "clips"), **asdict(self.augment))
         persons = clips.persons()
-        noise = mask_noise(persons, clips, self.module.segment, generator_for(self.seed, "masks", step))
+        noise = mask_noise(persons, clips, self.module.segment, batch.draws(self.seed, "masks"))
         losses = self.module(persons, noise)
         if losses.pooled is not None:
             self._pooled.append(losses.pooled)
@@ -150,13 +150,13 @@ def held_out_losses(
 ) -> dict[str, float]:
     """`L_st` and `L_rec` on centre clips with fixed masks, means over clips."""
     module.eval()
-    sums, generator = torch.zeros(2, dtype=torch.float64), generator_for("held-out masks")
-    for some in ids.split(batch):
-        clips = cutter.centre(some)
+    sums = torch.zeros(2, dtype=torch.float64)
+    for places in torch.arange(len(ids)).split(batch):
+        clips = cutter.centre(ids[places])
         persons = clips.persons()
         with autocast(cutter.device, precision):
-            losses = module(persons, mask_noise(persons, clips, module.segment, generator))
-        sums += torch.stack([losses.latent, losses.reconstruction]).double().cpu() * len(some)
+            losses = module(persons, mask_noise(persons, clips, module.segment, Draws(places, "held-out masks")))
+        sums += torch.stack([losses.latent, losses.reconstruction]).double().cpu() * len(places)
     latent, reconstruction = (sums / len(ids)).tolist()
     return {"latent": latent, "reconstruction": reconstruction}
 
@@ -165,7 +165,8 @@ def _rebuild_by(module: Distillation, seed: int) -> Rebuild:
     """What a trained module rebuilds of clips, with masks that `seed` decides."""
 
     def rebuild(clips: Clips, persons: Persons) -> tuple[Tensor, Tensor | None]:
-        noise = mask_noise(persons, clips, module.segment, generator_for(seed, "example masks"))
+        draws = Draws(torch.arange(len(clips.ids)), seed, "example masks")
+        noise = mask_noise(persons, clips, module.segment, draws)
         return module.eval().rebuild(persons, noise)
 
     return rebuild

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jointwise.nn.blocks import Attention, Block, DropPath, Rows, attend, embedding, initialise
+from jointwise.nn.blocks import Attention, Block, DropPath, Rows, embedding, initialise
 
 P, FIRST, SECOND, WIDTH, HEADS = 2, 3, 4, 16, 2
 
@@ -51,44 +51,6 @@ def test_attention_is_softmax_over_the_tokens_of_the_own_row(along_first: bool, 
 def test_a_width_that_heads_cannot_share_is_refused() -> None:
     with pytest.raises(ValueError, match="width 10"):
         Attention(10, 4)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
-def test_every_way_to_attend_is_the_softmax_of_the_scaled_scores(
-    dtype: torch.dtype, training: bool, masked: bool
-) -> None:
-    query, key, value = (torch.randn(P, FIRST, HEADS, 9, 8).to(dtype).requires_grad_(training) for _ in range(3))
-    mask = torch.rand(P, FIRST, 1, 1, 9) < 0.6 if masked else None
-    if mask is not None:
-        mask[..., 0] = True
-    scores = query.float() @ key.float().transpose(-2, -1) / math.sqrt(8)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    expected = scores.softmax(-1) @ value.float()
-    result = attend(query, key, value, mask)
-    assert result.dtype == dtype
-    tolerance = 1e-5 if dtype == torch.float32 else 3e-2
-    torch.testing.assert_close(result.float(), expected, atol=tolerance, rtol=tolerance)
-    if training:
-        wanted = torch.autograd.grad(expected.square().sum(), (query, key, value))
-        found = torch.autograd.grad(result.float().square().sum(), (query, key, value))
-        for a, b in zip(found, wanted, strict=True):
-            assert float((a.float() - b.float()).norm() / b.float().norm()) < (1e-5 if dtype == torch.float32 else 3e-2)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("training", [False, True])
-def test_a_row_without_any_key_stays_finite_forward_and_backward(dtype: torch.dtype, training: bool) -> None:
-    query, key, value = (torch.randn(P, FIRST, HEADS, 9, 8).to(dtype).requires_grad_(training) for _ in range(3))
-    mask = torch.ones(P, FIRST, 1, 1, 9, dtype=torch.bool)
-    mask[0, 1] = False
-    result = attend(query, key, value, mask)
-    assert result.isfinite().all()
-    if training:
-        grads = torch.autograd.grad(result.float().sum(), (query, key, value))
-        assert all(grad.isfinite().all() for grad in grads)
 
 
 def test_a_block_is_two_residual_branches_each_behind_a_norm() -> None:

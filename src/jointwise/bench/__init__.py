@@ -1,1 +1,1 @@
-"""What jointwise costs: readers, cutters and training steps, each measured beside the plain way of doing the same."""
+"""Speed: what everything costs, as ratios to the same mathematics written the obvious way (`plain`), in one run."""

@@ -15,6 +15,7 @@ from jointwise.nn.heads import mean_over_clips, pool_mean
 from jointwise.nn.masks import MASKS, Ratio, Visible
 from jointwise.nn.targets import cross_entropy, latent_target, mean_square, reconstruction_target
 from jointwise.nn.tokens import TokenSet, all_tokens, from_segments, to_segments, token_validity, visible_tokens
+from jointwise.randomness import Draws
 
 
 @dataclass
@@ -46,11 +47,11 @@ class Look:
     features: Tensor
 
 
-def mask_noise(persons: Persons, clips: Clips, segment: int, generator: torch.Generator) -> Tensor:
-    """Uniform noise (P, S + 1, V + 1) for the mask; drawn per clip and slot, whoever is present."""
-    batch, slots, frames, joints = clips.valid.shape
-    noise = torch.rand((batch, slots, frames // segment + 1, joints + 1), generator=generator)
-    return noise.to(clips.positions.device)[persons.clip, persons.slot]
+def mask_noise(persons: Persons, clips: Clips, segment: int, draws: Draws) -> Tensor:
+    """Uniform noise (P, S + 1, V + 1) for the mask; drawn per clip and slot, whoever else is in the batch."""
+    slots, frames, joints = clips.valid.shape[1:]
+    noise = draws.uniform(slots, frames // segment + 1, joints + 1, device=clips.positions.device)
+    return noise[persons.clip, persons.slot]
 
 
 class Sharpening(nn.Module):

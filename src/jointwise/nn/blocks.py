@@ -1,4 +1,4 @@
-"""The pre-norm transformer block, and attention within rows of tokens."""
+"""The pre-norm transformer block, whose attention runs within rows of tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from jointwise.nn.attention import attend
 
 
 @dataclass(frozen=True)
@@ -21,25 +22,6 @@ class Rows:
     second: int
     along_first: bool = False
     mask: Tensor | None = None
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(q kᵀ / √d) v for (P, rows, heads, L, d); where `mask` is False the key is not looked at.
-
-    The fused kernel everywhere except in bf16 training on CPU, where its backward pass took 2 to 10 times as long as
-    the written-out form (LAB.md). What a query without any key gets means nothing, but is finite.
-    """
-    if query.device.type != "cpu" or query.dtype != torch.bfloat16 or not query.requires_grad:
-        grid = query.shape[:2]
-        query, key, value = (part.flatten(0, 1) for part in (query, key, value))  # fused kernels know four axes only
-        if mask is not None:
-            mask = mask.expand(*grid, *mask.shape[2:]).flatten(0, 1)
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        return mixed.unflatten(0, grid)
-    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return scores.softmax(-1).to(value.dtype) @ value
 
 
 class Attention(nn.Module):

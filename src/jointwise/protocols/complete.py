@@ -25,7 +25,7 @@ from jointwise.nn.targets import mean_square
 from jointwise.nn.tokens import all_tokens, from_segments, to_segments, token_validity, visible_tokens
 from jointwise.optim import build_optimizer, learning_rate
 from jointwise.protocols.gaps import BASELINES, straight_lines
-from jointwise.randomness import generator_for
+from jointwise.randomness import Draws
 
 LEAST_SEGMENTS = 4  # of a clip: a quarter of them is hidden
 
@@ -114,9 +114,9 @@ def train_head(
     for step in track(range(settings.steps), description="complete: train the head"):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, settings)
-        generator = generator_for(seed, "completion clips", step)
-        clips = cutter.random(order[step], generator, **asdict(settings.augment))
-        noise = torch.rand((len(clips.ids), clips.valid.shape[-1]), generator=generator)
+        batch = order.batch_of(step)
+        clips = cutter.random(batch.ids, batch.draws(seed, "completion clips"), **asdict(settings.augment))
+        noise = batch.draws(seed, "completion joints").uniform(clips.valid.shape[-1])
         loss = torch.zeros((), device=cutter.device)
         for persons, hiding in _tasks(clips, noise, completer.segment).values():
             with autocast(cutter.device, precision):
@@ -152,7 +152,7 @@ def completion_errors(
     Raises DataError for a prediction that is not finite: such clips would otherwise be left out of the mean.
     """
     parts: dict[str, list[Tensor]] = {}
-    noise = torch.rand((len(ids), len(cutter.skeleton.joints)), generator=generator_for(seed, "hidden joints"))
+    noise = Draws(torch.arange(len(ids)), seed, "hidden joints").uniform(len(cutter.skeleton.joints))
     for some, ranks in zip(ids.split(batch), noise.split(batch), strict=True):
         segment = next(iter(completers.values())).segment
         for task, (persons, hiding) in _tasks(cutter.centre(some), ranks, segment).items():

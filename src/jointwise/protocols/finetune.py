@@ -19,7 +19,7 @@ from jointwise.config import Config, FinetuneConfig
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import CheckpointError, DataError
 from jointwise.examples import make_examples, write_examples
-from jointwise.fit import BatchOrder, autocast, fit
+from jointwise.fit import Batch, BatchOrder, autocast, fit
 from jointwise.labelled import choose_labelled
 from jointwise.methods.supervised import Classifier
 from jointwise.model import ModelCard, load_model, load_seen, save_model
@@ -27,7 +27,6 @@ from jointwise.network_size import count_parameters, gflops_per_clip
 from jointwise.nn.tokens import restrict_joints
 from jointwise.optim import average_momentum, build_optimizer
 from jointwise.provenance import peak_memory, provenance
-from jointwise.randomness import generator_for
 from jointwise.results import Evaluation, check_folder, save_result
 from jointwise.runs import about_run, open_run
 
@@ -43,9 +42,9 @@ class FinetuneTask:
             module.keep_average()
         self.labels = torch.from_numpy(part.store.index["label"].astype(np.int64)).to(cutter.device)
 
-    def loss(self, ids: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy, and the share of training clips that are right."""
-        clips = self.cutter.random(ids, generator_for(self.seed, "clips", step), **asdict(self.recipe.augment))
+        clips = self.cutter.random(batch.ids, batch.draws(self.seed, "clips"), **asdict(self.recipe.augment))
         logits = self.module(clips.persons()).float()
         labels = self.labels[clips.ids]
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)

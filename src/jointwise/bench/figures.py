@@ -1,0 +1,151 @@
+"""The figures of the benchmark: what is repeated, plainly and as the package does it, and the ratio promised."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from jointwise import synthetic
+from jointwise.bench import plain_data, workload
+from jointwise.bench.workload import Step, Workload, settings
+from jointwise.datasets import prepare
+from jointwise.formats import skeleton as skeleton_format
+from jointwise.randomness import Draws
+
+PLAIN = "plain"
+PRECISIONS = ("fp32", "bf16")
+Maker = Callable[[torch.device], Step]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the benchmark.
+
+    ways: name (`plain` is the yardstick) -> what makes, on a device, the step that is repeated. handles: how many
+    clips or files a step handles, of what. least: ratio to the yardstick that the best other way must reach. most:
+    seconds that it may take. threads: None is torch's own choice.
+    """
+
+    name: str
+    ways: dict[str, Maker]
+    handles: tuple[int, str]
+    least: float | None = None
+    most: float | None = None
+    threads: int | None = None
+
+
+def _steps(stage: str, system: str, least: float | None, clips: int = 32, options: tuple[str, ...] = ()) -> Figure:
+    """A stage of a system on the `ntu-like` workload."""
+    config, batch = settings(system, options=options), (clips, "clip")
+    fast: Callable[..., Step] = getattr(workload, f"{stage}_step")
+    plain: Callable[..., Step] = getattr(workload, f"plain_{stage}_step")
+
+    def maker(precision: str) -> Maker:
+        return lambda device: fast(Workload(clips, device=device), config, precision)
+
+    ways = {PLAIN: lambda device: plain(Workload(clips, device=device), config)}
+    label = f"{stage} {system}" + (f" ({' '.join(options)})" if options else "")
+    return Figure(label, ways | {name: maker(name) for name in PRECISIONS}, batch, least)
+
+
+def _cut_plain(device: torch.device) -> Step:
+    work, config = Workload(device=device), settings("mamp_published")
+    work.cutter  # noqa: B018  made before the clock runs
+    return lambda number: void(workload.plain_clips(work, config, number))
+
+
+def _cut(device: torch.device) -> Step:
+    work, augment = Workload(device=device), asdict(settings("mamp_published").pretrain.augment)
+    cutter = work.cutter
+    return lambda number: void(cutter.random(work.ids, Draws(work.ids, 0, "clips", number), **augment).persons())
+
+
+def void(_result: object) -> None:
+    """Steps return nothing."""
+
+
+@lru_cache
+def _temporary(purpose: str) -> TemporaryDirectory[str]:
+    """A folder that is deleted when the process ends."""
+    return TemporaryDirectory(prefix=f"jointwise-{purpose}-")
+
+
+def _recordings(subjects: int) -> list[Path]:
+    """`.skeleton` files of generated recordings, 72 of each subject: one person, in a sixth of them two."""
+    folder = Path(_temporary("recordings").name)
+    synthetic.write_files(folder, subjects=range(1, subjects + 1))
+    return sorted(folder.glob("*.skeleton"))
+
+
+def _read_with(reader: Callable[[Path], object]) -> Maker:
+    def make(_device: torch.device) -> Step:
+        paths = _recordings(1)
+        return lambda _number: void([reader(path) for path in paths])
+
+    return make
+
+
+def _prepare(subjects: int, workers: int) -> Maker:
+    def make(_device: torch.device) -> Step:
+        files = _recordings(subjects)
+
+        def step(number: int) -> None:
+            os.environ["JOINTWISE_DATA"] = f"{_temporary('stores').name}/{number}"
+            prepare("ntu60", files[0].parent, workers=workers)
+
+        return step
+
+    return make
+
+
+def _python(*arguments: str) -> Maker:
+    return lambda _device: (
+        lambda _number: void(subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL))
+    )
+
+
+FINAL, SPACETIME = "spatial_segments_decoder", "mamp_published"
+FIGURES: dict[str, Figure] = {
+    figure.name: figure
+    for figure in (
+        _steps("pretrain", FINAL, 6.0),
+        _steps("pretrain", SPACETIME, 5.0),
+        _steps("pretrain", "recommended", None),
+        _steps("finetune", FINAL, 2.5),
+        _steps("finetune", SPACETIME, 5.0, clips=16),  # the yardstick needs 11 GB for as many
+        _steps("inference", FINAL, 2.5),
+        _steps("inference", SPACETIME, 5.0),
+        Figure("cut and augment clips", {PLAIN: _cut_plain, "fp32": _cut}, (32, "clip"), 4.0, threads=1),
+        Figure(
+            "read .skeleton files",
+            {PLAIN: _read_with(plain_data.read_skeleton), "fp32": _read_with(skeleton_format.read)},
+            (72, "file"),
+            4.0,
+            threads=1,
+        ),
+        Figure(
+            ".skeleton files to store",  # the yardstick only reads them
+            {PLAIN: _read_with(plain_data.read_skeleton), "fp32": _prepare(1, 1)},
+            (72, "file"),
+            4.0,
+            threads=1,
+        ),
+        Figure(
+            ".skeleton files to store, 2 workers for 1",
+            {PLAIN: _prepare(10, 1), "fp32": _prepare(10, 2)},
+            (720, "file"),
+            1.8,
+            threads=1,
+        ),
+        Figure("import jointwise", {"fp32": _python("-c", "import jointwise")}, (1, "process"), most=0.3),
+        Figure("jointwise --help", {"fp32": _python("-m", "jointwise", "--help")}, (1, "process"), most=1.0),
+    )
+}

@@ -1,0 +1,131 @@
+"""`jointwise bench`: runs the figures one after the other, each way in a process of its own; a table and JSON."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jointwise.bench.figures import FIGURES, PLAIN, PRECISIONS, Figure
+from jointwise.checkpoint import read_json, write_json
+from jointwise.errors import ConfigError, JointwiseError, unknown
+from jointwise.grid import NOTHING, Grid
+from jointwise.provenance import provenance
+
+SCHEMA = 1
+Row = dict[str, Any]
+Say = Callable[[str], None]
+
+
+class BenchError(JointwiseError):
+    """A measurement did not come to its end."""
+
+
+def chosen(only: Iterable[str]) -> list[Figure]:
+    """The figures whose name contains one of the words of `only`, all when there are none.
+
+    Raises ConfigError, naming the nearest, for a word that is in no name.
+    """
+    words = list(only)
+    for word in words:
+        if not any(word in name for name in FIGURES):
+            raise ConfigError(unknown("figure", word, FIGURES))
+    return [figure for name, figure in FIGURES.items() if not words or any(word in name for word in words)]
+
+
+def run_bench(figures: Iterable[Figure], device: torch.device, out: Path, say: Say) -> list[Row]:
+    """Measures figures, writing what there is to `out` after each, so that an interrupted run keeps its rows."""
+    rows = []
+    for figure in figures:
+        say(figure.name)
+        rows.append(measured(figure, device))
+        write_json(out, {"schema": SCHEMA, "rows": rows, **provenance(device, "fp32 and bf16")})
+    return rows
+
+
+def measured(figure: Figure, device: torch.device) -> Row:
+    """All ways of a figure: seconds per unit, MB, ratios to the yardstick. Raises BenchError where one fails."""
+    count, unit = figure.handles
+    ways = {}
+    for way in figure.ways:
+        command = [sys.executable, "-m", "jointwise.bench.measure", figure.name, way, str(device)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise BenchError(f"bench '{figure.name}', {way}: ended with {done.returncode}.\\n{done.stderr[-2000:]}")
+        told = json.loads(done.stdout.splitlines()[-1])
+        seconds = [value / count for value in told["seconds"]]
+        ways[way] = {
+            "seconds": statistics.median(seconds),
+            "least": min(seconds),
+            "repeats": len(seconds),
+            "memory_mb": told["memory_mb"],
+        }
+    row: Row = {"figure": figure.name, "unit": unit, "promised": figure.least, "at_most": figure.most, "ways": ways}
+    return row | {"ratios": ratios(ways, "seconds"), "memory_ratios": ratios(ways, "memory_mb")}
+
+
+def ratios(ways: dict[str, dict[str, float]], what: str) -> dict[str, float]:
+    """How many times the others' the yardstick's is; empty without a yardstick."""
+    if PLAIN not in ways:
+        return {}
+    return {way: ways[PLAIN][what] / values[what] for way, values in ways.items() if way != PLAIN}
+
+
+def kept(row: Row) -> str:
+    """Whether a row keeps what was promised: yes, no, or a dash where nothing was."""
+    if row["at_most"] is not None:
+        return "yes" if min(way["seconds"] for way in row["ways"].values()) <= row["at_most"] else "no"
+    if row["promised"] is None:
+        return NOTHING
+    return "yes" if max(row["ratios"].values()) >= row["promised"] else "no"
+
+
+def as_grid(rows: Iterable[Row]) -> Grid:
+    """One line per figure: seconds per unit, ratios, what was promised, memory."""
+    header = (
+        "figure",
+        "per",
+        "yardstick",
+        *PRECISIONS,
+        *(f"× {name}" for name in PRECISIONS),
+        "promised",
+        "kept",
+        "MB",
+    )
+    lines = []
+    for row in rows:
+        ways, promise = row["ways"], NOTHING
+        if row["promised"] is not None:
+            promise = f"≥ {row['promised']:g} ×"
+        elif row["at_most"] is not None:
+            promise = f"≤ {row['at_most']:g} s"
+        lines.append(
+            (
+                *(row["figure"], row["unit"]),
+                *(duration(ways[way]["seconds"]) if way in ways else NOTHING for way in (PLAIN, *PRECISIONS)),
+                *(f"{row['ratios'][way]:.1f}" if way in row["ratios"] else NOTHING for way in PRECISIONS),
+                *(promise, kept(row)),
+                " / ".join(f"{ways[way]['memory_mb']:.0f}" for way in (PLAIN, *PRECISIONS) if way in ways),
+            )
+        )
+    caption = (
+        "Medians of the repeats of one run. Ratios: how many times faster than the yardstick, the same mathematics "
+        "written the obvious way (jointwise/bench/plain.py). MB: largest memory of each way's process."
+    )
+    return Grid(header, lines, caption)
+
+
+def duration(seconds: float) -> str:
+    """With its unit: 12 ms."""
+    return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1000 * seconds:.3g} ms"
+
+
+def bench_table(path: Path) -> str:
+    """The table of a file of `jointwise bench`, as Markdown."""
+    return as_grid(read_json(path)["rows"]).to_markdown()

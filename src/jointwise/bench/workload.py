@@ -1,0 +1,196 @@
+"""What the benchmark computes: `ntu-like` clips, and one step of each stage, plainly and as the package does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from jointwise import synthetic
+from jointwise.bench.plain import PlainClassifier, PlainDistillation, plain_optimizer
+from jointwise.bench.plain_data import cut_clip
+from jointwise.build import build_classifier, build_distillation
+from jointwise.clips import ClipCutter
+from jointwise.config import Config
+from jointwise.fit import autocast
+from jointwise.methods.distillation import mask_noise
+from jointwise.nn.masks import MASKS
+from jointwise.nn.tokens import to_segments
+from jointwise.optim import build_optimizer
+from jointwise.prepare import prepare_sequence
+from jointwise.randomness import Draws
+from jointwise.settings import build_config, layered_settings
+from jointwise.skeletons import NTU25, nameless
+from jointwise.store import INDEX
+
+CLASSES = 60
+PAIRS = 0.18  # share of clips with a second person, as in NTU RGB+D 60: 1.18 persons per clip
+SCALE = 0.5  # metres; any
+MOMENTUM = 0.999
+
+Step = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A batch of `clips` clips of `frames` frames of 25 joints in 3D on `device`; all joints of who is there valid.
+
+    joints: V, of which the 25 are repeated or left out; persons: mean number per clip, from 1 to 2.
+    """
+
+    clips: int = 32
+    frames: int = 120
+    joints: int = 25
+    persons: float = 1 + PAIRS
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @cached_property
+    def cutter(self) -> ClipCutter:
+        """Sequences of the embedded data set that the clips are cut from."""
+        pairs = round(self.clips * (self.persons - 1))
+        alone, together = (
+            [prepare_sequence(sequence).positions for sequence in synthetic.generate(cameras=(2,), actions=actions)]
+            for actions in (range(20), range(20, 24))
+        )
+        chosen = [*alone[: self.clips - pairs], *together[:pairs]]
+        index = np.zeros(len(chosen), INDEX)
+        index["persons"], index["frames"] = [len(one) for one in chosen], [one.shape[1] for one in chosen]
+        index["row"] = np.cumsum([0, *(one.shape[0] * one.shape[1] for one in chosen[:-1])])
+        columns = np.arange(self.joints) % chosen[0].shape[2]
+        rows = np.concatenate([one.reshape(-1, *one.shape[2:])[:, columns] for one in chosen]).astype(np.float32)
+        skeleton = NTU25 if self.joints == len(NTU25.joints) else nameless(self.joints)
+        return ClipCutter(rows, np.ones(rows.shape[:2], bool), index, skeleton, self.frames, self.device)
+
+    @cached_property
+    def ids(self) -> Tensor:
+        """Of its sequences, (B,)."""
+        return torch.arange(self.clips)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """(B,) in [0, CLASSES)."""
+        return (self.ids % CLASSES).to(self.device)
+
+
+def settings(system: str, frames: int = 120, options: Sequence[str] = ()) -> Config:
+    """The settings of a system at the size of NTU RGB+D, which are the defaults."""
+    return build_config(layered_settings(system, ""), ["--clip.frames", str(frames), *options])
+
+
+def pretrain_step(workload: Workload, config: Config, precision: str) -> Step:
+    """One step of pre-training as `jointwise pretrain` does it: clips, masks, loss, gradient, optimiser, teacher."""
+    cutter = workload.cutter
+    module = build_distillation(config, cutter.skeleton, 3, SCALE, 0).to(workload.device).train()
+    optimizer = build_optimizer(module, config.pretrain)
+
+    def step(number: int) -> None:
+        clips = cutter.random(workload.ids, Draws(workload.ids, 0, "clips", number), **asdict(config.pretrain.augment))
+        with autocast(workload.device, precision):
+            persons = clips.persons()
+            noise = mask_noise(persons, clips, config.clip.segment, Draws(workload.ids, 0, "masks", number))
+            loss = module(persons, noise).total
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        module.update_teacher(MOMENTUM)
+
+    return step
+
+
+def finetune_step(workload: Workload, config: Config, precision: str) -> Step:
+    """One step of fine-tuning as `jointwise finetune` does it."""
+    cutter = workload.cutter
+    module = build_classifier(config, config.finetune, cutter.skeleton, 3, CLASSES, 0).to(workload.device).train()
+    optimizer = build_optimizer(module, config.finetune, config.finetune.layer_decay)
+
+    def step(number: int) -> None:
+        clips = cutter.random(workload.ids, Draws(workload.ids, 0, "clips", number), **asdict(config.finetune.augment))
+        with autocast(workload.device, precision):
+            logits = module(clips.persons()).float()
+        loss = functional.cross_entropy(logits, workload.labels, label_smoothing=config.finetune.label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def inference_step(workload: Workload, config: Config, precision: str) -> Step:
+    """Class scores of the clips, as `jointwise evaluate` and `Recognizer` compute them."""
+    cutter = workload.cutter
+    module = build_classifier(config, config.finetune, cutter.skeleton, 3, CLASSES, 0).to(workload.device).eval()
+
+    @torch.no_grad()
+    def step(_number: int) -> None:
+        with autocast(workload.device, precision):
+            module(cutter.centre(workload.ids).persons()).float().softmax(-1)
+
+    return step
+
+
+def plain_clips(workload: Workload, config: Config, number: int) -> tuple[Tensor, Tensor]:
+    """Random clips, cut one by one, with two slots each: (B, 2, T, 25, 3), and who is there (B, 2)."""
+    cutter, augment = workload.cutter, config.pretrain.augment
+    generator = torch.Generator().manual_seed(number)
+    clips, present = [], []
+    for first, frames, persons in zip(cutter.first_row, cutter.lengths, cutter.persons, strict=True):
+        whole = cutter.positions[first : first + frames * persons].unflatten(0, (int(persons), int(frames)))
+        slots = functional.pad(whole, (0, 0) * 3 + (0, 2 - len(whole)))
+        clips.append(cut_clip(slots, workload.frames, generator, augment.crop, augment.rotation))
+        present.append([True, len(whole) > 1])
+    return torch.stack(clips), torch.tensor(present, device=workload.device)
+
+
+def plain_pretrain_step(workload: Workload, config: Config) -> Step:
+    """One step of pre-training by the yardstick."""
+    joints, mask = workload.joints, MASKS[config.mask.strategy]
+    module = PlainDistillation(config, joints, 3, SCALE).to(workload.device).train()
+    optimizer = plain_optimizer(module, config.pretrain.weight_decay, config.pretrain.lr)
+    counts = mask.visible(config.segments, joints, config.mask.ratio)
+    grid = counts.grid or (1, counts.count)
+
+    def step(number: int) -> None:
+        positions, present = plain_clips(workload, config, number)
+        slots = positions.flatten(0, 1)
+        segments = to_segments(slots, config.clip.segment)
+        noise = torch.rand(len(slots), config.segments + 1, joints + 1).to(workload.device)
+        valid = torch.ones(segments.shape[:3], dtype=torch.bool, device=workload.device)
+        hidden = mask.draw(segments, valid, noise, counts, workload.cutter.valid.new_zeros(joints, dtype=torch.long))
+        loss = module(slots, present.flatten(), hidden, grid)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        module.update_teacher(MOMENTUM)
+
+    return step
+
+
+def plain_finetune_step(workload: Workload, config: Config) -> Step:
+    """One step of fine-tuning by the yardstick."""
+    module = PlainClassifier(config, workload.joints, 3, CLASSES).to(workload.device).train()
+    optimizer = plain_optimizer(module, config.finetune.weight_decay, config.finetune.lr)
+
+    def step(number: int) -> None:
+        logits = module(*plain_clips(workload, config, number))
+        loss = functional.cross_entropy(logits, workload.labels, label_smoothing=config.finetune.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def plain_inference_step(workload: Workload, config: Config) -> Step:
+    """Class scores by the yardstick."""
+    module = PlainClassifier(config, workload.joints, 3, CLASSES).to(workload.device).eval()
+
+    @torch.no_grad()
+    def step(number: int) -> None:
+        module(*plain_clips(workload, config, number)).softmax(-1)
+
+    return step
