@@ -120,7 +120,7 @@ def _outcomes(work: Callable[[Any], _Outcome], items: list[Any], workers: int) -
         waiting: deque[Future[list[_Outcome]]] = deque()
         try:
             for begin in range(0, len(items), _BATCH):
-                waiting.append(pool.submit(_do_all, work, items[begin : begin + _BATCH]))
+                waiting.append(pool.submit(partial(_do_all, work), items[begin : begin + _BATCH]))
                 if len(waiting) >= _AHEAD * workers:
                     yield from waiting.popleft().result()
             while waiting:
