@@ -36,7 +36,7 @@ for name, options in SYSTEMS.items():
         for step in range(9):
             start = time.perf_counter()
             with autocast(cutter.device, precision):
-                loss, _ = task.loss(Batch(step, ids, torch.arange(len(ids))))
+                loss, _ = task.loss(Batch(step, ids, torch.arange(len(ids)), len(ids)))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from jointwise import distributed
 from jointwise.config import Config, FinetuneConfig, LossConfig
 from jointwise.errors import ConfigError
 from jointwise.methods.distillation import Distillation, Sharpening
@@ -15,7 +16,10 @@ from jointwise.skeletons import Skeleton
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the GPU when there is one. Raises ConfigError for a device that is unknown or not there."""
+    """`auto` is the GPU when there is one, of several processes each one's own.
+
+    Raises ConfigError for a device that is unknown or not there.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -24,7 +28,7 @@ def pick_device(name: str) -> torch.device:
         raise ConfigError(f"execution.device '{name}': not a device. Use auto, cpu, cuda or cuda:1.") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError("execution.device cuda: torch sees no GPU here. Use cpu, or install a CUDA build of torch.")
-    return device
+    return torch.device("cuda", distributed.own_gpu()) if device.type == "cuda" and distributed.size() > 1 else device
 
 
 def build_encoder(config: Config, skeleton: Skeleton, coordinates: int, drop_path: float = 0.0) -> Encoder:

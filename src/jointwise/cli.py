@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jointwise.arguments import build_parser
 from jointwise.chosen import as_run, config_for, listed, raw_config, recipe_of, resumed_config, seed_of, transferred
+from jointwise.company import begun_before_restart, company, in_company
 from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 
 def _load(args: argparse.Namespace) -> Dataset:
     from jointwise.datasets import load_dataset
+    from jointwise.distributed import first_goes_first
     from jointwise.skeletons import choose_joints
 
-    dataset = load_dataset(args.data, args.root, args.split, _watch)
+    with first_goes_first():  # it prepares what is not prepared yet
+        dataset = load_dataset(args.data, args.root, args.split, _watch)
     print(f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})")
     if args.joints:
         dataset = dataset.on_joints(choose_joints(args.joints, dataset.skeleton))
@@ -141,9 +144,12 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
     config = None if args.resume else config_for(args, options, None)
     dataset = _load(args)
     folder = args.run or run_path(dataset, args.start, "pretrain", args.seed or 0)
-    config = config or resumed_config(args, options, folder, pretraining=True)
+    args.resume |= begun_before_restart(folder)
+    config = resumed_config(args, options, folder, pretraining=True) if args.resume or config is None else config
     seed = args.seed or 0
     run = pretrain(config, dataset, seed, folder, args.resume)
+    if not run:  # the first process has it
+        return
     report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
@@ -170,6 +176,7 @@ def finetune(args: argparse.Namespace, options: list[str]) -> None:
     dataset = _load_for(args, run)
     stage = ("finetune" + transferred(run, dataset)) if run else "scratch"
     folder = args.run or run_path(dataset, config.system, stage, seed, labels)
+    args.resume |= begun_before_restart(folder)
     if args.resume:
         config = resumed_config(args, options, folder, pretraining=False)
         labels, seed = args.labels, args.seed
@@ -195,6 +202,7 @@ def table(args: argparse.Namespace, options: list[str]) -> None:
     from rich.console import Console
 
     from jointwise.comparison import Comparison, choose_splits, compare, default_systems, in_order, steps_options
+    from jointwise.distributed import is_first
     from jointwise.labelled import labels_name
     from jointwise.settings import build_config, layered_settings
     from jointwise.stages import start_process
@@ -220,14 +228,18 @@ def table(args: argparse.Namespace, options: list[str]) -> None:
         quick=args.quick,
     )
     jobs = (2 if args.quick else 1) if args.jobs is None else args.jobs
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    out = sys.stdout if is_first() else sys.__stdout__  # every process says what became of its own stages
+    console = Console(file=out, width=None if sys.stdout.isatty() else 120)
     compare(comparison, jobs, start_process(jobs), console, args.words)
 
 
 def _after_scoring(results: list[Path], run: Path | None) -> None:
     from jointwise.checkpoint import read_json
     from jointwise.completion_table import is_completion, lines_of
+    from jointwise.distributed import is_first
 
+    if not is_first():
+        return
     content = read_json(results[0])
     scores, interval = content["scores"], content["interval"]
     rows = [(f"top-{k}", f"top{k}") for k in (1, 5)] if not is_completion(content) else []
@@ -348,6 +360,9 @@ COMMANDS = {
 }
 
 
+SHARED = ("pretrain", "finetune", "evaluate", "table")  # what several processes do together
+
+
 def run(arguments: list[str]) -> None:
     """Runs one command. Raises JointwiseError for anything that is wrong with it."""
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
@@ -359,6 +374,8 @@ def run(arguments: list[str]) -> None:
         print(options_help())
         return
     args, options = parser.parse_known_args(arguments)
+    if in_company() and arguments[0] not in SHARED:
+        raise ConfigError(f"{arguments[0]} is done by one process. Call it without torchrun: jointwise {arguments[0]}.")
     args.words = arguments
     if not hasattr(args, "function"):
         parser.print_help()
@@ -371,7 +388,8 @@ def run(arguments: list[str]) -> None:
 def main() -> None:
     """Entry point: errors become one message on stderr and exit status 1; a second Ctrl-C ends at once with 130."""
     try:
-        run(sys.argv[1:])
+        with company():
+            run(sys.argv[1:])
     except JointwiseError as error:
         print(f"jointwise: {error}", file=sys.stderr)
         sys.exit(1)

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from jointwise import distributed
 from jointwise.checkpoint import read_json, write_json
 from jointwise.config import Config
 from jointwise.datasets import Dataset
@@ -255,20 +256,27 @@ class _Planner:
 def compare(comparison: Comparison, jobs: int, start: Start, console: Console, again: Sequence[str]) -> None:
     """Runs what is not finished, `jobs` stages at once, and shows the tables of what is there, whatever happened.
 
+    Where there are several processes, all run stages and the first one shows the tables and says what has failed.
     again: the arguments of the command, for messages. Raises TrainingError when stages have failed, Interrupted after
     Ctrl-C; in both cases the same command goes on.
     """
     if jobs < 1:
         raise ConfigError(f"--jobs {jobs}: at least one is needed.")
-    comparison.check()
+    with distributed.first_goes_first():
+        comparison.check()
     stages, command = plan(comparison), shlex.join(["jointwise", *again])
     try:
-        failed = run_stages(stages, jobs, start, console)
+        own = run_stages(stages, jobs, start, console)
+        titles = distributed.wait_for_all("end of the stages", "\n".join(stage.title for stage in own))
     except KeyboardInterrupt:
-        show(comparison, stages, console.print)
+        if distributed.is_first():
+            show(comparison, stages, console.print)
         done = sum(stage.finished for stage in stages)
         raise Interrupted(f"stopped, {done} of {len(stages)} stages are finished. Go on with: {command}") from None
+    if not distributed.is_first():
+        return
     show(comparison, stages, console.print)
+    failed = [stage for stage in stages if stage.title in "\n".join(titles).splitlines()]
     if failed:
         listed = "\n".join(f"  {stage.title}" + (f": {stage.log}" if stage.log.is_file() else "") for stage in failed)
         raise TrainingError(f"{len(failed)} of {len(stages)} stages failed:\n{listed}\nTry these again with: {command}")

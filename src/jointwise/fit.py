@@ -18,24 +18,29 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from jointwise import distributed
 from jointwise.checkpoint import Checkpoint, read_json
 from jointwise.config import ExecutionConfig, TrainConfig
-from jointwise.errors import JointwiseError, TrainingError, writing
+from jointwise.errors import ConfigError, JointwiseError, TrainingError, writing
 from jointwise.optim import learning_rate
 from jointwise.randomness import Draws, generator_for, seed_for
 
 
 class Interrupted(JointwiseError):
-    """Ctrl-C: the state is saved and the message says how to go on."""
+    """Ctrl-C or SIGTERM: the state is saved and the message says how to go on."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples of a step. ids: (b,) in the store. places: (b,) where each stands in the batch of the step."""
+    """The samples of a step that this process computes: all, or its share where there are several processes.
+
+    ids: (b,) in the store. places: (b,) where each stands among the `count` samples of the step.
+    """
 
     step: int
     ids: Tensor
     places: Tensor
+    count: int
 
     def draws(self, seed: int, purpose: str) -> Draws:
         """Random numbers of the samples: a function of seed, purpose, step and a sample's place in the batch."""
@@ -51,7 +56,10 @@ class Task(Protocol):
         ...
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch, and scalars to log; whatever is random is drawn by `batch.draws`."""
+        """What a batch adds to the loss of its step, and to scalars to log: those of all shares are added up.
+
+        Whatever is random is drawn by `batch.draws`.
+        """
         ...
 
     def after_step(self, step: int) -> None:
@@ -88,9 +96,14 @@ class BatchOrder:
         return torch.cat([first, self._shuffled(epoch + 1)[:missing]]) if missing else first
 
     def batch_of(self, step: int) -> Batch:
-        """The batch of a step."""
-        ids = self[step]
-        return Batch(step, ids, torch.arange(len(ids)))
+        """This process's share of the batch of a step. Raises ConfigError when there is not a sample for each."""
+        if self.batch < distributed.size():
+            raise ConfigError(
+                f"a batch of {self.batch} samples cannot be shared by {distributed.size()} processes: each needs one. "
+                f"Start at most {self.batch}, or raise `batch` of this stage where the data has more."
+            )
+        places = torch.arange(self.batch)[distributed.share(self.batch)]
+        return Batch(step, self[step][places], places, self.batch)
 
     def _shuffled(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
@@ -101,21 +114,25 @@ class BatchOrder:
 
 @contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into an event, so that a step is never torn apart; the second one acts as always."""
+    """Turns the first Ctrl-C and the first SIGTERM into an event, so that a step is never torn apart.
+
+    The second of either acts as always.
+    """
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield pressed
         return
 
-    def press(_number: int, _frame: FrameType | None) -> None:
+    def press(number: int, _frame: FrameType | None) -> None:
         pressed.set()
-        signal.signal(signal.SIGINT, previous)
+        signal.signal(number, before[number])
 
-    previous = signal.signal(signal.SIGINT, press)
+    before: dict[int, Any] = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -142,7 +159,7 @@ class _Log:
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.before, self.started = path, seconds, time.perf_counter()
-        self.pending: list[tuple[int, Tensor, dict[str, Tensor]]] = []
+        self.pending: list[tuple[int, dict[str, Tensor]]] = []  # steps, and their scalars with the loss
 
     @property
     def seconds(self) -> float:
@@ -152,7 +169,7 @@ class _Log:
     def first_bad_step(self) -> int | None:
         if not self.pending:
             return None
-        losses = torch.stack([loss for _, loss, _ in self.pending])
+        losses = torch.stack([scalars["loss"] for _, scalars in self.pending])
         bad = (~losses.isfinite()).nonzero()
         return self.pending[int(bad[0])][0] if len(bad) else None
 
@@ -160,14 +177,15 @@ class _Log:
         """Appends a line with the means since the last one; returns the mean loss."""
         line: dict[str, float] = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate}
         if self.pending:
-            scalars = [{"loss": loss, **more} for _, loss, more in self.pending]
+            scalars = [values for _, values in self.pending]
             names = list(scalars[0])
             means = torch.stack([torch.stack([values[name].float() for name in names]) for values in scalars]).mean(0)
             line |= dict(zip(names, means.tolist(), strict=True))
             self.pending.clear()
         line |= extra | {"seconds": round(self.seconds, 3)}
-        with writing(self.path), self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        if distributed.is_first():
+            with writing(self.path), self.path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
         return line.get("loss", math.nan)
 
 
@@ -202,25 +220,28 @@ class _Training:
             if state["seed"] != seed:
                 raise TrainingError(f"{folder}: the checkpoint was made with seed {state['seed']}, not {seed}.")
         self.done: int = state["step"]
-        _truncate_log(folder / "metrics.jsonl", self.done)
+        distributed.start_alike(task.module)
+        if distributed.is_first():
+            _truncate_log(folder / "metrics.jsonl", self.done)
         self.log = _Log(folder / "metrics.jsonl", state["seconds"])
 
     def step(self) -> float | None:
         """One optimiser step; returns the mean loss since the last line of the log when it wrote one."""
         step, settings, order = self.done, self.settings, self.order
-        torch.manual_seed(seed_for(self.seed, "dropout", step))
+        torch.manual_seed(seed_for(self.seed, "dropout", step, distributed.rank()))
         rate = learning_rate(step, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         with autocast(self.device, self.execution.precision):
             loss, scalars = self.task.loss(order.batch_of(step))
-        self.log.pending.append((step, loss.detach(), scalars))
+        self.log.pending.append((step, distributed.totals({"loss": loss.detach(), **scalars})))
         epoch_ends = int(order.epoch(step + 1)) > int(order.epoch(step))
         line_due = (step + 1) % self.execution.log_every == 0 or epoch_ends or step + 1 == settings.steps
         if line_due or self.device.type == "cpu":  # looking at a loss makes a GPU wait
             self.stop_if_not_finite()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        distributed.add_gradients(self.task.module.parameters())
         if settings.clip_gradient:
             nn.utils.clip_grad_norm_(self.task.module.parameters(), settings.clip_gradient)
         self.optimizer.step()
@@ -236,12 +257,15 @@ class _Training:
         return self.log.write(self.done, order.epoch(self.done), rate, extra)
 
     def save(self) -> None:
-        """Saves the state, unless something in it is not finite."""
+        """Saves the state, unless something in it is not finite; no process goes on before it is saved."""
         self.stop_if_not_finite()
+        distributed.average_statistics(self.task.module)
         if not all(bool(weights.isfinite().all()) for weights in self.task.module.parameters()):
             self._stop(self.done, "update of the weights")  # the loss was finite, its gradient was not
         state = {"seed": self.seed, "seconds": self.log.seconds}
-        self.checkpoint.save(self.done, self.task.module, self.optimizer, state)
+        if distributed.is_first():
+            self.checkpoint.save(self.done, self.task.module, self.optimizer, state)
+        distributed.barrier()
 
     def stop_if_not_finite(self) -> None:
         """Raises TrainingError when a loss since the last line of the log is not finite."""
@@ -286,7 +310,8 @@ def fit(
     """Trains `task.module` for `settings.steps` steps, resuming from `folder`/checkpoint when there is one.
 
     Writes metrics.jsonl and checkpoint/ in `folder`. Returns the seconds of training (resumed parts included).
-    Raises TrainingError when a loss is not finite, Interrupted after Ctrl-C, StorageError when the disk refuses.
+    Where there are several processes, each computes a share of every batch and the first one writes. Raises
+    TrainingError when a loss is not finite, Interrupted after Ctrl-C or SIGTERM, StorageError when the disk refuses.
     """
     training = _Training(task, order, optimizer, settings, execution, folder, seed)
     device = training.device
@@ -302,9 +327,10 @@ def fit(
             if loss is not None:
                 show(training.done, loss)
             last = training.done == settings.steps
-            if interrupt.is_set() or last or training.done % execution.checkpoint_every == 0:
+            stop = distributed.any_of(interrupt.is_set())
+            if stop or last or training.done % execution.checkpoint_every == 0:
                 training.save()
-            if interrupt.is_set() and not last:
+            if stop and not last:
                 raise Interrupted(
                     f"stopped after step {training.done} of {settings.steps}, all saved. Go on with: {resume_hint}"
                 )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jointwise import distributed
 from jointwise.build import build_distillation, pick_device
 from jointwise.checkpoint import write_json
 from jointwise.clips import ClipCutter, Clips, Persons
@@ -115,7 +116,7 @@ class PretrainTask:
         clips = self.cutter.random(batch.ids, batch.draws(self.seed, "clips"), **asdict(self.augment))
         persons = clips.persons()
         noise = mask_noise(persons, clips, self.module.segment, batch.draws(self.seed, "masks"))
-        losses = self.module(persons, noise)
+        losses = self.module(persons, noise, distributed.total)
         if losses.pooled is not None:
             self._pooled.append(losses.pooled)
         scalars = {"latent": losses.latent, "reconstruction": losses.reconstruction}
@@ -133,7 +134,8 @@ class PretrainTask:
     def _rank(self) -> dict[str, float]:
         if not self._pooled:
             return {}
-        features = torch.cat(self._pooled)[-WATCHED_CLIPS:]
+        shares = distributed.gather([pooled.cpu() for pooled in self._pooled])
+        features = torch.cat([share for step in zip(*shares, strict=True) for share in step])[-WATCHED_CLIPS:]
         self._pooled.clear()
         if len(features) < min(WATCHED_CLIPS, len(self.dataset.train)) // 2:
             return {}  # a resumed or last part of an epoch: the rank of few clips is low whatever the features are
@@ -151,13 +153,14 @@ def held_out_losses(
     """`L_st` and `L_rec` on centre clips with fixed masks, means over clips."""
     module.eval()
     sums = torch.zeros(2, dtype=torch.float64)
-    for places in torch.arange(len(ids)).split(batch):
+    batches = torch.arange(len(ids)).split(batch)
+    for places in batches[distributed.share(len(batches))]:
         clips = cutter.centre(ids[places])
         persons = clips.persons()
         with autocast(cutter.device, precision):
             losses = module(persons, mask_noise(persons, clips, module.segment, Draws(places, "held-out masks")))
         sums += torch.stack([losses.latent, losses.reconstruction]).double().cpu() * len(places)
-    latent, reconstruction = (sums / len(ids)).tolist()
+    latent, reconstruction = (distributed.total(sums) / len(ids)).tolist()
     return {"latent": latent, "reconstruction": reconstruction}
 
 
@@ -188,6 +191,7 @@ def collapse_warning(log: list[dict[str, float]]) -> str | None:
 def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: bool = False) -> dict[str, Any]:
     """Pre-trains a system on the training part of `dataset`; writes the run folder; returns what run.json says.
 
+    Where there are several processes, the first one writes and the others return nothing.
     Raises ConfigError for a system that has nothing to pre-train, and what `fit` and `open_run` raise.
     """
     if not config.predictor.use and not config.decoder.use:
@@ -212,6 +216,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     optimizer, title = build_optimizer(module, settings), f"pretrain {config.system}"
     seconds = fit(task, order, optimizer, settings, execution, folder, title, seed, shlex.join(command))
     held_out = held_out_losses(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision)
+    if not distributed.is_first():
+        return {}
     parameters = count_parameters(encoder=module.student, pretrain=module)
     run: dict[str, Any] = about | {
         "steps": settings.steps,

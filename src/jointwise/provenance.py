@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 import jointwise
+from jointwise import distributed
 
 
 def commit() -> str:
@@ -54,6 +55,7 @@ def provenance(device: torch.device, precision: str) -> dict[str, Any]:
     """What every run and result records."""
     return {
         "device": device_name(device),
+        "processes": distributed.size(),
         "precision": precision,
         "versions": {
             "jointwise": jointwise.__version__,

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from jointwise import distributed
 from jointwise.checkpoint import read_json, write_json
 from jointwise.config import Config
 from jointwise.datasets import Dataset
@@ -44,8 +45,15 @@ def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) 
     """Makes a new run folder, or checks that an existing one may be resumed with these settings.
 
     Raises ConfigError when the folder exists and `resume` is off, or holds other settings; StorageError when it cannot
-    be written. `about` (stage, data, labels, seed …) must be the same for a resumed run.
+    be written. `about` (stage, data, labels, seed …) must be the same for a resumed run. Where there are several
+    processes, the first one does it.
     """
+    if distributed.is_first():
+        _open(folder, config, about, resume)
+    distributed.barrier()
+
+
+def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> None:
     settings = to_settings(config)
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file, not a run folder. Name another folder with --run.")

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from rich.console import Console
 
+from jointwise import distributed
 from jointwise.errors import writing
 from jointwise.report.scales import duration
 
@@ -40,6 +41,11 @@ class Stage:
     log: Path
     after: Stage | None = None
     resume: tuple[str, ...] = ("--resume",)
+
+    @property
+    def chain(self) -> str:
+        """What all stages that need each other have in common: the title of the first."""
+        return self.title if self.after is None else self.after.chain
 
     @property
     def finished(self) -> bool:
@@ -74,7 +80,7 @@ def start_process(jobs: int) -> Start:
     They do not hear the terminal's Ctrl-C: whoever started them passes it on, once.
     """
     threads = max(1, (os.cpu_count() or 1) // max(1, jobs))
-    environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {"OMP_NUM_THREADS": str(threads), **distributed.environment_alone(), "PYTHONUNBUFFERED": "1"}
 
     def start(stage: Stage) -> Process:
         with writing(stage.log):
@@ -105,7 +111,7 @@ class _Runner:
         self.failed: list[Stage] = []
 
     def begin(self) -> None:
-        """Starts what may start; what needs a failed stage has failed too."""
+        """Starts what may start; what needs a failed stage has failed too, what another process does is not ours."""
         for stage in list(self.waiting):
             if stage.after in self.failed:
                 self.waiting.remove(stage)
@@ -113,7 +119,8 @@ class _Runner:
                 self.say(stage, "left out, as what it needs has failed")
             elif len(self.running) < self.jobs and stage.after not in (*self.waiting, *self.running):
                 self.waiting.remove(stage)
-                self.running[stage] = (self.start(stage), time.monotonic())
+                if distributed.claim(stage.chain):
+                    self.running[stage] = (self.start(stage), time.monotonic())
 
     def collect(self) -> None:
         """Looks which stages have ended, and how."""
@@ -163,6 +170,7 @@ class _Runner:
 def run_stages(stages: Sequence[Stage], jobs: int, start: Start, console: Console) -> list[Stage]:
     """Runs the stages that are not finished, `jobs` at once; returns those that failed, which holds up no others.
 
+    Where there are several processes, each takes chains that no other has taken, and runs `jobs` of their stages.
     Raises KeyboardInterrupt after Ctrl-C, when the running ones have ended.
     """
     runner = _Runner(stages, jobs, start, console)

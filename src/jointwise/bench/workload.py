@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -53,11 +55,7 @@ class Workload:
     def cutter(self) -> ClipCutter:
         """Sequences of the embedded data set that the clips are cut from."""
         pairs = round(self.clips * (self.persons - 1))
-        alone, together = (
-            [prepare_sequence(sequence).positions for sequence in synthetic.generate(cameras=(2,), actions=actions)]
-            for actions in (range(20), range(20, 24))
-        )
-        chosen = [*alone[: self.clips - pairs], *together[:pairs]]
+        chosen = [*_recordings(range(20), self.clips - pairs), *_recordings(range(20, 24), pairs)]
         index = np.zeros(len(chosen), INDEX)
         index["persons"], index["frames"] = [len(one) for one in chosen], [one.shape[1] for one in chosen]
         index["row"] = np.cumsum([0, *(one.shape[0] * one.shape[1] for one in chosen[:-1])])
@@ -75,6 +73,13 @@ class Workload:
     def labels(self) -> Tensor:
         """(B,) in [0, CLASSES)."""
         return (self.ids % CLASSES).to(self.device)
+
+
+def _recordings(actions: Iterable[int], count: int) -> list[npt.NDArray[np.float32]]:
+    """Prepared positions (M, T, 25, 3) of generated recordings of some actions; from the first again after the last."""
+    sequences = islice(synthetic.generate(cameras=(2,), actions=actions), count)
+    different = [prepare_sequence(sequence).positions for sequence in sequences]
+    return [different[number % len(different)] for number in range(count)]
 
 
 def settings(system: str, frames: int = 120, options: Sequence[str] = ()) -> Config:

@@ -13,7 +13,15 @@ from jointwise.clips import Clips, Persons
 from jointwise.nn.encoders import Completion, Encoder
 from jointwise.nn.heads import mean_over_clips, pool_mean
 from jointwise.nn.masks import MASKS, Ratio, Visible
-from jointwise.nn.targets import cross_entropy, latent_target, mean_square, reconstruction_target
+from jointwise.nn.targets import (
+    Total,
+    all_here,
+    cross_entropy,
+    latent_target,
+    mean_square,
+    reconstruction_target,
+    spread,
+)
 from jointwise.nn.tokens import TokenSet, all_tokens, from_segments, to_segments, token_validity, visible_tokens
 from jointwise.randomness import Draws
 
@@ -22,7 +30,8 @@ from jointwise.randomness import Draws
 class Losses:
     """One batch: total loss, its two parts, and what the collapse watch looks at (no gradient).
 
-    teacher_spread: mean over features of the standard deviation of the teacher's output over tokens of the batch.
+    Where only a part of the batch is here, each scalar is what it adds to that of the whole batch. teacher_spread: mean
+    over features of the standard deviation of the teacher's output over tokens of the batch.
     pooled: (B, D) the teacher's features, mean over valid tokens and persons; None without a teacher.
     """
 
@@ -68,15 +77,15 @@ class Sharpening(nn.Module):
         self.centre: Tensor
         self.register_buffer("centre", torch.zeros(width))
 
-    def forward(self, prediction: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    def forward(self, prediction: Tensor, wanted: Tensor, weights: Tensor, total: Total = all_here) -> Tensor:
         """(P, N, D) predicted and taught features, (P, N, 1) 1 where a token counts -> the loss."""
         target = ((wanted - self.centre) / self.teacher_temperature).softmax(-1)
-        return cross_entropy(prediction.float() / self.student_temperature, target, weights)
+        return cross_entropy(prediction.float() / self.student_temperature, target, weights, total)
 
     @torch.no_grad()
-    def move_centre(self, taught: Tensor, weights: Tensor) -> None:
+    def move_centre(self, taught: Tensor, weights: Tensor, total: Total = all_here) -> None:
         """Moves the centre towards the mean of the taught features (P, N, D) over the tokens that are there."""
-        mean = (taught * weights).sum((0, 1)) / weights.sum().clamp(min=1)
+        mean = total((taught * weights).sum((0, 1))) / total(weights.sum()).clamp(min=1)
         self.centre.lerp_(mean, 1 - self.momentum)
 
 
@@ -149,26 +158,26 @@ class Distillation(nn.Module):
         visible = visible_tokens(hidden, valid, counts.grid)
         return Look(segments, valid, hidden, visible, self.student(segments, visible))
 
-    def forward(self, persons: Persons, noise: Tensor) -> Losses:
-        """Losses of a batch; noise (P, S + 1, V + 1) uniform in [0, 1) decides what is hidden."""
+    def forward(self, persons: Persons, noise: Tensor, total: Total = all_here) -> Losses:
+        """Losses of a batch, or of the part that is here; noise (P, S + 1, V + 1) uniform in [0, 1) hides tokens."""
         look = self.look(persons, noise)
         segments, valid, visible, features = look.segments, look.valid, look.visible, look.features
         everything = all_tokens(valid)
-        latent = reconstruction = spread = segments.new_zeros(())
+        latent = reconstruction = teacher_spread = segments.new_zeros(())
         pooled = None
-        hidden_valid = (look.hidden & valid).flatten(1)[..., None]
+        hidden_valid, there = (look.hidden & valid).flatten(1)[..., None], valid.flatten(1)[..., None]
         if self.predictor is not None and self.teacher is not None:
             with torch.no_grad():
                 layers = self.teacher.layers(segments, everything)
                 taught = layers[-1]
-                spread = taught[valid.flatten(1)].float().std(0).mean()
+                teacher_spread = spread(taught, there, total)
                 means = pool_mean(taught.float().unflatten(1, valid.shape[1:]), valid)
                 pooled = mean_over_clips(means, persons.clip, persons.clips)
                 averaged = layers[-1:] if self.teacher_blocks == 1 else layers[-1 - self.teacher_blocks : -1]
                 wanted = latent_target(averaged, self.teacher_normalise)
-            latent = self._latent_loss(self.predictor(features, visible, everything), wanted, hidden_valid)
+            latent = self._latent_loss(self.predictor(features, visible, everything), wanted, hidden_valid, total)
             if self.sharpening is not None and self.training:
-                self.sharpening.move_centre(wanted, valid.flatten(1)[..., None])
+                self.sharpening.move_centre(wanted, there, total)
         if self.decoder is not None:
             wanted, counted = reconstruction_target(
                 persons.positions, persons.valid, self.segment, self.target, self.normalisation
@@ -177,12 +186,12 @@ class Distillation(nn.Module):
                 wanted = wanted / self.coordinate_scale
             if self.region == "hidden":
                 counted = counted * hidden_valid
-            reconstruction = mean_square(self.decoder(features, visible, everything), wanted, counted)
-        total = self.latent_weight * latent + self.reconstruction_weight * reconstruction
-        return Losses(total, latent.detach(), reconstruction.detach(), spread, pooled)
+            reconstruction = mean_square(self.decoder(features, visible, everything), wanted, counted, total)
+        both = self.latent_weight * latent + self.reconstruction_weight * reconstruction
+        return Losses(both, latent.detach(), reconstruction.detach(), teacher_spread, pooled)
 
-    def _latent_loss(self, prediction: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
-        loss: Tensor = (self.sharpening or mean_square)(prediction, wanted, weights)
+    def _latent_loss(self, prediction: Tensor, wanted: Tensor, weights: Tensor, total: Total) -> Tensor:
+        loss: Tensor = (self.sharpening or mean_square)(prediction, wanted, weights, total)
         return loss
 
     @torch.no_grad()

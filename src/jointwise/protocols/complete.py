@@ -16,6 +16,7 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from jointwise import distributed
 from jointwise.clips import ClipCutter, Clips, Persons
 from jointwise.config import CompleteConfig
 from jointwise.errors import ConfigError, DataError
@@ -122,9 +123,11 @@ def train_head(
             with autocast(cutter.device, precision):
                 said = completer(persons, hiding)
             judged = judged_places(persons, hiding, completer.segment)
-            loss = loss + mean_square(said / completer.scale, persons.positions / completer.scale, judged[..., None])
+            wanted = persons.positions / completer.scale
+            loss = loss + mean_square(said / completer.scale, wanted, judged[..., None], distributed.total)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        distributed.add_gradients(completer.head.parameters())
         optimizer.step()
     completer.eval()
 
@@ -153,7 +156,8 @@ def completion_errors(
     """
     parts: dict[str, list[Tensor]] = {}
     noise = Draws(torch.arange(len(ids)), seed, "hidden joints").uniform(len(cutter.skeleton.joints))
-    for some, ranks in zip(ids.split(batch), noise.split(batch), strict=True):
+    batches = list(zip(ids.split(batch), noise.split(batch), strict=True))
+    for some, ranks in batches[distributed.share(len(batches))]:
         segment = next(iter(completers.values())).segment
         for task, (persons, hiding) in _tasks(cutter.centre(some), ranks, segment).items():
             judged = judged_places(persons, hiding, segment)
@@ -168,4 +172,6 @@ def completion_errors(
                     raise DataError(f"the completions of task '{task}' are not finite numbers. Look at the encoder.")
                 errors = clip_errors(prediction, persons, judged).cpu()
                 parts.setdefault(f"{task}_{name}".rstrip("_"), []).append(errors)
-    return {name: torch.cat(errors).double().numpy() for name, errors in parts.items()}
+    names = next(names for names in distributed.gather(list(parts)) if names)
+    shares = {name: distributed.gather_shares(parts.get(name, [])) for name in names}
+    return {name: torch.cat(errors).double().numpy() for name, errors in shares.items()}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from jointwise import distributed
 from jointwise.clips import ClipCutter, Clips
 from jointwise.errors import DataError
 from jointwise.fit import autocast
@@ -55,8 +56,8 @@ def extract(
 
     Raises DataError when `features` gives something else than one finite vector for each clip.
     """
-    parts = []
-    for some in ids.split(batch):
+    parts, batches = [], ids.split(batch)
+    for some in batches[distributed.share(len(batches))]:
         with autocast(cutter.device, precision):
             vectors = features(cutter.centre(some)).float().cpu()
         if vectors.ndim != 2 or len(vectors) != len(some):
@@ -68,4 +69,4 @@ def extract(
             bad = int(some[int((~vectors.isfinite().all(1)).nonzero()[0])])
             raise DataError(f"the features of sequence {bad} of the store are not finite numbers. Look at the encoder.")
         parts.append(vectors)
-    return torch.cat(parts)
+    return torch.cat(distributed.gather_shares(parts))

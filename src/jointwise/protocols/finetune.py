@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from jointwise import distributed
 from jointwise.build import build_classifier, pick_device
 from jointwise.checkpoint import load_weights, write_json
 from jointwise.clips import ClipCutter
@@ -47,8 +48,9 @@ class FinetuneTask:
         clips = self.cutter.random(batch.ids, batch.draws(self.seed, "clips"), **asdict(self.recipe.augment))
         logits = self.module(clips.persons()).float()
         labels = self.labels[clips.ids]
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        return loss, {"train_top1": (logits.detach().argmax(1) == labels).float().mean()}
+        losses = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing, reduction="none")
+        hits = (logits.detach().argmax(1) == labels).float()
+        return losses.sum() / batch.count, {"train_top1": hits.sum() / batch.count}
 
     def after_step(self, step: int) -> None:
         """Moves the average of the weights, where one is kept; at first all steps count alike, the start does not."""
@@ -68,12 +70,12 @@ class FinetuneTask:
 def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 128) -> np.ndarray:
     """(n, K) probabilities of the evaluation clips of `ids`."""
     module.eval()
-    parts = []
-    for some in ids.split(batch):
+    parts, batches = [], ids.split(batch)
+    for some in batches[distributed.share(len(batches))]:
         with autocast(cutter.device, precision):
             logits = module(cutter.centre(some).persons())
         parts.append(logits.float().softmax(-1).cpu())
-    scores: np.ndarray = torch.cat(parts).numpy()
+    scores: np.ndarray = torch.cat(distributed.gather_shares(parts)).numpy()
     return scores
 
 
@@ -126,7 +128,8 @@ def finetune(
     """Trains encoder and head on the labelled part, scores the test part once at the end; returns the result's path.
 
     pretrained: run whose encoder to start from, also one of other data: what both have of joints, matched by name, is
-    kept; None: random weights and the recipe `scratch`. results: folder for the result besides the run's own.
+    kept; None: random weights and the recipe `scratch`. results: folder for the result besides the run's own. Where
+    there are several processes, the first one writes.
     """
     is_test, words = not config.validation_subjects, dataset.arguments
     dataset = dataset.hold_out(config.validation_subjects)
@@ -147,7 +150,8 @@ def finetune(
     if pretrained:
         load_weights(module.encoder, weights, pretrained)
     open_run(folder, config, about, resume)
-    write_json(folder / "labelled.json", labelled.names)
+    if distributed.is_first():
+        write_json(folder / "labelled.json", labelled.names)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, pick_device(config.execution.device))
     command = ["jointwise", "finetune", str(pretrained) if pretrained else config.system, *words]
     command += ["--run", str(folder), "--resume", *(["--results", str(results)] if results else [])]
@@ -174,6 +178,8 @@ def finetune(
         memory_mb=(before.memory_mb if before else {}) | {"finetune": peak_memory(cutter.device)},
         gflops=classifier_gflops(module, dataset, config.clip.frames, cutter.device),
     )
+    if not distributed.is_first():
+        return folder / "results" / f"{evaluation.name()}.json"
     _save(folder, module, evaluation, about, cutter.device, load_seen(pretrained) if pretrained else set())
     if before is None or before.data != dataset.name:  # else the report plays the examples of the pre-training
         write_examples(folder, make_examples(dataset, cutter, seed))
@@ -193,6 +199,7 @@ def _train(
     command: str,
 ) -> float:
     """Fits the classifier; returns the seconds per epoch. command: resumes it, for messages."""
+    distributed.share_statistics(module)
     task = FinetuneTask(module, cutter, labelled, recipe, seed)
     order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed)
     optimizer = build_optimizer(module, recipe, recipe.layer_decay)

@@ -1,0 +1,37 @@
+"""The processes that torchrun has started together: joins them around a command; one of them says what failed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def in_company() -> bool:
+    """Whether torchrun has started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and {"RANK", "MASTER_ADDR"} <= os.environ.keys()
+
+
+def begun_before_restart(folder: Path) -> bool:
+    """Whether torchrun has started this process again (--max-restarts) and the run in `folder` had begun before."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0 and (folder / "config.yaml").is_file()
+
+
+@contextmanager
+def company() -> Iterator[None]:
+    """With the other processes, if there are any: the first in which something fails raises it, the others just end."""
+    if not in_company():
+        yield
+        return
+    from jointwise import distributed  # not before it is needed: it takes torch
+
+    try:
+        distributed.join()
+        yield
+        distributed.leave()
+    except Exception:
+        if distributed.speaks_of_errors():
+            raise
+        sys.exit(1)

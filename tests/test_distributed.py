@@ -1,0 +1,337 @@
+"""Two processes are one: the same losses, weights and results; and they end together, with one message.
+
+Weights are compared but for the biases of attention keys: they add the same to all scores of a query, so their gradient
+is nothing but rounding, which Adam makes as large as any other.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import get_ident
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+from torch.distributed import HashStore
+
+import tiny
+import worker
+from jointwise import distributed, stages
+from jointwise.checkpoint import load_tensors
+from jointwise.cli import run
+from jointwise.errors import ConfigError
+from jointwise.fit import BatchOrder, Interrupted
+from jointwise.methods.distillation import Sharpening
+from jointwise.nn.targets import cross_entropy, mean_square, spread
+from jointwise.stages import Stage, run_stages
+
+WORKER = Path(worker.__file__)
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--")
+TRAINING = ("--data", tiny.NAME, "--quick", *tiny.SMALL, "--execution.checkpoint_every", "5")
+UNEVEN = ("--pretrain.batch", "7", "--finetune.batch", "7")  # shares of 3 and 4
+PLAIN = ("--finetune.dropout", "0", "--finetune.drop_path", "0", "--finetune.average", "0.5")
+
+
+def pretraining(folder: Path, *options: str, system: str = tiny.SYSTEM) -> list[str]:
+    return ["pretrain", system, *TRAINING, *UNEVEN, *options, "--run", str(folder)]
+
+
+def road(folder: Path) -> list[list[str]]:
+    """Two pre-trainings, a fine-tuning, and features and completions judged, in a folder."""
+    start = str(folder / "pretrain")
+    judged = ("--data", tiny.NAME, "--probe.complete.steps", "4")
+    return [
+        pretraining(folder / "pretrain"),
+        pretraining(folder / "sjepa", "--pretrain.clip_gradient", "0.5", system="sjepa"),
+        ["finetune", start, *TRAINING, *UNEVEN, *PLAIN, "--run", str(folder / "finetune")],
+        *(["evaluate", start, "--protocol", protocol, *judged] for protocol in ("knn", "complete")),
+    ]
+
+
+def start(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(
+        [*sys.path[:1], str(Path(distributed.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    )
+    known = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, **environment}
+    command = [*TORCHRUN, str(WORKER), *arguments]
+    return subprocess.run(command, env=known, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.fixture(scope="module")
+def both(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[list[str]]]:
+    """The folders of one process and of two, and what came of the commands of each of the two."""
+    folder = tmp_path_factory.mktemp("both")
+    one, two, file = folder / "one", folder / "two", folder / "commands"
+    stopped = pretraining(two / "stopped")
+    commands: list[tuple[list[str], str | None]] = [(command, None) for command in road(two)]
+    commands += [(stopped, "term 1 3"), ([*stopped, "--resume"], None)]
+    commands += [(pretraining(two / "nan"), "nan 1 6"), (pretraining(two / "few", "--pretrain.batch", "1"), None)]
+    file.write_text(json.dumps(commands))
+    done = start(str(file), JOINTWISE_DATA=str(tiny_data))
+    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(worker.DATASETS, tiny.NAME, tiny.SOURCE)
+        patch.setenv("JOINTWISE_DATA", str(tiny_data))
+        worker.adapt(patch.setattr)
+        for command in road(one):
+            run(command)
+    return one, two, [json.loads(Path(f"{file}.{rank}").read_text()) for rank in range(2)]
+
+
+def weights(run: Path) -> dict[str, Tensor]:
+    """All weights of a run, but for the biases of attention keys."""
+    tensors = load_tensors(run / "model" / "model.safetensors")
+    for name, tensor in tensors.items():
+        if name.endswith("qkv.bias"):
+            width = len(tensor) // 3
+            tensor[width : 2 * width] = 0
+    return tensors
+
+
+def assert_same_training(one: Path, other: Path) -> None:
+    expected, found = weights(one), weights(other)
+    assert expected.keys() == found.keys()
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], atol=1e-5, rtol=0, msg=lambda m, n=name: f"{n}: {m}")
+    lines, others = (
+        [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (one, other)
+    )
+    assert [line["step"] for line in lines] == [line["step"] for line in others] == list(range(1, 13))
+    for line, same in zip(lines, others, strict=True):
+        kept = (line.keys() & same.keys()) - {"seconds"}  # a resumed epoch has no effective rank
+        assert {"loss", "epoch"} < kept
+        assert {name: same[name] for name in kept} == pytest.approx({name: line[name] for name in kept}, abs=1e-5)
+
+
+Both = tuple[Path, Path, list[list[str]]]
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "sjepa", "finetune"])
+def test_two_processes_train_as_one_does_and_log_the_same(both: Both, stage: str) -> None:
+    assert_same_training(both[0] / stage, both[1] / stage)
+
+
+def test_held_out_losses_are_those_of_one_process(both: Both) -> None:
+    one, two = (json.loads((folder / "pretrain" / "run.json").read_text()) for folder in both[:2])
+    assert two["held_out"] == pytest.approx(one["held_out"], abs=1e-5)
+    assert (one["processes"], two["processes"]) == (1, 2)
+
+
+def test_every_clip_is_scored_once_and_as_by_one_process(both: Both) -> None:
+    names = sorted(str(path.relative_to(both[0])) for path in both[0].rglob("results/*.npz"))
+    assert len(names) == 3
+    assert names == sorted(str(path.relative_to(both[1])) for path in both[1].rglob("results/*.npz"))
+    for name in names:
+        with np.load(both[0] / name) as one, np.load(both[1] / name) as two:
+            assert one.files == two.files
+            assert one["ids"].tolist() == two["ids"].tolist()
+            assert len(set(two["ids"].tolist())) == 30
+            for kept in set(one.files) - {"ids"}:
+                np.testing.assert_allclose(two[kept], one[kept], atol=1e-5)
+        one_said, two_said = (json.loads((folder / name).with_suffix(".json").read_text()) for folder in both[:2])
+        assert (one_said["n"], two_said["n"]) == (30, 30)
+        assert two_said["scores"] == pytest.approx(one_said["scores"], abs=1e-5)
+
+
+def test_test_subjects_are_scored_once_in_the_log_of_scorings(both: Both) -> None:
+    one, two = (sorted(folder.rglob("test_scorings.jsonl")) for folder in both[:2])
+    assert [len(path.read_text().splitlines()) for path in two] == [len(path.read_text().splitlines()) for path in one]
+
+
+def test_a_polite_kill_of_one_process_stops_all_after_the_same_step_and_resume_goes_on(both: Both) -> None:
+    for outcomes in both[2]:
+        assert "stopped after step 4 of 12, all saved" in outcomes[-4]
+        assert outcomes[-3] == ""
+    assert_same_training(both[0] / "pretrain", both[1] / "stopped")
+
+
+def test_a_loss_of_one_process_that_is_no_number_ends_all_with_the_same_message(both: Both) -> None:
+    one, two = (outcomes[-2] for outcomes in both[2])
+    assert "the loss of step 7 is not a finite number; the last good checkpoint, of step 5" in one
+    assert one == two
+    assert one.count("_s") == 7  # the files of the whole batch
+
+
+def test_a_batch_with_fewer_samples_than_processes_is_refused(both: Both) -> None:
+    for outcomes in both[2]:
+        assert "a batch of 1 samples cannot be shared by 2 processes: each needs one. Start at most 1" in outcomes[-1]
+
+
+def test_a_killed_process_ends_the_run_with_one_message_and_one_process_can_go_on(
+    both: Both, registered: Path, tmp_path: Path
+) -> None:
+    command = pretraining(tmp_path / "killed")
+    ended = start(*command, JOINTWISE_DATA=str(registered), JOINTWISE_TEST_END="kill 1 7")
+    assert ended.returncode != 0
+    assert ended.stderr.count("jointwise: ") == ended.stderr.count("another process of this run has ended") <= 1
+    assert 'in <module>\n    main()\n  File "' + str(WORKER) not in ended.stderr
+    assert json.loads((tmp_path / "killed" / "checkpoint" / "state.json").read_text())["step"] == 5
+    assert not list((tmp_path / "killed").rglob("*.unfinished"))
+    run([*command, "--resume"])
+    assert_same_training(both[0] / "pretrain", tmp_path / "killed")
+
+
+def test_a_process_that_torchrun_starts_again_goes_on_where_the_run_was(
+    both: Both, registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = pretraining(tmp_path / "again")
+    monkeypatch.setenv("RANK", "0")
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.PretrainTask, "loss", worker.ended_badly("term", "0", 6))
+        with pytest.raises(Interrupted, match="stopped after step 7 of 12"):
+            run(command)
+    with pytest.raises(ConfigError, match="exists already"):
+        run(command)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    run(command)
+    assert_same_training(both[0] / "pretrain", tmp_path / "again")
+
+
+# --- sharing out, without other processes ---
+
+
+@pytest.fixture
+def company(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Makes this process one of several, as far as sharing out is concerned."""
+
+    def be(rank: int, size: int) -> None:
+        monkeypatch.setattr(distributed, "rank", lambda: rank)
+        monkeypatch.setattr(distributed, "size", lambda: size)
+
+    return be
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("count", [0, 1, 7, 30])
+def test_shares_are_even_in_order_and_hold_everything_once(company, size: int, count: int) -> None:  # type: ignore[no-untyped-def]
+    shares = []
+    for rank in range(size):
+        company(rank, size)
+        shares.append(list(range(count))[distributed.share(count)])
+    assert [number for share in shares for number in share] == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_shares_of_a_step_are_its_batch_with_the_same_draws(company) -> None:  # type: ignore[no-untyped-def]
+    order = BatchOrder(torch.arange(10) + 5, 7, 0)
+    whole = order.batch_of(3)
+    shares = []
+    for rank in range(3):
+        company(rank, 3)
+        shares.append(order.batch_of(3))
+    assert torch.equal(torch.cat([share.ids for share in shares]), whole.ids)
+    drawn = torch.cat([share.draws(1, "clips").uniform(4) for share in shares])
+    assert torch.equal(drawn, whole.draws(1, "clips").uniform(4))
+    company(0, 8)
+    with pytest.raises(ConfigError, match="a batch of 7 samples cannot be shared by 8 processes"):
+        order.batch_of(3)
+
+
+def test_parts_of_losses_add_up_to_the_loss_of_all() -> None:
+    """What is divided by a count is divided by that of all parts, also by one in which nothing counts."""
+    random = torch.Generator().manual_seed(0)
+    said, wanted = torch.randn(2, 5, 6, 4, generator=random)
+    weights = (torch.rand(5, 6, 1, generator=random) < 0.4).float()
+    weights[3:] = 0
+    parts, whole = (slice(0, 2), slice(2, 3), slice(3, 5)), slice(None)
+    counts: dict[Callable[..., Tensor], Tensor] = {mean_square: 4 * weights.sum(), cross_entropy: weights.sum()}
+    for loss, count in counts.items():
+        wanted = wanted.softmax(-1)
+        added = [loss(said[part], wanted[part], weights[part], lambda _, count=count: count) for part in parts]
+        torch.testing.assert_close(torch.stack(added).sum(), loss(said[whole], wanted[whole], weights[whole]))
+
+
+def test_spread_is_the_mean_standard_deviation_of_the_tokens_that_count() -> None:
+    values = torch.randn(5, 6, 4, generator=torch.Generator().manual_seed(0))
+    counts = torch.rand(5, 6, 1, generator=torch.Generator().manual_seed(1)) < 0.5
+    expected = values[counts[..., 0]].std(0).mean()
+    torch.testing.assert_close(spread(values, counts), expected)
+
+
+def test_the_centre_moves_by_sums_over_all_parts() -> None:
+    taught, weights = torch.randn(2, 3, 4), torch.ones(2, 3, 1)
+    sharpening = Sharpening(4, 0.1, 0.04, 0.5)
+    sharpening.move_centre(taught, weights, lambda part: 2 * part)  # another process with the same
+    torch.testing.assert_close(sharpening.centre, taught.mean((0, 1)) / 2)
+
+
+def test_a_stage_of_a_table_hears_nothing_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "GROUP_RANK", "ROLE_NAME"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("JOINTWISE_DATA", "here")
+    alone = distributed.environment_alone()
+    assert alone["JOINTWISE_DATA"] == "here"
+    assert not {
+        name for name in alone if name.startswith(("RANK", "WORLD", "LOCAL_", "MASTER_", "TORCHEL", "GROUP", "ROLE"))
+    }
+
+
+def test_a_claim_is_that_of_the_first_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "_store", HashStore())
+    claims = []
+    for rank, name in (("1", "a"), ("0", "a"), ("1", "a"), ("0", "b"), ("1", "b")):
+        monkeypatch.setenv("RANK", rank)
+        claims.append(distributed.claim(name))
+    assert claims == [True, False, True, True, False]
+
+
+def test_processes_take_whole_chains_of_stages_each_stage_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[Stage] = []
+    for name in "abcd":
+        first = Stage(f"pretrain {name}", (), (tmp_path / f"{name}1",), None, tmp_path / "log")
+        planned += [first, Stage(f"finetune {name}", (), (tmp_path / f"{name}2",), None, tmp_path / "log", first)]
+    planned[0].products[0].touch()  # finished before
+    owners: dict[str, int] = {}
+    monkeypatch.setattr(distributed, "claim", lambda name: owners.setdefault(name, get_ident()) == get_ident())
+    monkeypatch.setattr(stages, "PAUSE", 0.001)
+    started: list[tuple[int, Stage]] = []
+
+    class Touching:
+        """A stage that takes a moment."""
+
+        def __init__(self, stage: Stage) -> None:
+            self.stage, self.looks = stage, 0
+            assert stage.after is None or stage.after.finished
+            started.append((get_ident(), stage))
+
+        def poll(self) -> int | None:
+            self.looks += 1
+            if self.looks < 5:
+                return None
+            self.stage.products[0].touch()
+            return 0
+
+        def send_signal(self, sig: int, /) -> None:
+            raise AssertionError
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(run_stages, planned, 1, Touching, Console(file=io.StringIO())) for _ in range(2)]
+        assert [future.result() for future in running] == [[], []]
+    assert sorted(stage.title for _, stage in started) == sorted(stage.title for stage in planned[1:])
+    assert len({(stage.chain, owner) for owner, stage in started}) == 4
+    assert len({owner for owner, _ in started}) == 2
+
+
+@pytest.mark.parametrize("command", ["demo", "datasets", "predict run file"])
+def test_commands_that_are_no_work_for_several_are_refused(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"):
+        monkeypatch.setenv(name, "2")
+    with pytest.raises(ConfigError, match=r"is done by one process\. Call it without torchrun"):
+        run(command.split())
+
+
+def test_alone_every_function_does_nothing() -> None:
+    part = torch.ones(2)
+    assert distributed.total(part) is part
+    assert distributed.any_of(True) is True
+    assert distributed.gather(3) == distributed.gather_shares([3]) == [3]
+    assert distributed.claim("a chain") is distributed.claim("a chain") is True
+    assert distributed.wait_for_all("the end", "said") == ["said"]
+    assert (distributed.rank(), distributed.size(), distributed.is_first()) == (0, 1, True)
