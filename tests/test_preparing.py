@@ -189,17 +189,17 @@ def test_memory_does_not_grow_with_the_number_of_files(root: Path, monkeypatch: 
         def __exit__(self, *_: object) -> None:
             pass
 
-        def submit(self, work: Any, item: Any) -> "Pool.Future":
-            self.waiting += 1
+        def submit(self, work: Any, items: list[Any]) -> "Pool.Future":
+            self.waiting += len(items)
             alive.append(self.waiting)
-            return Pool.Future(self, work(item))
+            return Pool.Future(self, work(items))
 
         class Future:
             def __init__(self, pool: "Pool", value: Any) -> None:
                 self.pool, self.value = pool, value
 
             def result(self) -> Any:
-                self.pool.waiting -= 1
+                self.pool.waiting -= len(self.value)
                 return self.value
 
             def cancel(self) -> None:

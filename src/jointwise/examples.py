@@ -93,7 +93,7 @@ def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebu
         split=dataset.split,
         classes=dataset.classes,
         skeleton=dataset.skeleton,
-        names=tuple(dataset.test.names[place] for place in places.tolist()),
+        names=tuple(dataset.store.names[dataset.test.ids[places]].tolist()),
         labels=dataset.test.labels[places],
         fps=frames * source_fps / kept,
         recording=recording.positions.numpy(),

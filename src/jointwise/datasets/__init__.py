@@ -109,12 +109,12 @@ class Part:
     @property
     def names(self) -> list[str]:
         """(n,) names of the recordings."""
-        return [str(name) for name in self.store.names[self.ids]]
+        return self.store.names[self.ids].tolist()
 
     @property
     def digests(self) -> list[str]:
         """(n,) what each recording has in common with its copies only."""
-        return [str(digest) for digest in self.store.digests[self.ids]]
+        return self.store.digests[self.ids].tolist()
 
     @property
     def names_hash(self) -> str:
@@ -218,7 +218,7 @@ class Dataset:
         """(training name, test name) of every test sequence that equals a training one."""
         part = np.zeros(len(self.store), np.int8)
         part[self.train.ids], part[self.test.ids] = TRAIN, TEST
-        pairs = find_duplicates([str(digest) for digest in self.store.digests], part == TRAIN, part == TEST)
+        pairs = find_duplicates(self.store.digests.tolist(), part == TRAIN, part == TEST)
         return [(str(self.store.names[a]), str(self.store.names[b])) for a, b in pairs]
 
     def check_trainable(self, allow_duplicates: bool = False) -> None:
@@ -233,7 +233,7 @@ class Dataset:
                     f"{self.name}: the {name} part is empty under the split '{self.split}'. Are files missing? Prepare "
                     "the whole data set."
                 )
-        missing = sorted(set(self.test.labels.tolist()) - set(self.train.labels.tolist()))
+        missing = np.setdiff1d(self.test.labels, self.train.labels).tolist()
         if missing:
             count = int((self.test.labels == missing[0]).sum())
             raise DataError(

@@ -28,7 +28,8 @@ from jointwise.store import TEST, TRAIN, VERSION, Description, digest
 from jointwise.store_writer import StoreWriter, check_belongs
 
 EMPTY = "no body in it, or none after cleaning"
-_AHEAD = 8  # recordings each worker may be ahead of the writing: what bounds the memory
+_BATCH = 4  # recordings a worker gets at once: fewer letters between processes
+_AHEAD = 2  # batches each worker may be ahead of the writing: what bounds the memory
 _WORTH_A_WORKER = 200  # recordings: with fewer, starting another process takes longer than reading them
 _SHOWN = 10  # damaged files that an error message names
 
@@ -116,17 +117,21 @@ def _outcomes(work: Callable[[Any], _Outcome], items: list[Any], workers: int) -
         return
     spawn = multiprocessing.get_context("spawn")  # a fork would inherit the threads of torch in whatever state they are
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker) as pool:
-        waiting: deque[Future[_Outcome]] = deque()
+        waiting: deque[Future[list[_Outcome]]] = deque()
         try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
+            for begin in range(0, len(items), _BATCH):
+                waiting.append(pool.submit(partial(_do_all, work), items[begin : begin + _BATCH]))
                 if len(waiting) >= _AHEAD * workers:
-                    yield waiting.popleft().result()
+                    yield from waiting.popleft().result()
             while waiting:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _do_all(work: Callable[[Any], _Outcome], items: list[Any]) -> list[_Outcome]:
+    return [work(item) for item in items]
 
 
 def read_skip_list(path: Path) -> set[str]:

@@ -122,10 +122,8 @@ def _of_dataset(name: str, watch: Watch) -> Source:
     part, words = (dataset.test, "test") if len(dataset.test) else (dataset.train, "training")
     classes = dataset.classes
     places = choose_examples(part, seed=0, most=min(len(classes), MOST_CLASSES)).tolist()
-    clips = tuple(
-        clip_of(part[place], f"{classes[part.labels[place]]} · {part.names[place]}", classes[part.labels[place]])
-        for place in places
-    )
+    names, labels = part.names, [classes[label] for label in part.labels.tolist()]
+    clips = tuple(clip_of(part[place], f"{labels[place]} · {names[place]}", labels[place]) for place in places)
     notes = [f"{len(clips)} clips of the {words} part, spread over {len(classes)} classes. Split: {dataset.split}."]
     terms = dataset.store.description.terms
     return Source(dataset.name, clips, (*notes, *([f"Terms of use of {dataset.name}: {terms}."] if terms else [])))
