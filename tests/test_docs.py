@@ -137,7 +137,7 @@ def test_the_settings_that_the_method_names_exist() -> None:
         assert name in known[group], option
 
 
-@pytest.mark.parametrize("page", [METHOD, METHOD.parent / "architecture.md", METHOD.parents[1] / "README.md"])
+@pytest.mark.parametrize("page", [*METHOD.parent.glob("*.md"), METHOD.parents[1] / "README.md"])
 def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target

@@ -1,7 +1,8 @@
 """A process of tests/test_distributed.py: knows the tiny data, and runs commands together with the others.
 
 python worker.py FILE: a list of commands, each with how it is to end (see `end_badly`) or null; what came of each
-stands in FILE.RANK. Anything else: the command `jointwise` itself, whose end JOINTWISE_TEST_END says.
+stands in FILE.RANK, and an error of the last one ends the process. Anything else: the command `jointwise` itself, whose
+end JOINTWISE_TEST_END says.
 """
 
 import json
@@ -19,7 +20,7 @@ from jointwise import pretrain, report
 from jointwise.cli import main, run
 from jointwise.company import company
 from jointwise.datasets import DATASETS
-from jointwise.errors import JointwiseError
+from jointwise.errors import JointwiseError, TrainingError
 from jointwise.fit import Batch
 from jointwise.methods.supervised import Classifier
 from jointwise.pretrain import PretrainTask
@@ -82,14 +83,19 @@ def run_all(file: Path) -> None:
                 outcomes.append("")
             except JointwiseError as error:
                 outcomes.append(str(error))
-    Path(f"{file}.{os.environ['RANK']}").write_text(json.dumps(outcomes))
+        Path(f"{file}.{os.environ['RANK']}").write_text(json.dumps(outcomes))
+        if outcomes[-1]:
+            raise TrainingError(outcomes[-1])
 
 
 if __name__ == "__main__":
     DATASETS[tiny.NAME] = tiny.SOURCE
     torch.set_num_threads(1)
     if len(sys.argv) == 2:
-        run_all(Path(sys.argv[1]))
+        try:
+            run_all(Path(sys.argv[1]))
+        except TrainingError as error:
+            sys.exit(f"jointwise: {error}")
     else:
         if "JOINTWISE_TEST_END" in os.environ:
             end_badly(os.environ["JOINTWISE_TEST_END"])

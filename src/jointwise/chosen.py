@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +92,17 @@ def resumed_config(args: argparse.Namespace, options: list[str], folder: Path, p
     if about["stage"] == "finetune":
         args.labels, args.encoder = about["labels"], about["encoder"] or args.encoder
     return build_config(settings, options)
+
+
+def goes_on(args: argparse.Namespace, folder: Path) -> bool:
+    """Whether a run is resumed: with --resume; and one that has begun under `torchrun --max-restarts`, which repeats
+    the command as it is.
+    """
+    from jointwise import distributed
+
+    restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
+    begun = distributed.gather(restarts and (folder / "config.yaml").is_file())[0]  # what the first process has seen
+    return bool(args.resume) or begun
 
 
 def seed_of(args: argparse.Namespace, run: Path | None) -> int:

@@ -12,8 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jointwise.arguments import build_parser
-from jointwise.chosen import as_run, config_for, listed, raw_config, recipe_of, resumed_config, seed_of, transferred
-from jointwise.company import begun_before_restart, company, in_company
+from jointwise.chosen import (
+    as_run,
+    config_for,
+    goes_on,
+    listed,
+    raw_config,
+    recipe_of,
+    resumed_config,
+    seed_of,
+    transferred,
+)
+from jointwise.company import company, in_company
 from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
 
 if TYPE_CHECKING:
@@ -144,7 +154,7 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
     config = None if args.resume else config_for(args, options, None)
     dataset = _load(args)
     folder = args.run or run_path(dataset, args.start, "pretrain", args.seed or 0)
-    args.resume |= begun_before_restart(folder)
+    args.resume = goes_on(args, folder)
     config = resumed_config(args, options, folder, pretraining=True) if args.resume or config is None else config
     seed = args.seed or 0
     run = pretrain(config, dataset, seed, folder, args.resume)
@@ -176,7 +186,7 @@ def finetune(args: argparse.Namespace, options: list[str]) -> None:
     dataset = _load_for(args, run)
     stage = ("finetune" + transferred(run, dataset)) if run else "scratch"
     folder = args.run or run_path(dataset, config.system, stage, seed, labels)
-    args.resume |= begun_before_restart(folder)
+    args.resume = goes_on(args, folder)
     if args.resume:
         config = resumed_config(args, options, folder, pretraining=False)
         labels, seed = args.labels, args.seed

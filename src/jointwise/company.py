@@ -6,17 +6,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 
 def in_company() -> bool:
     """Whether torchrun has started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and {"RANK", "MASTER_ADDR"} <= os.environ.keys()
-
-
-def begun_before_restart(folder: Path) -> bool:
-    """Whether torchrun has started this process again (--max-restarts) and the run in `folder` had begun before."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0 and (folder / "config.yaml").is_file()
 
 
 @contextmanager

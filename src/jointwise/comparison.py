@@ -267,7 +267,7 @@ def compare(comparison: Comparison, jobs: int, start: Start, console: Console, a
     stages, command = plan(comparison), shlex.join(["jointwise", *again])
     try:
         own = run_stages(stages, jobs, start, console)
-        titles = distributed.wait_for_all("end of the stages", "\n".join(stage.title for stage in own))
+        said = distributed.wait_for_all("end of the stages", "\n".join(stage.title for stage in own))
     except KeyboardInterrupt:
         if distributed.is_first():
             show(comparison, stages, console.print)
@@ -276,7 +276,8 @@ def compare(comparison: Comparison, jobs: int, start: Start, console: Console, a
     if not distributed.is_first():
         return
     show(comparison, stages, console.print)
-    failed = [stage for stage in stages if stage.title in "\n".join(titles).splitlines()]
+    titled = {stage.title: stage for stage in stages}
+    failed = [titled[title] for titles in said for title in titles.splitlines()]
     if failed:
         listed = "\n".join(f"  {stage.title}" + (f": {stage.log}" if stage.log.is_file() else "") for stage in failed)
         raise TrainingError(f"{len(failed)} of {len(stages)} stages failed:\n{listed}\nTry these again with: {command}")

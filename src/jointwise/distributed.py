@@ -27,6 +27,7 @@ PAUSE = 0.5  # seconds between two looks whether the others are through
 _OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _OF_TORCHRUN_TOO = ("GROUP_", "ROLE_", "TORCHELASTIC_")
 
+_NEW_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 _store: Any = None  # a few words that all processes can read, kept by torchrun
 
 
@@ -40,12 +41,18 @@ class ProcessLost(JointwiseError):
 def join() -> None:
     """Joins the processes that torchrun has started; only the first one's standard output is seen from now on.
 
-    CPU tensors travel by gloo, those of GPUs by nccl. Raises ConfigError where there are fewer GPUs than processes.
+    CPU tensors travel by gloo, those of GPUs by nccl. Raises ConfigError where there are fewer GPUs than processes, or
+    where processes that are started again would take the words of those before them for those of the others.
     """
     global _store
     gpu = torch.cuda.is_available()
     with _together():
         _store, number, count = next(rendezvous("env://"))
+        if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) and os.environ.get(_NEW_STORE) != "1":
+            raise ConfigError(
+                f"--max-restarts: processes that are started again need a store of their own. Set {_NEW_STORE}=1 "
+                "before torchrun."
+            )
         if gpu:
             torch.cuda.set_device(own_gpu())
         backend = "cpu:gloo,cuda:nccl" if gpu else "gloo"

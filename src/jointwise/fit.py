@@ -114,10 +114,7 @@ class BatchOrder:
 
 @contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C and the first SIGTERM into an event, so that a step is never torn apart.
-
-    The second of either acts as always.
-    """
+    """Turns Ctrl-C and SIGTERM into an event, so that a step is never torn apart; a second Ctrl-C acts as always."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield pressed
@@ -125,7 +122,8 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
 
     def press(number: int, _frame: FrameType | None) -> None:
         pressed.set()
-        signal.signal(number, before[number])
+        if number == signal.SIGINT:  # SIGTERM may come twice: from a cluster, and from torchrun that passes it on
+            signal.signal(number, before[number])
 
     before: dict[int, Any] = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
