@@ -166,6 +166,14 @@ def _report(parser: Parser) -> None:
 
 
 def _bench(parser: Parser) -> None:
+    parser.add_argument(
+        "group",
+        metavar="GROUP",
+        nargs="?",
+        default="yardstick",
+        help="yardstick (default): ratios to the plain way; scaling: cost as work grows; gpu: all systems on a GPU",
+    )
+    parser.add_argument("--compile", action="store_true", help="compile the transformer blocks (torch.compile)")
     parser.add_argument("--only", metavar="WORD", nargs="+", default=[], help="figures with such a word in their name")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("bench.json"), help="(default: bench.json)")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from jointwise import distributed
 from jointwise.config import Config, FinetuneConfig, LossConfig
 from jointwise.errors import ConfigError
 from jointwise.methods.distillation import Distillation, Sharpening
 from jointwise.methods.supervised import Classifier
+from jointwise.nn.blocks import Block
 from jointwise.nn.encoders import Completion, Encoder
 from jointwise.nn.heads import ClassificationHead
 from jointwise.randomness import seed_for
@@ -29,6 +31,16 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError("execution.device cuda: torch sees no GPU here. Use cpu, or install a CUDA build of torch.")
     return torch.device("cuda", distributed.own_gpu()) if device.type == "cuda" and distributed.size() > 1 else device
+
+
+def compile_blocks(module: nn.Module) -> None:
+    """Fuses the operations of every transformer block inside `module` by torch.compile, whatever its sizes.
+
+    Weights and their names stay. The first step takes a minute, and longer rows than were seen before compile again.
+    """
+    for part in module.modules():
+        if isinstance(part, Block):
+            part.compile(dynamic=True)
 
 
 def build_encoder(config: Config, skeleton: Skeleton, coordinates: int, drop_path: float = 0.0) -> Encoder:

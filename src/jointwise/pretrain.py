@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from jointwise import distributed
-from jointwise.build import build_distillation, pick_device
+from jointwise.build import build_distillation, compile_blocks, pick_device
 from jointwise.checkpoint import write_json
 from jointwise.clips import ClipCutter, Clips, Persons
 from jointwise.config import AugmentConfig, Config
@@ -208,6 +208,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
     coordinates = dataset.store.description.coordinates
     module = build_distillation(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
+    if execution.compile:
+        compile_blocks(module)
     momentum = teacher_momentum(config.teacher, settings.steps)
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed)
     probe = make_probe(module, cutter, dataset, order, config, seed)

@@ -1,4 +1,8 @@
-"""The figures of the benchmark: what is repeated, plainly and as the package does it, and the ratio promised."""
+"""The figures of the benchmark: what is repeated, plainly and as the package does it, and the ratio promised.
+
+Three groups: `yardstick`, ratios to the plain way; `scaling`, how cost grows with the work; `gpu`, every system and
+batch size on a GPU.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import torch
 
@@ -19,19 +24,29 @@ from jointwise.bench.workload import Step, Workload, settings
 from jointwise.datasets import prepare
 from jointwise.formats import skeleton as skeleton_format
 from jointwise.randomness import Draws
+from jointwise.settings import systems
 
 PLAIN = "plain"
 PRECISIONS = ("fp32", "bf16")
-Maker = Callable[[torch.device], Step]
+
+
+class Where(NamedTuple):
+    """Where a way runs, and whether the transformer blocks are compiled."""
+
+    device: torch.device
+    compiled: bool = False
+
+
+Maker = Callable[[Where], Step]
 
 
 @dataclass(frozen=True)
 class Figure:
     """One line of the benchmark.
 
-    ways: name (`plain` is the yardstick) -> what makes, on a device, the step that is repeated. handles: how many
+    ways: name (`plain` is the yardstick) -> what makes, somewhere, the step that is repeated. handles: how many
     clips or files a step handles, of what. least: ratio to the yardstick that the best other way must reach. most:
-    seconds that it may take. threads: None is torch's own choice.
+    seconds that it may take. threads: None is torch's own choice. place: the curve it is a point of, and where.
     """
 
     name: str
@@ -40,6 +55,7 @@ class Figure:
     least: float | None = None
     most: float | None = None
     threads: int | None = None
+    place: tuple[str, int] | None = None
 
 
 def _steps(stage: str, system: str, least: float | None, clips: int = 32, options: tuple[str, ...] = ()) -> Figure:
@@ -49,21 +65,21 @@ def _steps(stage: str, system: str, least: float | None, clips: int = 32, option
     plain: Callable[..., Step] = getattr(workload, f"plain_{stage}_step")
 
     def maker(precision: str) -> Maker:
-        return lambda device: fast(Workload(clips, device=device), config, precision)
+        return lambda where: fast(Workload(clips, device=where.device), config, precision, where.compiled)
 
-    ways = {PLAIN: lambda device: plain(Workload(clips, device=device), config)}
+    ways = {PLAIN: lambda where: plain(Workload(clips, device=where.device), config)}
     label = f"{stage} {system}" + (f" ({' '.join(options)})" if options else "")
     return Figure(label, ways | {name: maker(name) for name in PRECISIONS}, batch, least)
 
 
-def _cut_plain(device: torch.device) -> Step:
-    work, config = Workload(device=device), settings("mamp_published")
+def _cut_plain(where: Where) -> Step:
+    work, config = Workload(device=where.device), settings("mamp_published")
     work.cutter  # noqa: B018  made before the clock runs
     return lambda number: void(workload.plain_clips(work, config, number))
 
 
-def _cut(device: torch.device) -> Step:
-    work, augment = Workload(device=device), asdict(settings("mamp_published").pretrain.augment)
+def _cut(where: Where) -> Step:
+    work, augment = Workload(device=where.device), asdict(settings("mamp_published").pretrain.augment)
     cutter = work.cutter
     return lambda number: void(cutter.random(work.ids, Draws(work.ids, 0, "clips", number), **augment).persons())
 
@@ -86,7 +102,7 @@ def _recordings(subjects: int) -> list[Path]:
 
 
 def _read_with(reader: Callable[[Path], object]) -> Maker:
-    def make(_device: torch.device) -> Step:
+    def make(_where: Where) -> Step:
         paths = _recordings(1)
         return lambda _number: void([reader(path) for path in paths])
 
@@ -94,7 +110,7 @@ def _read_with(reader: Callable[[Path], object]) -> Maker:
 
 
 def _prepare(subjects: int, workers: int) -> Maker:
-    def make(_device: torch.device) -> Step:
+    def make(_where: Where) -> Step:
         files = _recordings(subjects)
 
         def step(number: int) -> None:
@@ -107,45 +123,82 @@ def _prepare(subjects: int, workers: int) -> Maker:
 
 
 def _python(*arguments: str) -> Maker:
-    return lambda _device: (
+    return lambda _where: (
         lambda _number: void(subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL))
     )
 
 
 FINAL, SPACETIME = "spatial_segments_decoder", "mamp_published"
-FIGURES: dict[str, Figure] = {
-    figure.name: figure
-    for figure in (
-        _steps("pretrain", FINAL, 6.0),
-        _steps("pretrain", SPACETIME, 5.0),
-        _steps("pretrain", "recommended", None),
-        _steps("finetune", FINAL, 2.5),
-        _steps("finetune", SPACETIME, 5.0, clips=16),  # the yardstick needs 11 GB for as many
-        _steps("inference", FINAL, 2.5),
-        _steps("inference", SPACETIME, 5.0),
-        Figure("cut and augment clips", {PLAIN: _cut_plain, "fp32": _cut}, (32, "clip"), 4.0, threads=1),
-        Figure(
-            "read .skeleton files",
-            {PLAIN: _read_with(plain_data.read_skeleton), "fp32": _read_with(skeleton_format.read)},
-            (72, "file"),
-            4.0,
-            threads=1,
-        ),
-        Figure(
-            ".skeleton files to store",  # the yardstick only reads them
-            {PLAIN: _read_with(plain_data.read_skeleton), "fp32": _prepare(1, 1)},
-            (72, "file"),
-            4.0,
-            threads=1,
-        ),
-        Figure(
-            ".skeleton files to store, 2 workers for 1",
-            {PLAIN: _prepare(10, 1), "fp32": _prepare(10, 2)},
-            (720, "file"),
-            1.8,
-            threads=1,
-        ),
-        Figure("import jointwise", {"fp32": _python("-c", "import jointwise")}, (1, "process"), most=0.3),
-        Figure("jointwise --help", {"fp32": _python("-m", "jointwise", "--help")}, (1, "process"), most=1.0),
-    )
-}
+YARDSTICK = (
+    _steps("pretrain", FINAL, 6.0),
+    _steps("pretrain", SPACETIME, 5.0),
+    _steps("pretrain", "recommended", None),
+    _steps("finetune", FINAL, 2.5),
+    _steps("finetune", SPACETIME, 5.0, clips=16),  # the yardstick needs 11 GB for as many
+    _steps("inference", FINAL, 2.5),
+    _steps("inference", SPACETIME, 5.0),
+    Figure("cut and augment clips", {PLAIN: _cut_plain, "fp32": _cut}, (32, "clip"), 4.0, threads=1),
+    Figure(
+        "read .skeleton files",
+        {PLAIN: _read_with(plain_data.read_skeleton), "fp32": _read_with(skeleton_format.read)},
+        (72, "file"),
+        4.0,
+        threads=1,
+    ),
+    Figure(
+        ".skeleton files to store",  # the yardstick only reads them
+        {PLAIN: _read_with(plain_data.read_skeleton), "fp32": _prepare(1, 1)},
+        (72, "file"),
+        4.0,
+        threads=1,
+    ),
+    Figure(
+        ".skeleton files to store, 2 workers for 1",
+        {PLAIN: _prepare(10, 1), "fp32": _prepare(10, 2)},
+        (720, "file"),
+        1.8,
+        threads=1,
+    ),
+    Figure("import jointwise", {"fp32": _python("-c", "import jointwise")}, (1, "process"), most=0.3),
+    Figure("jointwise --help", {"fp32": _python("-m", "jointwise", "--help")}, (1, "process"), most=1.0),
+)
+
+
+def _scaled(curve: str, value: int, clips: int = 4, **work: int) -> Figure:
+    """A step of the final system's pre-training where one size differs from `ntu-like`."""
+    sizes = {"width": "--encoder.width", "depth": "--encoder.depth"}
+    options = (sizes[curve], str(value)) if curve in sizes else ()
+    config = settings(FINAL, work.get("frames", 120), options)
+
+    def make(where: Where) -> Step:
+        return workload.pretrain_step(Workload(clips, device=where.device, **work), config, "bf16", where.compiled)
+
+    return Figure(f"{curve} {value}", {"bf16": make}, (clips, "clip"), place=(curve, value))
+
+
+SCALING = (
+    *(_scaled("frames", frames, frames=frames) for frames in (32, 60, 120, 240, 480)),
+    *(_scaled("joints", joints, joints=joints) for joints in (15, 25, 50, 133)),
+    *(_scaled("persons", persons, persons=persons) for persons in (1, 2)),
+    *(_scaled("width", width) for width in (64, 128, 256, 512)),
+    *(_scaled("depth", depth) for depth in (2, 5, 10)),
+)
+
+
+def _on_gpu(stage: str, system: str, clips: int, curve: str | None = None) -> Figure:
+    """A stage of a system in bf16, without a yardstick."""
+    fast: Callable[..., Step] = getattr(workload, f"{stage}_step")
+    name = f"{curve or 'systems'}: {stage} {system}" + (f", {clips} clips" if curve else "")
+    ways: dict[str, Maker] = {
+        "bf16": lambda where: fast(Workload(clips, device=where.device), settings(system), "bf16", where.compiled),
+    }
+    return Figure(name, ways, (clips, "clip"), place=(curve, clips) if curve else None)
+
+
+GPU = (
+    *(_on_gpu("pretrain", system, 128) for system in sorted(systems()) if not system.startswith("supervised")),
+    *(_on_gpu("finetune", system, 48) for system in ("supervised", "supervised_segments", SPACETIME, FINAL)),
+    *(_on_gpu("pretrain", FINAL, clips, "batch size") for clips in (32, 64, 128, 256, 512)),
+)
+GROUPS = {"yardstick": YARDSTICK, "scaling": SCALING, "gpu": GPU}
+FIGURES: dict[str, Figure] = {figure.name: figure for group in GROUPS.values() for figure in group}

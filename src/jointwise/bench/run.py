@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from jointwise.bench.figures import FIGURES, PLAIN, PRECISIONS, Figure
+from jointwise.bench.figures import GROUPS, PLAIN, PRECISIONS, Figure, Where
 from jointwise.checkpoint import read_json, write_json
 from jointwise.errors import ConfigError, JointwiseError, unknown
 from jointwise.grid import NOTHING, Grid
@@ -27,34 +27,38 @@ class BenchError(JointwiseError):
     """A measurement did not come to its end."""
 
 
-def chosen(only: Iterable[str]) -> list[Figure]:
-    """The figures whose name contains one of the words of `only`, all when there are none.
+def chosen(group: str, only: Iterable[str]) -> list[Figure]:
+    """The figures of a group whose name contains one of the words of `only`, all when there are none.
 
-    Raises ConfigError, naming the nearest, for a word that is in no name.
+    Raises ConfigError, naming the nearest, for an unknown group and for a word that is in no name.
     """
-    words = list(only)
+    if group not in GROUPS:
+        raise ConfigError(unknown("group", group, GROUPS))
+    words, names = list(only), [figure.name for figure in GROUPS[group]]
     for word in words:
-        if not any(word in name for name in FIGURES):
-            raise ConfigError(unknown("figure", word, FIGURES))
-    return [figure for name, figure in FIGURES.items() if not words or any(word in name for word in words)]
+        if not any(word in name for name in names):
+            raise ConfigError(unknown("figure", word, names))
+    return [figure for figure in GROUPS[group] if not words or any(word in figure.name for word in words)]
 
 
-def run_bench(figures: Iterable[Figure], device: torch.device, out: Path, say: Say) -> list[Row]:
+def run_bench(figures: Iterable[Figure], where: Where, out: Path, say: Say) -> list[Row]:
     """Measures figures, writing what there is to `out` after each, so that an interrupted run keeps its rows."""
-    rows = []
+    rows: list[Row] = []
+    about = {"schema": SCHEMA, "compiled": where.compiled, **provenance(where.device, "fp32 and bf16")}
     for figure in figures:
         say(figure.name)
-        rows.append(measured(figure, device))
-        write_json(out, {"schema": SCHEMA, "rows": rows, **provenance(device, "fp32 and bf16")})
+        rows.append(measured(figure, where))
+        write_json(out, about | {"rows": rows})
     return rows
 
 
-def measured(figure: Figure, device: torch.device) -> Row:
+def measured(figure: Figure, where: Where) -> Row:
     """All ways of a figure: seconds per unit, MB, ratios to the yardstick. Raises BenchError where one fails."""
     count, unit = figure.handles
     ways = {}
     for way in figure.ways:
-        command = [sys.executable, "-m", "jointwise.bench.measure", figure.name, way, str(device)]
+        place = (str(where.device), "compiled" if where.compiled else "eager")
+        command = [sys.executable, "-m", "jointwise.bench.measure", figure.name, way, *place]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise BenchError(f"bench '{figure.name}', {way}: ended with {done.returncode}.\\n{done.stderr[-2000:]}")
@@ -64,9 +68,10 @@ def measured(figure: Figure, device: torch.device) -> Row:
             "seconds": statistics.median(seconds),
             "least": min(seconds),
             "repeats": len(seconds),
-            "memory_mb": told["memory_mb"],
+            **{name: value for name, value in told.items() if name != "seconds"},
         }
     row: Row = {"figure": figure.name, "unit": unit, "promised": figure.least, "at_most": figure.most, "ways": ways}
+    row["place"] = figure.place
     return row | {"ratios": ratios(ways, "seconds"), "memory_ratios": ratios(ways, "memory_mb")}
 
 

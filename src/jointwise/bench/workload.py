@@ -16,7 +16,7 @@ from torch.nn import functional
 from jointwise import synthetic
 from jointwise.bench.plain import PlainClassifier, PlainDistillation, plain_optimizer
 from jointwise.bench.plain_data import cut_clip
-from jointwise.build import build_classifier, build_distillation
+from jointwise.build import build_classifier, build_distillation, compile_blocks
 from jointwise.clips import ClipCutter
 from jointwise.config import Config
 from jointwise.fit import autocast
@@ -87,10 +87,12 @@ def settings(system: str, frames: int = 120, options: Sequence[str] = ()) -> Con
     return build_config(layered_settings(system, ""), ["--clip.frames", str(frames), *options])
 
 
-def pretrain_step(workload: Workload, config: Config, precision: str) -> Step:
+def pretrain_step(workload: Workload, config: Config, precision: str, compiled: bool = False) -> Step:
     """One step of pre-training as `jointwise pretrain` does it: clips, masks, loss, gradient, optimiser, teacher."""
     cutter = workload.cutter
     module = build_distillation(config, cutter.skeleton, 3, SCALE, 0).to(workload.device).train()
+    if compiled:
+        compile_blocks(module)
     optimizer = build_optimizer(module, config.pretrain)
 
     def step(number: int) -> None:
@@ -107,10 +109,12 @@ def pretrain_step(workload: Workload, config: Config, precision: str) -> Step:
     return step
 
 
-def finetune_step(workload: Workload, config: Config, precision: str) -> Step:
+def finetune_step(workload: Workload, config: Config, precision: str, compiled: bool = False) -> Step:
     """One step of fine-tuning as `jointwise finetune` does it."""
     cutter = workload.cutter
     module = build_classifier(config, config.finetune, cutter.skeleton, 3, CLASSES, 0).to(workload.device).train()
+    if compiled:
+        compile_blocks(module)
     optimizer = build_optimizer(module, config.finetune, config.finetune.layer_decay)
 
     def step(number: int) -> None:
@@ -125,10 +129,12 @@ def finetune_step(workload: Workload, config: Config, precision: str) -> Step:
     return step
 
 
-def inference_step(workload: Workload, config: Config, precision: str) -> Step:
+def inference_step(workload: Workload, config: Config, precision: str, compiled: bool = False) -> Step:
     """Class scores of the clips, as `jointwise evaluate` and `Recognizer` compute them."""
     cutter = workload.cutter
     module = build_classifier(config, config.finetune, cutter.skeleton, 3, CLASSES, 0).to(workload.device).eval()
+    if compiled:
+        compile_blocks(module)
 
     @torch.no_grad()
     def step(_number: int) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from jointwise import distributed
-from jointwise.build import build_classifier, pick_device
+from jointwise.build import build_classifier, compile_blocks, pick_device
 from jointwise.checkpoint import load_weights, write_json
 from jointwise.clips import ClipCutter
 from jointwise.config import Config, FinetuneConfig
@@ -152,6 +152,8 @@ def finetune(
     open_run(folder, config, about, resume)
     if distributed.is_first():
         write_json(folder / "labelled.json", labelled.names)
+    if config.execution.compile:
+        compile_blocks(module)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, pick_device(config.execution.device))
     command = ["jointwise", "finetune", str(pretrained) if pretrained else config.system, *words]
     command += ["--run", str(folder), "--resume", *(["--results", str(results)] if results else [])]
