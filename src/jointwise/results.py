@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from jointwise import distributed
 from jointwise.checkpoint import write_json
 from jointwise.config import Config
 from jointwise.datasets import Dataset, Part
@@ -203,12 +204,14 @@ def check_folder(folder: Path | None, dataset: Dataset) -> None:
 def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> Path:
     """Writes `folder`/NAME.json and NAME.npz (ids, subjects; labels and scores, or errors); returns the JSON's path.
 
-    Scoring the official test part is also noted in `folder`/test_scorings.jsonl.
+    Scoring the official test part is also noted in `folder`/test_scorings.jsonl. Of several processes the first writes.
     """
     part, name = evaluation.dataset.test, evaluation.name()
+    path = folder / f"{name}.json"
+    if not distributed.is_first():
+        return path
     content = evaluation.summary() | {"peak_memory_mb": peak_memory(device)}
     content |= provenance(device, evaluation.config.execution.precision)
-    path = folder / f"{name}.json"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from jointwise import distributed
 from jointwise.build import (
     build_classifier,
     build_completion_head,
@@ -51,9 +50,8 @@ def evaluate(
     """Scores the test part of `dataset` by `protocol` (a key of PROTOCOLS, or one below); returns the results' paths.
 
     run: a trained run, also one of other data with joints of the same names; None: raw coordinates. `score` scores a
-    fine-tuned classifier as it is; `complete` predicts future frames and missing joints, without labels. Where there
-    are several processes, each computes a part and the first one writes. Raises ConfigError for an unknown protocol,
-    CheckpointError for a run that does not fit.
+    fine-tuned classifier as it is; `complete` predicts future frames and missing joints, without labels. Raises
+    ConfigError for an unknown protocol, CheckpointError for a run that does not fit.
     """
     if protocol not in (*PROTOCOLS, COMPLETE, SCORE):
         raise ConfigError(unknown("protocol", protocol, (*PROTOCOLS, COMPLETE, SCORE)))
@@ -103,10 +101,7 @@ def evaluate(
         gflops=gflops if card else None,
     )
     own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
-    folders = [folder for folder in (own, results) if folder]
-    if not distributed.is_first():
-        return [folder / f"{evaluation.name()}.json" for folder in folders]
-    return [save_result(folder, evaluation, device) for folder in folders]
+    return [save_result(folder, evaluation, device) for folder in (own, results) if folder]
 
 
 def _pretrained_on(card: ModelCard | None) -> str | None:

@@ -128,8 +128,7 @@ def finetune(
     """Trains encoder and head on the labelled part, scores the test part once at the end; returns the result's path.
 
     pretrained: run whose encoder to start from, also one of other data: what both have of joints, matched by name, is
-    kept; None: random weights and the recipe `scratch`. results: folder for the result besides the run's own. Where
-    there are several processes, the first one writes.
+    kept; None: random weights and the recipe `scratch`. results: folder for the result besides the run's own.
     """
     is_test, words = not config.validation_subjects, dataset.arguments
     dataset = dataset.hold_out(config.validation_subjects)
@@ -180,11 +179,10 @@ def finetune(
         memory_mb=(before.memory_mb if before else {}) | {"finetune": peak_memory(cutter.device)},
         gflops=classifier_gflops(module, dataset, config.clip.frames, cutter.device),
     )
-    if not distributed.is_first():
-        return folder / "results" / f"{evaluation.name()}.json"
-    _save(folder, module, evaluation, about, cutter.device, load_seen(pretrained) if pretrained else set())
-    if before is None or before.data != dataset.name:  # else the report plays the examples of the pre-training
-        write_examples(folder, make_examples(dataset, cutter, seed))
+    if distributed.is_first():
+        _save(folder, module, evaluation, about, cutter.device, load_seen(pretrained) if pretrained else set())
+        if before is None or before.data != dataset.name:  # else the report plays the examples of the pre-training
+            write_examples(folder, make_examples(dataset, cutter, seed))
     if results is not None:
         save_result(results, evaluation, cutter.device)
     return save_result(folder / "results", evaluation, cutter.device)
