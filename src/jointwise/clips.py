@@ -131,7 +131,7 @@ class ClipCutter:
         above = below.add(1).minimum((first + length[clip] - 1)[:, None])
         nearer = torch.where(weight < 0.5, below, above)
         rows = self.positions.flatten(1)
-        positions = torch.lerp(_select(rows, below), _select(rows, above), weight[:, :, None])
+        positions = _select(rows, below).lerp_(_select(rows, above), weight[:, :, None])
         positions, valid = positions.unflatten(2, self.positions.shape[1:]), _select(self.valid, nearer)
         if self.picked is not None:
             positions, valid = positions.index_select(2, self.picked), valid.index_select(2, self.picked)
