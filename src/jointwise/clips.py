@@ -151,7 +151,7 @@ class ClipCutter:
         valid = _select(self.valid, torch.where(weight < 0.5, below, above))
         rows = self.positions.flatten(1)
         before, after = (_select(rows, send(frames, self.device)) for frames in (below, above))
-        positions = torch.lerp(before, after, send(weight, self.device)[:, :, None])
+        positions = before.lerp_(after, send(weight, self.device)[:, :, None])
         positions = positions.unflatten(2, self.positions.shape[1:])
         if self.picked is not None:
             positions = positions.index_select(2, send(self.picked, self.device))

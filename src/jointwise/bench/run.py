@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from jointwise.bench.figures import GROUPS, PLAIN, PRECISIONS, Figure, Where
 from jointwise.checkpoint import read_json, write_json
 from jointwise.errors import ConfigError, JointwiseError, unknown
