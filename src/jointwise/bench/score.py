@@ -1,0 +1,68 @@
+"""How soon `recommended` is as good as the report's final system ends: wall time to a linear score on held-out subjects.
+
+python -m jointwise.bench.score DEVICE [FOLDER]  ->  one line of JSON. Some minutes: both systems are pre-trained.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from jointwise.bench.measure import timed
+from jointwise.bench.workload import Workload, plain_pretrain_step
+from jointwise.config import Config
+from jointwise.datasets import Dataset, load_dataset
+from jointwise.pretrain import pretrain, read_log
+from jointwise.settings import build_config, layered_settings
+
+FINAL, RECOMMENDED = "spatial_segments_decoder", "recommended"
+HELD_OUT = [28, 31, 34, 35, 38]  # training subjects of the embedded data set, 360 of its clips
+
+
+def settings(system: str, device: str) -> Config:
+    """The recipe of the embedded data set in bf16, a linear probe after every epoch, training subjects held out."""
+    options = ("--pretrain.probe_every", "1", "--execution.precision", "bf16", "--execution.device", device)
+    subjects = ("--validation_subjects", json.dumps(HELD_OUT), "--execution.checkpoint_every", "100000")
+    return build_config(layered_settings(system, "synthetic"), [*options, *subjects])
+
+
+def scores(system: str, dataset: Dataset, device: str, folder: Path, seed: int = 0) -> list[dict[str, float]]:
+    """The lines of the log of a pre-training that have a linear score: step, seconds (without probes), linear."""
+    pretrain(settings(system, device), dataset, seed, folder / system)
+    return [line for line in read_log(folder / system) if "linear" in line]
+
+
+def compare(device: str, folder: Path) -> dict[str, Any]:
+    """Steps and seconds of both, as ways of a figure; the final system's steps at the pace of the yardstick.
+
+    The yardstick takes the same steps to the same losses (the tests hold that), each as long as is measured here.
+    """
+    dataset = load_dataset("synthetic")
+    final, recommended = (scores(system, dataset, device, folder) for system in (FINAL, RECOMMENDED))
+    aim = final[-1]["linear"]
+    reached = next((line for line in recommended if line["linear"] >= aim), None)
+    config = settings(FINAL, device)
+    work = Workload(config.pretrain.batch, config.clip.frames, device=torch.device(device))
+    plain = sorted(timed(plain_pretrain_step(work, config), work.device))
+    told: dict[str, Any] = {
+        "aim": aim,
+        "plain": {"steps": final[-1]["step"], "seconds": final[-1]["step"] * plain[len(plain) // 2]},
+        FINAL: {"steps": final[-1]["step"], "seconds": final[-1]["seconds"]},
+        "curves": {
+            name: [(line["step"], line["linear"]) for line in lines]
+            for name, lines in ((FINAL, final), (RECOMMENDED, recommended))
+        },
+    }
+    if reached is not None:
+        told[RECOMMENDED] = {name: reached[name] for name in ("seconds", "linear")} | {"steps": reached["step"]}
+    return told
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory(prefix="jointwise-bench-") as temporary:
+        print(json.dumps(compare(sys.argv[1], Path(temporary))))
