@@ -1,4 +1,4 @@
-"""How soon `recommended` is as good as the report's final system ends: wall time to a linear score on held-out subjects.
+"""How soon `recommended` is as good as the final system in the end: wall time to a linear score on held-out subjects.
 
 python -m jointwise.bench.score DEVICE [FOLDER]  ->  one line of JSON. Some minutes: both systems are pre-trained.
 """
