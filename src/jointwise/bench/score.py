@@ -1,18 +1,16 @@
 """How soon `recommended` is as good as the final system in the end: wall time to a linear score on held-out subjects.
 
-python -m jointwise.bench.score DEVICE [FOLDER]  ->  one line of JSON. Some minutes: both systems are pre-trained.
+Takes some minutes: both systems are pre-trained on the embedded data set.
 """
 
 from __future__ import annotations
 
 import json
-import sys
+import statistics
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-
+from jointwise.bench.figures import Where
 from jointwise.bench.measure import timed
 from jointwise.bench.workload import Workload, plain_pretrain_step
 from jointwise.config import Config
@@ -37,32 +35,26 @@ def scores(system: str, dataset: Dataset, device: str, folder: Path, seed: int =
     return [line for line in read_log(folder / system) if "linear" in line]
 
 
-def compare(device: str, folder: Path) -> dict[str, Any]:
-    """Steps and seconds of both, as ways of a figure; the final system's steps at the pace of the yardstick.
+def time_to_score(where: Where, folder: Path) -> dict[str, Any]:
+    """Steps and seconds of both systems and of the yardstick, whose steps are the final system's at its own pace.
 
     The yardstick takes the same steps to the same losses (the tests hold that), each as long as is measured here.
+    `ratio` is None where `recommended` never comes as far.
     """
-    dataset = load_dataset("synthetic")
+    dataset, device = load_dataset("synthetic"), str(where.device)
     final, recommended = (scores(system, dataset, device, folder) for system in (FINAL, RECOMMENDED))
     aim = final[-1]["linear"]
     reached = next((line for line in recommended if line["linear"] >= aim), None)
     config = settings(FINAL, device)
-    work = Workload(config.pretrain.batch, config.clip.frames, device=torch.device(device))
-    plain = sorted(timed(plain_pretrain_step(work, config), work.device))
-    told: dict[str, Any] = {
+    work = Workload(config.pretrain.batch, config.clip.frames, device=where.device)
+    pace = statistics.median(timed(plain_pretrain_step(work, config), work.device))
+    plain = {"steps": final[-1]["step"], "seconds": final[-1]["step"] * pace}
+    curves = {FINAL: final, RECOMMENDED: recommended}
+    return {
         "aim": aim,
-        "plain": {"steps": final[-1]["step"], "seconds": final[-1]["step"] * plain[len(plain) // 2]},
-        FINAL: {"steps": final[-1]["step"], "seconds": final[-1]["seconds"]},
-        "curves": {
-            name: [(line["step"], line["linear"]) for line in lines]
-            for name, lines in ((FINAL, final), (RECOMMENDED, recommended))
-        },
+        "yardstick": plain,
+        FINAL: {name: final[-1][name] for name in ("step", "seconds")},
+        RECOMMENDED: reached and {name: reached[name] for name in ("step", "seconds", "linear")},
+        "ratio": reached and plain["seconds"] / reached["seconds"],
+        "curves": {name: [(line["step"], line["linear"]) for line in lines] for name, lines in curves.items()},
     }
-    if reached is not None:
-        told[RECOMMENDED] = {name: reached[name] for name in ("seconds", "linear")} | {"steps": reached["step"]}
-    return told
-
-
-if __name__ == "__main__":
-    with TemporaryDirectory(prefix="jointwise-bench-") as temporary:
-        print(json.dumps(compare(sys.argv[1], Path(temporary))))
