@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation: the embedded motions, the pipeline, cost as work grows, a report's skeletons.
+"""Draws the pictures of the documentation: embedded motions, the pipeline, cost as work grows, a report's skeletons.
 
 Run: python docs/draw.py [the report.html of a demo, to be photographed in Chromium]
 """
