@@ -174,6 +174,7 @@ def _bench(parser: Parser) -> None:
         help="yardstick (default): ratios to the plain way; scaling: cost as work grows; gpu: all systems on a GPU; "
         "score: how soon recommended is as good as the final system; experiment: the report's, in minutes",
     )
+    parser.add_argument("--data", default="synthetic", help="that score trains on: synthetic (default) or utd-mhad")
     parser.add_argument("--compile", action="store_true", help="compile the transformer blocks (torch.compile)")
     parser.add_argument("--only", metavar="WORD", nargs="+", default=[], help="figures with such a word in their name")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")

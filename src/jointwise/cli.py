@@ -360,7 +360,11 @@ def bench(args: argparse.Namespace, options: list[str]) -> None:
 
     where = Where(pick_device(args.device), args.compile)
     if args.group in PROGRAMS:
-        _show((name, value) for name, value in run_program(args.group, where, args.out).items() if name != "curves")
+        _show(
+            (name, value)
+            for name, value in run_program(args.group, where, args.data, args.out).items()
+            if name != "curves"
+        )
     else:
         figures = chosen(args.group, listed("only", args.only) if args.only else [])
         print(

@@ -20,9 +20,9 @@ from jointwise.grid import NOTHING, Grid
 from jointwise.provenance import provenance
 
 SCHEMA = 1
-PROGRAMS: dict[str, Callable[[Where, Path], dict[str, Any]]] = {  # what is more than the repetition of a step
+PROGRAMS: dict[str, Callable[[Where, Path, str], dict[str, Any]]] = {  # what is more than the repetition of a step
     "score": time_to_score,
-    "experiment": lambda where, _folder: experiment(where),
+    "experiment": lambda where, _folder, _data: experiment(where),
 }
 Row = dict[str, Any]
 Say = Callable[[str], None]
@@ -57,10 +57,10 @@ def run_bench(figures: Iterable[Figure], where: Where, out: Path, say: Say) -> l
     return rows
 
 
-def run_program(name: str, where: Where, out: Path) -> dict[str, Any]:
-    """Runs one of PROGRAMS and writes what it tells to `out`."""
+def run_program(name: str, where: Where, data: str, out: Path) -> dict[str, Any]:
+    """Runs one of PROGRAMS, on `data` where it takes any, and writes what it tells to `out`."""
     with TemporaryDirectory(prefix="jointwise-bench-") as folder:
-        told = PROGRAMS[name](where, Path(folder))
+        told = PROGRAMS[name](where, Path(folder), data)
     write_json(out, {"schema": SCHEMA, name: told, "compiled": where.compiled, **provenance(where.device, "bf16")})
     return told
 

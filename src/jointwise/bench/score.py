@@ -1,6 +1,6 @@
 """How soon `recommended` is as good as the final system in the end: wall time to a linear score on held-out subjects.
 
-Takes some minutes: both systems are pre-trained on the embedded data set.
+Takes some minutes: both systems are pre-trained.
 """
 
 from __future__ import annotations
@@ -10,51 +10,63 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from jointwise.bench.figures import Where
+from jointwise.bench.figures import FINAL, Where
 from jointwise.bench.measure import timed
-from jointwise.bench.workload import Workload, plain_pretrain_step
+from jointwise.bench.workload import Step, Workload, plain_pretrain_step, pretrain_step
 from jointwise.config import Config
 from jointwise.datasets import Dataset, load_dataset
+from jointwise.errors import ConfigError, unknown
 from jointwise.pretrain import pretrain, read_log
 from jointwise.settings import build_config, layered_settings
 
-FINAL, RECOMMENDED = "spatial_segments_decoder", "recommended"
-HELD_OUT = [28, 31, 34, 35, 38]  # training subjects of the embedded data set, 360 of its clips
+RECOMMENDED = "recommended"
+HELD_OUT = {"synthetic": [28, 31, 34, 35, 38], "utd-mhad": [5, 7]}  # training subjects that the probe is scored on
+STEPS = 1_000
 
 
-def settings(system: str, device: str) -> Config:
-    """The recipe of the embedded data set in bf16, a linear probe after every epoch, training subjects held out."""
+def settings(system: str, data: str, device: str, steps: int) -> Config:
+    """The recipe of the data in bf16, a linear probe after every epoch, training subjects held out."""
     options = ("--pretrain.probe_every", "1", "--execution.precision", "bf16", "--execution.device", device)
-    subjects = ("--validation_subjects", json.dumps(HELD_OUT), "--execution.checkpoint_every", "100000")
-    return build_config(layered_settings(system, "synthetic"), [*options, *subjects])
+    subjects = ("--validation_subjects", json.dumps(HELD_OUT[data]), "--execution.checkpoint_every", "100000")
+    return build_config(layered_settings(system, data), [*options, *subjects, "--pretrain.steps", str(steps)])
 
 
-def scores(system: str, dataset: Dataset, device: str, folder: Path, seed: int = 0) -> list[dict[str, float]]:
-    """The lines of the log of a pre-training that have a linear score: step, seconds (without probes), linear."""
-    pretrain(settings(system, device), dataset, seed, folder / system)
-    return [line for line in read_log(folder / system) if "linear" in line]
+def scores(config: Config, dataset: Dataset, folder: Path, seed: int = 0) -> list[dict[str, float]]:
+    """The lines of the log of a pre-training that have a linear score."""
+    pretrain(config, dataset, seed, folder / config.system)
+    return [line for line in read_log(folder / config.system) if "linear" in line]
 
 
-def time_to_score(where: Where, folder: Path) -> dict[str, Any]:
-    """Steps and seconds of both systems and of the yardstick, whose steps are the final system's at its own pace.
+def time_to_score(where: Where, folder: Path, data: str = "synthetic", steps: int = STEPS) -> dict[str, Any]:
+    """Steps, pace and seconds of `recommended` until the linear score that the final system ends with.
 
-    The yardstick takes the same steps to the same losses (the tests hold that), each as long as is measured here.
-    `ratio` is None where `recommended` never comes as far.
+    The yardstick takes the final system's steps to the same losses (the tests hold that), at its own pace; both paces
+    are measured one after the other. `ratio` is None where `recommended` never comes as far. Raises ConfigError for
+    data without held-out subjects here.
     """
-    dataset, device = load_dataset("synthetic"), str(where.device)
-    final, recommended = (scores(system, dataset, device, folder) for system in (FINAL, RECOMMENDED))
-    aim = final[-1]["linear"]
-    reached = next((line for line in recommended if line["linear"] >= aim), None)
-    config = settings(FINAL, device)
-    work = Workload(config.pretrain.batch, config.clip.frames, device=where.device)
-    pace = statistics.median(timed(plain_pretrain_step(work, config), work.device))
-    plain = {"steps": final[-1]["step"], "seconds": final[-1]["step"] * pace}
-    curves = {FINAL: final, RECOMMENDED: recommended}
+    if data not in HELD_OUT:
+        raise ConfigError(unknown("data", data, HELD_OUT))
+    dataset = load_dataset(data)
+    configs = {system: settings(system, data, str(where.device), steps) for system in (FINAL, RECOMMENDED)}
+    lines = {system: scores(config, dataset, folder) for system, config in configs.items()}
+    aim = lines[FINAL][-1]["linear"]
+    reached = next((line for line in lines[RECOMMENDED] if line["linear"] >= aim), None)
+    persons = float(dataset.store.index["persons"][dataset.train.ids].mean())
+    sizes = configs[FINAL].pretrain.batch, configs[FINAL].clip.frames, len(dataset.skeleton.joints), persons
+    work = Workload(*sizes, device=where.device)
+    plain = _pace(plain_pretrain_step(work, configs[FINAL]), where)
+    fast = _pace(pretrain_step(work, configs[RECOMMENDED], "bf16", where.compiled), where)
     return {
+        "data": data,
         "aim": aim,
-        "yardstick": plain,
-        FINAL: {name: final[-1][name] for name in ("step", "seconds")},
-        RECOMMENDED: reached and {name: reached[name] for name in ("step", "seconds", "linear")},
-        "ratio": reached and plain["seconds"] / reached["seconds"],
-        "curves": {name: [(line["step"], line["linear"]) for line in lines] for name, lines in curves.items()},
+        "yardstick": {"steps": steps, "pace": plain, "seconds": steps * plain},
+        RECOMMENDED: reached and {"steps": reached["step"], "pace": fast, "seconds": reached["step"] * fast},
+        "ratio": reached and steps * plain / (reached["step"] * fast),
+        "curves": {system: [(line["step"], line["linear"]) for line in some] for system, some in lines.items()},
     }
+
+
+def _pace(step: Step, where: Where) -> float:
+    """Median seconds of a step."""
+    step(0)
+    return statistics.median(timed(step, where.device))
