@@ -1,10 +1,11 @@
-"""Draws the pictures of the documentation: the embedded motions, the pipeline, the report's skeletons.
+"""Draws the pictures of the documentation: embedded motions, the pipeline, cost as work grows, a report's skeletons.
 
 Run: python docs/draw.py [the report.html of a demo, to be photographed in Chromium]
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from dataclasses import dataclass
@@ -204,6 +205,27 @@ def draw_pipeline(path: Path) -> None:
     plt.close(figure)
 
 
+def draw_scaling(path: Path, measured: Path) -> None:
+    """Seconds and memory of a step over each size that `jointwise bench scaling` varied, both axes logarithmic."""
+    rows = json.loads(measured.read_text())["rows"]
+    curves = list(dict.fromkeys(row["place"][0] for row in rows))
+    figure, axes = plt.subplots(2, len(curves), figsize=(2.6 * len(curves), 4.6), sharex="col", sharey="row")
+    for column, curve in enumerate(curves):
+        points = [(row["place"][1], row["ways"]["bf16"]) for row in rows if row["place"][0] == curve]
+        sizes = [size for size, _ in points]
+        for line, what, color in ((0, "seconds", LEFT), (1, "memory_mb", RIGHT)):
+            axes[line, column].loglog(sizes, [way[what] for _, way in points], "o-", color=color)
+            axes[line, column].grid(alpha=0.3, which="both")
+        axes[1, column].set_xticks(sizes, [str(size) for size in sizes])
+        axes[1, column].minorticks_off()
+        axes[1, column].set_xlabel(curve)
+    axes[0, 0].set_ylabel("s per clip and step")
+    axes[1, 0].set_ylabel("MB, batch of 4")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def shoot_report(path: Path, report: Path, clip: str = "hug") -> None:
     """The part of a report that plays skeletons, at the middle of a clip."""
     from playwright.sync_api import sync_playwright
@@ -228,3 +250,4 @@ if __name__ == "__main__":
         shoot_report(HERE / "skeletons.png", Path(sys.argv[1]))
     draw_motions(HERE / "synthetic.png")
     draw_pipeline(HERE / "pipeline.png")
+    draw_scaling(HERE / "scaling.png", HERE.parents[1] / "results" / "bench" / "scaling-cpu.json")

@@ -176,7 +176,8 @@ def _bench(parser: Parser) -> None:
         metavar="GROUP",
         nargs="?",
         default="yardstick",
-        help="yardstick (default): ratios to the plain way; scaling: cost as work grows; gpu: all systems on a GPU",
+        help="yardstick (default): ratios to the plain way; scaling: cost as work grows; gpu: all systems on a GPU; "
+        "score: how soon recommended is as good as the final system; experiment: the report's, in minutes",
     )
     parser.add_argument("--compile", action="store_true", help="compile the transformer blocks (torch.compile)")
     parser.add_argument("--only", metavar="WORD", nargs="+", default=[], help="figures with such a word in their name")

@@ -364,14 +364,19 @@ def bench(args: argparse.Namespace, options: list[str]) -> None:
     from rich.console import Console
 
     from jointwise.bench.figures import Where
-    from jointwise.bench.run import as_grid, chosen, run_bench
+    from jointwise.bench.run import PROGRAMS, as_grid, chosen, run_bench, run_program
     from jointwise.build import pick_device
 
-    figures = chosen(args.group, listed("only", args.only) if args.only else [])
-    print(f"{len(figures)} figures, each way in a process of its own; leave the machine alone meanwhile", flush=True)
     where = Where(pick_device(args.device), args.compile)
-    rows = run_bench(figures, where, args.out, lambda name: print(f"  {name} …", flush=True))
-    Console(width=None if sys.stdout.isatty() else 160).print(as_grid(rows).to_terminal("bench"))
+    if args.group in PROGRAMS:
+        _show((name, value) for name, value in run_program(args.group, where, args.out).items() if name != "curves")
+    else:
+        figures = chosen(args.group, listed("only", args.only) if args.only else [])
+        print(
+            f"{len(figures)} figures, each way in a process of its own; leave the machine alone meanwhile", flush=True
+        )
+        rows = run_bench(figures, where, args.out, lambda name: print(f"  {name} …", flush=True))
+        Console(width=None if sys.stdout.isatty() else 160).print(as_grid(rows).to_terminal("bench"))
     print(args.out)
 
 

@@ -7,6 +7,7 @@ on the device. So nobody waits for a GPU.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -44,23 +45,59 @@ class Persons:
         return self.valid if self.valid.device.type == "cpu" else self.looked_up
 
 
-@dataclass(frozen=True)
 class Clips:
-    """A batch of B clips. positions (B, M, T, V, C), valid (B, M, T, V), ids (B,) in the store. looked_up: as above."""
+    """A batch of B clips with up to M persons each, kept packed: one person for each slot that a recording has.
 
-    positions: Tensor
-    valid: Tensor
-    ids: Tensor
-    looked_up: Tensor | None = None
+    positions (B, M, T, V, C), valid (B, M, T, V): spread over all slots, what is not there zero and invalid, made when
+    asked for. ids: (B,) in the store, on the device of the positions. slots: M.
+    """
+
+    def __init__(self, positions: Tensor, valid: Tensor, ids: Tensor) -> None:
+        """positions: (B, M, T, V, C). valid: (B, M, T, V). ids: (B,)."""
+        count, self.slots = valid.shape[:2]
+        clip, slot = torch.arange(count).repeat_interleave(self.slots), torch.arange(self.slots).repeat(count)
+        self._packed = Persons(positions.flatten(0, 1), valid.flatten(0, 1).cpu(), clip, slot, count)
+        self.ids = ids
+
+    @classmethod
+    def of(cls, packed: Persons, ids: Tensor) -> Clips:
+        """Clips of persons of whom everything but the positions lies on the CPU; ids (B,), on any device."""
+        clips = cls.__new__(cls)
+        clips._packed, clips.slots, clips.ids = packed, int(packed.slot.max()) + 1, send(ids, packed.positions.device)
+        return clips
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """(B, M, T, V, C)."""
+        return self._spread(self._packed.positions)
+
+    @cached_property
+    def valid(self) -> Tensor:
+        """(B, M, T, V) bool."""
+        return send(self._spread(self._packed.valid), self._packed.positions.device)
+
+    def _spread(self, packed: Tensor) -> Tensor:
+        count, device = self._packed.clips * self.slots, packed.device
+        if len(packed) < count:
+            place = send(self._packed.clip * self.slots + self._packed.slot, device)
+            packed = packed.new_zeros(count, *packed.shape[1:]).index_copy_(0, place, packed)
+        return packed.unflatten(0, (self._packed.clips, self.slots))
 
     def persons(self) -> Persons:
-        """Packs the persons that are valid somewhere in their clip; a clip without any keeps its (invalid) slot 0."""
-        known = self.valid.cpu() if self.looked_up is None else self.looked_up
-        present = known.flatten(2).any(2)
-        present[:, 0] |= ~present.any(1)
-        packed = present.nonzero(as_tuple=True)
-        clip, slot = (send(axis, self.valid.device) for axis in packed)
-        return Persons(self.positions[clip, slot], self.valid[clip, slot], clip, slot, len(self.ids), known[packed])
+        """The persons that are valid somewhere in their clip; a clip without any keeps its (invalid) slot 0."""
+        packed, device = self._packed, self._packed.positions.device
+        present = packed.valid.flatten(1).any(1)
+        alone = torch.ones(packed.clips, dtype=torch.bool).index_fill_(0, packed.clip[present], False)
+        present |= (packed.slot == 0) & alone[packed.clip]
+        if not present.all():
+            kept = present.nonzero()[:, 0]
+            positions, valid, clip, slot = packed.positions, packed.valid, packed.clip, packed.slot
+            positions = positions.index_select(0, send(kept, device))
+            packed = Persons(positions, valid[kept], clip[kept], slot[kept], packed.clips)
+        if device.type == "cpu":
+            return packed
+        valid, clip, slot = (send(what, device) for what in (packed.valid, packed.clip, packed.slot))
+        return Persons(packed.positions, valid, clip, slot, packed.clips, looked_up=packed.valid)
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
@@ -140,7 +177,7 @@ class ClipCutter:
         Half-pixel centres, as `torch.nn.functional.interpolate(align_corners=False)`. A resampled frame is valid if
         its nearer source frame is.
         """
-        return self._unpack(self._cut(ids, start, length), ids)
+        return Clips.of(self._cut(ids, start, length), ids)
 
     def _cut(self, ids: Tensor, start: Tensor, length: Tensor) -> Persons:
         """The persons that `cut` gives, packed, one for each slot of the recording; all but positions on the CPU."""
@@ -161,21 +198,6 @@ class ClipCutter:
             positions = positions.index_select(2, send(self.picked, self.device))
             valid = valid.index_select(2, self.picked)
         return Persons(positions, valid, clip, slot, len(ids))
-
-    def _unpack(self, persons: Persons, ids: Tensor) -> Clips:
-        """Clips with as many slots as the fullest has; what is not there is zero and invalid."""
-        slots = int(persons.slot.max()) + 1
-        place = persons.clip * slots + persons.slot
-
-        def spread(packed: Tensor) -> Tensor:
-            if len(packed) < persons.clips * slots:
-                empty = packed.new_zeros(persons.clips * slots, *packed.shape[1:])
-                packed = empty.index_copy_(0, send(place, packed.device), packed)
-            return packed.unflatten(0, (persons.clips, slots))
-
-        known = spread(persons.valid)
-        looked_up = None if self.device.type == "cpu" else known
-        return Clips(spread(persons.positions), send(known, self.device), send(ids, self.device), looked_up)
 
     def centre(self, ids: Tensor) -> Clips:
         """The evaluation clips of the sequences `ids`: centre crop of 95 %, nothing random."""
@@ -212,7 +234,7 @@ class ClipCutter:
         if bones > 0:
             factors = 1 + (2 * varied[:, 7:] - 1) * bones
             positions = augment.stretch_bones(positions, factors, self.skeleton.bone_indices)
-        return self._unpack(replace(persons, positions=positions[:, 0], valid=valid[:, 0]), ids)
+        return Clips.of(replace(persons, positions=positions[:, 0], valid=valid[:, 0]), ids)
 
 
 def _select(rows: Tensor | ShardedRows, places: Tensor, device: torch.device) -> Tensor:

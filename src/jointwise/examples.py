@@ -101,7 +101,7 @@ def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebu
 
     def unpacked(values: Tensor) -> Tensor:
         """(P, …) -> (n, M, …), zero in empty slots."""
-        whole = values.new_zeros((*clips.valid.shape[:2], *values.shape[1:]))
+        whole = values.new_zeros((len(ids), clips.slots, *values.shape[1:]))
         whole[persons.clip, persons.slot] = values
         return whole.cpu()
 

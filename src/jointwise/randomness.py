@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:  # torch takes a second and 170 MB, and `prepare` wants a seed only
+    import torch
+    from torch import Tensor
 
 # SplitMix64 (Steele, Lea and Flood, OOPSLA 2014); as signed numbers, whose products wrap around just the same
 _GAMMA, _MIX_1, _MIX_2 = (number - 2**64 for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
@@ -21,6 +23,8 @@ def seed_for(*place: int | str) -> int:
 
 def generator_for(*place: int | str) -> torch.Generator:
     """A CPU generator seeded for a place, see `seed_for`."""
+    import torch
+
     return torch.Generator().manual_seed(seed_for(*place))
 
 
@@ -52,6 +56,8 @@ class Draws:
 
         Elements are numbered row by row: a larger first axis of `shape` adds numbers and changes none.
         """
+        import torch
+
         streams = _mixed(self.samples.to(device) * _GAMMA + self.seed)
         elements = torch.arange(1, math.prod(shape) + 1, device=device) * _GAMMA
         bits = _mixed(streams[:, None] + elements)

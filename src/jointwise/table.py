@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from jointwise.bench.run import bench_table
 from jointwise.completion_table import completions
 from jointwise.errors import DataError
 from jointwise.findings import findings
@@ -107,7 +108,8 @@ KINDS: dict[str, Kind] = {
     "findings": Kind(findings),
     "completions": Kind(completions, "future"),
 }
-_PLACE = re.compile(rf"(<!-- ({'|'.join(KINDS)}) (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+_BENCH = "bench"  # a file of `jointwise bench`
+_PLACE = re.compile(rf"(<!-- ({'|'.join([*KINDS, _BENCH])}) (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
 
 def tables(results: Iterable[Result], whole: bool = True) -> dict[str, Grid]:
@@ -119,11 +121,13 @@ def tables(results: Iterable[Result], whole: bool = True) -> dict[str, Grid]:
 def render_into(document: Path) -> int:
     """Writes fresh tables between `<!-- results FOLDER -->` and `<!-- end of results -->`; returns how many.
 
-    Other KINDS likewise. FOLDER is relative to the working directory. Only results on the official test
-    part are shown.
+    Other KINDS likewise, and `bench` with a file. FOLDER is relative to the working directory. Only results on the
+    official test part are shown.
     """
 
     def fresh(place: re.Match[str]) -> str:
+        if place[2] == _BENCH:
+            return "\n".join([place[1], bench_table(Path(place[3])), place[4]])
         shown = [result for result in read_results(Path(place[3])) if result["split"]["is_test"]]
         return "\n".join([place[1], KINDS[place[2]].of(shown).to_markdown(), place[4]])
 

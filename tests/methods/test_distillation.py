@@ -254,7 +254,7 @@ def test_an_empty_person_slot_changes_nothing(mask: str) -> None:
 def test_frames_of_invalid_tokens_change_no_loss(target: str, normalisation: str) -> None:
     module, batch = make(target=target, normalisation=normalisation), clips()
     valid = token_validity(batch.valid.flatten(0, 1), LENGTH).repeat_interleave(LENGTH, 1).view(B, M, T, V)
-    filled = replace(batch, positions=torch.where(valid[..., None], batch.positions, torch.tensor(30.0)))
+    filled = Clips(torch.where(valid[..., None], batch.positions, torch.tensor(30.0)), batch.valid, batch.ids)
     persons, others = batch.persons(), filled.persons()
     assert not torch.equal(persons.positions, others.positions)
     losses, found = module(persons, noise_for(persons)), module(others, noise_for(persons))

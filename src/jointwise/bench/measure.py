@@ -6,6 +6,7 @@ python -m jointwise.bench.measure FIGURE WAY DEVICE compiled|eager  ->  one line
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from jointwise.bench.figures import FIGURES, Where, void
 from jointwise.provenance import peak_memory
 
-WARM_UP, FEWEST, ENOUGH = 1, 3, 12.0  # steps, times, seconds
+WARM_UP, FEWEST = 1, 3  # steps
+ENOUGH = float(os.environ.get("JOINTWISE_BENCH_SECONDS", "12"))  # that a way is repeated for at least
 AT_ONCE = 10  # steps between two looks at the clock on a GPU, which works through a queue
 SQUARE = 8192  # rows and columns of the matrices whose product in bf16 is the ceiling
 

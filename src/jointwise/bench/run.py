@@ -8,15 +8,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from jointwise.bench.experiment import experiment
 from jointwise.bench.figures import GROUPS, PLAIN, PRECISIONS, Figure, Where
+from jointwise.bench.score import time_to_score
 from jointwise.checkpoint import read_json, write_json
 from jointwise.errors import ConfigError, JointwiseError, unknown
 from jointwise.grid import NOTHING, Grid
 from jointwise.provenance import provenance
 
 SCHEMA = 1
+PROGRAMS: dict[str, Callable[[Where, Path], dict[str, Any]]] = {  # what is more than the repetition of a step
+    "score": time_to_score,
+    "experiment": lambda where, _folder: experiment(where),
+}
 Row = dict[str, Any]
 Say = Callable[[str], None]
 
@@ -31,7 +38,7 @@ def chosen(group: str, only: Iterable[str]) -> list[Figure]:
     Raises ConfigError, naming the nearest, for an unknown group and for a word that is in no name.
     """
     if group not in GROUPS:
-        raise ConfigError(unknown("group", group, GROUPS))
+        raise ConfigError(unknown("group", group, [*GROUPS, *PROGRAMS]))
     words, names = list(only), [figure.name for figure in GROUPS[group]]
     for word in words:
         if not any(word in name for name in names):
@@ -48,6 +55,14 @@ def run_bench(figures: Iterable[Figure], where: Where, out: Path, say: Say) -> l
         rows.append(measured(figure, where))
         write_json(out, about | {"rows": rows})
     return rows
+
+
+def run_program(name: str, where: Where, out: Path) -> dict[str, Any]:
+    """Runs one of PROGRAMS and writes what it tells to `out`."""
+    with TemporaryDirectory(prefix="jointwise-bench-") as folder:
+        told = PROGRAMS[name](where, Path(folder))
+    write_json(out, {"schema": SCHEMA, name: told, "compiled": where.compiled, **provenance(where.device, "bf16")})
+    return told
 
 
 def measured(figure: Figure, where: Where) -> Row:

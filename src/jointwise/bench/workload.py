@@ -19,7 +19,7 @@ from jointwise.bench.plain_data import cut_clip
 from jointwise.build import build_classifier, build_distillation, compile_blocks
 from jointwise.clips import ClipCutter
 from jointwise.config import Config
-from jointwise.fit import autocast
+from jointwise.fit import BatchOrder, autocast
 from jointwise.methods.distillation import mask_noise
 from jointwise.nn.masks import MASKS
 from jointwise.nn.tokens import to_segments
@@ -42,13 +42,15 @@ Step = Callable[[int], None]
 class Workload:
     """A batch of `clips` clips of `frames` frames of 25 joints in 3D on `device`; all joints of who is there valid.
 
-    joints: V, of which the 25 are repeated or left out; persons: mean number per clip, from 1 to 2.
+    joints: V, of which the 25 are repeated or left out; persons: mean number per clip, from 1 to 2; batch: clips of a
+    step, None for all of them.
     """
 
     clips: int = 32
     frames: int = 120
     joints: int = 25
     persons: float = 1 + PAIRS
+    batch: int | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @cached_property
@@ -68,6 +70,10 @@ class Workload:
     def ids(self) -> Tensor:
         """Of its sequences, (B,)."""
         return torch.arange(self.clips)
+
+    def ids_of(self, step: int) -> Tensor:
+        """Of the sequences of a step."""
+        return self.ids if self.batch is None else BatchOrder(self.ids, self.batch, 0)[step]
 
     @cached_property
     def labels(self) -> Tensor:
@@ -96,10 +102,11 @@ def pretrain_step(workload: Workload, config: Config, precision: str, compiled: 
     optimizer = build_optimizer(module, config.pretrain)
 
     def step(number: int) -> None:
-        clips = cutter.random(workload.ids, Draws(workload.ids, 0, "clips", number), **asdict(config.pretrain.augment))
+        ids = workload.ids_of(number)
+        clips = cutter.random(ids, Draws(ids, 0, "clips", number), **asdict(config.pretrain.augment))
         with autocast(workload.device, precision):
             persons = clips.persons()
-            noise = mask_noise(persons, clips, config.clip.segment, Draws(workload.ids, 0, "masks", number))
+            noise = mask_noise(persons, clips, config.clip.segment, Draws(ids, 0, "masks", number))
             loss = module(persons, noise).total
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -118,10 +125,13 @@ def finetune_step(workload: Workload, config: Config, precision: str, compiled: 
     optimizer = build_optimizer(module, config.finetune, config.finetune.layer_decay)
 
     def step(number: int) -> None:
-        clips = cutter.random(workload.ids, Draws(workload.ids, 0, "clips", number), **asdict(config.finetune.augment))
+        ids = workload.ids_of(number)
+        clips = cutter.random(ids, Draws(ids, 0, "clips", number), **asdict(config.finetune.augment))
         with autocast(workload.device, precision):
             logits = module(clips.persons()).float()
-        loss = functional.cross_entropy(logits, workload.labels, label_smoothing=config.finetune.label_smoothing)
+        loss = functional.cross_entropy(
+            logits, workload.labels[clips.ids], label_smoothing=config.finetune.label_smoothing
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

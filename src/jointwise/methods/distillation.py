@@ -68,8 +68,8 @@ class Look:
 
 def mask_noise(persons: Persons, clips: Clips, segment: int, draws: Draws) -> Tensor:
     """Uniform noise (P, S + 1, V + 1) for the mask; drawn per clip and slot, whoever else is in the batch."""
-    slots, frames, joints = clips.valid.shape[1:]
-    noise = draws.uniform(slots, frames // segment + 1, joints + 1, device=clips.positions.device)
+    frames, joints = persons.valid.shape[1:]
+    noise = draws.uniform(clips.slots, frames // segment + 1, joints + 1, device=persons.valid.device)
     return noise[persons.clip, persons.slot]
 
 

@@ -117,7 +117,7 @@ def train_head(
             group["lr"] = learning_rate(step, settings)
         batch = order.batch_of(step)
         clips = cutter.random(batch.ids, batch.draws(seed, "completion clips"), **asdict(settings.augment))
-        noise = batch.draws(seed, "completion joints").uniform(clips.valid.shape[-1])
+        noise = batch.draws(seed, "completion joints").uniform(len(cutter.skeleton.joints))
         loss = torch.zeros((), device=cutter.device)
         for persons, hiding in _tasks(clips, noise, completer.segment).values():
             with autocast(cutter.device, precision):
@@ -135,7 +135,7 @@ def train_head(
 def _tasks(clips: Clips, noise: Tensor, segment: int) -> dict[str, tuple[Persons, Hiding]]:
     """The persons of clips and what is hidden of them in each task; noise (B, V), the same for all in a clip."""
     persons = clips.persons()
-    order, segments = noise.to(clips.positions.device)[persons.clip], persons.valid.shape[1] // segment
+    order, segments = noise.to(persons.clip.device)[persons.clip], persons.valid.shape[1] // segment
     if segments < LEAST_SEGMENTS:
         raise ConfigError(
             f"protocol 'complete' hides a quarter of a clip, but this encoder's clips have {segments} segments; it "

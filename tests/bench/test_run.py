@@ -1,0 +1,86 @@
+"""The benchmark as a whole: figures chosen by name, ratios and promises, tables, rows kept when it is interrupted."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from jointwise.bench import run as bench_run
+from jointwise.bench.figures import FIGURES, GROUPS, PLAIN, Figure, Where
+from jointwise.bench.run import BenchError, as_grid, chosen, kept, ratios, run_bench
+from jointwise.cli import run
+from jointwise.errors import ConfigError
+
+CPU = Where(torch.device("cpu"))
+
+
+def row(name: str, seconds: dict[str, float], promised: float | None = None, at_most: float | None = None) -> dict:
+    ways = {way: {"seconds": value, "memory_mb": 100 * value} for way, value in seconds.items()}
+    told = {"figure": name, "unit": "clip", "promised": promised, "at_most": at_most, "place": None, "ways": ways}
+    return told | {"ratios": ratios(ways, "seconds"), "memory_ratios": ratios(ways, "memory_mb")}
+
+
+def test_figures_are_chosen_by_words_in_their_names() -> None:
+    assert chosen("yardstick", []) == list(GROUPS["yardstick"])
+    assert {figure.name for figure in chosen("yardstick", ["import", "help"])} == {
+        "import jointwise",
+        "jointwise --help",
+    }
+    with pytest.raises(ConfigError, match="import jointwise"):
+        chosen("yardstick", ["import jointwize"])
+    with pytest.raises(ConfigError, match="scaling"):
+        chosen("scalling", [])
+
+
+def test_no_two_figures_share_a_name() -> None:
+    assert len(FIGURES) == sum(len(group) for group in GROUPS.values())
+
+
+def test_a_ratio_is_the_time_of_the_yardstick_over_that_of_the_way() -> None:
+    told = row("x", {PLAIN: 6.0, "fp32": 3.0, "bf16": 1.0}, promised=5.0)
+    assert told["ratios"] == told["memory_ratios"] == {"fp32": 2.0, "bf16": 6.0}
+    assert kept(told) == "yes"
+    assert kept(told | {"promised": 6.1}) == "no"
+    assert kept(told | {"promised": None}) == "–"
+    assert row("x", {"fp32": 3.0})["ratios"] == {}
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(0.29, "yes"), (0.31, "no")])
+def test_what_must_not_take_longer_is_held_to_its_seconds(seconds: float, verdict: str) -> None:
+    assert kept(row("x", {"fp32": seconds}, at_most=0.3)) == verdict
+
+
+def test_the_table_says_what_was_measured_and_promised() -> None:
+    table = as_grid([row("x", {PLAIN: 6.0, "fp32": 0.05, "bf16": 1.0}, 5.0), row("y", {"fp32": 2.0}, at_most=3.0)])
+    assert table.rows == [
+        ("x", "clip", "6 s", "50 ms", "1 s", "120.0", "6.0", "≥ 5 ×", "yes", "600 / 5 / 100"),
+        ("y", "clip", "–", "2 s", "–", "–", "–", "≤ 3 s", "yes", "200"),
+    ]
+
+
+def test_a_way_that_fails_says_which_and_keeps_the_rows_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_run, "measured", lambda figure, _where: row(figure.name, {"fp32": 1.0}))
+    out = tmp_path / "bench.json"
+    run_bench(chosen("yardstick", ["import"]), CPU, out, lambda _name: None)
+    assert [one["figure"] for one in json.loads(out.read_text())["rows"]] == ["import jointwise"]
+    monkeypatch.undo()
+    nobody = Figure("nobody knows", {"fp32": lambda _where: lambda _number: None}, (1, "clip"))
+    with pytest.raises(BenchError, match="nobody knows"):
+        run_bench([nobody], CPU, out, lambda _name: None)
+
+
+def test_the_command_measures_each_way_in_a_process_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOINTWISE_BENCH_SECONDS", "0")  # few repetitions are enough here
+    run(["bench", "--only", "cut", "--device", "cpu", "--out", str(tmp_path / "bench.json")])
+    told, out = json.loads((tmp_path / "bench.json").read_text()), capsys.readouterr().out
+    (measured_row,) = told["rows"]
+    assert set(measured_row["ways"]) == {PLAIN, "fp32"}
+    assert set(measured_row["ratios"]) == {"fp32"}
+    for way in measured_row["ways"].values():
+        assert 0 < way["least"] <= way["seconds"]
+        assert way["memory_mb"] > 50
+    assert told["device"]
+    assert "cut and augment clips" in out
