@@ -25,6 +25,7 @@ from jointwise.fit import BatchOrder
 from jointwise.shards import ShardedRows, Shards
 from jointwise.skeletons import KINECT20
 from jointwise.store import TEST, TRAIN, Store
+from jointwise.viewer.sources import find_clips
 from test_distributed import TRAINING, assert_same_training, pretraining, start_two
 
 SIZES = (20, 7, 33)  # sequences, of the 60 of the tiny data
@@ -127,6 +128,7 @@ def test_a_folder_that_was_joined_is_data_of_its_own(disks: list[Path], tmp_path
     join(f"{tmp_path}/many", disks[:2])
     data = load_dataset(f"{tmp_path}/many")
     assert (data.name, len(data.store)) == ("many", 27)
+    assert find_clips(f"{tmp_path}/many").title == "many"  # what jointwise view plays
     join(f"{tmp_path}/many", disks[1:])  # again, of others
     assert len(load_dataset(f"{tmp_path}/many").store) == 40
     with pytest.raises(ConfigError, match="written with a slash"):

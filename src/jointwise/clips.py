@@ -192,8 +192,8 @@ class ClipCutter:
         below = first[:, None] + lower[clip]
         above = below.add(1).minimum((first + length[clip] - 1)[:, None])
         valid = _select(self.valid, torch.where(weight < 0.5, below, above), torch.device("cpu"))
-        before, after = (_select(self.positions, frames, self.device) for frames in (below, above))
-        positions = before.lerp_(after, send(weight, self.device)[:, :, None, None])
+        positions, after = (_select(self.positions, frames, self.device) for frames in (below, above))
+        positions.flatten(2).lerp_(after.flatten(2), send(weight, self.device)[:, :, None])  # in place, row by row
         if self.picked is not None:
             positions = positions.index_select(2, send(self.picked, self.device))
             valid = valid.index_select(2, self.picked)
