@@ -32,6 +32,7 @@ SMALL = (
     "--scratch.lr 1e-3 --scratch.hidden 256 --probe.linear.steps 500 --execution.precision bf16 "
     "--execution.log_every 50"
 )
+TOGETHER = "--encoder.axis factorised --decoder.normalisation axis-over-time"
 FINAL, TEMPORAL = "spatial_segments_decoder", "temporal_segments_decoder"
 
 GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
@@ -41,7 +42,8 @@ GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
         ("spacetime_segments_decoder", ""),
         (FINAL, "--encoder.axis factorised"),
     ],
-    "together": [(FINAL, "--encoder.axis factorised --decoder.normalisation axis-over-time")],
+    "together": [(FINAL, TOGETHER), (FINAL, f"{TOGETHER} --clip.segment 8")],
+    "frames": [(FINAL, f"{TOGETHER} --clip.frames 32 --clip.segment {segment}") for segment in (4, 8, 16)],
     "decoder": [("spatial_segments", ""), ("spatial_segments", "--encoder.axis factorised")],
     "systems": [("mamp", ""), ("sjepa", ""), ("temporal_segments", "")],
     "mask": [
@@ -90,7 +92,7 @@ GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
     + [("supervised_segments", "--scratch.steps 550 --scratch.lr 3e-4")],
 }
 
-WITH_ALL_LABELS = ("base", "axis", "together", "decoder", "systems", "finetune", "scratch")
+WITH_ALL_LABELS = ("base", "axis", "together", "frames", "decoder", "systems", "finetune", "scratch")
 
 
 @cache

@@ -22,7 +22,7 @@ from jointwise.protocols.finetune import FinetuneTask
 
 COMMANDS = (
     *("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "import", "report", "view"),
-    "table",
+    *("table", "join"),
 )
 QUICK = ("--data", "tiny", "--quick", *tiny.SMALL)
 

@@ -32,6 +32,7 @@ from jointwise.errors import ConfigError
 from jointwise.fit import BatchOrder, Interrupted
 from jointwise.methods.distillation import Sharpening
 from jointwise.nn.targets import cross_entropy, mean_square, spread
+from jointwise.shards import ONE_SHARD
 from jointwise.stages import Stage, run_stages
 
 WORKER = Path(worker.__file__)
@@ -71,21 +72,24 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, paths)), **more}
 
 
-def start_two(file: Path, data: Path) -> list[str]:
-    """Runs the commands of a file in two processes, as torchrun would; returns what each says on stderr."""
+def start_two(file: Path, *data: Path) -> list[str]:
+    """Runs the commands of a file in two processes, as torchrun would; returns what each says on stderr.
+
+    data: for each, or for both, where the data are prepared.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    known = environment(JOINTWISE_DATA=str(data), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    known = environment(WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
     processes = [
         subprocess.Popen(
             [sys.executable, str(WORKER), str(file)],
-            env={**known, "RANK": rank, "LOCAL_RANK": rank},
+            env={**known, "RANK": str(rank), "LOCAL_RANK": str(rank), "JOINTWISE_DATA": str(data[rank % len(data)])},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in "01"
+        for rank in range(2)
     ]
     return [process.communicate(timeout=240)[1] for process in processes]
 
@@ -237,7 +241,7 @@ def test_shares_are_even_in_order_and_hold_everything_once(company, size: int, c
     shares = []
     for rank in range(size):
         company(rank, size)
-        shares.append(list(range(count))[distributed.share(count)])
+        shares.append(np.flatnonzero(distributed.owners(np.zeros(count, int), ONE_SHARD) == rank).tolist())
     assert [number for share in shares for number in share] == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 

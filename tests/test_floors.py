@@ -11,7 +11,7 @@ import jointwise
 ROOT = Path(jointwise.__file__).parent
 FLOORS: tuple[str, ...] = (
     "errors skeletons sequence randomness __init__",
-    "formats datasets synthetic cleaning prepare store store_writer clips augment",
+    "formats datasets synthetic cleaning prepare shards store store_writer clips augment",
     "nn methods",
     "config settings distributed build optim checkpoint fit network_size runs model provenance labelled examples "
     "imports",

@@ -85,6 +85,11 @@ def _prepare(parser: Parser) -> None:
     parser.add_argument("--skip-bad", action="store_true", help="leave damaged files out instead of failing")
 
 
+def _join(parser: Parser) -> None:
+    parser.add_argument("name", metavar="DATA", help="name of the data set, or folder/ to write, for --data")
+    parser.add_argument("stores", metavar="STORE", nargs="+", type=Path, help="folders that prepare has made, in order")
+
+
 def _view(parser: Parser) -> None:
     parser.add_argument("path", metavar="PATH", help="recording, folder of recordings, or name of a prepared data set")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the page (default: <name>-view.html)")
@@ -185,6 +190,7 @@ ARGUMENTS: dict[str, Callable[[Parser], None]] = {
     "demo": _demo,
     "datasets": lambda _parser: None,
     "prepare": _prepare,
+    "join": _join,
     "view": _view,
     "pretrain": _pretrain,
     "finetune": _finetune,

@@ -124,7 +124,7 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
             *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
             ("classes", f"{len(np.unique(store.index['label']))} of {len(store.description.classes)} are there"),
             ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),
-            ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid.mean():.2f} % valid"),
+            ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid[:].mean():.2f} % valid"),
             *([] if skeleton.bones else [("", "no bones: dataset.yaml can name a layout, as in skeleton: coco17")]),
             ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
             *(
@@ -136,6 +136,15 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
             ("terms", store.description.terms),
         ]
     )
+
+
+def join(args: argparse.Namespace, options: list[str]) -> None:
+    """Make one data set of stores that were prepared apart, for data beyond one disk; nothing is copied."""
+    from jointwise.datasets import join
+
+    store = join(args.name, args.stores)
+    shards = [(str(shard.path), f"{shard.sequences} sequences") for shard in store.joined]
+    _show([("store", store.path), *shards, ("sequences", len(store)), ("fingerprint", store.fingerprint)])
 
 
 def _duplicates_warning(split: str, pairs: list[tuple[str, str]]) -> str:
@@ -375,10 +384,8 @@ def bench(args: argparse.Namespace, options: list[str]) -> None:
     print(args.out)
 
 
-COMMANDS = {
-    command.__name__.removesuffix("_"): command  # `import` is a word of Python's own
-    for command in (demo, datasets, prepare, view, pretrain, finetune, evaluate, table, predict, import_, report, bench)
-}
+_ALL = (demo, datasets, prepare, join, view, pretrain, finetune, evaluate, table, predict, import_, report, bench)
+COMMANDS = {command.__name__.removesuffix("_"): command for command in _ALL}  # `import` is a word of Python's own
 
 
 SHARED = ("pretrain", "finetune", "evaluate", "table")  # what several processes do together

@@ -17,6 +17,7 @@ from torch import Tensor
 from jointwise import augment
 from jointwise.randomness import Draws
 from jointwise.sequence import Sequence
+from jointwise.shards import ONE_SHARD, ShardedRows, Shards
 from jointwise.skeletons import Skeleton
 from jointwise.store import INDEX, Store
 
@@ -123,22 +124,27 @@ class ClipCutter:
 
     def __init__(
         self,
-        positions: npt.NDArray[np.float32],
-        valid: npt.NDArray[np.bool_],
+        positions: npt.NDArray[np.float32] | ShardedRows,
+        valid: npt.NDArray[np.bool_] | ShardedRows,
         index: npt.NDArray[np.void],
         skeleton: Skeleton,
         frames: int,
         device: torch.device | str = "cpu",
         picked: npt.NDArray[np.int64] | None = None,
+        shards: Shards = ONE_SHARD,
     ) -> None:
         """positions: (R, V, C) and valid: (R, V), rows end to end. index: (n,) of dtype `store.INDEX`.
 
-        picked: the columns that are the joints of `skeleton`, in its order; None: all.
+        picked: the columns that are the joints of `skeleton`, in its order; None: all. shards: those of the sequences.
         """
+        self.shards = shards
         self.frames, self.device, self.skeleton = frames, torch.device(device), skeleton
-        self.positions = torch.from_numpy(positions).to(self.device)
+        # what lies in shards stays there: it may be more than the device holds
+        self.positions = (
+            positions if isinstance(positions, ShardedRows) else torch.from_numpy(positions).to(self.device)
+        )
         # the rest stays on the CPU: it decides shapes
-        self.valid = torch.from_numpy(valid)
+        self.valid = valid if isinstance(valid, ShardedRows) else torch.from_numpy(valid)
         self.picked = None if picked is None else torch.from_numpy(picked)
         self.first_row, self.lengths, self.persons = (
             torch.from_numpy(index[name].astype("int64")) for name in ("row", "frames", "persons")
@@ -151,7 +157,7 @@ class ClipCutter:
         Where the store is a view on some joints, they are picked from what was gathered for a batch.
         """
         skeleton = store.description.skeleton
-        return cls(store.positions, store.valid, store.index, skeleton, frames, device, store.picked)
+        return cls(store.positions, store.valid, store.index, skeleton, frames, device, store.picked, store.shards)
 
     @classmethod
     def from_sequence(cls, sequence: Sequence, frames: int, device: torch.device | str = "cpu") -> ClipCutter:
@@ -185,11 +191,9 @@ class ClipCutter:
         first = self.first_row[ids][clip] + slot * self.lengths[ids][clip] + start[clip]
         below = first[:, None] + lower[clip]
         above = below.add(1).minimum((first + length[clip] - 1)[:, None])
-        valid = _select(self.valid, torch.where(weight < 0.5, below, above))
-        rows = self.positions.flatten(1)
-        before, after = (_select(rows, send(frames, self.device)) for frames in (below, above))
-        positions = before.lerp_(after, send(weight, self.device)[:, :, None])
-        positions = positions.unflatten(2, self.positions.shape[1:])
+        valid = _select(self.valid, torch.where(weight < 0.5, below, above), torch.device("cpu"))
+        positions, after = (_select(self.positions, frames, self.device) for frames in (below, above))
+        positions.flatten(2).lerp_(after.flatten(2), send(weight, self.device)[:, :, None])  # in place, row by row
         if self.picked is not None:
             positions = positions.index_select(2, send(self.picked, self.device))
             valid = valid.index_select(2, self.picked)
@@ -233,6 +237,26 @@ class ClipCutter:
         return Clips.of(replace(persons, positions=positions[:, 0], valid=valid[:, 0]), ids)
 
 
-def _select(rows: Tensor, places: Tensor) -> Tensor:
-    """rows (R, N), places (P, T) -> (P, T, N): whole rows are copied at once, which plain indexing does not."""
-    return rows.index_select(0, places.flatten()).unflatten(0, places.shape)
+def _select(rows: Tensor | ShardedRows, places: Tensor, device: torch.device) -> Tensor:
+    """rows (R, …) on `device` or in shards, places (P, T) on the CPU -> (P, T, …) on `device`.
+
+    Whole rows are copied at once, which plain indexing does not.
+    """
+    if isinstance(rows, ShardedRows):
+        return send(_select_in_shards(rows, places), device)
+    selected = rows.flatten(1).index_select(0, send(places, device).flatten())
+    return selected.unflatten(1, rows.shape[1:]).unflatten(0, places.shape)
+
+
+def _select_in_shards(rows: ShardedRows, places: Tensor) -> Tensor:
+    """The same on the CPU, where each of the P lies in one shard; shards in which none lies are not opened."""
+    numbers = torch.from_numpy(rows.shard_of(places[:, 0].numpy()))
+    whole: Tensor | None = None
+    for number in numbers.unique().tolist():
+        chosen = numbers == number
+        shard = torch.from_numpy(rows.of_shard(number))
+        part = _select(shard, places[chosen] - rows.begin(number), shard.device)
+        whole = part.new_empty(len(places), *part.shape[1:]) if whole is None else whole
+        whole[chosen] = part
+    assert whole is not None  # a clip has a person
+    return whole

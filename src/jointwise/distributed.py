@@ -13,15 +13,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from jointwise.errors import ConfigError, JointwiseError
+from jointwise.shards import ONE_SHARD, Ints, Shards
 
 Value = TypeVar("Value")
 
+NEAR = 0.1  # of a process's share: so much more or less is better than a shard that two processes open
 PAUSE = 0.5  # seconds between two looks whether the others are through
 # what torchrun says to its processes, and what a process of its own must not hear
 _OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -170,13 +173,36 @@ def first_goes_first() -> Iterator[None]:
 # --- sharing out ---
 
 
-def share(count: int) -> slice:
-    """Which of `count` things are this process's: an even part, in the order of the processes; may be empty."""
-    return slice(count * rank() // size(), count * (rank() + 1) // size())
+def owners(numbers: Ints, shards: Shards) -> Ints:
+    """Which process computes each of n things: (n,) ranks, from their shards (n,); things of a shard are in order.
+
+    The shards lie end to end on a line, each as long as it has training sequences, and each process has an equal piece
+    of it: the things of a shard are spread evenly over its part. So processes open no shards but those that reach
+    into their pieces, the same ones for all that is done with the data. A piece ends where a shard does, if that is
+    near. Of one shard the shares are even, in the order of the processes.
+    """
+    edges = np.array([0, *shards.weights.cumsum()]) / shards.weights.sum()
+    ends = np.arange(1, size()) / size()
+    nearest = edges[np.abs(edges[:, None] - ends).argmin(0)]
+    ends = np.where(np.abs(nearest - ends) * size() <= NEAR, nearest, ends)
+    width = np.diff(edges)[numbers]
+    return np.searchsorted(ends, edges[numbers] + shards.places(numbers) * width, side="right")
+
+
+def own_batches(ids: Tensor, batch: int, shards: Shards = ONE_SHARD) -> list[Tensor]:
+    """The batches of sequences `ids` that this process computes: the places of each in `ids`, which ascends.
+
+    No batch spans two shards; batches are the same whatever the number of processes.
+    """
+    numbers = shards.of(ids.numpy())
+    runs = np.split(np.arange(len(ids)), np.flatnonzero(np.diff(numbers)) + 1)
+    batches = [places for run in runs for places in torch.from_numpy(run).split(batch)]
+    whose = owners(numbers[[int(places[0]) for places in batches]], shards)
+    return [places for places, owner in zip(batches, whose, strict=True) if owner == rank()]
 
 
 def gather_shares(parts: list[Value]) -> list[Value]:
-    """The things of all processes in the order they had before `share`."""
+    """What all processes have made of their `own_batches`, in the order of the batches."""
     return [part for parts in gather(parts) for part in parts]
 
 

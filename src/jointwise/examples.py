@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
+from jointwise import distributed
 from jointwise.clips import ClipCutter, Clips, Persons, centre_windows
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import DataError, writing
@@ -68,17 +70,33 @@ def choose_examples(part: Part, seed: int, most: int = MOST) -> npt.NDArray[np.i
     return np.array(sorted(turns[:most], key=lambda place: (labels[place], place)), dtype=np.int64)
 
 
+def _cut_by_owners(cutter: ClipCutter, ids: Tensor) -> Clips:
+    """The evaluation clips of `ids`, each cut by the process whose shard it lies in; all processes get all."""
+    if distributed.size() == 1:
+        return cutter.centre(ids)
+    whose = distributed.owners(cutter.shards.of(ids.numpy()), cutter.shards)
+    mine = np.flatnonzero(whose == distributed.rank())
+    own = []
+    if len(mine):
+        clips = cutter.centre(ids[mine])
+        own = [*zip(torch.from_numpy(mine), clips.positions.cpu(), clips.valid.cpu(), strict=True)]
+    cut = sorted(distributed.gather_shares(own), key=lambda clip: int(clip[0]))
+    _, *parts = zip(*cut, strict=True)
+    positions, valid = (pad_sequence([*part], batch_first=True) for part in parts)
+    return Clips(positions.to(cutter.device), valid.to(cutter.device), ids)
+
+
 def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebuild | None = None) -> Examples:
-    """Examples of the evaluation part of `dataset`; the same for the same seed and model."""
+    """Examples of the evaluation part of `dataset`; the same for the same seed and model, in each of many processes."""
     places = choose_examples(dataset.test, seed)
     ids = torch.from_numpy(dataset.test.ids[places])
-    clips = cutter.centre(ids)
+    clips = _cut_by_owners(cutter, ids)
     persons = clips.persons()
     seen, rebuilt = rebuild(clips, persons) if rebuild else (None, None)
     kept = centre_windows(cutter.lengths[ids])[1].numpy()
     frames = max(cutter.frames, min(int(kept.max()), MOST_FRAMES))
-    recording = ClipCutter.from_store(dataset.store, frames).centre(ids)
-    source_fps = np.array([dataset.test[place].fps for place in places.tolist()])
+    recording = _cut_by_owners(ClipCutter.from_store(dataset.store, frames), ids)
+    source_fps = dataset.store.index["fps"][ids.numpy()].astype(np.float64)
     about = dataset.store.description
 
     def unpacked(values: Tensor) -> Tensor:

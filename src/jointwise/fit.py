@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
@@ -24,6 +26,7 @@ from jointwise.config import ExecutionConfig, TrainConfig
 from jointwise.errors import ConfigError, JointwiseError, TrainingError, writing
 from jointwise.optim import learning_rate
 from jointwise.randomness import Draws, generator_for, seed_for
+from jointwise.shards import ONE_SHARD, Ints, Shards
 
 
 class Interrupted(JointwiseError):
@@ -78,11 +81,12 @@ class Task(Protocol):
 class BatchOrder:
     """Which samples each step sees: epoch after epoch reshuffled, a function of seed and step only.
 
-    ids: (n,) samples. batch: samples per step, at most n. No sample is left out; a batch may span two epochs.
+    ids: (n,) samples. batch: samples per step, at most n. shards: those of the samples. No sample is left out; a batch
+    may span two epochs. Of each shard it has as many as the shard's part of all samples, give or take one or two.
     """
 
-    def __init__(self, ids: Tensor, batch: int, seed: int) -> None:
-        self.ids, self.batch, self.seed = ids, min(batch, len(ids)), seed
+    def __init__(self, ids: Tensor, batch: int, seed: int, shards: Shards = ONE_SHARD) -> None:
+        self.ids, self.batch, self.seed, self.shards = ids, min(batch, len(ids)), seed, shards
         self._epoch, self._order = -1, ids
 
     def epoch(self, step: int) -> float:
@@ -93,23 +97,39 @@ class BatchOrder:
         epoch, start = divmod(step * self.batch, len(self.ids))
         first = self._shuffled(epoch)[start : start + self.batch]
         missing = self.batch - len(first)
-        return torch.cat([first, self._shuffled(epoch + 1)[:missing]]) if missing else first
+        batch = torch.cat([first, self._shuffled(epoch + 1)[:missing]]) if missing else first
+        return batch[_ascending(self._shards_of(batch))]
 
     def batch_of(self, step: int) -> Batch:
         """This process's share of the batch of a step. Raises ConfigError when there is not a sample for each."""
-        if self.batch < distributed.size():
+        batch, count = self[step], distributed.size()
+        whose = distributed.owners(self._shards_of(batch), self.shards)
+        if len(np.unique(whose)) < count:
             raise ConfigError(
-                f"a batch of {self.batch} samples cannot be shared by {distributed.size()} processes: each needs one. "
-                f"Start at most {self.batch}, or raise `batch` of this stage where the data has more."
+                f"a batch of {self.batch} samples cannot be shared by {count} processes: each needs one"
+                f"{' of its own shards' if len(self.shards.begins) > 1 else ''}. Start fewer, "
+                f"{f'at most {self.batch}, ' if self.batch < count else ''}or raise `batch` of this stage where the "
+                "data has more."
             )
-        places = torch.arange(self.batch)[distributed.share(self.batch)]
-        return Batch(step, self[step][places], places, self.batch)
+        places = torch.from_numpy(np.flatnonzero(whose == distributed.rank()))
+        return Batch(step, batch[places], places, self.batch)
+
+    def _shards_of(self, ids: Tensor) -> Ints:
+        return self.shards.of(ids.numpy())
 
     def _shuffled(self, epoch: int) -> Tensor:
+        """All samples in the order of an epoch; those of each shard evenly spread over it."""
         if epoch != self._epoch:
             generator = generator_for(self.seed, "order", epoch)
-            self._epoch, self._order = epoch, self.ids[torch.randperm(len(self.ids), generator=generator)]
+            order = self.ids[torch.randperm(len(self.ids), generator=generator)]
+            self._epoch = epoch
+            self._order = order[_ascending(self.shards.places(self._shards_of(order)))]
         return self._order
+
+
+def _ascending(values: npt.NDArray[Any]) -> Tensor:
+    """The places of n values in ascending order; equal ones stay in theirs."""
+    return torch.from_numpy(np.argsort(values, kind="stable"))
 
 
 @contextmanager

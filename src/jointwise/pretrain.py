@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
@@ -48,14 +49,15 @@ def effective_rank(features: Tensor) -> float:
 
 def coordinate_rms(part: Part) -> float:
     """Root mean square of the valid coordinates of the sequences of a part, in their unit."""
-    total, count = 0.0, 0
-    for entry in part.store.index[part.ids]:
+    parts: list[tuple[float, int]] = []
+    for places in distributed.own_batches(torch.from_numpy(part.ids), 1, part.store.shards):
+        entry = part.store.index[part.ids[int(places)]]
         rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
         joints = slice(None) if part.store.picked is None else part.store.picked
         values = part.store.positions[rows][:, joints][part.store.valid[rows][:, joints]]
-        total += float(np.square(values, dtype=np.float64).sum())
-        count += values.size
-    return float(np.sqrt(total / max(count, 1)))
+        parts.append((float(np.square(values, dtype=np.float64).sum()), values.size))
+    totals, counts = zip(*distributed.gather_shares(parts), strict=True)
+    return math.sqrt(sum(totals) / max(sum(counts), 1))
 
 
 def make_probe(
@@ -153,8 +155,7 @@ def held_out_losses(
     """`L_st` and `L_rec` on centre clips with fixed masks, means over clips."""
     module.eval()
     sums = torch.zeros(2, dtype=torch.float64)
-    batches = torch.arange(len(ids)).split(batch)
-    for places in batches[distributed.share(len(batches))]:
+    for places in distributed.own_batches(ids, batch, cutter.shards):
         clips = cutter.centre(ids[places])
         persons = clips.persons()
         with autocast(cutter.device, precision):
@@ -211,13 +212,14 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     if execution.compile:
         compile_blocks(module)
     momentum = teacher_momentum(config.teacher, settings.steps)
-    order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed)
+    order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed, cutter.shards)
     probe = make_probe(module, cutter, dataset, order, config, seed)
     task = PretrainTask(module, cutter, dataset, settings.augment, momentum, seed, probe)
     command = ["jointwise", "pretrain", config.system, *dataset.arguments, "--run", str(folder), "--resume"]
     optimizer, title = build_optimizer(module, settings), f"pretrain {config.system}"
     seconds = fit(task, order, optimizer, settings, execution, folder, title, seed, shlex.join(command))
     held_out = held_out_losses(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision)
+    examples = make_examples(dataset, cutter, seed, _rebuild_by(module, seed))
     if not distributed.is_first():
         return {}
     parameters = count_parameters(encoder=module.student, pretrain=module)
@@ -245,7 +247,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         memory_mb={"pretrain": run["peak_memory_mb"]},
     )
     save_model(folder / "model", card, module.state_dict(), set(dataset.train.digests))
-    write_examples(folder, make_examples(dataset, cutter, seed, _rebuild_by(module, seed)))
+    write_examples(folder, examples)
     write_json(folder / "run.json", run)
     return run
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from jointwise.errors import DataError
 from jointwise.sequence import Sequence
+from jointwise.shards import Ints, Shard, ShardedRows, Shards
 from jointwise.skeletons import Skeleton
 
 VERSION = 2
@@ -79,12 +80,13 @@ def fingerprint(digests: Iterable[str], index: npt.NDArray[np.void]) -> str:
 
 
 class Store:
-    """A prepared data set, memory-mapped.
+    """A prepared data set, memory-mapped; it may be many shards, whose sequences and rows are numbered end to end.
 
-    positions: (R, V, C) float32, gaps filled. valid: (R, V) bool. layout: of all V joints, as recorded. picked: the
-    columns that are looked at, in the order of the joints of `description.skeleton`; None: all. index: (n,) of dtype
-    INDEX. names: (n,) str, of the recordings. digests: (n,) str. parts: (n, S) int8, the part of each sequence under
-    each of the `splits`.
+    positions: (R, V, C) float32, gaps filled. valid: (R, V) bool. Both lie in the shards, where there are several, and
+    are opened there when rows are asked for; all else is here. shards: which sequence lies in which. layout: of all V
+    joints, as recorded. picked: the columns that are looked at, in the order of the joints of `description.skeleton`;
+    None: all. index: (n,) of dtype INDEX. names: (n,) str, of the recordings. digests: (n,) str. parts: (n, S) int8,
+    the part of each sequence under each of the `splits`.
     Indexing gives the prepared Sequence. Raises DataError when the folder is missing or damaged.
     """
 
@@ -97,9 +99,8 @@ class Store:
             header = json.loads((path / "store.json").read_text())
             if header["version"] != VERSION:
                 raise DataError(f"{path}: store of version {header['version']}, this is {VERSION}. Prepare it again.")
-            # copy-on-write, so that torch may share the memory; nothing is ever written back
-            self.positions = np.load(path / "positions.npy", mmap_mode="c")
-            self.valid = np.load(path / "valid.npy", mmap_mode="c")
+            self.joined = tuple(Shard(**shard) for shard in header.get("shards", ()))  # empty: all rows are here
+            self.positions, self.valid = self._rows("positions"), self._rows("valid")
             self.index = np.load(path / "index.npy")
             self.names, self.digests = (np.load(path / f"{name}.npy", mmap_mode="r") for name in ("names", "digests"))
             self.parts = np.load(path / "parts.npy")
@@ -109,16 +110,25 @@ class Store:
             self.summary: dict[str, Any] = header["summary"]
             self.revision: str = header["revision"]
             self.description = Description.from_json(header["description"])
+            sizes = [shard.sequences for shard in self.joined] or [len(self.index)]
+            self.shards = Shards.of_sizes(sizes)
             self.layout = self.description.skeleton  # as recorded, whatever `on_joints` leaves of it
-            self._check_sizes()
+            self._check_sizes(sum(sizes))
         except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
             what = f"{type(error).__name__}: {error}"
             raise DataError(f"{path}: damaged store ({what}). Delete the folder and prepare it again.") from error
 
-    def _check_sizes(self) -> None:
+    def _rows(self, name: str) -> npt.NDArray[Any] | ShardedRows:
+        if self.joined:
+            return ShardedRows(self.path, name, self.joined)
+        # copy-on-write, so that torch may share the memory; nothing is ever written back
+        rows: npt.NDArray[Any] = np.load(self.path / f"{name}.npy", mmap_mode="c")
+        return rows
+
+    def _check_sizes(self, sequences: int) -> None:
         ends = self.index["row"] + self.index["frames"].astype(np.int64) * self.index["persons"]
         rows = {"positions": len(self.positions), "valid": len(self.valid), "index": int(ends.max(initial=0))}
-        counts = {len(self.names), len(self.digests), len(self.parts), len(self.index)}
+        counts = {sequences, len(self.names), len(self.digests), len(self.parts), len(self.index)}
         fits = len(self.positions) == len(self.valid) >= rows["index"] and self.parts.shape[1] == len(self.splits)
         if not fits or len(counts) > 1:
             raise ValueError(f"its files do not belong together: rows {rows}")
@@ -138,6 +148,14 @@ class Store:
         view.picked = columns if self.picked is None else self.picked[columns]
         return view
 
+    def dealt_by(self, train: Ints) -> Store:
+        """A view of the same files whose shards are dealt out to processes by the sequences `train` in each."""
+        if not self.joined:
+            return self
+        view = copy.copy(self)
+        view.shards = self.shards.dealt_by(train)
+        return view
+
     def __len__(self) -> int:
         return len(self.index)
 
@@ -145,10 +163,11 @@ class Store:
         entry = self.index[item]
         rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
         shape = (int(entry["persons"]), int(entry["frames"]))
+        positions, valid = self.positions[rows], self.valid[rows]
         known = {name: int(entry[name]) for name in ("label", "subject", "camera") if entry[name] != UNKNOWN}
         whole = Sequence(
-            positions=np.array(self.positions[rows]).reshape(*shape, *self.positions.shape[1:]),
-            valid=np.array(self.valid[rows]).reshape(*shape, -1),
+            positions=np.array(positions).reshape(*shape, *positions.shape[1:]),
+            valid=np.array(valid).reshape(*shape, -1),
             skeleton=self.layout,
             fps=float(entry["fps"]),
             source=str(self.names[item]),

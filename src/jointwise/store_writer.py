@@ -18,6 +18,7 @@ import numpy.typing as npt
 from jointwise.errors import DataError, StorageError, StoreBusy, writing
 from jointwise.prepare import PREPARATION
 from jointwise.sequence import Sequence
+from jointwise.shards import Shard
 from jointwise.store import INDEX, UNKNOWN, VERSION, Description, Parts, digest, fingerprint
 
 try:
@@ -79,9 +80,9 @@ class StoreWriter:
 
     def __init__(self, path: Path, description: Description, made_from: str) -> None:
         self.path, self.description, self.made_from = path, description, made_from
-        self.folder, self.former = (path.with_name(f"{path.name}.{state}") for state in ("unfinished", "former"))
-        for place, sign in ((path, "store.json"), (self.former, "store.json"), (self.folder, "begun.txt")):
-            _check_replaceable(place, sign)
+        self.folder = path.with_name(f"{path.name}.unfinished")
+        for place, sign in ((path, "store.json"), (_former(path), "store.json"), (self.folder, "begun.txt")):
+            check_replaceable(place, sign)
         self.entries: dict[str, Entry] = {}
         self._unsaved: list[Entry] = []
         self._finished = False
@@ -199,36 +200,62 @@ class StoreWriter:
         if not names:
             raise DataError(f"{self.description.data}: not one sequence to store. Check --root.")
         digests = [self.entries[name]["digest"] for name in names]
-        header = {
-            "version": VERSION,
-            "description": asdict(self.description),
-            "preparation": PREPARATION,
-            "fingerprint": fingerprint(digests, index),
-            "splits": {name: about for name, (about, _) in splits.items()},
-            "revision": revision,
-            "summary": summary,
-        }
-        parts = np.stack([parts for _, parts in splits.values()], 1).astype(np.int8)
         with writing(self.path):
             for array in (self._positions, self._valid):
                 array.finish()
             self._close()  # a folder with open files cannot be moved on every system
-            for name, content in (("index", index), ("names", np.array(names)), ("digests", np.array(digests))):
-                np.save(self.folder / f"{name}.npy", content)
-            np.save(self.folder / "parts.npy", parts)
-            (self.folder / "store.json").write_text(json.dumps(header, indent=1))
+            write_about(self.folder, self.description, names, digests, index, splits, summary, revision)
             for name in ("journal.jsonl", "begun.txt"):
                 (self.folder / name).unlink()
-            shutil.rmtree(self.former, ignore_errors=True)
-            if self.path.exists():
-                self.path.rename(self.former)
-            self.folder.rename(self.path)
+            put_in_place(self.folder, self.path)
             self._finished = True
-            shutil.rmtree(self.former, ignore_errors=True)
         return self.path
 
 
-def _check_replaceable(place: Path, sign: str) -> None:
+def write_about(
+    folder: Path,
+    description: Description,
+    names: list[str],
+    digests: list[str],
+    index: npt.NDArray[np.void],
+    splits: Mapping[str, tuple[str, Parts]],
+    summary: dict[str, Any],
+    revision: str,
+    shards: tuple[Shard, ...] = (),
+) -> None:
+    """Writes all of a store but its rows; as `StoreWriter.finish`. shards: where the rows are, if not here."""
+    header = {
+        "version": VERSION,
+        "description": asdict(description),
+        "preparation": PREPARATION,
+        "fingerprint": fingerprint(digests, index),
+        "splits": {name: about for name, (about, _) in splits.items()},
+        "revision": revision,
+        "summary": summary,
+        **({"shards": [asdict(shard) for shard in shards]} if shards else {}),
+    }
+    parts = np.stack([parts for _, parts in splits.values()], 1).astype(np.int8)
+    for name, content in (("index", index), ("names", np.array(names)), ("digests", np.array(digests))):
+        np.save(folder / f"{name}.npy", content)
+    np.save(folder / "parts.npy", parts)
+    (folder / "store.json").write_text(json.dumps(header, indent=1))
+
+
+def put_in_place(folder: Path, path: Path) -> None:
+    """Moves a finished store to `path`, where it replaces one that is there."""
+    former = _former(path)
+    shutil.rmtree(former, ignore_errors=True)
+    if path.exists():
+        path.rename(former)
+    folder.rename(path)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def _former(path: Path) -> Path:
+    return path.with_name(f"{path.name}.former")
+
+
+def check_replaceable(place: Path, sign: str) -> None:
     """Raises StorageError for what is no store of ours: people unpack recordings where a store would go."""
     if place.is_dir() and any(place.iterdir()) and not (place / sign).is_file():
         raise StorageError(

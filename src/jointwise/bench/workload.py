@@ -159,6 +159,7 @@ def plain_clips(workload: Workload, config: Config, number: int) -> tuple[Tensor
     cutter, augment = workload.cutter, config.pretrain.augment
     generator = torch.Generator().manual_seed(number)
     clips, present = [], []
+    assert isinstance(cutter.positions, Tensor)  # no shards
     for first, frames, persons in zip(cutter.first_row, cutter.lengths, cutter.persons, strict=True):
         whole = cutter.positions[first : first + frames * persons].unflatten(0, (int(persons), int(frames)))
         slots = functional.pad(whole, (0, 0) * 3 + (0, 2 - len(whole)))

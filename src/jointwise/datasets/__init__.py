@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from jointwise.datasets import folder, ntu, prepared_files, sbu, synthetic, utd_mhad, wmft
 from jointwise.datasets.duplicates import find_duplicates
+from jointwise.datasets.joining import join_stores
 from jointwise.datasets.preparing import Summary, Watch, Wishes, build_store, unwatched, wishes
 from jointwise.datasets.source import DataSource
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
@@ -68,16 +69,26 @@ def find_source(data: str) -> DataSource:
 
 
 def store_path(data: str) -> Path:
-    """Where the store of a data set lies: under $JOINTWISE_DATA, by default ./data; one's own under own/."""
+    """Where the store of a data set lies: under $JOINTWISE_DATA, by default ./data; one's own under own/.
+
+    A folder that is a store itself, as those that `join` makes, lies where it is.
+    """
     base, path = Path(os.environ.get("JOINTWISE_DATA", "data")), own_path(data)
     if path is None:
         return base / data
+    if is_store(path):
+        return path
     return base / "own" / f"{folder.data_name(path)}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
 
 
 def is_prepared(data: str) -> bool:
     """Whether the store of a data set is there."""
-    return (store_path(data) / "store.json").is_file()
+    return is_store(store_path(data))
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is a store."""
+    return (path / "store.json").is_file()
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,7 @@ class Dataset:
         if name not in store.splits:
             raise ConfigError(unknown(f"split of {store.description.data}", name, store.splits))
         parts = store.parts[:, list(store.splits).index(name)]
+        store = store.dealt_by(np.flatnonzero(parts == TRAIN))
         train, test = (Part(store, np.flatnonzero(parts == part).astype(np.int64)) for part in (TRAIN, TEST))
         return cls(store, train, test, name, store.splits[name], address)
 
@@ -270,6 +282,22 @@ def prepare(
     return build_store(place, find_source(data), files, wished=wished, workers=workers, watch=watch)
 
 
+def join(data: str, stores: Iterable[str | Path]) -> Store:
+    """Makes one data set of stores that were prepared apart: they become its shards, and stay where they are.
+
+    data: name of a known data set, of which all of them are; or the folder to write, which --data then takes. Raises
+    DataError for stores that do not belong together, ConfigError for a name that cannot be.
+    """
+    known = data in DATASETS
+    place = store_path(data) if known else Path(data).expanduser().resolve()
+    name = folder.data_name(place)
+    if not known and (name in DATASETS or "/" not in data):
+        raise ConfigError(
+            f"{data}: no known data set. The folder of another is written with a slash, and not called as a known one."
+        )
+    return join_stores(place, [Path(store).expanduser() for store in stores], name, DATASETS[data] if known else None)
+
+
 def load_dataset(
     data: str, root: str | Path | None = None, split: str | None = None, watch: Watch = unwatched
 ) -> Dataset:
@@ -280,10 +308,12 @@ def load_dataset(
     """
     path, place = own_path(data), store_path(data)
     while True:
-        revision = DATASETS[data].revision if path is None else folder.revision_of(path)
+        revision = DATASETS[data].revision if path is None else "" if place == path else folder.revision_of(path)
         store = Store(place) if is_prepared(data) else None
         if store and revision in ("", store.revision):
             return Dataset.of(store, data, split)
+        if store and store.joined:
+            raise DataError(f"{place}: joined from shards that are out of date. Prepare them again, and join them.")
         wished = Wishes(**store.summary["wished"]) if store else None  # what was left out before stays out
         try:
             build_store(place, find_source(data), None if root is None else Path(root), wished=wished, watch=watch)

@@ -54,7 +54,7 @@ class Settings:
 
 def data_name(path: Path) -> str:
     """What a folder or file of one's own is called in runs and results: its name without ending."""
-    return re.sub(r"[^\w.-]+", "-", path.name if path.is_dir() else path.stem)
+    return re.sub(r"[^\w.-]+", "-", path.stem if path.is_file() else path.name)
 
 
 def revision_of(path: Path) -> str:

@@ -110,7 +110,7 @@ def train_head(
     completer: Completer, cutter: ClipCutter, ids: Tensor, settings: CompleteConfig, precision: str, seed: int
 ) -> None:
     """Trains the head for both tasks on random clips of the sequences `ids`; the encoder is not touched."""
-    order, optimizer = BatchOrder(ids, settings.batch, seed), build_optimizer(completer.head, settings)
+    order, optimizer = BatchOrder(ids, settings.batch, seed, cutter.shards), build_optimizer(completer.head, settings)
     completer.train()
     for step in track(range(settings.steps), description="complete: train the head"):
         for group in optimizer.param_groups:
@@ -156,10 +156,9 @@ def completion_errors(
     """
     parts: dict[str, list[Tensor]] = {}
     noise = Draws(torch.arange(len(ids)), seed, "hidden joints").uniform(len(cutter.skeleton.joints))
-    batches = list(zip(ids.split(batch), noise.split(batch), strict=True))
-    for some, ranks in batches[distributed.share(len(batches))]:
+    for places in distributed.own_batches(ids, batch, cutter.shards):
         segment = next(iter(completers.values())).segment
-        for task, (persons, hiding) in _tasks(cutter.centre(some), ranks, segment).items():
+        for task, (persons, hiding) in _tasks(cutter.centre(ids[places]), noise[places], segment).items():
             judged = judged_places(persons, hiding, segment)
             seen = persons.valid & ~hiding.hidden.repeat_interleave(segment, 1)
             said = {}

@@ -56,8 +56,9 @@ def extract(
 
     Raises DataError when `features` gives something else than one finite vector for each clip.
     """
-    parts, batches = [], ids.split(batch)
-    for some in batches[distributed.share(len(batches))]:
+    parts = []
+    for places in distributed.own_batches(ids, batch, cutter.shards):
+        some = ids[places]
         with autocast(cutter.device, precision):
             vectors = features(cutter.centre(some)).float().cpu()
         if vectors.ndim != 2 or len(vectors) != len(some):

@@ -70,10 +70,10 @@ class FinetuneTask:
 def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 128) -> np.ndarray:
     """(n, K) probabilities of the evaluation clips of `ids`."""
     module.eval()
-    parts, batches = [], ids.split(batch)
-    for some in batches[distributed.share(len(batches))]:
+    parts = []
+    for places in distributed.own_batches(ids, batch, cutter.shards):
         with autocast(cutter.device, precision):
-            logits = module(cutter.centre(some).persons())
+            logits = module(cutter.centre(ids[places]).persons())
         parts.append(logits.float().softmax(-1).cpu())
     scores: np.ndarray = torch.cat(distributed.gather_shares(parts)).numpy()
     return scores
@@ -179,10 +179,12 @@ def finetune(
         memory_mb=(before.memory_mb if before else {}) | {"finetune": peak_memory(cutter.device)},
         gflops=classifier_gflops(module, dataset, config.clip.frames, cutter.device),
     )
+    # the report plays the examples of the pre-training, if it was on the same data
+    examples = make_examples(dataset, cutter, seed) if before is None or before.data != dataset.name else None
     if distributed.is_first():
         _save(folder, module, evaluation, about, cutter.device, load_seen(pretrained) if pretrained else set())
-        if before is None or before.data != dataset.name:  # else the report plays the examples of the pre-training
-            write_examples(folder, make_examples(dataset, cutter, seed))
+        if examples:
+            write_examples(folder, examples)
     if results is not None:
         save_result(results, evaluation, cutter.device)
     return save_result(folder / "results", evaluation, cutter.device)
@@ -201,7 +203,7 @@ def _train(
     """Fits the classifier; returns the seconds per epoch. command: resumes it, for messages."""
     distributed.share_statistics(module)
     task = FinetuneTask(module, cutter, labelled, recipe, seed)
-    order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed)
+    order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed, cutter.shards)
     optimizer = build_optimizer(module, recipe, recipe.layer_decay)
     title = f"{'from scratch' if recipe is config.scratch else 'finetune'} {config.system}"
     seconds = fit(task, order, optimizer, recipe, config.execution, folder, title, seed, command)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointwise.datasets import DATASETS, load_dataset
+from jointwise.datasets import DATASETS, is_store, load_dataset
 from jointwise.datasets.folder import SETTINGS
 from jointwise.datasets.preparing import Watch, unwatched
 from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
@@ -55,6 +55,8 @@ def find_clips(place: str, watch: Watch = unwatched) -> Source:
         if "/" in place or path.suffix:
             raise ReadError(f"{place}: no such file or folder. Check the path.")
         raise ConfigError(f"{place}: no such file or folder, and {unknown('data set', place, DATASETS)}")
+    if is_store(path):
+        return _of_dataset(str(path.resolve()), watch)
     if path.is_dir():
         return _of_own_folder(path, watch) if _has_class_folders(path) else _of_folder(path)
     if _holds_data_set(path):
