@@ -215,10 +215,13 @@ def draw_scaling(path: Path, measured: Path) -> None:
         sizes = [size for size, _ in points]
         for line, what, color in ((0, "seconds", LEFT), (1, "memory_mb", RIGHT)):
             axes[line, column].loglog(sizes, [way[what] for _, way in points], "o-", color=color)
-            axes[line, column].grid(alpha=0.3, which="both")
+            axes[line, column].grid(alpha=0.3)
         axes[1, column].set_xticks(sizes, [str(size) for size in sizes])
         axes[1, column].minorticks_off()
         axes[1, column].set_xlabel(curve)
+    for line, ticks in ((0, (0.1, 0.2, 0.5, 1, 2, 5)), (1, (500, 1000, 2000))):
+        axes[line, 0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes[line, 0].minorticks_off()
     axes[0, 0].set_ylabel("s per clip and step")
     axes[1, 0].set_ylabel("MB, batch of 4")
     figure.tight_layout()
