@@ -69,7 +69,7 @@ def test_pre_training_has_the_loss_and_gradients_of_the_yardstick(system: str, p
     fast, plain = distillation_and_yardstick(config, work)
     clips = work.cutter.centre(work.ids)
     persons = clips.persons()
-    noise = mask_noise(persons, clips, 4, Draws(work.ids, 0, "masks", 0))
+    noise = mask_noise(persons, clips, config.clip.segment, Draws(work.ids, 0, "masks", 0))
     hidden_there = fast.look(persons, noise).hidden
     slots, present = both_slots(clips)
     hidden = hidden_there[:1].repeat(present.numel(), 1, 1)  # any for those who are not there
