@@ -51,6 +51,11 @@ def test_sequences_come_back_as_they_were_prepared(dataset: Dataset) -> None:
         assert_same(read, written)
 
 
+def test_the_share_of_valid_joints_is_that_of_all_rows(dataset: Dataset) -> None:
+    assert dataset.store.valid_share() == np.asarray(dataset.store.valid).mean()
+    assert 0 < dataset.store.valid_share() <= 1
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     shapes=st.lists(st.tuples(st.integers(1, 3), st.integers(1, 9)), min_size=1, max_size=5), seed=st.integers(0, 99)

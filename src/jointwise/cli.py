@@ -124,7 +124,7 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
             *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
             ("classes", f"{len(np.unique(store.index['label']))} of {len(store.description.classes)} are there"),
             ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),
-            ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid[:].mean():.2f} % valid"),
+            ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid_share():.2f} % valid"),
             *([] if skeleton.bones else [("", "no bones: dataset.yaml can name a layout, as in skeleton: coco17")]),
             ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
             *(

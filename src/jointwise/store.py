@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -155,6 +156,17 @@ class Store:
         view = copy.copy(self)
         view.shards = self.shards.dealt_by(train)
         return view
+
+    def valid_share(self) -> float:
+        """The share of its rows' joints that are valid, of a store that is not in shards.
+
+        Read block by block: pages of a mapped file would count as memory of this process.
+        """
+        with (self.path / "valid.npy").open("rb") as file:
+            np.lib.format.read_magic(file)
+            shape, _, _ = np.lib.format.read_array_header_1_0(file)
+            blocks = iter(lambda: file.read(2**22), b"")
+            return sum(np.count_nonzero(np.frombuffer(block, bool)) for block in blocks) / max(1, math.prod(shape))
 
     def __len__(self) -> int:
         return len(self.index)
