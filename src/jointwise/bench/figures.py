@@ -109,39 +109,37 @@ def _read_with(reader: Callable[[Path], object]) -> Maker:
     return make
 
 
-def _prepare(subjects: int, workers: int) -> Maker:
-    def make(_where: Where) -> Step:
-        files = _recordings(subjects)
-
-        def step(number: int) -> None:
-            os.environ["JOINTWISE_DATA"] = f"{_temporary('stores').name}/{number}"
-            prepare("ntu60", files[0].parent, workers=workers)
-
-        return step
-
-    return make
+def _prepare(files: Path) -> None:
+    prepare("ntu60", files)
 
 
-def _prepare_alone(subjects: int, workers: int) -> Maker:
+def _prepare_with(workers: int) -> Callable[[Path], None]:
     """The command, in a process that has loaded nothing else: workers load what it has."""
+    words = ("-m", "jointwise", "prepare", "ntu60", "--workers", str(workers), "--root")
+    return lambda files: _run(*words, str(files))
+
+
+def _to_store(preparing: Callable[[Path], None], subjects: int) -> Maker:
+    """What prepares the recordings of some subjects, each time into a store of its own."""
 
     def make(_where: Where) -> Step:
-        words = ("-m", "jointwise", "prepare", "ntu60", "--root", str(_recordings(subjects)[0].parent))
-        repeat = _python(*words, "--workers", str(workers))(_where)
+        folder = _recordings(subjects)[0].parent
 
         def step(number: int) -> None:
             os.environ["JOINTWISE_DATA"] = f"{_temporary('stores').name}/{number}"
-            repeat(number)
+            preparing(folder)
 
         return step
 
     return make
+
+
+def _run(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def _python(*arguments: str) -> Maker:
-    return lambda _where: (
-        lambda _number: void(subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL))
-    )
+    return lambda _where: lambda _number: _run(*arguments)
 
 
 FINAL, SPACETIME = "spatial_segments_decoder", "mamp_published"
@@ -163,14 +161,14 @@ YARDSTICK = (
     ),
     Figure(
         ".skeleton files to store",  # the yardstick only reads them
-        {PLAIN: _read_with(plain_data.read_skeleton), "fp32": _prepare(1, 1)},
+        {PLAIN: _read_with(plain_data.read_skeleton), "fp32": _to_store(_prepare, 1)},
         (72, "file"),
         4.0,
         threads=1,
     ),
     Figure(
         ".skeleton files to store, 2 workers for 1",
-        {PLAIN: _prepare_alone(40, 1), "fp32": _prepare_alone(40, 2)},
+        {PLAIN: _to_store(_prepare_with(1), 40), "fp32": _to_store(_prepare_with(2), 40)},
         (2880, "file"),
         1.8,
         threads=1,

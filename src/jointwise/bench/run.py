@@ -47,14 +47,18 @@ def chosen(group: str, only: Iterable[str]) -> list[Figure]:
 
 
 def run_bench(figures: Iterable[Figure], where: Where, out: Path, say: Say) -> list[Row]:
-    """Measures figures, writing what there is to `out` after each, so that an interrupted run keeps its rows."""
-    rows: list[Row] = []
-    about = {"schema": SCHEMA, "compiled": where.compiled, **provenance(where.device, "fp32 and bf16")}
+    """Measures figures and writes each row to `out` at once; rows of other figures that are there stay.
+
+    So an interrupted run keeps its rows, and a figure can be measured again; each row says when and from which code.
+    """
+    old = read_json(out)["rows"] if out.is_file() else []
+    rows: dict[str, Row] = {row["figure"]: row for row in old}
     for figure in figures:
         say(figure.name)
-        rows.append(measured(figure, where))
-        write_json(out, about | {"rows": rows})
-    return rows
+        about = {"compiled": where.compiled, **provenance(where.device, "fp32 and bf16")}
+        rows[figure.name] = measured(figure, where) | about
+        write_json(out, {"schema": SCHEMA, "rows": list(rows.values())})
+    return list(rows.values())
 
 
 def run_program(name: str, where: Where, data: str, out: Path) -> dict[str, Any]:
@@ -74,7 +78,7 @@ def measured(figure: Figure, where: Where) -> Row:
         command = [sys.executable, "-m", "jointwise.bench.measure", figure.name, way, *place]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise BenchError(f"bench '{figure.name}', {way}: ended with {done.returncode}.\\n{done.stderr[-2000:]}")
+            raise BenchError(f"bench '{figure.name}', {way}: ended with {done.returncode}.\n{done.stderr[-2000:]}")
         told = json.loads(done.stdout.splitlines()[-1])
         seconds = [value / count for value in told["seconds"]]
         ways[way] = {

@@ -93,6 +93,13 @@ def settings(system: str, frames: int = 120, options: Sequence[str] = ()) -> Con
     return build_config(layered_settings(system, ""), ["--clip.frames", str(frames), *options])
 
 
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step of an optimiser down a loss."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+
+
 def pretrain_step(workload: Workload, config: Config, precision: str, compiled: bool = False) -> Step:
     """One step of pre-training as `jointwise pretrain` does it: clips, masks, loss, gradient, optimiser, teacher."""
     cutter = workload.cutter
@@ -108,9 +115,7 @@ def pretrain_step(workload: Workload, config: Config, precision: str, compiled: 
             persons = clips.persons()
             noise = mask_noise(persons, clips, config.clip.segment, Draws(ids, 0, "masks", number))
             loss = module(persons, noise).total
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss)
         module.update_teacher(MOMENTUM)
 
     return step
@@ -132,9 +137,7 @@ def finetune_step(workload: Workload, config: Config, precision: str, compiled: 
         loss = functional.cross_entropy(
             logits, workload.labels[clips.ids], label_smoothing=config.finetune.label_smoothing
         )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss)
 
     return step
 
@@ -183,10 +186,7 @@ def plain_pretrain_step(workload: Workload, config: Config) -> Step:
         noise = torch.rand(len(slots), config.segments + 1, joints + 1).to(workload.device)
         valid = torch.ones(segments.shape[:3], dtype=torch.bool, device=workload.device)
         hidden = mask.draw(segments, valid, noise, counts, torch.zeros(joints, dtype=torch.long))
-        loss = module(slots, present.flatten(), hidden, grid)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, module(slots, present.flatten(), hidden, grid))
         module.update_teacher(MOMENTUM)
 
     return step
@@ -200,9 +200,7 @@ def plain_finetune_step(workload: Workload, config: Config) -> Step:
     def step(number: int) -> None:
         logits = module(*plain_clips(workload, config, number))
         loss = functional.cross_entropy(logits, workload.labels, label_smoothing=config.finetune.label_smoothing)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss)
 
     return step
 

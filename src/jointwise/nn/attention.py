@@ -16,8 +16,8 @@ CACHED_SCORES = 2**21  # scores at once: 4 MB of bf16
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """softmax(q kᵀ / √d) v for (P, rows, heads, L, d); where `mask` is False the key is not looked at.
 
-    The fused kernel everywhere except in bf16 on a CPU, where its backward pass took 2 to 10 times as long as the
-    written-out form, and that twice as long as `CachedAttention` for long rows (LAB.md). What a query without any key
+    The fused kernel everywhere except in bf16 on a CPU, where its backward pass took 3 to 7 times as long as the
+    written-out form for short rows, and both longer than `CachedAttention` for long ones (LAB.md). What a query without any key
     gets means nothing, but is finite.
     """
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
@@ -42,8 +42,8 @@ def _written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None)
 class CachedAttention(torch.autograd.Function):
     """The written-out form on as many heads at a time as fit in the cache, scores computed again for the gradient.
 
-    So the L × L scores never travel to memory: for 152 heads of 750 tokens in bf16 on two cores 206 ms forward and
-    backward, where the written-out form took 403 and the fused kernel 533 (LAB.md).
+    So the L × L scores never travel to memory: for 256 heads of 750 tokens in bf16 on two cores 0.44 s forward and
+    backward, where the written-out form took 0.60 and the fused kernel 0.63 (LAB.md).
     """
 
     @staticmethod
@@ -64,7 +64,7 @@ class CachedAttention(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of query, key and value: softmax and products, chain rule written out."""
         query, key, value, *rest = ctx.saved_tensors
-        above = gradient.flatten(0, 2)
+        above = gradient.contiguous().flatten(0, 2)  # a gradient may be one number seen everywhere: slow products
         by_query, by_key, by_value = (torch.empty_like(part) for part in (query, key, value))
         shape: torch.Size = ctx.shape
         whole = query.view(shape), key.view(shape)
