@@ -16,7 +16,7 @@ FLOORS: tuple[str, ...] = (
     "config settings distributed build optim checkpoint fit network_size runs model provenance labelled examples "
     "imports",
     "metrics results groups grid findings completion_table table pages protocols pretrain viewer report bench",
-    "recognizer demo stages comparison arguments chosen company cli __main__",
+    "recognizer demo stages comparison arguments chosen company printing data_commands cli __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 # pickle runs code when it is read; torchvision and timm break beside the CPU wheel of torch; Lightning is heavy

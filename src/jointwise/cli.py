@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jointwise.arguments import build_parser
 from jointwise.chosen import (
@@ -24,7 +22,9 @@ from jointwise.chosen import (
     transferred,
 )
 from jointwise.company import company, in_company
+from jointwise.data_commands import datasets, join, prepare, view
 from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
+from jointwise.printing import show, watch
 
 if TYPE_CHECKING:
     from jointwise.datasets import Dataset
@@ -36,7 +36,7 @@ def _load(args: argparse.Namespace) -> Dataset:
     from jointwise.skeletons import choose_joints
 
     with first_goes_first():  # it prepares what is not prepared yet
-        dataset = load_dataset(args.data, args.root, args.split, _watch)
+        dataset = load_dataset(args.data, args.root, args.split, watch)
     print(f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})")
     if args.joints:
         dataset = dataset.on_joints(choose_joints(args.joints, dataset.skeleton))
@@ -55,103 +55,11 @@ def _load_for(args: argparse.Namespace, run: Path | None) -> Dataset:
     return dataset
 
 
-def _watch(things: Iterable[Any], count: int, title: str) -> Iterable[Any]:
-    from rich.progress import track
-
-    return track(things, description=f"prepare {title}", total=count)
-
-
-def _show(lines: Iterable[tuple[str, Any]]) -> None:
-    rows = [(name, value) for name, value in lines if value not in (None, "")]
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        print(f"  {name:<{width}}  {value}")
-
-
 def demo(args: argparse.Namespace, options: list[str]) -> None:
     """Pre-train, fine-tune, evaluate and report on the embedded data, in three minutes on two cores."""
     from jointwise.demo import run_demo
 
-    run_demo(args.run or Path("runs/demo"), args.seed or 0, options, _watch)
-
-
-def datasets(args: argparse.Namespace, options: list[str]) -> None:
-    """What data sets are known, where their files come from, which are prepared."""
-    from jointwise.datasets import DATASETS, store_path
-
-    for name, source in DATASETS.items():
-        path = store_path(name)
-        about = source.description
-        print(name)
-        _show(
-            [
-                (
-                    "what",
-                    f"{source.title}: {source.count} sequences, {len(about.classes)} classes, {about.skeleton.name}",
-                ),
-                *((f"split {name}", split.about) for name, split in (source.splits.items())),
-                ("files", source.origin),
-                ("terms", about.terms or "free"),
-                ("prepared", path if (path / "store.json").is_file() else "no"),
-            ]
-        )
-
-
-def prepare(args: argparse.Namespace, options: list[str]) -> None:
-    """Read the recordings of a data set and write its store; goes on where it was interrupted."""
-    import numpy as np
-
-    from jointwise.datasets import Dataset, prepare, store_path
-    from jointwise.store import Store
-
-    workers = args.workers or os.cpu_count() or 1
-    try:
-        summary = prepare(
-            args.name, args.root, skip_list=args.skip_list, skip_bad=args.skip_bad, workers=workers, watch=_watch
-        )
-    except KeyboardInterrupt:
-        print("interrupted; what was read is kept: the same command goes on from here", file=sys.stderr)
-        raise
-    store = Store(store_path(args.name))
-    skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
-    print(f"prepared {store.description.data}")
-    _show(
-        [
-            ("store", store.path),
-            ("recordings", f"{summary.stored} of {summary.read}"),
-            *(("left out", f"{count}: {reason}") for reason, count in summary.left_out.items()),
-            *(("", message) for _, message in summary.bad[:10]),
-            *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
-            ("classes", f"{len(np.unique(store.index['label']))} of {len(store.description.classes)} are there"),
-            ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),
-            ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid_share():.2f} % valid"),
-            *([] if skeleton.bones else [("", "no bones: dataset.yaml can name a layout, as in skeleton: coco17")]),
-            ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
-            *(
-                (f"split {part.split_name}", f"{len(part.train)} to train, {len(part.test)} to test: {part.split}")
-                for part in splits
-            ),
-            *(("WARNING", _duplicates_warning(split, pairs)) for split, pairs in summary.duplicates.items() if pairs),
-            ("fingerprint", store.fingerprint),
-            ("terms", store.description.terms),
-        ]
-    )
-
-
-def join(args: argparse.Namespace, options: list[str]) -> None:
-    """Make one data set of stores that were prepared apart, for data beyond one disk; nothing is copied."""
-    from jointwise.datasets import join
-
-    store = join(args.name, args.stores)
-    shards = [(str(shard.path), f"{shard.sequences} sequences") for shard in store.joined]
-    _show([("store", store.path), *shards, ("sequences", len(store)), ("fingerprint", store.fingerprint)])
-
-
-def _duplicates_warning(split: str, pairs: list[tuple[str, str]]) -> str:
-    return (
-        f"{len(pairs)} test sequences of {split} are in its training part too, first: {pairs[0][1]} equals "
-        f"{pairs[0][0]}. Training will refuse this; see --skip-list."
-    )
+    run_demo(args.run or Path("runs/demo"), args.seed or 0, options, watch)
 
 
 def pretrain(args: argparse.Namespace, options: list[str]) -> None:
@@ -173,7 +81,7 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
     held_out = run["held_out"]
-    _show(
+    show(
         [
             ("held-out loss", f"latent {held_out['latent']:.4f}, reconstruction {held_out['reconstruction']:.4f}"),
             *((f"held-out {name}", f"{100 * top1:.1f} %") for name, top1 in run["probes"].items()),
@@ -263,7 +171,7 @@ def _after_scoring(results: list[Path], run: Path | None) -> None:
     scores, interval = content["scores"], content["interval"]
     rows = [(f"top-{k}", f"top{k}") for k in (1, 5)] if not is_completion(content) else []
     print(f"{content['system']} on {content['data']}, {content['protocol']}, labels {content['labels']}:")
-    _show(
+    show(
         [
             *(
                 (
@@ -331,7 +239,7 @@ def import_(args: argparse.Namespace, options: list[str]) -> None:
     imported = import_checkpoint(args.method, args.checkpoint, args.run, args.heads, skeleton)
     card, config = imported.card, imported.card.config
     print(f"imported {args.checkpoint} as {card.system}")
-    _show(
+    show(
         [
             ("encoder", f"{config.encoder.depth} blocks, width {config.encoder.width}, {config.encoder.heads} heads"),
             ("decoder", f"{config.decoder.depth} blocks, width {config.decoder.width}"),
@@ -350,15 +258,6 @@ def report(args: argparse.Namespace, options: list[str]) -> None:
     print(_write_report(Path(args.start)))
 
 
-def view(args: argparse.Namespace, options: list[str]) -> None:
-    """Write a page that plays recordings in 3D: a file, a folder of files, or a prepared data set by its name."""
-    from jointwise.viewer import find_clips, write_view
-
-    source = find_clips(args.path, _watch)
-    out = args.out or Path(f"{Path(args.path).resolve().stem}-view.html")
-    print(write_view(out, source.title, source.clips, source.notes))
-
-
 def bench(args: argparse.Namespace, options: list[str]) -> None:
     """Measure how fast everything is here, as ratios to the same mathematics written the obvious way."""
     from rich.console import Console
@@ -369,7 +268,7 @@ def bench(args: argparse.Namespace, options: list[str]) -> None:
 
     where = Where(pick_device(args.device), args.compile)
     if args.group in PROGRAMS:
-        _show(
+        show(
             (name, value)
             for name, value in run_program(args.group, where, args.data, args.out).items()
             if name != "curves"
