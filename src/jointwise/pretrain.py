@@ -32,7 +32,7 @@ from jointwise.protocols.features import encoder_features
 from jointwise.protocols.judging import accuracies
 from jointwise.provenance import peak_memory, provenance
 from jointwise.randomness import Draws
-from jointwise.runs import about_run, open_run
+from jointwise.runs import about_run, open_run, resume_command
 
 Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none when it is not their turn
 
@@ -211,13 +211,14 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     module = build_distillation(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
     if execution.compile:
         compile_blocks(module)
-    momentum = teacher_momentum(config.teacher, settings.steps)
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed, cutter.shards)
     probe = make_probe(module, cutter, dataset, order, config, seed)
-    task = PretrainTask(module, cutter, dataset, settings.augment, momentum, seed, probe)
-    command = ["jointwise", "pretrain", config.system, *dataset.arguments, "--run", str(folder), "--resume"]
+    task = PretrainTask(
+        module, cutter, dataset, settings.augment, teacher_momentum(config.teacher, settings.steps), seed, probe
+    )
+    command = resume_command("pretrain", config.system, dataset.arguments, folder)
     optimizer, title = build_optimizer(module, settings), f"pretrain {config.system}"
-    seconds = fit(task, order, optimizer, settings, execution, folder, title, seed, shlex.join(command))
+    seconds = fit(task, order, optimizer, settings, execution, folder, title, seed, command)
     held_out = held_out_losses(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision)
     examples = make_examples(dataset, cutter, seed, _rebuild_by(module, seed))
     if not distributed.is_first():
@@ -234,22 +235,27 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         "probes": {name: value for name, value in read_log(folder)[-1].items() if name in PROTOCOLS},
         **provenance(device, execution.precision),
     }
-    card = ModelCard.of(
-        config,
-        dataset,
-        kind="pretrained",
-        classes=(),
-        seed=seed,
-        steps={"pretrain": settings.steps},
-        parameters=parameters,
-        seconds_per_epoch={"pretrain": run["seconds_per_epoch"]},
-        held_out=run["held_out"],
-        memory_mb={"pretrain": run["peak_memory_mb"]},
-    )
+    card = _card(config, dataset, run)
     save_model(folder / "model", card, module.state_dict(), set(dataset.train.digests))
     write_examples(folder, examples)
     write_json(folder / "run.json", run)
     return run
+
+
+def _card(config: Config, dataset: Dataset, run: dict[str, Any]) -> ModelCard:
+    """The card of a pre-trained model, with what run.json says of it."""
+    return ModelCard.of(
+        config,
+        dataset,
+        kind="pretrained",
+        classes=(),
+        seed=run["seed"],
+        steps={"pretrain": run["steps"]},
+        parameters=run["parameters"],
+        seconds_per_epoch={"pretrain": run["seconds_per_epoch"]},
+        held_out=run["held_out"],
+        memory_mb={"pretrain": run["peak_memory_mb"]},
+    )
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:

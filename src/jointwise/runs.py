@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ def run_name(dataset: Dataset, stage: str, seed: int, labels: str = "") -> str:
     """What a run is called within its system: <stage>[-<split>][-<joints>][-<labels>]-seed<k>."""
     split = dataset.split_name if len(dataset.store.splits) > 1 else ""
     return "-".join(part for part in (stage, split, dataset.joints_name, labels, f"seed{seed}") if part)
+
+
+def resume_command(stage: str, start: str, data: list[str], folder: Path, *more: str) -> str:
+    """What goes on with a run, for messages; data: the arguments that name its data."""
+    return shlex.join(["jointwise", stage, start, *data, "--run", str(folder), "--resume", *more])
 
 
 def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -59,36 +60,19 @@ def evaluate(
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
     device = pick_device(config.execution.device)
-    card: ModelCard | None
-    scores, errors, gflops = None, None, None
-    if protocol == COMPLETE:
-        if labels != "1.0":
-            raise ConfigError(f"--labels {labels}: protocol 'complete' needs no labels. Leave it out.")
-        card, errors, dataset = _completion(run, dataset, config, which, seed, device)
-        labels, labelled = "none", Part(dataset.store, dataset.train.ids[:0])
-    elif protocol == SCORE:
-        trained, scores, gflops, dataset = _classifier_scores(run, dataset, config, device)
-        card, labels, seed = trained, trained.labels, trained.seed
-        labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
-    else:
-        card, features, frames, dataset = _features(run, dataset, config, which, device)
-        labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
-        scores = probe_scores(
-            protocol, features, ClipCutter.from_store(dataset.store, frames, device), dataset, labelled, config, seed
-        )
-        joints, coordinates = len(dataset.skeleton.joints), dataset.store.description.coordinates
-        gflops = gflops_per_clip(features, frames, joints, coordinates, device)
+    judged = _judge(run, protocol, dataset, config, seed, labels, which, device)
+    card, dataset = judged.card, judged.dataset
     evaluation = Evaluation(
         system=card.system if card else RAW,
         protocol=protocol,
-        labels=labels,
-        seed=seed,
+        labels=judged.labels,
+        seed=judged.seed,
         initialisation=_initialisation(card, protocol),
         config=config,
         dataset=dataset,
-        labelled=labelled,
-        scores=scores,
-        errors=errors,
+        labelled=judged.labelled,
+        scores=judged.scores,
+        errors=judged.errors,
         steps=dict(card.steps) if card else {},
         parameters=dict(card.parameters) if card else {},
         seconds_per_epoch=dict(card.seconds_per_epoch) if card else {},
@@ -98,10 +82,52 @@ def evaluate(
         pretrained_on=_pretrained_on(card),
         held_out=card.held_out if card else None,
         memory_mb=dict(card.memory_mb) if card else {},
-        gflops=gflops if card else None,
+        gflops=judged.gflops if card else None,
     )
     own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
     return [save_result(folder, evaluation, device) for folder in (own, results) if folder]
+
+
+class _Judged(NamedTuple):
+    """What a protocol says, of what run, on which data, and with which labels and seed."""
+
+    card: ModelCard | None
+    dataset: Dataset
+    labelled: Part
+    labels: str
+    seed: int
+    scores: np.ndarray | None = None
+    errors: ClipErrors | None = None
+    gflops: float | None = None
+
+
+def _judge(
+    run: Path | None,
+    protocol: str,
+    dataset: Dataset,
+    config: Config,
+    seed: int,
+    labels: str,
+    which: str,
+    device: torch.device,
+) -> _Judged:
+    card: ModelCard | None
+    if protocol == COMPLETE:
+        if labels != "1.0":
+            raise ConfigError(f"--labels {labels}: protocol 'complete' needs no labels. Leave it out.")
+        card, errors, dataset = _completion(run, dataset, config, which, seed, device)
+        return _Judged(card, dataset, Part(dataset.store, dataset.train.ids[:0]), "none", seed, errors=errors)
+    if protocol == SCORE:
+        card, scores, gflops, dataset = _classifier_scores(run, dataset, config, device)
+        labelled = choose_labelled(dataset.train, card.labels, card.seed, dataset.classes)
+        return _Judged(card, dataset, labelled, card.labels, card.seed, scores, gflops=gflops)
+    card, features, frames, dataset = _features(run, dataset, config, which, device)
+    labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
+    cutter = ClipCutter.from_store(dataset.store, frames, device)
+    scores = probe_scores(protocol, features, cutter, dataset, labelled, config, seed)
+    joints, coordinates = len(dataset.skeleton.joints), dataset.store.description.coordinates
+    gflops = gflops_per_clip(features, frames, joints, coordinates, device)
+    return _Judged(card, dataset, labelled, labels, seed, scores, gflops=gflops)
 
 
 def _pretrained_on(card: ModelCard | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from jointwise.nn.tokens import restrict_joints
 from jointwise.optim import average_momentum, build_optimizer
 from jointwise.provenance import peak_memory, provenance
 from jointwise.results import Evaluation, check_folder, save_result
-from jointwise.runs import about_run, open_run
+from jointwise.runs import about_run, open_run, resume_command
 
 
 class FinetuneTask:
@@ -134,29 +133,21 @@ def finetune(
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
-    before = None
-    if pretrained:
-        before, weights, dataset = encoder_weights(pretrained, dataset, which)
     recipe = config.finetune if pretrained else config.scratch
+    before, module, dataset = _begin(config, recipe, dataset, seed, pretrained, which)
     labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
     about = about_run("finetune", config.system, dataset, seed, labels) | {
         "labelled_sha256": labelled.names_hash,
         "pretrained": str(pretrained) if pretrained else None,
         "encoder": which if pretrained else None,
     }
-    coordinates = dataset.store.description.coordinates
-    module = build_classifier(config, recipe, dataset.skeleton, coordinates, len(dataset.classes), seed)
-    if pretrained:
-        load_weights(module.encoder, weights, pretrained)
     open_run(folder, config, about, resume)
     if distributed.is_first():
         write_json(folder / "labelled.json", labelled.names)
-    if config.execution.compile:
-        compile_blocks(module)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, pick_device(config.execution.device))
-    command = ["jointwise", "finetune", str(pretrained) if pretrained else config.system, *words]
-    command += ["--run", str(folder), "--resume", *(["--results", str(results)] if results else [])]
-    seconds = _train(module.to(cutter.device), cutter, labelled, config, recipe, folder, seed, shlex.join(command))
+    copied = ["--results", str(results)] if results else []
+    command = resume_command("finetune", str(pretrained or config.system), words, folder, *copied)
+    seconds = _train(module.to(cutter.device), cutter, labelled, config, recipe, folder, seed, command)
     parameters = count_parameters(encoder=module.encoder, finetune=module)  # an average has none that are trained
     module = module.average or module
     evaluation = Evaluation(
@@ -179,15 +170,26 @@ def finetune(
         memory_mb=(before.memory_mb if before else {}) | {"finetune": peak_memory(cutter.device)},
         gflops=classifier_gflops(module, dataset, config.clip.frames, cutter.device),
     )
-    # the report plays the examples of the pre-training, if it was on the same data
-    examples = make_examples(dataset, cutter, seed) if before is None or before.data != dataset.name else None
-    if distributed.is_first():
-        _save(folder, module, evaluation, about, cutter.device, load_seen(pretrained) if pretrained else set())
-        if examples:
-            write_examples(folder, examples)
+    _save(folder, module, evaluation, about, cutter, load_seen(pretrained) if pretrained else set())
     if results is not None:
         save_result(results, evaluation, cutter.device)
     return save_result(folder / "results", evaluation, cutter.device)
+
+
+def _begin(
+    config: Config, recipe: FinetuneConfig, dataset: Dataset, seed: int, pretrained: Path | None, which: str
+) -> tuple[ModelCard | None, Classifier, Dataset]:
+    """The classifier before training; the card of the run whose encoder it has, and the data on the joints of both."""
+    before, weights = None, None
+    if pretrained:
+        before, weights, dataset = encoder_weights(pretrained, dataset, which)
+    coordinates = dataset.store.description.coordinates
+    module = build_classifier(config, recipe, dataset.skeleton, coordinates, len(dataset.classes), seed)
+    if pretrained and weights:
+        load_weights(module.encoder, weights, pretrained)
+    if config.execution.compile:
+        compile_blocks(module)
+    return before, module, dataset
 
 
 def _train(
@@ -215,10 +217,17 @@ def _save(
     module: Classifier,
     evaluation: Evaluation,
     about: dict[str, Any],
-    device: torch.device,
+    cutter: ClipCutter,
     seen: set[str],
 ) -> None:
-    """Writes the model folder and run.json of a classifier that was trained and scored; seen: by its encoder before."""
+    """Writes model folder, examples and run.json of a classifier that was trained and scored; seen: by its encoder."""
+    # the report plays the examples of the pre-training, if it was on the same data
+    elsewhere = evaluation.pretrained_on != evaluation.dataset.name
+    examples = make_examples(evaluation.dataset, cutter, evaluation.seed) if elsewhere else None
+    if not distributed.is_first():
+        return
+    if examples:
+        write_examples(folder, examples)
     card = ModelCard.of(
         evaluation.config,
         evaluation.dataset,
@@ -241,6 +250,6 @@ def _save(
         "parameters": evaluation.parameters,
         "seconds_per_epoch": evaluation.seconds_per_epoch["finetune"],
         "peak_memory_mb": evaluation.memory_mb["finetune"],
-        **provenance(device, evaluation.config.execution.precision),
+        **provenance(cutter.device, evaluation.config.execution.precision),
     }
     write_json(folder / "run.json", run)
