@@ -21,6 +21,12 @@ def row(name: str, seconds: dict[str, float], promised: float | None = None, at_
     return told | {"ratios": ratios(ways, "seconds"), "memory_ratios": ratios(ways, "memory_mb")}
 
 
+def test_columns_that_tell_nothing_are_left_out() -> None:
+    table = as_grid([row("x", {"bf16": 0.5})])
+    assert table.header == ("figure", "per", "bf16", "MB")
+    assert table.rows == [("x", "clip", "0.5 s", "50")]
+
+
 def test_figures_are_chosen_by_words_in_their_names() -> None:
     assert chosen("yardstick", []) == list(GROUPS["yardstick"])
     assert {figure.name for figure in chosen("yardstick", ["import", "help"])} == {

@@ -6,7 +6,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -108,8 +108,8 @@ def kept(row: Row) -> str:
     return "yes" if max(row["ratios"].values()) >= row["promised"] else "no"
 
 
-def as_grid(rows: Iterable[Row]) -> Grid:
-    """One line per figure: seconds per unit, ratios, what was promised, memory."""
+def as_grid(rows: Sequence[Row]) -> Grid:
+    """One line per figure: seconds per unit, ratios, what was promised, memory; no columns that tell nothing."""
     header = (
         "figure",
         "per",
@@ -136,11 +136,16 @@ def as_grid(rows: Iterable[Row]) -> Grid:
                 " / ".join(f"{ways[way]['memory_mb']:.0f}" for way in (PLAIN, *PRECISIONS) if way in ways),
             )
         )
-    caption = (
-        "Medians of the repeats of one run. Ratios: how many times faster than the yardstick, the same mathematics "
-        "written the obvious way (jointwise/bench/plain.py). MB: largest memory of each way's process."
+    caption = "Medians of the repeats of one run. MB: largest memory of each way's process."
+    if any(row["ratios"] for row in rows):
+        caption += (
+            " Ratios: how many times faster than the yardstick, the same mathematics written the obvious way "
+            "(jointwise/bench/plain.py)."
+        )
+    told = [place for place in range(len(header)) if any(line[place] != NOTHING for line in lines)]
+    return Grid(
+        tuple(header[place] for place in told), [tuple(line[place] for place in told) for line in lines], caption
     )
-    return Grid(header, lines, caption)
 
 
 def duration(seconds: float) -> str:
