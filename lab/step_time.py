@@ -8,8 +8,9 @@ import torch
 from jointwise import load_dataset
 from jointwise.build import build_distillation
 from jointwise.clips import ClipCutter
-from jointwise.fit import Batch, autocast
+from jointwise.fit import Batch
 from jointwise.optim import build_optimizer
+from jointwise.precision import autocast
 from jointwise.pretrain import PretrainTask
 from jointwise.settings import build_config, layered_settings
 

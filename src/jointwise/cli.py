@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from jointwise.chosen import (
 )
 from jointwise.company import company, in_company
 from jointwise.data_commands import datasets, join, prepare, view
-from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
+from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, ReadError, unknown
 from jointwise.printing import show, watch
 
 if TYPE_CHECKING:
@@ -312,8 +313,20 @@ def run(arguments: list[str]) -> None:
     args.function(args, options)
 
 
+_format_any = warnings.formatwarning
+
+
+def _format(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Our own warnings as one line, such as errors are; those of others as Python prints them."""
+    own = issubclass(category, JointwiseWarning)
+    return f"jointwise: WARNING: {message}\n" if own else _format_any(message, category, filename, lineno, line)
+
+
 def main() -> None:
     """Entry point: errors become one message on stderr and exit status 1; a second Ctrl-C ends at once with 130."""
+    warnings.formatwarning = _format
     try:
         with company():
             run(sys.argv[1:])

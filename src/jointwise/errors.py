@@ -13,6 +13,10 @@ class JointwiseError(Exception):
     """Base class: the command line prints these without a traceback."""
 
 
+class JointwiseWarning(UserWarning):
+    """Something works, but surely not as it was meant to."""
+
+
 class ReadError(JointwiseError):
     """A recording cannot be read, or holds what a recording may not hold."""
 

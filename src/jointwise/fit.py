@@ -25,6 +25,7 @@ from jointwise.checkpoint import Checkpoint, read_json
 from jointwise.config import ExecutionConfig, TrainConfig
 from jointwise.errors import ConfigError, JointwiseError, TrainingError, writing
 from jointwise.optim import learning_rate
+from jointwise.precision import autocast
 from jointwise.randomness import Draws, generator_for, seed_for
 from jointwise.shards import ONE_SHARD, Ints, Shards
 
@@ -165,11 +166,6 @@ def _progress(title: str, total: int, done: int) -> Iterator[Any]:
     with Progress(*columns, refresh_per_second=2) as progress:
         bar = progress.add_task(title, total=total, completed=done, loss=math.nan)
         yield lambda step, loss: progress.update(bar, completed=step, loss=loss)
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """bf16 autocast when `precision` says so, else a context that does nothing."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 class _Log:

@@ -22,11 +22,12 @@ from jointwise.config import AugmentConfig, Config
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import ConfigError
 from jointwise.examples import Rebuild, make_examples, write_examples
-from jointwise.fit import Batch, BatchOrder, autocast, fit
+from jointwise.fit import Batch, BatchOrder, fit
 from jointwise.methods.distillation import Distillation, mask_noise
 from jointwise.model import ModelCard, save_model
 from jointwise.network_size import count_parameters
 from jointwise.optim import build_optimizer, teacher_momentum
+from jointwise.precision import autocast
 from jointwise.protocols import PROTOCOLS
 from jointwise.protocols.features import encoder_features
 from jointwise.protocols.judging import accuracies

@@ -9,9 +9,9 @@ from jointwise.bench.workload import CLASSES, SCALE, Workload, settings
 from jointwise.build import build_classifier, build_distillation
 from jointwise.clips import Clips
 from jointwise.config import Config
-from jointwise.fit import autocast
 from jointwise.methods.distillation import Distillation, mask_noise
 from jointwise.nn.tokens import to_segments
+from jointwise.precision import autocast
 from jointwise.randomness import Draws
 
 CPU = torch.device("cpu")

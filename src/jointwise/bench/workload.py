@@ -19,11 +19,12 @@ from jointwise.bench.plain_data import cut_clip
 from jointwise.build import build_classifier, build_distillation, compile_blocks
 from jointwise.clips import ClipCutter
 from jointwise.config import Config
-from jointwise.fit import BatchOrder, autocast
+from jointwise.fit import BatchOrder
 from jointwise.methods.distillation import mask_noise
 from jointwise.nn.masks import MASKS
 from jointwise.nn.tokens import to_segments
 from jointwise.optim import build_optimizer
+from jointwise.precision import autocast
 from jointwise.prepare import prepare_sequence
 from jointwise.randomness import Draws
 from jointwise.settings import build_config, layered_settings

@@ -20,11 +20,12 @@ from jointwise import distributed
 from jointwise.clips import ClipCutter, Clips, Persons
 from jointwise.config import CompleteConfig
 from jointwise.errors import ConfigError, DataError
-from jointwise.fit import BatchOrder, autocast
+from jointwise.fit import BatchOrder
 from jointwise.nn.encoders import Completion
 from jointwise.nn.targets import mean_square
 from jointwise.nn.tokens import all_tokens, from_segments, to_segments, token_validity, visible_tokens
 from jointwise.optim import build_optimizer, learning_rate
+from jointwise.precision import autocast
 from jointwise.protocols.gaps import BASELINES, straight_lines
 from jointwise.randomness import Draws
 

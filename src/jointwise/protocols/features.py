@@ -11,9 +11,9 @@ from torch.nn import functional
 from jointwise import distributed
 from jointwise.clips import ClipCutter, Clips
 from jointwise.errors import DataError
-from jointwise.fit import autocast
 from jointwise.methods.supervised import encode
 from jointwise.nn.heads import POOLINGS, mean_over_clips
+from jointwise.precision import autocast
 
 FeatureFunction = Callable[[Clips], Tensor]  # clips -> (B, F)
 

@@ -19,13 +19,14 @@ from jointwise.config import Config, FinetuneConfig
 from jointwise.datasets import Dataset, Part
 from jointwise.errors import CheckpointError, DataError
 from jointwise.examples import make_examples, write_examples
-from jointwise.fit import Batch, BatchOrder, autocast, fit
+from jointwise.fit import Batch, BatchOrder, fit
 from jointwise.labelled import choose_labelled
 from jointwise.methods.supervised import Classifier
 from jointwise.model import ModelCard, load_model, load_seen, save_model
 from jointwise.network_size import count_parameters, gflops_per_clip
 from jointwise.nn.tokens import restrict_joints
 from jointwise.optim import average_momentum, build_optimizer
+from jointwise.precision import autocast
 from jointwise.provenance import peak_memory, provenance
 from jointwise.results import Evaluation, check_folder, save_result
 from jointwise.runs import about_run, open_run, resume_command
