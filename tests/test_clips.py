@@ -119,6 +119,19 @@ def test_a_cutter_over_one_prepared_sequence_cuts_as_one_over_the_store(ragged_s
         assert torch.equal(alone.valid, stored.valid)
 
 
+def test_rows_scattered_in_memory_are_gathered_once_and_whole_ones_are_shared(ragged_store: Store) -> None:
+    cutter = ClipCutter.from_store(ragged_store, FRAMES)
+    positions, valid = np.asarray(ragged_store.positions), np.asarray(ragged_store.valid)
+    assert np.shares_memory(cutter.positions, positions)
+    scattered = ClipCutter(
+        np.asfortranarray(positions), np.asfortranarray(valid), ragged_store.index, cutter.skeleton, FRAMES
+    )
+    assert scattered.positions.is_contiguous()
+    assert scattered.valid.is_contiguous()
+    ids = torch.arange(len(ragged_store))
+    assert torch.equal(scattered.centre(ids).positions, cutter.centre(ids).positions)
+
+
 def test_an_empty_person_slot_in_the_recording_changes_nothing(
     tmp_path: Path, stick: Skeleton, ragged_sequences: list[Sequence]
 ) -> None:

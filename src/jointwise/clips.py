@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,7 @@ class Clips:
     def persons(self) -> Persons:
         """The persons that are valid somewhere in their clip; a clip without any keeps its (invalid) slot 0."""
         packed, device = self._packed, self._packed.positions.device
-        present = packed.valid.flatten(1).any(1)
+        present = packed.valid.flatten(1).view(torch.uint8).amax(1).bool()  # `any` takes 14 times as long
         alone = torch.ones(packed.clips, dtype=torch.bool).index_fill_(0, packed.clip[present], False)
         present |= (packed.slot == 0) & alone[packed.clip]
         if not present.all():
@@ -140,11 +141,9 @@ class ClipCutter:
         self.shards = shards
         self.frames, self.device, self.skeleton = frames, torch.device(device), skeleton
         # what lies in shards stays there: it may be more than the device holds
-        self.positions = (
-            positions if isinstance(positions, ShardedRows) else torch.from_numpy(positions).to(self.device)
-        )
+        self.positions = positions if isinstance(positions, ShardedRows) else _tensor(positions).to(self.device)
         # the rest stays on the CPU: it decides shapes
-        self.valid = valid if isinstance(valid, ShardedRows) else torch.from_numpy(valid)
+        self.valid = valid if isinstance(valid, ShardedRows) else _tensor(valid)
         self.picked = None if picked is None else torch.from_numpy(picked)
         self.first_row, self.lengths, self.persons = (
             torch.from_numpy(index[name].astype("int64")) for name in ("row", "frames", "persons")
@@ -235,6 +234,11 @@ class ClipCutter:
             factors = 1 + (2 * varied[:, 7:] - 1) * bones
             positions = augment.stretch_bones(positions, factors, self.skeleton.bone_indices)
         return Clips.of(replace(persons, positions=positions[:, 0], valid=valid[:, 0]), ids)
+
+
+def _tensor(rows: npt.NDArray[Any]) -> Tensor:
+    """Rows as they are, copied only where one is not whole in memory: else every cut would copy them all."""
+    return torch.from_numpy(np.ascontiguousarray(rows))
 
 
 def _select(rows: Tensor | ShardedRows, places: Tensor, device: torch.device) -> Tensor:
