@@ -174,9 +174,14 @@ def test_the_summary_adds_up_what_cleaning_dropped(root: Path) -> None:
     assert {sequence.camera for sequence in load_dataset("ntu60", split="xview").test} == {1}
 
 
-def test_memory_does_not_grow_with_the_number_of_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers are never more than a few recordings ahead of the writing."""
+@pytest.mark.parametrize("largest", [8 << 20, 600_000])
+def test_memory_does_not_grow_with_the_number_or_the_size_of_files(
+    root: Path, monkeypatch: pytest.MonkeyPatch, largest: int
+) -> None:
+    """Workers are never more than a few recordings, and a few megabytes of files, ahead of the writing."""
     monkeypatch.setattr(preparing, "_WORTH_A_WORKER", 1)
+    monkeypatch.setattr(preparing, "_BATCH", 4)
+    monkeypatch.setattr(preparing, "_BATCH_BYTES", largest)
     alive: list[int] = []
 
     class Pool:
@@ -190,6 +195,7 @@ def test_memory_does_not_grow_with_the_number_of_files(root: Path, monkeypatch: 
             pass
 
         def submit(self, work: Any, items: list[Any]) -> "Pool.Future":
+            assert len(items) == 1 or sum(item.stat().st_size for item in items) <= largest
             self.waiting += len(items)
             alive.append(self.waiting)
             return Pool.Future(self, work(items))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from jointwise.datasets.source import DataSource, Index, Recordings, Split, file_stamp, parts
+from jointwise.datasets.source import DataSource, Index, Recordings, Split, file_size, file_stamp, parts
 from jointwise.errors import ConfigError, DataError, unknown
 from jointwise.formats import FORMATS, read, recordings_in
 from jointwise.sequence import Sequence
@@ -172,6 +172,10 @@ def _stamp(fps: float | None, item: _Item) -> str:
     return f"{file_stamp(item.path)} {item.label} {item.subject} {fps}"
 
 
+def _size(item: _Item) -> int:
+    return file_size(item.path)
+
+
 def _read_item(skeleton: Skeleton | None, fps: float | None, item: _Item) -> Sequence:
     """Reads a recording; what the folder and its settings say goes before what the file says."""
     sequence = read(item.path)
@@ -211,7 +215,7 @@ def source_of(path: Path) -> DataSource:
     return DataSource(
         title=str(path.name),
         description=description,
-        recordings=lambda _root: Recordings(items, read_item, stamp=partial(_stamp, settings.fps)),
+        recordings=lambda _root: Recordings(items, read_item, partial(_stamp, settings.fps), _size),
         splits={},
         choose_splits=partial(_choose_splits, settings, numbers, path / SETTINGS),
         count=len(items),

@@ -28,7 +28,8 @@ from jointwise.store import TEST, TRAIN, VERSION, Description, digest
 from jointwise.store_writer import StoreWriter, check_belongs
 
 EMPTY = "no body in it, or none after cleaning"
-_BATCH = 4  # recordings a worker gets at once: fewer letters between processes
+_BATCH = 16  # recordings a worker gets at once: fewer letters between processes
+_BATCH_BYTES = 8 << 20  # that their files have, unless one alone has more
 _AHEAD = 2  # batches each worker may be ahead of the writing: what bounds the memory
 _WORTH_A_WORKER = 200  # recordings: with fewer, starting another process takes longer than reading them
 _SHOWN = 10  # damaged files that an error message names
@@ -109,8 +110,24 @@ def _begin_worker() -> None:
     _keep_freed_memory()
 
 
-def _outcomes(work: Callable[[Any], _Outcome], items: list[Any], workers: int) -> Iterator[_Outcome]:
-    """What `work` makes of the items, in their order."""
+def _batches(items: list[Any], size: Callable[[Any], int]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    total = 0
+    for item in items:
+        own = size(item)
+        if batch and (len(batch) == _BATCH or total + own > _BATCH_BYTES):
+            yield batch
+            batch, total = [], 0
+        batch.append(item)
+        total += own
+    if batch:
+        yield batch
+
+
+def _outcomes(
+    work: Callable[[Any], _Outcome], items: list[Any], size: Callable[[Any], int], workers: int
+) -> Iterator[_Outcome]:
+    """What `work` makes of the items, in their order; size: bytes of an item's file."""
     if workers <= 1:
         _keep_freed_memory()
         yield from map(work, items)
@@ -119,8 +136,8 @@ def _outcomes(work: Callable[[Any], _Outcome], items: list[Any], workers: int) -
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker) as pool:
         waiting: deque[Future[list[_Outcome]]] = deque()
         try:
-            for begin in range(0, len(items), _BATCH):
-                waiting.append(pool.submit(partial(_do_all, work), items[begin : begin + _BATCH]))
+            for batch in _batches(items, size):
+                waiting.append(pool.submit(partial(_do_all, work), batch))
                 if len(waiting) >= _AHEAD * workers:
                     yield from waiting.popleft().result()
             while waiting:
@@ -233,7 +250,7 @@ def _read_all(
     work = partial(_read_one, recordings.read, source.description)
     items = [recordings.items[name] for name in todo]
     workers = min(workers, 1 + len(items) // _WORTH_A_WORKER) if recordings.parallel else 1
-    outcomes = _outcomes(work, items, workers)
+    outcomes = _outcomes(work, items, recordings.size, workers)
     bad: dict[str, str] = {}
     for name, outcome in zip(todo, watch(outcomes, len(todo), source.name), strict=True):
         if isinstance(outcome, _Ready):

@@ -26,6 +26,14 @@ def file_stamp(path: Path) -> str:
     return f"{about.st_size} {about.st_mtime_ns}"
 
 
+def file_size(path: Path) -> int:
+    """Bytes; 0 for a file that is gone."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 @dataclass(frozen=True)
 class Recordings:
     """What was found of a data set: cheap to list, each recording read on its own.
@@ -33,12 +41,13 @@ class Recordings:
     items: name -> whatever `read` takes (a path, mostly), in the order of the store; a name is the same wherever the
     files lie, it is what results and splits know the recording by. read: one item as its file says; a function of
     a module or a partial of one, because worker processes import it. stamp: item -> text that changes when reading it
-    again would give something else. parallel: whether workers help.
+    again would give something else. size: item -> bytes of its file. parallel: whether workers help.
     """
 
     items: Mapping[str, Any]
     read: Callable[[Any], Sequence]
     stamp: Callable[[Any], str] = file_stamp
+    size: Callable[[Any], int] = file_size
     parallel: bool = True
 
 
