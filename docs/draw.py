@@ -207,14 +207,12 @@ def draw_pipeline(path: Path) -> None:
 
 def draw_scaling(path: Path, measured: Path) -> None:
     """Seconds and memory of a step over each size that `jointwise bench scaling` varied, both axes logarithmic."""
-    rows = json.loads(measured.read_text())["rows"]
-    curves = list(dict.fromkeys(row["place"][0] for row in rows))
+    curves = _curves(measured, "bf16")
     figure, axes = plt.subplots(2, len(curves), figsize=(2.6 * len(curves), 4.6), sharex="col", sharey="row")
-    for column, curve in enumerate(curves):
-        points = [(row["place"][1], row["ways"]["bf16"]) for row in rows if row["place"][0] == curve]
-        sizes = [size for size, _ in points]
+    for column, (curve, points) in enumerate(curves.items()):
+        sizes = list(points)
         for line, what, color in ((0, "seconds", LEFT), (1, "memory_mb", RIGHT)):
-            axes[line, column].loglog(sizes, [way[what] for _, way in points], "o-", color=color)
+            axes[line, column].loglog(sizes, [way[what] for way in points.values()], "o-", color=color)
             axes[line, column].grid(alpha=0.3)
         axes[1, column].set_xticks(sizes, [str(size) for size in sizes])
         axes[1, column].minorticks_off()
@@ -224,6 +222,33 @@ def draw_scaling(path: Path, measured: Path) -> None:
         axes[line, 0].minorticks_off()
     axes[0, 0].set_ylabel("s per clip and step")
     axes[1, 0].set_ylabel("MB, batch of 4")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _curves(measured: Path, way: str) -> dict[str, dict[int, dict[str, float]]]:
+    """Curve -> size -> what a file of `jointwise bench` tells of one way."""
+    curves: dict[str, dict[int, dict[str, float]]] = {}
+    for row in json.loads(measured.read_text())["rows"]:
+        curve, size = row["place"]
+        curves.setdefault(curve, {})[size] = row["ways"][way]
+    return curves
+
+
+def draw_stores(path: Path, measured: Path) -> None:
+    """What `jointwise bench stores` did to stores of more and more sequences, and how long it took."""
+    curves = _curves(measured, "fp32")
+    figure, panels = plt.subplots(1, len(curves), figsize=(3.4 * len(curves), 2.7))
+    for axes, (curve, points) in zip(panels, curves.items(), strict=True):
+        axes.loglog(list(points), [way["seconds"] for way in points.values()], "o-", color=LEFT)
+        axes.set_ylim(1e-5, 10)
+        axes.set_yticks([1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10], ["10 µs", "", "1 ms", "", "100 ms", "", "10 s"])
+        axes.set_xticks(list(points), [f"{size:,}" for size in points])
+        axes.minorticks_off()
+        axes.set_title(curve, loc="left", fontsize=10, color=MIDDLE)
+        axes.set_xlabel("sequences in the store")
+        axes.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -253,4 +278,6 @@ if __name__ == "__main__":
         shoot_report(HERE / "skeletons.png", Path(sys.argv[1]))
     draw_motions(HERE / "synthetic.png")
     draw_pipeline(HERE / "pipeline.png")
-    draw_scaling(HERE / "scaling.png", HERE.parents[1] / "results" / "bench" / "scaling-cpu.json")
+    bench = HERE.parents[1] / "results" / "bench"
+    draw_scaling(HERE / "scaling.png", bench / "scaling-cpu.json")
+    draw_stores(HERE / "stores.png", bench / "stores-cpu.json")

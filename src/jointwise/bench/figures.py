@@ -1,7 +1,7 @@
 """The figures of the benchmark: what is repeated, plainly and as the package does it, and the ratio promised.
 
-Three groups: `yardstick`, ratios to the plain way; `scaling`, how cost grows with the work; `gpu`, every system and
-batch size on a GPU.
+Four groups: `yardstick`, ratios to the plain way; `scaling`, how cost grows with the work; `stores`, with the data;
+`gpu`, every system and batch size on a GPU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 
 from jointwise import synthetic
-from jointwise.bench import plain_data, workload
+from jointwise.bench import plain_data, stores, workload
 from jointwise.bench.workload import Step, Workload, settings
 from jointwise.datasets import prepare
 from jointwise.formats import skeleton as skeleton_format
@@ -199,6 +199,32 @@ SCALING = (
 )
 
 
+def _of_stores(
+    curve: str, doing: Callable[[Path], Step], handles: tuple[int, str] = (1, "store"), most: float | None = None
+) -> list[Figure]:
+    """What is done to stores of more and more sequences."""
+
+    def maker(count: int) -> Maker:
+        def make(_where: Where) -> Step:
+            path = Path(_temporary("store").name) / str(count)
+            _run("-m", stores.__name__, str(path), str(count))  # elsewhere: memory is that of doing
+            return doing(path)
+
+        return make
+
+    return [
+        Figure(f"{curve}, {count:,} sequences", {"fp32": maker(count)}, handles, most=most, place=(curve, count))
+        for count in stores.SIZES
+    ]
+
+
+STORES = (
+    *_of_stores("open", stores.opening, most=0.2),
+    *_of_stores("read at random", stores.reading, (stores.ACCESSES, "sequence")),
+    *_of_stores("check the split", stores.checking),
+)
+
+
 def _on_gpu(stage: str, system: str, clips: int, curve: str | None = None) -> Figure:
     """A stage of a system in bf16, without a yardstick."""
     fast: Callable[..., Step] = getattr(workload, f"{stage}_step")
@@ -214,5 +240,5 @@ GPU = (
     *(_on_gpu("finetune", system, 48) for system in ("supervised", "supervised_segments", SPACETIME, FINAL)),
     *(_on_gpu("pretrain", FINAL, clips, "batch size") for clips in (32, 64, 128, 256, 512)),
 )
-GROUPS = {"yardstick": YARDSTICK, "scaling": SCALING, "gpu": GPU}
+GROUPS = {"yardstick": YARDSTICK, "scaling": SCALING, "stores": STORES, "gpu": GPU}
 FIGURES: dict[str, Figure] = {figure.name: figure for group in GROUPS.values() for figure in group}

@@ -150,7 +150,9 @@ def as_grid(rows: Sequence[Row]) -> Grid:
 
 def duration(seconds: float) -> str:
     """With its unit: 12 ms."""
-    return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1000 * seconds:.3g} ms"
+    if seconds < 1e-4:
+        return f"{1e6 * seconds:.3g} µs"
+    return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1e3 * seconds:.3g} ms"
 
 
 def bench_table(path: Path) -> str:
