@@ -244,7 +244,7 @@ def draw_stores(path: Path, measured: Path) -> None:
         axes.loglog(list(points), [way["seconds"] for way in points.values()], "o-", color=LEFT)
         axes.set_ylim(1e-5, 10)
         axes.set_yticks([1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10], ["10 µs", "", "1 ms", "", "100 ms", "", "10 s"])
-        axes.set_xticks(list(points), [f"{size:,}" for size in points])
+        axes.set_xticks(list(points), [f"{size:,}".replace(",000", "k", 1).replace("k,000", "M") for size in points])
         axes.minorticks_off()
         axes.set_title(curve, loc="left", fontsize=10, color=MIDDLE)
         axes.set_xlabel("sequences in the store")
