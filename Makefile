@@ -15,8 +15,8 @@ setup: .venv/ready
 demo: setup
 	$(BIN)/jointwise demo
 
-test: setup
-	$(BIN)/python -m pytest
+test: setup  # in two processes; each takes whole files, whose tests share what was trained for them
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .
