@@ -48,7 +48,7 @@ def test_a_classifier_adds_its_head() -> None:
 
 
 def test_results_carry_losses_memory_and_flops_of_every_stage(finetuned: Path, pretrained: Path) -> None:
-    (path,) = (finetuned / "results").glob("*.json")
+    path = finetuned / "results" / f"{tiny.SYSTEM}-finetune-1.0-seed0.json"
     result, before = json.loads(path.read_text()), json.loads((pretrained / "run.json").read_text())
     assert result["held_out"] == before["held_out"]
     assert result["held_out"]["split"] == "cross-subject (odd train, even test)"
