@@ -12,7 +12,7 @@ from jointwise import distributed
 from jointwise.errors import JointwiseWarning
 
 _SIDE = 256  # of the matrices whose product is timed: 50 ms where bf16 is emulated
-_MUCH = 2.0  # times as long as in fp32; with instructions for it, a product takes half as long
+_MUCH = 2.0  # times as long as in fp32; with instructions for it, it takes less
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
