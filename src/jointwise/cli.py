@@ -57,7 +57,7 @@ def _load_for(args: argparse.Namespace, run: Path | None) -> Dataset:
 
 
 def demo(args: argparse.Namespace, options: list[str]) -> None:
-    """Pre-train, fine-tune, evaluate and report on the embedded data, in three minutes on two cores."""
+    """Pre-train, fine-tune, evaluate and report on the embedded data, in a few minutes on two cores."""
     from jointwise.demo import run_demo
 
     run_demo(args.run or Path("runs/demo"), args.seed or 0, options, watch)

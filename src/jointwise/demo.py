@@ -1,4 +1,4 @@
-"""`jointwise demo`: the whole road on the embedded data, in three minutes on two cores."""
+"""`jointwise demo`: the whole road on the embedded data, in a few minutes on two cores."""
 
 from __future__ import annotations
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from jointwise.bench.workload import Step
 from jointwise.datasets import Dataset
 from jointwise.prepare import PREPARATION
 from jointwise.skeletons import NTU25
@@ -26,8 +26,6 @@ FRAMES, SHARED = 60, 100  # of a sequence; sequences that have rows of their own
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 ACCESSES = 2000  # of a step
 CLASSES, SUBJECTS = 60, 106
-
-Step = Callable[[int], None]
 
 
 def write_store(path: Path, count: int) -> None:
