@@ -30,7 +30,8 @@ from jointwise.store_writer import StoreWriter, check_belongs
 EMPTY = "no body in it, or none after cleaning"
 _BATCH = 16  # recordings a worker gets at once: fewer letters between processes
 _BATCH_BYTES = 8 << 20  # that their files have, unless one alone has more
-_AHEAD = 2  # batches each worker may be ahead of the writing: what bounds the memory
+_AHEAD = 2  # batches each other process has before it, so that it never waits for the one that writes
+_KEPT = 4  # batches per worker, begun or done, that are not written yet: what bounds the memory
 _WORTH_A_WORKER = 200  # recordings: with fewer, starting another process takes longer than reading them
 _SHOWN = 10  # damaged files that an error message names
 
@@ -127,24 +128,37 @@ def _batches(items: list[Any], size: Callable[[Any], int]) -> Iterator[list[Any]
 def _outcomes(
     work: Callable[[Any], _Outcome], items: list[Any], size: Callable[[Any], int], workers: int
 ) -> Iterator[_Outcome]:
-    """What `work` makes of the items, in their order; size: bytes of an item's file."""
-    if workers <= 1:
-        _keep_freed_memory()
+    """What `work` makes of the items, in their order; size: bytes of an item's file.
+
+    This process is one of the workers: batches that would only wait for the others it does itself.
+    """
+    _keep_freed_memory()
+    others = workers - 1
+    if others < 1:
         yield from map(work, items)
         return
     spawn = multiprocessing.get_context("spawn")  # a fork would inherit the threads of torch in whatever state they are
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker) as pool:
+    with ProcessPoolExecutor(others, mp_context=spawn, initializer=_begin_worker) as pool:
         waiting: deque[Future[list[_Outcome]]] = deque()
         try:
             for batch in _batches(items, size):
-                waiting.append(pool.submit(partial(_do_all, work), batch))
-                if len(waiting) >= _AHEAD * workers:
+                if sum(not future.done() for future in waiting) < _AHEAD * others:
+                    waiting.append(pool.submit(_do_all, work, batch))
+                else:
+                    waiting.append(_done(_do_all(work, batch)))
+                while waiting and (waiting[0].done() or len(waiting) >= _KEPT * workers):
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _done(outcomes: list[_Outcome]) -> Future[list[_Outcome]]:
+    future: Future[list[_Outcome]] = Future()
+    future.set_result(outcomes)
+    return future
 
 
 def _do_all(work: Callable[[Any], _Outcome], items: list[Any]) -> list[_Outcome]:
