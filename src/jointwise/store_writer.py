@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -26,7 +27,7 @@ try:
 except ImportError:  # not on Windows: there, two at once are not kept apart
     fcntl = None  # type: ignore[assignment]
 
-_SAVE_EVERY = 64  # entries between two savings: what a power cut can cost
+_SAVE_EVERY = 1.0  # seconds between two savings: what a power cut can cost
 Entry = dict[str, Any]  # one line of the journal
 
 
@@ -85,6 +86,7 @@ class StoreWriter:
             check_replaceable(place, sign)
         self.entries: dict[str, Entry] = {}
         self._unsaved: list[Entry] = []
+        self._saved_at = monotonic()
         self._finished = False
 
     def __enter__(self) -> Self:
@@ -169,7 +171,7 @@ class StoreWriter:
     def _note(self, entry: Entry) -> None:
         self.entries[entry["name"]] = entry
         self._unsaved.append(entry)
-        if len(self._unsaved) >= _SAVE_EVERY:
+        if monotonic() - self._saved_at >= _SAVE_EVERY:
             self._save()
 
     def _save(self) -> None:
@@ -180,6 +182,7 @@ class StoreWriter:
         self._journal.flush()
         os.fsync(self._journal.fileno())
         self._unsaved.clear()
+        self._saved_at = monotonic()
 
     def table(self, names: Iterable[str]) -> tuple[list[str], npt.NDArray[np.void]]:
         """The stored ones among `names`, in that order, and their index (n,)."""

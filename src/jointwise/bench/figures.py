@@ -98,6 +98,7 @@ def _recordings(subjects: int) -> list[Path]:
     """`.skeleton` files of generated recordings, 72 of each subject: one person, in a sixth of them two."""
     folder = Path(_temporary("recordings").name)
     synthetic.write_files(folder, subjects=range(1, subjects + 1))
+    os.sync()  # or the first to save would wait for these files as well
     return sorted(folder.glob("*.skeleton"))
 
 
