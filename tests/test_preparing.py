@@ -228,7 +228,7 @@ def test_memory_does_not_grow_with_the_number_or_the_size_of_files(
     monkeypatch.setattr(preparing, "ProcessPoolExecutor", Pool)
     assert prepare("ntu60", root, workers=3, watch=written).stored == 96
     assert alive == 0
-    assert most <= 3 * preparing._KEPT * 4
+    assert most <= (2 * preparing._AHEAD + preparing._DONE) * 4
 
 
 def test_what_prepare_prints_is_enough_to_judge_the_data(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
