@@ -261,6 +261,22 @@ def test_shares_of_a_step_are_its_batch_with_the_same_draws(company) -> None:  #
         order.batch_of(3)
 
 
+@pytest.mark.parametrize(("size", "fits"), [(1, True), (3, True), (4, False), (7, False)])
+def test_every_process_gets_the_two_samples_that_batchnorm_needs(company, size: int, fits: bool) -> None:  # type: ignore[no-untyped-def]
+    company(0, size)
+    order = BatchOrder(torch.arange(7), 7, 0, least=2)
+    if fits:
+        assert len(order.batch_of(0).ids) >= 2
+        return
+    with pytest.raises(ConfigError, match=r"cannot be shared by \d processes: each needs 2\. Start fewer, at most 3,"):
+        order.batch_of(0)
+
+
+def test_a_single_sample_is_too_small_a_batch_for_batchnorm() -> None:
+    with pytest.raises(ConfigError, match="a batch of 1 samples is too small: it takes 2"):
+        BatchOrder(torch.arange(1), 24, 0, least=2).batch_of(0)
+
+
 def test_parts_of_losses_add_up_to_the_loss_of_all() -> None:
     """What is divided by a count is divided by that of all parts, also by one in which nothing counts."""
     random = torch.Generator().manual_seed(0)

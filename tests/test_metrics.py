@@ -112,3 +112,23 @@ def test_macro_f1_counts_the_classes_that_occur_only() -> None:
     scores = np.eye(5)[[0, 0, 1, 1]]
     # predictions 0 0 1 1 of labels 0 0 0 1. Class 0: 1, 2/3, F1 0.8. Class 1: 1/2, 1, F1 2/3. No others occur
     assert macro_f1(scores, np.array([0, 0, 0, 1])) == pytest.approx((0.8 + 2 / 3) / 2)
+
+
+def test_seeds_that_judge_different_clips_are_drawn_by_the_same_subjects() -> None:
+    """Against the plain way: a table of errors for each draw of subjects and seeds."""
+    nan, subjects = np.nan, np.array([1, 1, 2, 2, 2, 9])
+    seeds = [np.array([4.0, nan, 1.0, 2.0, 3.0, 8.0]), np.array([4.0, 6.0, nan, 2.0, nan, 7.0])]
+    generator = np.random.default_rng(0)
+    drawn_subjects = generator.integers(3, size=(2000, 3))
+    drawn_seeds = generator.integers(2, size=(2000, 2))
+    means = []
+    for some, which in zip(drawn_subjects, drawn_seeds, strict=True):
+        clips = np.concatenate([np.flatnonzero(subjects == np.array([1, 2, 9])[subject]) for subject in some])
+        means.append(np.mean([np.nanmean(seeds[seed][clips]) for seed in which]))
+    assert bootstrap_interval([Measurement(hits, subjects) for hits in seeds]) == pytest.approx(
+        tuple(np.quantile(means, [0.025, 0.975]))
+    )
+
+
+def test_a_subject_without_a_judged_clip_leaves_the_interval_to_the_others() -> None:
+    assert bootstrap_interval([measure([np.nan, np.nan, 3, 5], [1, 1, 2, 2])]) == (4.0, 4.0)

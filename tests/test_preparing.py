@@ -1,9 +1,11 @@
 """From a folder of NTU files to a store: several processes, interruptions, damaged files, skip lists, the summary."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -15,7 +17,7 @@ from jointwise import synthetic
 from jointwise.cli import run as jointwise
 from jointwise.datasets import load_dataset, prepare, preparing, store_path
 from jointwise.datasets.preparing import EMPTY
-from jointwise.errors import DataError
+from jointwise.errors import DataError, ReadError
 from jointwise.store import Store
 
 TITLE = "Samples with missing skeletons"
@@ -93,6 +95,50 @@ def test_a_killed_prepare_loses_a_few_files_at_most(root: Path) -> None:
     assert 0 < seen[0] <= 96 - 80 + 11  # 80 were written, at most 11 of them since the last saving
     prepare("ntu60", root)
     assert fingerprint() == resumed
+
+
+def test_a_process_that_was_ended_from_outside_is_named_and_what_was_read_is_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "_WORTH_A_WORKER", 1)
+    monkeypatch.setattr(preparing, "_BATCH", 4)
+
+    def ended(things: Iterable[Any], _count: int, _title: str) -> Iterable[Any]:
+        for number, thing in enumerate(things):
+            for process in multiprocessing.active_children() if number == 10 else ():
+                process.kill()
+                process.join()
+            yield thing
+
+    with pytest.raises(ReadError, match=r"ended from outside.*What was read is kept.*--workers 1"):
+        prepare("ntu60", root, workers=2, watch=ended)
+    seen: list[int] = []
+    assert prepare("ntu60", root, watch=counting(seen)).stored == 96
+    assert seen[0] <= 86
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc who is there")
+def test_the_other_processes_end_with_the_one_that_writes(root: Path) -> None:
+    endless = (
+        "import multiprocessing, time, jointwise.datasets as d, jointwise.datasets.preparing as p\n"
+        "def watch(things, count, title):\n"
+        "    for thing in things:\n"
+        "        print(*(process.pid for process in multiprocessing.active_children()), flush=True)\n"
+        "        time.sleep(60)\n"
+        "        yield thing\n"
+        "if __name__ == '__main__':\n"
+        "    p._WORTH_A_WORKER = 1\n"
+        f"    d.prepare('ntu60', {str(root)!r}, workers=2, watch=watch)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", endless], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        other = Path("/proc", process.stdout.readline().strip())
+        assert (other / "stat").is_file()
+        process.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while other.is_dir() and (other / "stat").read_text().split()[2] != "Z" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not other.is_dir() or (other / "stat").read_text().split()[2] == "Z"
 
 
 def test_damaged_files_are_listed_and_only_they_are_read_again(root: Path) -> None:

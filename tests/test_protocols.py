@@ -97,6 +97,16 @@ def test_the_size_of_features_does_not_matter_to_neighbours() -> None:
     torch.testing.assert_close(knn.score(train * sizes, labels, test * 7, 4), knn.score(train, labels, test, 4))
 
 
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_scores_do_not_depend_on_how_many_queries_are_compared_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, labels, test, _ = clusters(noise=3.0)
+    together = knn.score(train, labels, test, 4)
+    monkeypatch.setattr(knn, "_AT_ONCE", at_once)
+    torch.testing.assert_close(knn.score(train, labels, test, 4), together)
+
+
 # --- linear probe ---
 
 

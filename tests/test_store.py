@@ -159,6 +159,19 @@ def test_an_interrupted_store_is_finished_as_if_written_at_once(tmp_path: Path, 
     assert read_all(whole.path)["positions.npy"] == read_all(resumed.path)["positions.npy"]
 
 
+def test_what_is_interrupted_while_it_finishes_keeps_what_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jointwise.store_writer, "write_about", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_store(tmp_path / "store", DESCRIPTION, some())
+    with StoreWriter(tmp_path / "store", DESCRIPTION, "a test") as writer:
+        assert list(writer.entries) == [sequence.source for sequence, _ in some()]
+
+
 def test_sequences_added_in_another_order_make_the_same_store_to_a_reader(tmp_path: Path) -> None:
     prepared = [prepare_sequence(sequence) for sequence, _ in some()]
     names, splits = [s.source for s in prepared], {SPLIT: (ABOUT, np.full(4, TRAIN, np.int8))}

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,20 @@ def test_a_missing_fold_is_an_error_unless_what_is_there_is_asked_for(folds: Dat
         group_results(read_results(tmp_path))
     (group,) = group_results(read_results(tmp_path), whole=False)
     assert group.count == "1 × 1 of 2 folds"
+
+
+def test_folds_of_data_that_were_prepared_again_make_no_accuracy_together(folds: Dataset, tmp_path: Path) -> None:
+    second = save_result(tmp_path, make(folds), CPU)
+    told = json.loads(second.read_text())
+    first = tmp_path / second.name.replace("fold2", "fold1")
+    shutil.copy(second.with_suffix(".npz"), first.with_suffix(".npz"))
+    told["fold"] = 1
+    first.write_text(json.dumps(told))
+    assert group_results(read_results(tmp_path))[0].count == "1 × 2 folds"
+    told["data_fingerprint"] = "of other files"
+    first.write_text(json.dumps(told))
+    with pytest.raises(DataError, match="different data or test parts cannot stand in one table"):
+        group_results(read_results(tmp_path))
 
 
 def test_what_scores_no_recognition_is_passed_over(dataset: Dataset, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def _bench(parser: Parser) -> None:
     parser.add_argument("--compile", action="store_true", help="compile the transformer blocks (torch.compile)")
     parser.add_argument("--only", metavar="WORD", nargs="+", default=[], help="figures with such a word in their name")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
-    parser.add_argument("--out", metavar="FILE", type=Path, default=Path("bench.json"), help="(default: bench.json)")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="(default: bench-GROUP.json)")
 
 
 ARGUMENTS: dict[str, Callable[[Parser], None]] = {

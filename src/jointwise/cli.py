@@ -267,21 +267,19 @@ def bench(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.bench.run import PROGRAMS, as_grid, chosen, run_bench, run_program
     from jointwise.build import pick_device
 
-    where = Where(pick_device(args.device), args.compile)
+    where, out = Where(pick_device(args.device), args.compile), args.out or Path(f"bench-{args.group}.json")
     if args.group in PROGRAMS:
         show(
-            (name, value)
-            for name, value in run_program(args.group, where, args.data, args.out).items()
-            if name != "curves"
+            (name, value) for name, value in run_program(args.group, where, args.data, out).items() if name != "curves"
         )
     else:
         figures = chosen(args.group, listed("only", args.only) if args.only else [])
         print(
             f"{len(figures)} figures, each way in a process of its own; leave the machine alone meanwhile", flush=True
         )
-        rows = run_bench(figures, where, args.out, lambda name: print(f"  {name} …", flush=True))
+        rows = run_bench(figures, where, out, lambda name: print(f"  {name} …", flush=True))
         Console(width=None if sys.stdout.isatty() else 160).print(as_grid(rows).to_terminal("bench"))
-    print(args.out)
+    print(out)
 
 
 _ALL = (demo, datasets, prepare, join, view, pretrain, finetune, evaluate, table, predict, import_, report, bench)

@@ -34,9 +34,8 @@ def _measurement(folds: Folds, key: str) -> Measurement:
     errors, subjects = [], []
     for fold in sorted(folds):
         with np.load(folds[fold]["path"].with_suffix(".npz"), allow_pickle=False) as clips:
-            judged = np.isfinite(clips[key])
-            errors.append(clips[key][judged])
-            subjects.append(clips["subjects"][judged])
+            errors.append(clips[key])
+            subjects.append(clips["subjects"])
     return Measurement(np.concatenate(errors), np.concatenate(subjects))
 
 
@@ -45,7 +44,7 @@ def _cell(group: Group, key: str) -> str:
     if not all(key in result["scores"] for result in group.results):
         return NOTHING
     measurements = [_measurement(folds, key) for folds in group.seeds.values()]
-    mean = float(np.mean([measurement.hits.mean() for measurement in measurements]))
+    mean = float(np.mean([np.nanmean(measurement.hits) for measurement in measurements]))
     low, high = bootstrap_interval(measurements)
     return f"{shown(mean)} ({shown(low)}–{shown(high)})"
 

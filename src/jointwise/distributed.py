@@ -6,6 +6,7 @@ what one process would compute. The first process writes and speaks.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
@@ -31,6 +32,7 @@ _OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_
 _OF_TORCHRUN_TOO = ("GROUP_", "ROLE_", "TORCHELASTIC_")
 
 _NEW_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
+_turns = itertools.count()  # how often the first process has gone first; the same in all
 _store: Any = None  # a few words that all processes can read, kept by torchrun
 
 
@@ -162,12 +164,13 @@ def barrier() -> None:
 
 @contextmanager
 def first_goes_first() -> Iterator[None]:
-    """The others do the same when the first process is through, and find what it has made."""
+    """The others do the same when the first process is through, however long it takes, and find what it has made."""
+    turn = f"turn {next(_turns)} of the first"
     if not is_first():
-        barrier()
+        wait_for_all(turn)
     yield
     if is_first():
-        barrier()
+        wait_for_all(turn)
 
 
 # --- sharing out ---

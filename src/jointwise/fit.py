@@ -84,10 +84,12 @@ class BatchOrder:
 
     ids: (n,) samples. batch: samples per step, at most n. shards: those of the samples. No sample is left out; a batch
     may span two epochs. Of each shard it has as many as the shard's part of all samples, give or take one or two.
+    least: samples of a batch that each process needs; BatchNorm cannot learn from one.
     """
 
-    def __init__(self, ids: Tensor, batch: int, seed: int, shards: Shards = ONE_SHARD) -> None:
+    def __init__(self, ids: Tensor, batch: int, seed: int, shards: Shards = ONE_SHARD, least: int = 1) -> None:
         self.ids, self.batch, self.seed, self.shards = ids, min(batch, len(ids)), seed, shards
+        self.least = least
         self._epoch, self._order = -1, ids
 
     def epoch(self, step: int) -> float:
@@ -102,15 +104,18 @@ class BatchOrder:
         return batch[_ascending(self._shards_of(batch))]
 
     def batch_of(self, step: int) -> Batch:
-        """This process's share of the batch of a step. Raises ConfigError when there is not a sample for each."""
+        """This process's share of the batch of a step. Raises ConfigError when there are too few for each."""
         batch, count = self[step], distributed.size()
         whose = distributed.owners(self._shards_of(batch), self.shards)
-        if len(np.unique(whose)) < count:
+        if np.bincount(whose, minlength=count).min() < self.least:
+            own = " of its own shards" if len(self.shards.begins) > 1 else ""
+            most = f"at most {self.batch // self.least}, " if self.batch < count * self.least else ""
             raise ConfigError(
-                f"a batch of {self.batch} samples cannot be shared by {count} processes: each needs one"
-                f"{' of its own shards' if len(self.shards.begins) > 1 else ''}. Start fewer, "
-                f"{f'at most {self.batch}, ' if self.batch < count else ''}or raise `batch` of this stage where the "
-                "data has more."
+                f"a batch of {self.batch} samples cannot be shared by {count} processes: each needs "
+                f"{self.least}{own}. Start fewer, {most}or raise `batch` of this stage where the data has more."
+                if count > 1
+                else f"a batch of {self.batch} samples is too small: it takes {self.least}. Raise `batch` of this "
+                "stage, or give it more data."
             )
         places = torch.from_numpy(np.flatnonzero(whose == distributed.rank()))
         return Batch(step, batch[places], places, self.batch)

@@ -134,8 +134,10 @@ def group_results(results: Iterable[Result], whole: bool = True, score: str = "t
                 "which one belongs into the table? Move the other away."
             )
         groups[way][seed][fold] = result
-    if any(len(same) > 1 for same in parts.values()) or (0 in parts and len(parts) > 1):
-        listed = sorted(set().union(*parts.values()))
+    all_parts = set().union(*parts.values())
+    of_data = {(data, fingerprint) for data, fingerprint, _ in all_parts}
+    if len(of_data) > 1 or any(len(same) > 1 for same in parts.values()) or (0 in parts and len(parts) > 1):
+        listed = sorted(all_parts)
         raise DataError(f"results of different data or test parts cannot stand in one table: {listed}.")
     if whole:
         for seeds in groups.values():

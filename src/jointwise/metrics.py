@@ -13,6 +13,7 @@ Ints = npt.NDArray[np.integer]
 
 DRAWS, LEVEL = 2000, 0.95
 INTERVAL_METHOD = f"percentile bootstrap over test subjects and seeds, {DRAWS} draws"
+_AT_ONCE = 100  # draws: with all of them, tens of thousands of clips without subjects would take gigabytes
 
 
 def top_k_hits(scores: Floats, labels: Ints, k: int) -> npt.NDArray[np.float64]:
@@ -27,7 +28,7 @@ def top_k_hits(scores: Floats, labels: Ints, k: int) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Hits of one evaluation: (N,) 0 or 1 each (or errors), and the (N,) subjects they belong to."""
+    """Hits of one evaluation: (N,) 0 or 1 each (or errors, NaN where there is none), and their (N,) subjects."""
 
     hits: npt.NDArray[np.float64]
     subjects: Ints
@@ -44,15 +45,20 @@ def bootstrap_interval(measurements: Sequence[Measurement]) -> tuple[float, floa
     names, member = np.unique(subjects, return_inverse=True)
     if len(names) == 1:  # subject unknown or a single one: clips are all there is to draw
         names, member = np.arange(len(subjects)), np.arange(len(subjects))
-    totals = np.stack([np.bincount(member, m.hits, len(names)) for m in measurements])  # (seeds, subjects)
-    counts = np.bincount(member, minlength=len(names))
+    totals, counts = (  # (seeds, subjects)
+        np.stack([np.bincount(member, values(m.hits), len(names)) for m in measurements])
+        for values in (np.nan_to_num, np.isfinite)
+    )
     generator = np.random.default_rng(0)
-    drawn_subjects = generator.integers(len(names), size=(DRAWS, len(names)))
+    parts = []
+    for _ in range(DRAWS // _AT_ONCE):
+        drawn_subjects = generator.integers(len(names), size=(_AT_ONCE, len(names)))
+        weights = np.stack([np.bincount(draw, minlength=len(names)) for draw in drawn_subjects])
+        with np.errstate(invalid="ignore"):  # NaN where no drawn subject has any
+            parts.append(weights @ totals.T / (weights @ counts.T))
     drawn_seeds = generator.integers(len(totals), size=(DRAWS, len(totals)))
-    weights = np.stack([np.bincount(draw, minlength=len(names)) for draw in drawn_subjects])  # (DRAWS, subjects)
-    by_seed = weights @ totals.T / (weights @ counts)[:, None]  # (DRAWS, seeds)
-    means = np.take_along_axis(by_seed, drawn_seeds, 1).mean(1)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    means = np.take_along_axis(np.concatenate(parts), drawn_seeds, 1).mean(1)
+    low, high = np.nanquantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 

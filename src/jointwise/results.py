@@ -40,9 +40,8 @@ class ClipErrors:
         """Means over clips and their intervals; subjects (N,)."""
         scores, intervals = {}, {}
         for name, values in self.values.items():
-            judged = np.isfinite(values)
-            scores[name] = float(values[judged].mean())
-            intervals[name] = bootstrap_interval([Measurement(values[judged], subjects[judged])])
+            scores[name] = float(np.nanmean(values))
+            intervals[name] = bootstrap_interval([Measurement(values, subjects)])
         return {"scores": scores, "unit": self.unit, "interval": intervals}
 
 

@@ -130,7 +130,7 @@ class StoreWriter:
     ) -> None:
         try:
             with writing(self.path):
-                if not self._finished and not isinstance(error, StorageError):
+                if not self._journal.closed and not isinstance(error, StorageError):
                     self._save()
         finally:
             self._close()
@@ -204,6 +204,7 @@ class StoreWriter:
             raise DataError(f"{self.description.data}: not one sequence to store. Check --root.")
         digests = [self.entries[name]["digest"] for name in names]
         with writing(self.path):
+            self._save()
             for array in (self._positions, self._valid):
                 array.finish()
             self._close()  # a folder with open files cannot be moved on every system

@@ -80,6 +80,14 @@ def test_a_figure_measured_again_replaces_its_row_and_leaves_the_others(
     assert {"commit", "device", "created", "command"} <= rows[0].keys()
 
 
+def test_what_another_program_wrote_is_not_overwritten(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    out.write_text('{"score": {}}')
+    with pytest.raises(ConfigError, match=r"bench\.json holds no rows of figures\. Name another file"):
+        run_bench(chosen("yardstick", ["import"]), CPU, out, lambda _name: None)
+    assert out.read_text() == '{"score": {}}'
+
+
 def test_a_way_that_fails_says_which_and_keeps_the_rows_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_run, "measured", lambda figure, _where: row(figure.name, {"fp32": 1.0}))
     out = tmp_path / "bench.json"

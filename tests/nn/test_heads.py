@@ -114,3 +114,14 @@ def test_dropout_acts_on_the_token_features_in_training_only(head: Classificatio
     assert torch.equal(seen[0], torch.ones(2, V * D))
     assert len(seen[1].unique()) > 3  # means of ten ones of which some were dropped
     assert float(seen[1].mean()) == pytest.approx(1, abs=0.15)
+
+
+def test_logits_are_fp32_where_all_else_is_bf16(head: ClassificationHead) -> None:
+    """Logits of bf16 have three digits: the best classes of a clip are often equal, and a tie is an error."""
+    features, valid = features_and_validity()
+    torch.nn.init.normal_(head.mlp[-1].bias, 100.0, 0.01)  # bf16 has no number between 100 and 100.5
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = head(features, valid, torch.tensor([0, 1, 1]), 2)
+    assert logits.dtype == torch.float32
+    assert all(len(row.unique()) == 3 for row in logits)
+    torch.testing.assert_close(logits, head(features, valid, torch.tensor([0, 1, 1]), 2), rtol=0, atol=0.2)

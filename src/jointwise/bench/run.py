@@ -50,8 +50,11 @@ def run_bench(figures: Iterable[Figure], where: Where, out: Path, say: Say) -> l
     """Measures figures and writes each row to `out` at once; rows of other figures that are there stay.
 
     So an interrupted run keeps its rows, and a figure can be measured again; each row says when and from which code.
+    Raises ConfigError for a file that holds something else.
     """
-    old = read_json(out)["rows"] if out.is_file() else []
+    old = read_json(out).get("rows") if out.is_file() else []
+    if old is None:
+        raise ConfigError(f"{out} holds no rows of figures. Name another file (--out).")
     rows: dict[str, Row] = {row["figure"]: row for row in old}
     for figure in figures:
         say(figure.name)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import re
 import shlex
 import signal
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -108,7 +111,16 @@ def _keep_freed_memory() -> None:
 
 def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _keep_freed_memory()
+
+
+def _end_with_parent() -> None:
+    """Ends a worker whose parent was killed: it would wait for work forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _batches(items: list[Any], size: Callable[[Any], int]) -> Iterator[list[Any]]:
@@ -150,6 +162,11 @@ def _outcomes(
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise ReadError(
+                "a process that read recordings was ended from outside, most often for lack of memory. What was read "
+                "is kept: run the same command again, with --workers 1."
+            ) from error
         finally:
             for future in waiting:
                 future.cancel()
@@ -168,7 +185,7 @@ def _do_all(work: Callable[[Any], _Outcome], items: list[Any]) -> list[_Outcome]
 def read_skip_list(path: Path) -> set[str]:
     """The lines of a skip list: names of recordings, with or without the ending of the file, and headings."""
     try:
-        return {line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()}
+        return {line.strip() for line in path.read_text(errors="surrogateescape").splitlines() if line.strip()}
     except OSError as error:
         raise DataError(f"{path}: the skip list cannot be read ({error.strerror}). Check --skip-list.") from error
 
@@ -279,7 +296,7 @@ def _read_all(
 def _bad_message(listed: Path, data: str, bad: dict[str, str], count: int, again: str) -> str:
     """Names the damaged files, and what to do with them; `listed` becomes a list of all, which is a skip list."""
     with writing(listed):
-        listed.write_text("".join(f"{name}\n" for name in bad))
+        listed.write_text("".join(f"{name}\n" for name in bad), errors="surrogateescape")
     shown = "\n".join(f"  {message}" for message in list(bad.values())[:_SHOWN])
     more = f"\n  … and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return (

@@ -67,7 +67,12 @@ class ClassificationHead(nn.Module):
         initialise(self)
 
     def forward(self, features: Tensor, valid: Tensor, clip: Tensor, clips: int) -> Tensor:
-        """(P, S, V, D) features, (P, S, V) valid, (P,) clip -> (B, K) logits."""
+        """(P, S, V, D) features, (P, S, V) valid, (P,) clip -> (B, K) logits, in fp32 whatever autocast says.
+
+        In bf16, with three digits, the best classes of a clip are often equal.
+        """
         joined = pool_joints(self.dropout(features), valid)
-        logits: Tensor = self.mlp(mean_over_clips(joined, clip, clips))
+        hidden = self.mlp[:-1](mean_over_clips(joined, clip, clips))
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits: Tensor = self.mlp[-1](hidden.float())
         return logits

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_AT_ONCE = 1024  # queries: all of NTU RGB+D 120 against its gallery would be 13 GB of similarities
+
 
 def nearest_scores(gallery: Tensor, labels: Tensor, queries: Tensor, classes: int) -> Tensor:
     """Similarity of each query to the nearest gallery vector of each class.
@@ -13,9 +15,12 @@ def nearest_scores(gallery: Tensor, labels: Tensor, queries: Tensor, classes: in
     gallery (n, F), labels (n,), queries (N, F) -> (N, K); −1 for a class the gallery lacks. The best scored class is
     that of the nearest neighbour, and the five best are the five nearest classes.
     """
-    similarity = functional.normalize(queries, dim=1) @ functional.normalize(gallery, dim=1).T
-    scores = similarity.new_full((len(queries), classes), -1.0)
-    return scores.scatter_reduce(1, labels.expand(len(queries), -1), similarity, "amax")
+    gallery = functional.normalize(gallery, dim=1)
+    scores = gallery.new_full((len(queries), classes), -1.0)
+    for some, part in zip(scores.split(_AT_ONCE), queries.split(_AT_ONCE), strict=True):
+        similarity = functional.normalize(part, dim=1) @ gallery.T
+        some.scatter_reduce_(1, labels.expand(len(part), -1), similarity, "amax")
+    return scores
 
 
 def score(train: Tensor, labels: Tensor, test: Tensor, classes: int) -> Tensor:
