@@ -1,4 +1,4 @@
-"""LAB.md, 'Speed of a pre-training step': 32 UTD-MHAD clips at width 256. Run alone: python lab/step_time.py"""
+"""Seconds of a pre-training step of 32 UTD-MHAD clips at width 256. Run alone: python lab/step_time.py"""
 
 import statistics
 import time

@@ -18,8 +18,7 @@ from jointwise.pretrain import pretrain
 from jointwise.protocols.finetune import finetune
 from jointwise.sequence import Sequence
 from jointwise.store import INDEX, TEST, TRAIN
-
-REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "utd-mhad"
+from recordings import UTD_MHAD as REAL
 
 
 @pytest.fixture(params=DATASETS)

@@ -11,8 +11,8 @@ from jointwise.errors import DataError
 from jointwise.sequence import Sequence
 from jointwise.skeletons import SBU15
 from jointwise.store import INDEX, TEST, TRAIN
+from recordings import SBU as REAL
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "sbu"
 real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the recordings of SBU Kinect Interaction are not at {REAL}")
 J = {joint: place for place, joint in enumerate(SBU15.joints)}
 

@@ -10,8 +10,8 @@ from jointwise.errors import DataError
 from jointwise.sequence import Sequence
 from jointwise.skeletons import NTU25
 from jointwise.store import INDEX, TEST
+from recordings import WMFT as REAL
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "wmft"
 real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the recordings of WMFT are not at {REAL}")
 J = {joint: place for place, joint in enumerate(NTU25.joints)}
 
