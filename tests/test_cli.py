@@ -1,6 +1,7 @@
 """The command line, driven in-process: the whole road, and one helpful message for every mistake."""
 
 import json
+import re
 import shlex
 import signal
 import sys
@@ -205,6 +206,35 @@ def test_a_run_that_exists_already_is_kept_and_the_ways_out_named(place: Path) -
 def test_nothing_to_resume_says_so(place: Path) -> None:
     with pytest.raises(CheckpointError, match="no run here"):
         run("pretrain", tiny.SYSTEM, *QUICK, "--run", "run", "--resume")
+
+
+@pytest.mark.parametrize(
+    ("words", "again", "message"),
+    [
+        (("pretrain", tiny.SYSTEM), ("pretrain", "mamp"), f"run has system {tiny.SYSTEM}, not mamp"),
+        (("finetune", tiny.BASELINE), ("finetune", "supervised"), f"run has system {tiny.BASELINE}, not supervised"),
+        (("pretrain", tiny.SYSTEM), ("pretrain", tiny.SYSTEM, "--seed", "7"), "run has seed 0, not 7"),
+        (("finetune", tiny.BASELINE, "--labels", "0.5"), ("finetune", tiny.BASELINE, "--labels", "1"), "0.5, not 1.0"),
+        (("pretrain", tiny.SYSTEM), ("pretrain", tiny.SYSTEM, "--config", "other.yaml"), "pretrain.lr"),
+        (("pretrain", tiny.SYSTEM), ("pretrain", tiny.SYSTEM, "--config", "gone.yaml"), "gone.yaml: cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_is_said_again_to_a_run_that_is_resumed_must_be_what_it_has(
+    place: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], again: tuple[str, ...], message: str
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_in_step(patch, 4)
+        assert main(patch, *words, *QUICK, "--run", "run") == 1
+    Path("other.yaml").write_text("pretrain: {lr: 0.5}")
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        run(*again, *QUICK, "--run", "run", "--resume")
+    run(*words, *QUICK, "--run", "run", "--resume")
+
+
+def test_a_file_of_settings_for_another_system_is_refused(place: Path) -> None:
+    Path("mine.yaml").write_text("system: mamp\npretrain: {steps: 3}")
+    with pytest.raises(ConfigError, match=f"mine.yaml: is for system 'mamp', but '{tiny.SYSTEM}' is to be trained"):
+        run("pretrain", tiny.SYSTEM, *QUICK, "--config", "mine.yaml")
 
 
 # --- mistakes ---

@@ -216,3 +216,16 @@ def test_the_help_lists_every_option() -> None:
         ]
 
     assert [name for name in names(DEFAULTS) if f"--{name}" not in text] == []
+
+
+@pytest.mark.parametrize("option", ["pretrain.beta2", "finetune.drop_path", "scratch.dropout"])
+def test_a_share_of_all_that_would_leave_nothing_is_refused(option: str) -> None:
+    tiny.config(f"--{option}", "0.99")
+    with pytest.raises(ConfigError, match=r"1\.0 must lie between 0 and 1, below 1"):
+        tiny.config(f"--{option}", "1")
+
+
+@pytest.mark.parametrize("scale", ["0", "-1", "inf", "nan"])
+def test_coordinates_are_divided_by_a_number_above_0(scale: str) -> None:
+    with pytest.raises(ConfigError, match=r"clip\.scale"):
+        tiny.config("--clip.scale", scale)

@@ -1,5 +1,6 @@
 """Checkpoints of others: given the same weights, clip and mask, our networks say what their equations say."""
 
+import argparse
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,6 +40,16 @@ FAKES: dict[str, Callable[[Path], Path]] = {
 @pytest.fixture(scope="module")
 def state() -> mamp.State:
     return mamp.random_state()
+
+
+def test_a_masked_autoencoder_of_the_same_repository_is_not_mamp(state: mamp.State, tmp_path: Path) -> None:
+    """Its weights have the same names and shapes."""
+    path = mamp.save_checkpoint(tmp_path / "mae.pth", state)
+    content = torch.load(path, weights_only=False)
+    content["args"] = argparse.Namespace(model="model_mae.transformer.Transformer")
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=r"mae\.pth: was trained as a masked autoencoder .*It is not MAMP"):
+        import_checkpoint("mamp", path, tmp_path / "run")
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import torch
 
 from jointwise.clips import ClipCutter, Clips
 from jointwise.datasets import Part
-from jointwise.pretrain import collapse_warning, coordinate_rms, effective_rank, mask_noise
+from jointwise.pretrain import collapse_warning, effective_rank, mask_noise
 from jointwise.randomness import Draws
+from jointwise.scale import coordinate_rms
 from jointwise.store import Store
 
 

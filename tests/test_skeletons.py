@@ -190,6 +190,10 @@ def test_a_body_has_a_mirror_image_only_when_every_sided_joint_has_its_other_sid
     assert NTU25.on_joints(("spine_mid", "left_hand", "right_hand", "head", "neck")).has_mirror_image
 
 
+def test_sides_of_other_names_are_no_mirror_image() -> None:
+    assert not Skeleton("own", ("hips", "LHand", "RHand", "LFoot", "RFoot"), (), "hips", 1, 0).has_mirror_image
+
+
 def test_parts_of_the_body_are_two_arms_two_legs_trunk_and_head() -> None:
     named = {joint: NTU25.parts[i] for i, joint in enumerate(NTU25.joints)}
     assert len(set(NTU25.parts)) == 6

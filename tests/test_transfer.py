@@ -18,13 +18,14 @@ from jointwise.groups import group_results
 from jointwise.model import load_card, load_model
 from jointwise.nn.encoders import AXES
 from jointwise.nn.tokens import restrict_joints
-from jointwise.pretrain import coordinate_rms, pretrain
+from jointwise.pretrain import pretrain
 from jointwise.protocols.evaluate import evaluate
 from jointwise.protocols.features import encoder_features
 from jointwise.protocols.finetune import encoder_weights, finetune
 from jointwise.randomness import Draws
 from jointwise.recognizer import Recognizer
 from jointwise.results import read_results
+from jointwise.scale import coordinate_rms
 from jointwise.sequence import Sequence
 from jointwise.skeletons import (
     BODY25,

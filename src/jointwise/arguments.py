@@ -63,7 +63,7 @@ def _run(parser: Parser) -> None:
 
 def _labels(parser: Parser) -> None:
     parser.add_argument(
-        "--labels", default="1.0", help="share of the training labels (0.1), or shots per class (5shot)"
+        "--labels", help="share of the training labels (0.1), or shots per class (5shot); default: all of them"
     )
     parser.add_argument(
         "--encoder", choices=("student", "teacher"), default="student", help="which of a run's encoders"

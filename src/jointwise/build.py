@@ -49,6 +49,7 @@ def build_encoder(config: Config, skeleton: Skeleton, coordinates: int, drop_pat
         segments=config.segments,
         joints=len(skeleton.joints),
         numbers=config.clip.segment * coordinates,
+        scale=config.clip.scale or 1.0,
         axis=config.encoder.axis,
         depth=config.encoder.depth,
         width=config.encoder.width,

@@ -77,20 +77,26 @@ def raw_config(args: argparse.Namespace, options: list[str]) -> Config:
     return build_config(settings, options)
 
 
-def resumed_config(args: argparse.Namespace, options: list[str], folder: Path, pretraining: bool) -> Config:
+def resumed_config(args: argparse.Namespace, options: list[str], folder: Path) -> Config:
     """The config of the run to resume: its own, so that nothing has to be said again; so are seed and labels of `args`.
 
-    pretraining: whether a system's name in `args.start` must be that of the run.
+    What is said again is laid over it, and `open_run` refuses what differs. Raises ConfigError for another system, seed
+    or share of the labels than the run's.
     """
     from jointwise.runs import read_run_settings
-    from jointwise.settings import build_config
+    from jointwise.settings import build_config, merge, quick_settings, read_settings
 
     settings, about = read_run_settings(folder)
-    if pretraining and about["system"] != args.start:
-        raise ConfigError(f"{folder} trains '{about['system']}', not '{args.start}'. Name the right run with --run.")
-    args.seed = about["seed"]
+    said = {"system": args.start if as_run(args.start) is None else None, "seed": args.seed}
     if about["stage"] == "finetune":
+        said["labels"] = args.labels and labels_of(args)
         args.labels, args.encoder = about["labels"], about["encoder"] or args.encoder
+    for name, value in said.items():
+        if value not in (None, about[name]):
+            raise ConfigError(f"{folder} has {name} {about[name]}, not {value}. Name the right run with --run.")
+    args.seed = about["seed"]
+    for layer in (quick_settings() if args.quick else None, args.config):
+        settings = merge(settings, read_settings(layer) if layer else {})
     return build_config(settings, options)
 
 
@@ -112,6 +118,13 @@ def seed_of(args: argparse.Namespace, run: Path | None) -> int:
     if args.seed is not None:
         return int(args.seed)
     return load_card(run).seed if run else 0
+
+
+def labels_of(args: argparse.Namespace) -> str:
+    """--labels as runs and results call it; all of them where it is not said."""
+    from jointwise.labelled import labels_name
+
+    return labels_name(args.labels or "1.0")
 
 
 def transferred(run: Path, dataset: Dataset) -> str:

@@ -15,6 +15,7 @@ from jointwise.chosen import (
     as_run,
     config_for,
     goes_on,
+    labels_of,
     listed,
     raw_config,
     recipe_of,
@@ -73,7 +74,7 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
     dataset = _load(args)
     folder = args.run or run_path(dataset, args.start, "pretrain", args.seed or 0)
     args.resume = goes_on(args, folder)
-    config = resumed_config(args, options, folder, pretraining=True) if args.resume or config is None else config
+    config = resumed_config(args, options, folder) if args.resume or config is None else config
     seed = args.seed or 0
     run = pretrain(config, dataset, seed, folder, args.resume)
     if not run:  # the first process has it
@@ -95,18 +96,17 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
 
 def finetune(args: argparse.Namespace, options: list[str]) -> None:
     """Train a recogniser with labels, from a pre-trained run or (given a system's name) from random weights."""
-    from jointwise.labelled import labels_name
     from jointwise.protocols.finetune import finetune
     from jointwise.runs import run_path
 
-    run, labels = as_run(args.start), labels_name(args.labels)
+    run, labels = as_run(args.start), labels_of(args)
     config, seed = config_for(args, options, run), seed_of(args, run)
     dataset = _load_for(args, run)
     stage = ("finetune" + transferred(run, dataset)) if run else "scratch"
     folder = args.run or run_path(dataset, config.system, stage, seed, labels)
     args.resume = goes_on(args, folder)
     if args.resume:
-        config = resumed_config(args, options, folder, pretraining=False)
+        config = resumed_config(args, options, folder)
         labels, seed = args.labels, args.seed
     result = finetune(config, dataset, seed, labels, folder, run, args.encoder, args.resume, results=args.results)
     _after_scoring([result], folder)
@@ -114,12 +114,11 @@ def finetune(args: argparse.Namespace, options: list[str]) -> None:
 
 def evaluate(args: argparse.Namespace, options: list[str]) -> None:
     """Judge a trained encoder, or `raw` coordinates, by a protocol; never changes it."""
-    from jointwise.labelled import labels_name
     from jointwise.protocols.evaluate import RAW, evaluate
 
     run = None if args.start == RAW else Path(args.start)
     config = config_for(args, options, run) if run else raw_config(args, options)
-    labels = labels_name(args.labels)
+    labels = labels_of(args)
     dataset = _load_for(args, run)
     paths = evaluate(run, args.protocol, dataset, config, seed_of(args, run), labels, args.encoder, args.results)
     _after_scoring(paths[:1], run)

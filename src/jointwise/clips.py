@@ -222,9 +222,9 @@ class ClipCutter:
         persons = self._cut(ids, *random_windows(self.lengths[ids.cpu()], crop, uniform[:, :2]))
         of_person = uniform[persons.clip]
         positions, valid, varied = persons.positions[:, None], persons.valid[:, None], send(of_person, self.device)
-        if mirror > 0 and self.skeleton.has_mirror_image:
-            chosen, lateral = of_person[:, 2] < mirror, self.skeleton.lateral
-            assert lateral is not None  # else there is no mirror image
+        lateral = self.skeleton.lateral if self.skeleton.has_mirror_image else None
+        if mirror > 0 and lateral is not None and lateral < positions.shape[-1]:  # 2D has no third axis
+            chosen = of_person[:, 2] < mirror
             positions, valid = augment.mirror(positions, valid, chosen, self.skeleton.mirror_permutation, lateral)
         if rotation > 0:
             positions = augment.rotate(positions, (2 * varied[:, 3:6] - 1) * rotation)

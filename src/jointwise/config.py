@@ -16,18 +16,23 @@ def _at_least(least: float, group: str, **values: float) -> None:
             raise ConfigError(f"{group}: {name} {value} must be at least {least:g}.")
 
 
-def _share(group: str, **values: float) -> None:
+def _share(group: str, below_one: bool = False, **values: float) -> None:
     for name, value in values.items():
-        if not 0 <= value <= 1:
-            raise ConfigError(f"{group}: {name} {value} must lie between 0 and 1.")
+        if not 0 <= value <= 1 or (below_one and value == 1):
+            raise ConfigError(f"{group}: {name} {value} must lie between 0 and 1{', below 1' if below_one else ''}.")
 
 
 @dataclass
 class ClipConfig:
-    """What a clip is: `frames` frames after resampling, `segment` frames per token."""
+    """What a clip is: `frames` frames after resampling, `segment` frames per token.
+
+    scale: what coordinates are divided by before they enter a network; None: 1 for metres, else the RMS of the training
+    part, and the run keeps which.
+    """
 
     frames: int = 120
     segment: int = 4
+    scale: float | None = None
 
     def __post_init__(self) -> None:
         if self.segment < 1 or self.frames < self.segment or self.frames % self.segment:
@@ -35,6 +40,8 @@ class ClipConfig:
                 f"clip.frames {self.frames} is not a positive multiple of clip.segment {self.segment}: "
                 "a clip is cut into whole segments."
             )
+        if self.scale is not None and not 0 < self.scale < float("inf"):
+            raise ConfigError(f"clip.scale {self.scale} must be above 0: coordinates are divided by it.")
 
 
 @dataclass
@@ -189,7 +196,8 @@ class TrainConfig:
         _at_least(1, "training", steps=self.steps, batch=self.batch)
         _at_least(0, "training", lr=self.lr, final_lr=self.final_lr, weight_decay=self.weight_decay)
         _at_least(0, "training", clip_gradient=self.clip_gradient)
-        _share("training", warmup=self.warmup, beta2=self.beta2)
+        _share("training", warmup=self.warmup)
+        _share("training", below_one=True, beta2=self.beta2)
 
 
 @dataclass
@@ -229,8 +237,8 @@ class FinetuneConfig(TrainConfig):
         _share("fine-tuning", average=self.average)
         _at_least(1, "fine-tuning", hidden=self.hidden)
         _at_least(2, "fine-tuning", batch=self.batch)  # BatchNorm in the head needs two clips
-        _share("fine-tuning", layer_decay=self.layer_decay, drop_path=self.drop_path, dropout=self.dropout)
-        _share("fine-tuning", label_smoothing=self.label_smoothing)
+        _share("fine-tuning", layer_decay=self.layer_decay, label_smoothing=self.label_smoothing)
+        _share("fine-tuning", below_one=True, drop_path=self.drop_path, dropout=self.dropout)
 
 
 @dataclass

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +17,7 @@ from jointwise.build import build_distillation, compile_blocks, pick_device
 from jointwise.checkpoint import write_json
 from jointwise.clips import ClipCutter, Clips, Persons
 from jointwise.config import AugmentConfig, Config
-from jointwise.datasets import Dataset, Part
+from jointwise.datasets import Dataset
 from jointwise.errors import ConfigError
 from jointwise.examples import Rebuild, make_examples, write_examples
 from jointwise.fit import Batch, BatchOrder, fit
@@ -34,6 +32,7 @@ from jointwise.protocols.judging import accuracies
 from jointwise.provenance import peak_memory, provenance
 from jointwise.randomness import Draws
 from jointwise.runs import about_run, open_run, resume_command
+from jointwise.scale import coordinate_rms, with_scale
 
 Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none when it is not their turn
 
@@ -46,19 +45,6 @@ def effective_rank(features: Tensor) -> float:
     values = torch.linalg.svdvals(features.double())
     share = values / values.sum().clamp(min=1e-12)
     return float(torch.exp(-(share * (share + 1e-12).log()).sum()))
-
-
-def coordinate_rms(part: Part) -> float:
-    """Root mean square of the valid coordinates of the sequences of a part, in their unit."""
-    parts: list[tuple[float, int]] = []
-    for places in distributed.own_batches(torch.from_numpy(part.ids), 1, part.store.shards):
-        entry = part.store.index[part.ids[int(places)]]
-        rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
-        joints = slice(None) if part.store.picked is None else part.store.picked
-        values = part.store.positions[rows][:, joints][part.store.valid[rows][:, joints]]
-        parts.append((float(np.square(values, dtype=np.float64).sum()), values.size))
-    totals, counts = zip(*distributed.gather_shares(parts), strict=True)
-    return math.sqrt(sum(totals) / max(sum(counts), 1))
 
 
 def make_probe(
@@ -153,7 +139,7 @@ class PretrainTask:
 def held_out_losses(
     module: Distillation, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 64
 ) -> dict[str, float]:
-    """`L_st` and `L_rec` on centre clips with fixed masks, means over clips."""
+    """`L_st` and `L_rec` on centre clips with fixed masks: means over tokens of each batch, then over clips."""
     module.eval()
     sums = torch.zeros(2, dtype=torch.float64)
     for places in distributed.own_batches(ids, batch, cutter.shards):
@@ -204,6 +190,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     check_probes(config)
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
+    config = with_scale(config, dataset)
     about = about_run("pretrain", config.system, dataset, seed, "none")
     open_run(folder, config, about, resume)
     device, settings, execution = pick_device(config.execution.device), config.pretrain, config.execution

@@ -32,6 +32,11 @@ def recipes() -> dict[str, Path]:
     return _shipped("recipes")
 
 
+def quick_settings() -> Path:
+    """The shipped file of sizes with which everything works and nothing is learned."""
+    return _shipped("")["quick"]
+
+
 def check_keys(settings: Settings, known: Settings, place: str, prefix: str = "") -> None:
     """Raises ConfigError, naming the nearest known key, for a key of `settings` that `known` has not."""
     for key, value in settings.items():
@@ -79,12 +84,16 @@ def layered_settings(system: str, data: str, quick: bool = False, file: Path | N
     layers = [recipes()[data]] if data in recipes() else []
     layers.append(systems()[system])
     if quick:
-        layers.append(_shipped("")["quick"])
+        layers.append(quick_settings())
     if file is not None:
         layers.append(file)
     settings = merge(asdict(Config()), {"system": system})
     for layer in layers:
         settings = merge(settings, read_settings(layer))
+    if settings["system"] != system:
+        raise ConfigError(
+            f"{file}: is for system '{settings['system']}', but '{system}' is to be trained. Leave `system` out of it."
+        )
     return settings
 
 

@@ -130,9 +130,12 @@ class Skeleton:
 
     @property
     def has_mirror_image(self) -> bool:
-        """Whether mirroring gives a body again: the lateral axis is known, every sided joint has its other side."""
-        sided = (i for i, joint in enumerate(self.joints) if joint.startswith(("left_", "right_")))
-        return self.lateral is not None and all(self.mirror_permutation[i] != i for i in sided)
+        """Whether mirroring gives a body again: the lateral axis is known, every sided joint has its other side.
+
+        Where no joint is called left_… or right_…, the sides have other names, and nobody knows which joints to swap.
+        """
+        sided = [i for i, joint in enumerate(self.joints) if joint.startswith(("left_", "right_"))]
+        return self.lateral is not None and bool(sided) and all(self.mirror_permutation[i] != i for i in sided)
 
     @cached_property
     def parts(self) -> tuple[int, ...]:

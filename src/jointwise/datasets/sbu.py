@@ -58,4 +58,5 @@ SOURCE = DataSource(
     splits=folds(FOLDS, "actor pairs"),
     count=282,
     origin=_ORIGIN,
+    metres=True,
 )

@@ -57,6 +57,11 @@ def import_mamp(checkpoint: Path, heads: int | None = None, skeleton: Skeleton |
     a file of another kind; ConfigError for heads or a skeleton that contradict it.
     """
     content = load_checkpoint(checkpoint)
+    if "model_mae" in str(getattr(content.get("args"), "model", "")):
+        raise CheckpointError(
+            f"{checkpoint}: was trained as a masked autoencoder (args.model {content['args'].model}): its weights have "
+            "MAMP's names, but it predicted joints, not motion. It is not MAMP."
+        )
     weights = _weights(content, checkpoint)
     for name, axes in _SIZED.items():
         if name not in weights or weights[name].ndim != axes:

@@ -83,6 +83,7 @@ class Encoder(nn.Module):
     """Token embedding and transformer: what is trained, distilled, fine-tuned and shipped.
 
     segments: S. joints: V. numbers: s · C per token. axis: a key of AXES. depth, width, heads: of the transformer.
+    scale: what coordinates are divided by.
     """
 
     def __init__(
@@ -95,9 +96,10 @@ class Encoder(nn.Module):
         width: int = 256,
         heads: int = 8,
         drop_path: float = 0.0,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
-        self.embed = TokenEmbedding(segments, joints, numbers, width)
+        self.embed = TokenEmbedding(segments, joints, numbers, width, scale)
         self.transformer = Transformer(axis, depth, width, heads, drop_path)
         self.width = width
         initialise(self)

@@ -101,14 +101,15 @@ def restrict_joints(weights: Mapping[str, Tensor], places: Sequence[int]) -> dic
 
 
 class TokenEmbedding(nn.Module):
-    """Joint embedding: the numbers of a token → linear → width, plus its position."""
+    """Joint embedding: the numbers of a token, divided by `scale` → linear → width, plus its position."""
 
-    def __init__(self, segments: int, joints: int, numbers: int, width: int) -> None:
+    def __init__(self, segments: int, joints: int, numbers: int, width: int, scale: float = 1.0) -> None:
         super().__init__()
+        self.scale = scale
         self.proj = nn.Linear(numbers, width)
         self.position = PositionEmbedding(segments, joints, width)
 
     def forward(self, segments: Tensor, tokens: TokenSet) -> Tensor:
         """(P, S, V, s · C) -> (P, K, D) for the tokens of the set."""
-        embedded: Tensor = self.proj(tokens.take(segments)) + self.position(tokens.index)
+        embedded: Tensor = self.proj(tokens.take(segments) / self.scale) + self.position(tokens.index)
         return embedded

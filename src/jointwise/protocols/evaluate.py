@@ -26,13 +26,13 @@ from jointwise.labelled import choose_labelled
 from jointwise.model import ModelCard, load_model
 from jointwise.network_size import gflops_per_clip
 from jointwise.nn.tokens import restrict_joints
-from jointwise.pretrain import coordinate_rms
 from jointwise.protocols import PROTOCOLS
 from jointwise.protocols.complete import Completer, completion_errors, train_head
 from jointwise.protocols.features import RAW_FRAMES, FeatureFunction, encoder_features, raw_features
 from jointwise.protocols.finetune import check_unseen, class_scores, classifier_gflops, encoder_weights
 from jointwise.protocols.judging import probe_scores
 from jointwise.results import ClipErrors, Evaluation, check_folder, save_result
+from jointwise.scale import coordinate_rms
 
 RAW = "raw"  # the name that stands for no encoder at all
 COMPLETE, SCORE = "complete", "score"  # judged by predicted coordinates; by a trained head

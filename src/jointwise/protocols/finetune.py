@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from jointwise.examples import make_examples, write_examples
 from jointwise.fit import Batch, BatchOrder, fit
 from jointwise.labelled import choose_labelled
 from jointwise.methods.supervised import Classifier
-from jointwise.model import ModelCard, load_model, load_seen, save_model
+from jointwise.model import ModelCard, load_card, load_model, load_seen, save_model
 from jointwise.network_size import count_parameters, gflops_per_clip
 from jointwise.nn.tokens import restrict_joints
 from jointwise.optim import average_momentum, build_optimizer
@@ -30,6 +30,7 @@ from jointwise.precision import autocast
 from jointwise.provenance import peak_memory, provenance
 from jointwise.results import Evaluation, check_folder, save_result
 from jointwise.runs import about_run, open_run, resume_command
+from jointwise.scale import with_scale
 
 
 class FinetuneTask:
@@ -134,6 +135,8 @@ def finetune(
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
+    # the weights of an encoder are for coordinates of the size it was trained on
+    config = replace(config, clip=load_card(pretrained).config.clip) if pretrained else with_scale(config, dataset)
     recipe = config.finetune if pretrained else config.scratch
     before, module, dataset = _begin(config, recipe, dataset, seed, pretrained, which)
     labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)

@@ -1,0 +1,75 @@
+"""The unit of coordinates: data in millimetres are learned like the same data in metres."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from jointwise.datasets import DATASETS, Dataset, load_dataset
+from jointwise.datasets.source import DataSource, Recordings
+from jointwise.model import load_card
+from jointwise.nn.encoders import Encoder
+from jointwise.nn.tokens import all_tokens
+from jointwise.pretrain import pretrain, read_log
+from jointwise.protocols.finetune import finetune
+from jointwise.recognizer import Recognizer
+from jointwise.scale import coordinate_rms, with_scale
+from jointwise.sequence import Sequence
+
+
+def load(source: DataSource, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    monkeypatch.setitem(DATASETS, tiny.NAME, source)
+    monkeypatch.setenv("JOINTWISE_DATA", str(folder))
+    return load_dataset(tiny.NAME)
+
+
+def a_thousand_times(root: Path | None) -> Recordings:
+    def read(item: tuple[int, int, int]) -> Sequence:
+        sequence = tiny.read(item)
+        return replace(sequence, positions=1000 * sequence.positions)
+
+    return replace(tiny.recordings(root), read=read)
+
+
+def test_an_encoder_says_the_same_of_coordinates_in_another_unit() -> None:
+    torch.manual_seed(0)
+    one = Encoder(3, 5, 12, depth=2, width=16, heads=2)
+    other = Encoder(3, 5, 12, depth=2, width=16, heads=2, scale=300.0)
+    other.load_state_dict(one.state_dict())
+    segments, tokens = torch.randn(2, 3, 5, 12), all_tokens(torch.ones(2, 3, 5, dtype=torch.bool))
+    torch.testing.assert_close(other(300 * segments, tokens), one(segments, tokens))
+    assert not torch.allclose(one(300 * segments, tokens), one(segments, tokens), atol=0.1)
+
+
+def test_data_in_another_unit_are_learned_alike(
+    dataset: Dataset, pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = load(replace(tiny.SOURCE, recordings=a_thousand_times), tmp_path, monkeypatch)
+    pretrain(tiny.config(), large, 0, tmp_path / "pretrain")
+    scales = [load_card(run).config.clip.scale for run in (pretrained, tmp_path / "pretrain")]
+    assert scales[1] == pytest.approx(1000 * (scales[0] or 0))
+    for line, same in zip(read_log(pretrained), read_log(tmp_path / "pretrain"), strict=True):
+        assert line["loss"] == pytest.approx(same["loss"], rel=1e-3)
+    finetune(tiny.config(), large, 0, "1.0", tmp_path / "finetune", tmp_path / "pretrain")
+    assert load_card(tmp_path / "finetune").config.clip.scale == scales[1]
+    features = Recognizer.from_pretrained(pretrained).features(dataset.test[0])
+    in_millimetres = Recognizer.from_pretrained(tmp_path / "pretrain").features(large.test[0])
+    np.testing.assert_allclose(features, in_millimetres, atol=0.02)
+
+
+def test_metres_stay_as_they_are_and_so_does_what_a_user_says(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert with_scale(tiny.config(), dataset).clip.scale == pytest.approx(coordinate_rms(dataset.train), rel=5e-3)
+    assert with_scale(tiny.config("--clip.scale", "7"), dataset).clip.scale == 7
+    metres = load(replace(tiny.SOURCE, metres=True), tmp_path, monkeypatch)
+    assert with_scale(tiny.config(), metres).clip.scale == 1
+
+
+def test_a_baseline_from_random_weights_has_the_scale_of_its_data(dataset: Dataset, tmp_path: Path) -> None:
+    config = tiny.config(system=tiny.BASELINE)
+    finetune(config, dataset, 0, "1.0", tmp_path / "run")
+    assert load_card(tmp_path / "run").config.clip.scale == with_scale(config, dataset).clip.scale
