@@ -13,8 +13,8 @@ FLOORS: tuple[str, ...] = (
     "errors skeletons sequence randomness __init__",
     "formats datasets synthetic cleaning prepare shards store store_writer clips augment",
     "nn methods",
-    "config settings distributed build optim precision checkpoint fit network_size runs model provenance labelled scale "
-    "examples imports",
+    "config settings distributed build optim precision checkpoint fit network_size runs model provenance labelled "
+    "scale examples imports",
     "metrics results groups grid findings completion_table table pages protocols pretrain viewer report bench",
     "recognizer demo stages comparison arguments chosen company printing data_commands cli __main__",
 )
