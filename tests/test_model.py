@@ -14,6 +14,7 @@ from jointwise.checkpoint import read_json
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError
 from jointwise.model import load_card, load_model, load_seen, model_folder, save_model
+from jointwise.scale import with_scale
 from jointwise.settings import to_settings
 
 
@@ -43,8 +44,9 @@ def test_a_card_tells_joints_classes_preparation_data_scores_steps_and_settings(
     assert content["steps"] == {"pretrain": 12, "finetune": 12}
     assert 0 <= content["scores"]["top1"] <= content["scores"]["top5"] == 1
     assert content["code_version"]
-    assert load_card(finetuned).config == tiny.config()
-    assert content["settings"] == to_settings(tiny.config())
+    config = with_scale(tiny.config(), dataset)
+    assert load_card(finetuned).config == config
+    assert content["settings"] == to_settings(config)
 
 
 def test_a_pretrained_model_holds_student_and_teacher_and_knows_no_classes(pretrained: Path) -> None:

@@ -275,7 +275,7 @@ def test_training_and_evaluation_open_the_same_shards_and_the_work_is_nearly_eve
 def test_a_process_without_a_sample_in_its_shards_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     order = BatchOrder(torch.arange(40), 2, 0, Shards.of_sizes([10] * 4))
     as_one_of(0, 3, monkeypatch)
-    with pytest.raises(ConfigError, match=r"needs one of its own shards\. Start fewer, at most 2, or raise `batch`"):
+    with pytest.raises(ConfigError, match=r"needs 1 of its own shards\. Start fewer, at most 2, or raise `batch`"):
         order.batch_of(0)
 
 
