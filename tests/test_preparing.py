@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,15 @@ def stop_after(count: int) -> preparing.Watch:
             yield thing
 
     return watch
+
+
+def killed(code: str, enough: Callable[[str], bool]) -> str:
+    """Runs code in a process of its own and kills it at the first line it prints that is enough; returns that line."""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = next(line.strip() for line in process.stdout if enough(line.strip()))
+        process.send_signal(signal.SIGKILL)
+    return line
 
 
 def counting(seen: list[int]) -> preparing.Watch:
@@ -84,11 +93,7 @@ def test_a_killed_prepare_loses_a_few_files_at_most(root: Path) -> None:
         "        yield thing\n"
         f"d.prepare('ntu60', {str(root)!r}, watch=watch)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", slow], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        while process.stdout.readline().strip() != "80":
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
+    killed(slow, lambda line: line == "80")
     seen: list[int] = []
     prepare("ntu60", root, watch=counting(seen))
     resumed = fingerprint()
@@ -130,11 +135,7 @@ def test_the_other_processes_end_with_the_one_that_writes(root: Path) -> None:
         "    p._WORTH_A_WORKER = 1\n"
         f"    d.prepare('ntu60', {str(root)!r}, workers=2, watch=watch)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", endless], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        other = Path("/proc", process.stdout.readline().strip())
-        assert (other / "stat").is_file()
-        process.send_signal(signal.SIGKILL)
+    other = Path("/proc", killed(endless, lambda line: Path("/proc", line, "stat").is_file()))
     deadline = time.monotonic() + 30
     while other.is_dir() and (other / "stat").read_text().split()[2] != "Z" and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -274,7 +275,7 @@ def test_memory_does_not_grow_with_the_number_or_the_size_of_files(
     monkeypatch.setattr(preparing, "ProcessPoolExecutor", Pool)
     assert prepare("ntu60", root, workers=3, watch=written).stored == 96
     assert alive == 0
-    assert most <= (2 * preparing._AHEAD + preparing._DONE) * 4
+    assert most <= (2 * preparing._AHEAD + preparing._UNWRITTEN) * 4
 
 
 def test_what_prepare_prints_is_enough_to_judge_the_data(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import jointwise.viewer.sources  # noqa: F401 (who imports it while a test replaces load_dataset keeps the replacement)
 import tiny
 from jointwise import cli
 from jointwise.build import build_encoder

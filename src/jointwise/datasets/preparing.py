@@ -34,7 +34,7 @@ EMPTY = "no body in it, or none after cleaning"
 _BATCH = 16  # recordings a worker gets at once: fewer letters between processes
 _BATCH_BYTES = 8 << 20  # that their files have, unless one alone has more
 _AHEAD = 2  # batches each other process has before it, so that it never waits for the one that writes
-_DONE = 8  # batches more that may be done and not written yet: with `_AHEAD`, what bounds the memory
+_UNWRITTEN = 8  # batches more that may be done and not written yet: with `_AHEAD`, what bounds the memory
 _WORTH_A_WORKER = 200  # recordings: with fewer, starting another process takes longer than reading them
 _SHOWN = 10  # damaged files that an error message names
 
@@ -158,7 +158,7 @@ def _outcomes(
                     waiting.append(pool.submit(_do_all, work, batch))
                 else:
                     waiting.append(_done(_do_all(work, batch)))
-                while waiting and (waiting[0].done() or len(waiting) >= _AHEAD * others + _DONE):
+                while waiting and (waiting[0].done() or len(waiting) >= _AHEAD * others + _UNWRITTEN):
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
