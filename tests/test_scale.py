@@ -63,10 +63,31 @@ def test_data_in_another_unit_are_learned_alike(
 def test_metres_stay_as_they_are_and_so_does_what_a_user_says(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert with_scale(tiny.config(), dataset).clip.scale == pytest.approx(coordinate_rms(dataset.train), rel=5e-3)
+    sizes = [np.sqrt(np.square(s.positions[s.validity], dtype=np.float64).mean()) for s in dataset.train]
+    assert with_scale(tiny.config(), dataset).clip.scale == pytest.approx(np.median(sizes), rel=5e-3)
     assert with_scale(tiny.config("--clip.scale", "7"), dataset).clip.scale == 7
     metres = load(replace(tiny.SOURCE, metres=True), tmp_path, monkeypatch)
     assert with_scale(tiny.config(), metres).clip.scale == 1
+
+
+def test_one_wild_coordinate_does_not_change_the_scale_of_all(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_outlier(root: Path | None) -> Recordings:
+        def read(item: tuple[int, int, int]) -> Sequence:
+            sequence = tiny.read(item)
+            if sequence.source == dataset.train[0].source:
+                person, frame, joint = np.argwhere(sequence.validity)[-1]
+                sequence.positions[person, frame, joint] = 1e6
+            return sequence
+
+        return replace(tiny.recordings(root), read=read)
+
+    wild = load(replace(tiny.SOURCE, recordings=with_outlier), tmp_path, monkeypatch)
+    assert coordinate_rms(wild.train) > 1000
+    assert with_scale(tiny.config(), wild).clip.scale == pytest.approx(
+        with_scale(tiny.config(), dataset).clip.scale, rel=0.2
+    )
 
 
 def test_a_baseline_from_random_weights_has_the_scale_of_its_data(dataset: Dataset, tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def _share(group: str, below_one: bool = False, **values: float) -> None:
 class ClipConfig:
     """What a clip is: `frames` frames after resampling, `segment` frames per token.
 
-    scale: what coordinates are divided by before they enter a network; None: 1 for metres, else the RMS of the training
-    part, and the run keeps which.
+    scale: what coordinates are divided by before they enter a network; None: 1 for metres, else the median RMS of the
+    training recordings, and the run keeps which.
     """
 
     frames: int = 120

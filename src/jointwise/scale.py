@@ -1,4 +1,4 @@
-"""How large coordinates are: metres as they come, anything else (pixels, millimetres) is divided by its RMS."""
+"""How large coordinates are: metres as they come, anything else (pixels, millimetres) is divided by its size."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from jointwise import distributed
@@ -13,8 +14,8 @@ from jointwise.config import Config
 from jointwise.datasets import Dataset, Part
 
 
-def coordinate_rms(part: Part) -> float:
-    """Root mean square of the valid coordinates of the sequences of a part, in their unit."""
+def _squares(part: Part) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Of each sequence of a part the sum of the squares of its valid coordinates, and how many these are: (n,) each."""
     parts: list[tuple[float, int]] = []
     for places in distributed.own_batches(torch.from_numpy(part.ids), 1, part.store.shards):
         entry = part.store.index[part.ids[int(places)]]
@@ -23,16 +24,33 @@ def coordinate_rms(part: Part) -> float:
         values = part.store.positions[rows][:, joints][part.store.valid[rows][:, joints]]
         parts.append((float(np.square(values, dtype=np.float64).sum()), values.size))
     totals, counts = zip(*distributed.gather_shares(parts), strict=True)
+    return np.array(totals), np.array(counts)
+
+
+def coordinate_rms(part: Part) -> float:
+    """Root mean square of the valid coordinates of the sequences of a part, in their unit."""
+    totals, counts = _squares(part)
     return math.sqrt(sum(totals) / max(sum(counts), 1))
 
 
-def with_scale(config: Config, dataset: Dataset) -> Config:
-    """The config with `clip.scale` said: 1 for metres, else the RMS of the training part's coordinates, in 3 digits.
+def typical_size(part: Part) -> float:
+    """Median over the sequences of a part of the RMS of their valid coordinates, in their unit.
 
-    Positions enter a network beside embeddings of order 0.02. In pixels, a hundred times as large as in metres, they
-    would drown them, and with them the order of time and the names of joints.
+    However wild a coordinate is, it counts for its own sequence only; with it, `coordinate_rms` may be anything.
     """
-    if config.clip.scale is not None:
-        return config
-    rms = 1.0 if dataset.metres else float(f"{coordinate_rms(dataset.train):.3g}")
-    return replace(config, clip=replace(config.clip, scale=rms or 1.0))
+    totals, counts = _squares(part)
+    there = counts > 0
+    return float(np.median(np.sqrt(totals[there] / counts[there]))) if there.any() else 0.0
+
+
+def with_scale(config: Config, dataset: Dataset, trained: Config | None = None) -> Config:
+    """The config with `clip.scale` said: 1 for metres, else the `typical_size` of the training part in 3 digits.
+
+    trained: of the run whose encoder is used; its weights are for coordinates divided by its scale. Positions enter a
+    network beside embeddings of order 0.02. In pixels, a hundred times as large as in metres, they would drown them,
+    and with them the order of time and the names of joints.
+    """
+    scale = (trained or config).clip.scale
+    if scale is None and trained is None:
+        scale = 1.0 if dataset.metres else float(f"{typical_size(dataset.train):.3g}") or 1.0
+    return replace(config, clip=replace(config.clip, scale=scale))

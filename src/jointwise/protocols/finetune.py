@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +135,7 @@ def finetune(
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
-    # the weights of an encoder are for coordinates of the size it was trained on
-    config = replace(config, clip=load_card(pretrained).config.clip) if pretrained else with_scale(config, dataset)
+    config = with_scale(config, dataset, load_card(pretrained).config if pretrained else None)
     recipe = config.finetune if pretrained else config.scratch
     before, module, dataset = _begin(config, recipe, dataset, seed, pretrained, which)
     labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
