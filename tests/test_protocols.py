@@ -16,6 +16,7 @@ from jointwise.clips import ClipCutter
 from jointwise.config import Config, LinearConfig
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError, ConfigError, DataError
+from jointwise.model import load_card
 from jointwise.pretrain import pretrain
 from jointwise.protocols import PROTOCOLS, knn, linear
 from jointwise.protocols.evaluate import evaluate
@@ -200,6 +201,13 @@ def test_scoring_a_fine_tuned_run_again_gives_the_scores_of_its_training(
     _, path = evaluate(finetuned, "score", dataset, tiny.config(), 0, results=tmp_path)
     trained = finetuned / "results" / f"{tiny.SYSTEM}-finetune-1.0-seed0.json"
     assert read_json(path)["scores"] == read_json(trained)["scores"]
+
+
+def test_an_encoder_that_has_seen_labels_is_not_pretrained(finetuned: Path, dataset: Dataset, tmp_path: Path) -> None:
+    """Fine-tuned again with few labels it would stand in the place of an honest result."""
+    path = finetune(tiny.config(), dataset, 0, "1shot", tmp_path / "run", finetuned)
+    assert path.stem == f"{tiny.SYSTEM}-finetuned-finetune-1shot-seed0"
+    assert read_json(path)["initialisation"] == load_card(tmp_path / "run").initialisation == "finetuned"
 
 
 def test_few_labels_are_fewer_training_clips_of_the_probe(pretrained: Path, dataset: Dataset, tmp_path: Path) -> None:

@@ -29,10 +29,10 @@ class ModelCard:
     kind: `pretrained` (student, teacher, predictor, decoder) or `classifier` (encoder and head). settings: the whole
     config. classes: in label order, empty for a pre-trained model. cleaning, preparation: what was done to sequences.
     labels: share or shots the classifier was trained with, `none` before. initialisation: of the classifier's encoder,
-    `pretrained` or `scratch`; pretrained_on: the data of that pre-training. recorded: the layout of its data where it
-    knows only some of their joints (those of `skeleton`). scores: measured on the evaluation split that `split` names.
-    terms: of use. held_out: losses of the pre-training and the split they were measured on. memory_mb: largest memory,
-    by stage.
+    `pretrained`, `finetuned` or `scratch`; pretrained_on: the data of that pre-training. recorded: the layout of its
+    data where it knows only some of their joints (those of `skeleton`). scores: measured on the evaluation split that
+    `split` names. terms: of use. held_out: losses of the pre-training and the split they were measured on. memory_mb:
+    largest memory, by stage.
     """
 
     kind: str
@@ -83,6 +83,11 @@ class ModelCard:
     def config(self) -> Config:
         """Its settings as a Config."""
         return build_config(self.settings)
+
+    @property
+    def start(self) -> str:
+        """What an encoder taken from it is: `pretrained` without labels, or `finetuned`, which has seen some."""
+        return "pretrained" if self.kind == "pretrained" else "finetuned"
 
     @property
     def recipe(self) -> FinetuneConfig:

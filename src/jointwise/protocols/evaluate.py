@@ -137,9 +137,7 @@ def _pretrained_on(card: ModelCard | None) -> str | None:
 def _initialisation(card: ModelCard | None, protocol: str) -> str:
     if card is None:
         return "none"
-    if card.kind == "pretrained":
-        return "pretrained"
-    return card.initialisation if protocol == SCORE else "finetuned"
+    return card.initialisation if protocol == SCORE else card.start
 
 
 def _features(

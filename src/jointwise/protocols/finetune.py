@@ -158,7 +158,7 @@ def finetune(
         protocol="finetune",
         labels=labels,
         seed=seed,
-        initialisation="pretrained" if pretrained else "scratch",
+        initialisation=before.start if before else "scratch",
         config=config,
         dataset=dataset,
         labelled=labelled,
