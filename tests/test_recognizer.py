@@ -1,5 +1,6 @@
 """A trained model in use: however a recording is given, the answer is the same."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import jointwise
 import tiny
 from jointwise.checkpoint import read_json
 from jointwise.datasets import Dataset
-from jointwise.errors import CheckpointError, ReadError
+from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError
 from jointwise.protocols.finetune import finetune
 from jointwise.recognizer import Prediction, Recognizer
 from jointwise.sequence import Sequence
@@ -170,6 +171,52 @@ def test_coordinates_that_are_no_numbers_are_refused(recognizer: Recognizer, arr
         recognizer.predict(broken)
 
 
+@pytest.mark.parametrize(
+    "recording", [b"positions", {}, [[0.0, 1.0], [2.0]], None], ids=["bytes", "dict", "ragged", "none"]
+)
+def test_what_is_no_recording_is_refused(recognizer: Recognizer, recording: Any) -> None:
+    with pytest.raises(ReadError, match="array: positions"):
+        recognizer.predict(recording)
+
+
+def test_named_joints_are_taken_in_whatever_order(recognizer: Recognizer, array: np.ndarray) -> None:
+    backwards = replace(KINECT20, name="mine", joints=KINECT20.joints[::-1], root=None)
+    answer = recognizer.predict(Sequence(array[:, ::-1], backwards))
+    assert answer.probabilities == recognizer.predict(array).probabilities
+    with pytest.raises(ReadError, match=r"skeleton 'mine' \(20 joints\), but this model knows 'kinect20'"):
+        recognizer.predict(Sequence(array, replace(backwards, joints=("tail", *backwards.joints[1:]), bones=())))
+
+
+def test_a_wild_coordinate_gives_no_answer_instead_of_nan(recognizer: Recognizer, array: np.ndarray) -> None:
+    wild = Sequence(array.copy(), KINECT20, source="wild")
+    wild.positions[0, 5, 3, 1] = 1e25
+    for use in (recognizer.predict, recognizer.features):
+        with (
+            pytest.warns(JointwiseWarning, match="another unit"),
+            pytest.raises(ReadError, match="wild: its coordinat"),
+        ):
+            use(wild)
+
+
+def test_a_recording_in_which_nobody_is_seen_where_it_is_judged_is_refused(
+    recognizer: Recognizer, array: np.ndarray
+) -> None:
+    long = np.concatenate([array] * 4)
+    seen = np.zeros(long.shape[:2], bool)
+    seen[0] = True  # the first frame of 132: outside the middle 95 %
+    with pytest.raises(ReadError, match="late: not one joint is valid in the middle 95 % of its 132 frames"):
+        recognizer.predict(Sequence(long, KINECT20, seen, source="late"))
+
+
+@pytest.mark.parametrize("factor", [1000.0, 0.01])
+def test_coordinates_in_another_unit_are_told(recognizer: Recognizer, array: np.ndarray, factor: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        recognizer.predict(array)
+    with pytest.warns(JointwiseWarning, match=f"of the order of {0.1 * factor:g} here.*another unit"):
+        recognizer.predict(factor * array)
+
+
 def test_a_missing_file_is_named(recognizer: Recognizer, tmp_path: Path) -> None:
     with pytest.raises(ReadError, match=r"gone\.mat: no such file"):
         recognizer.predict(tmp_path / "gone.mat")
@@ -182,6 +229,13 @@ def test_a_pretrained_model_has_features_but_names_nothing(pretrained: Path, arr
     assert student.features(array).shape == (16,)
     assert student.features(array).dtype == np.float32
     assert not np.array_equal(student.features(array), teacher.features(array))
+
+
+def test_unknown_encoders_and_poolings_are_refused(pretrained: Path, array: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match="unknown encoder 'techer': did you mean 'teacher'"):
+        Recognizer.from_pretrained(pretrained, encoder="techer")
+    with pytest.raises(ConfigError, match="unknown pooling 'None'"):
+        Recognizer.from_pretrained(pretrained).features(array, pooling=None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("pooling", "size"), [("mean", 16), ("joints", 320), ("phases", 64), ("joint-phases", 1280)])

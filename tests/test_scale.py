@@ -53,6 +53,7 @@ def test_data_in_another_unit_are_learned_alike(
     assert scales[1] == pytest.approx(1000 * (scales[0] or 0))
     for line, same in zip(read_log(pretrained), read_log(tmp_path / "pretrain"), strict=True):
         assert line["loss"] == pytest.approx(same["loss"], rel=1e-3)
+    assert "WARNING: tiny: coordinates are of the order of" in str(load_card(pretrained).coverage(large))
     finetune(tiny.config(), large, 0, "1.0", tmp_path / "finetune", tmp_path / "pretrain")
     assert load_card(tmp_path / "finetune").config.clip.scale == scales[1]
     features = Recognizer.from_pretrained(pretrained).features(dataset.test[0])

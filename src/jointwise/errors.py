@@ -49,14 +49,14 @@ class StoreBusy(StorageError):
     """Another process is writing this store."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """The message for a name that is not in a registry: names the nearest known one, then all if they are few.
 
     >>> unknown("mask", "randm", ["random", "motion"])
     "unknown mask 'randm': did you mean 'random'? Known: motion, random."
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
     hint = f": did you mean '{near[0]}'?" if near else "."
     listed = f"Known: {', '.join(names)}." if len(names) <= 30 else "--help-options lists all."
     return f"unknown {kind} '{name}'{hint} {listed}"

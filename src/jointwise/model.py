@@ -14,6 +14,7 @@ from jointwise.checkpoint import load_tensors, read_json, save_tensors, write_js
 from jointwise.config import Config, FinetuneConfig
 from jointwise.datasets import Dataset
 from jointwise.errors import CheckpointError, writing
+from jointwise.scale import other_unit, typical_size
 from jointwise.settings import Settings, build_config, to_settings
 from jointwise.skeletons import Skeleton, shared_joints
 
@@ -150,7 +151,18 @@ class ModelCard:
             )
 
     def coverage(self, dataset: Dataset) -> str | None:
-        """A sentence on which joints of model and data go together; None when all do, around the same origin."""
+        """Sentences on what of model and data does not go together: joints, origin, unit; None when all does."""
+        sentences = (self._joints_in_common(dataset), self._other_unit(dataset))
+        return "\n".join(sentence for sentence in sentences if sentence) or None
+
+    def _other_unit(self, dataset: Dataset) -> str | None:
+        scale = self.config.clip.scale
+        if self.data_fingerprint == dataset.store.fingerprint or (dataset.metres and scale in (None, 1.0)):
+            return None
+        doubt = other_unit(typical_size(dataset.train), scale)
+        return doubt and f"WARNING: {dataset.name}: {doubt}"
+
+    def _joints_in_common(self, dataset: Dataset) -> str | None:
         own, other = self.skeleton, dataset.skeleton
         shared = shared_joints(own, other)
         origins = (self.recorded or own).root, dataset.store.layout.root

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from jointwise.build import build_classifier, build_encoder, pick_device
 from jointwise.checkpoint import load_weights
 from jointwise.cleaning import CLEANING
-from jointwise.clips import ClipCutter, Clips
-from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
+from jointwise.clips import TEST_CROP, ClipCutter, Clips
+from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, unknown
 from jointwise.formats import read
 from jointwise.methods.supervised import Classifier
 from jointwise.model import ModelCard, load_model
@@ -21,7 +23,8 @@ from jointwise.nn.encoders import Encoder
 from jointwise.nn.heads import POOLINGS
 from jointwise.prepare import prepare_sequence
 from jointwise.protocols.features import encoder_features
-from jointwise.sequence import Sequence
+from jointwise.scale import coordinate_size, other_unit
+from jointwise.sequence import Sequence, as_numbers
 from jointwise.skeletons import named_by
 
 Recording = Sequence | npt.NDArray[np.floating] | str | Path
@@ -58,8 +61,11 @@ class Recognizer:
     def from_pretrained(cls, folder: str | Path, device: str = "auto", encoder: str = "student") -> Recognizer:
         """Opens a model folder, or the run it lies in; needs nothing else.
 
-        encoder: `student` or `teacher` of a pre-trained model. Raises CheckpointError when there is no such model.
+        encoder: `student` or `teacher` of a pre-trained model. Raises CheckpointError when there is no such model,
+        ConfigError for another encoder.
         """
+        if encoder not in (known := ("student", "teacher")):
+            raise ConfigError(unknown("encoder", encoder, known))
         folder = Path(folder)
         card, weights = load_model(folder)
         config = card.config
@@ -90,13 +96,13 @@ class Recognizer:
         if isinstance(recording, str | Path):
             recording = read(recording)
         elif not isinstance(recording, Sequence):
-            array = np.asarray(recording)
+            array = as_numbers(recording, "array")
             fitting = [layout for layout in layouts if array.shape[-2:-1] == (len(layout.joints),)]
             recording = Sequence(array, fitting[0] if fitting else known)
         for layout in layouts:
             named = replace(recording, skeleton=named_by(layout, recording.skeleton))
-            if named.skeleton.joints == layout.joints:  # all recorded joints decide where the origin is
-                return self._prepare(named).on_joints(own.joints)
+            if set(named.skeleton.joints) == set(layout.joints):  # all recorded joints decide where the origin is
+                return self._prepare(replace(named.on_joints(layout.joints), skeleton=layout)).on_joints(own.joints)
         raise ReadError(
             f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), "
             f"but this model knows '{known.name}' ({len(known.joints)} joints: {', '.join(known.joints)}). Use a "
@@ -109,12 +115,22 @@ class Recognizer:
                 f"{recording.source}: {recording.positions.shape[-1]} coordinates per joint, this model needs "
                 f"{self.card.coordinates}."
             )
-        return prepare_sequence(CLEANING[self.card.cleaning](recording).sequence)
+        sequence = prepare_sequence(CLEANING[self.card.cleaning](recording).sequence)
+        doubt = other_unit(coordinate_size(sequence.positions, sequence.validity), self.card.config.clip.scale)
+        if doubt:
+            warnings.warn(f"{doubt} Predictions and features are worth little then.", JointwiseWarning, stacklevel=4)
+        return sequence
 
     def _clip(self, recording: Recording) -> tuple[Clips, str]:
         sequence = self._sequence(recording)
         cutter = ClipCutter.from_sequence(sequence, self.card.config.clip.frames, self.device)
-        return cutter.centre(torch.zeros(1, dtype=torch.long)), sequence.source
+        clips = cutter.centre(torch.zeros(1, dtype=torch.long))
+        if not clips.valid.any():
+            raise ReadError(
+                f"{sequence.source}: not one joint is valid in the middle {100 * TEST_CROP:.0f} % of its "
+                f"{sequence.frames} frames, so there is nothing to judge. Cut the recording to where the person is seen."
+            )
+        return clips, sequence.source
 
     @torch.no_grad()
     def predict(self, recording: Recording) -> Prediction:
@@ -128,7 +144,7 @@ class Recognizer:
                 "--data DATA; or use .features()."
             )
         clip, source = self._clip(recording)
-        probabilities = self._classifier(clip.persons()).float().softmax(-1)[0].tolist()
+        probabilities = _finite(self._classifier(clip.persons()).float().softmax(-1)[0], source).tolist()
         ranked = sorted(zip(self.classes, probabilities, strict=True), key=lambda pair: -pair[1])
         return Prediction(ranked[0][0], ranked[0][1], dict(ranked), source)
 
@@ -137,6 +153,16 @@ class Recognizer:
         """The feature vector of one recording, (D,) for pooling `mean`; other poolings are longer."""
         if pooling not in POOLINGS:
             raise ConfigError(unknown("pooling", pooling, POOLINGS))
-        clip, _ = self._clip(recording)
-        vector = encoder_features(self._encoder, self.card.config.clip.segment, pooling)(clip)[0]
+        clip, source = self._clip(recording)
+        vector = _finite(encoder_features(self._encoder, self.card.config.clip.segment, pooling)(clip)[0], source)
         return vector.cpu().numpy().astype(np.float32)
+
+
+def _finite(answer: Tensor, source: str) -> Tensor:
+    """The answer of a network. Raises ReadError where the recording made it something else than finite numbers."""
+    if not bool(answer.isfinite().all()):
+        raise ReadError(
+            f"{source}: its coordinates are so large that the model's answer is no finite number. Look for a wild "
+            "coordinate (jointwise view FILE), and mark it as not valid."
+        )
+    return answer

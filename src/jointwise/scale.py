@@ -13,6 +13,8 @@ from jointwise import distributed
 from jointwise.config import Config
 from jointwise.datasets import Dataset, Part
 
+_ANOTHER_UNIT = 30.0  # times larger or smaller than in training: no body is, millimetres or pixels are
+
 
 def _squares(part: Part) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Of each sequence of a part the sum of the squares of its valid coordinates, and how many these are: (n,) each."""
@@ -41,6 +43,27 @@ def typical_size(part: Part) -> float:
     totals, counts = _squares(part)
     there = counts > 0
     return float(np.median(np.sqrt(totals[there] / counts[there]))) if there.any() else 0.0
+
+
+def coordinate_size(positions: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> float:
+    """RMS of the valid coordinates of one recording, in their unit; positions (…, C), valid (…), 0 without any."""
+    seen = positions[valid].astype(np.float64)
+    return math.sqrt(float(np.square(seen).mean())) if seen.size else 0.0
+
+
+def other_unit(size: float, scale: float | None) -> str | None:
+    """A sentence where coordinates of that size are hardly in the unit of a model's training data, else None.
+
+    size: RMS around the origin. scale: the model's `clip.scale`.
+    """
+    trained = scale or 1.0
+    if size == 0 or trained / _ANOTHER_UNIT <= size <= trained * _ANOTHER_UNIT:
+        return None
+    order, usual = (f"{10.0 ** round(math.log10(value)):g}" for value in (size, trained))
+    return (
+        f"coordinates are of the order of {order} here, of {usual} where the model was trained: another unit "
+        "(millimetres, pixels, metres)? Convert them."
+    )
 
 
 def with_scale(config: Config, dataset: Dataset, trained: Config | None = None) -> Config:

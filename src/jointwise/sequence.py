@@ -15,6 +15,18 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 
+def as_numbers(positions: object, source: str) -> Floats:
+    """Positions as an array of float32. Raises ReadError for text, lists of unequal length, and what is no array."""
+    try:
+        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where
+            return np.asarray(positions, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ReadError(
+            f"{source}: positions are no array of numbers ({error}). Give one of shape (persons, frames, joints, 2 or "
+            "3), with every joint in every frame."
+        ) from error
+
+
 @dataclass(frozen=True, eq=False)
 class Sequence:
     """One skeleton recording; axes are always person, frame, joint, coordinate.
@@ -38,8 +50,7 @@ class Sequence:
     source: str = "array"
 
     def __post_init__(self) -> None:
-        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and is named below
-            positions = np.asarray(self.positions, dtype=np.float32)
+        positions = as_numbers(self.positions, self.source)
         if positions.ndim == 3:
             positions = positions[None]
         joints = len(self.skeleton.joints)
@@ -63,8 +74,8 @@ class Sequence:
             raise ReadError(
                 f"{self.source}: coordinates that are not finite numbers at {int(broken.sum())} places, first: person "
                 f"{person}, frame {frame}, joint {joint} ({self.skeleton.joints[joint]}): "
-                f"{positions[person, frame, joint].tolist()}. If these are missing joints, mark them so: "
-                "Sequence(positions, skeleton, valid=np.isfinite(positions).all(-1))."
+                f"{positions[person, frame, joint].tolist()}. If these are missing joints, mark them as such "
+                "in `valid`: valid = np.isfinite(positions).all(-1)."
             )
         object.__setattr__(self, "positions", positions)
         object.__setattr__(self, "valid", valid)
