@@ -107,6 +107,29 @@ def test_a_layout_spelt_out_in_the_settings(tmp_path: Path) -> None:
     assert skeleton.mirror_permutation == (0, 1, 2, 4, 3)
 
 
+def test_joints_saved_as_zeros_are_told_and_one_root_at_zero_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gestures(tmp_path / "own", each=6)
+    zeros = joints = 0
+    for place, path in enumerate(sorted((tmp_path / "own").rglob("*.npz"))):
+        with np.load(path) as content:
+            positions = content["positions"]
+        positions[:, :, 0] = 0  # a root that was put at the origin
+        if place % 2:
+            positions[:, ::2, 1:5] = 0
+            zeros += positions[:, ::2, :5, 0].size
+        joints += positions[..., 0].size
+        np.savez(path, positions=positions)
+    jointwise(["prepare", str(tmp_path / "own"), "--workers", "1"])
+    expected = f"WARNING {100 * zeros / joints:.1f} % of the joints lie exactly at zero."
+    assert expected in " ".join(capsys.readouterr().out.split())
+    for path in sorted((tmp_path / "own").rglob("*.npz"))[1::2]:
+        path.unlink()
+    jointwise(["prepare", str(tmp_path / "own"), "--workers", "1"])
+    assert "exactly at zero" not in capsys.readouterr().out
+
+
 # --- the split ---
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import shlex
 import tracemalloc
 import zipfile
 from collections import OrderedDict
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jointwise.cli import run as jointwise
 from jointwise.datasets import restricted_pickle
 from jointwise.datasets.ntu_actions import ACTIONS
 from jointwise.datasets.prepared_files import source_of
@@ -124,6 +126,20 @@ def test_a_coordinate_that_is_no_number_is_named(tmp_path: Path) -> None:
     found = source_of(save(tmp_path, content)).recordings(None)
     with pytest.raises(ReadError, match=r"x_train\[3\]: .*person 1, frame 4, joint 2 \(neck\)"):
         found.read(found.items["x_train[3]"])
+
+
+def test_the_command_that_leaves_bad_rows_out_is_one_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = arrays()
+    content["x_train"][2, 3, 4] = np.inf
+    path = save(tmp_path, content)
+    monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
+    with pytest.raises(DataError, match="1 of 7 recordings cannot be used") as error:
+        jointwise(["prepare", str(path)])
+    words = shlex.split(str(error.value).splitlines()[-1].rpartition("leave them out: ")[2])
+    jointwise(words[1:])
+    assert "6 of 7" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("compressed", [True, False])

@@ -20,7 +20,7 @@ from jointwise.datasets import Dataset
 from jointwise.errors import DataError, ReadError, StorageError, StoreBusy
 from jointwise.prepare import PREPARATION, prepare_sequence
 from jointwise.sequence import Sequence
-from jointwise.skeletons import KINECT20, NTU25
+from jointwise.skeletons import KINECT20, NTU25, Skeleton
 from jointwise.store import TEST, TRAIN, Store
 from jointwise.store_writer import StoreWriter
 from stores import ABOUT, SPLIT, write_store
@@ -252,6 +252,14 @@ def test_a_sequence_of_another_skeleton_is_named(tmp_path: Path) -> None:
     other = Sequence(np.zeros((5, 25, 3)), NTU25, source="other.skeleton")
     with pytest.raises(DataError, match=r"other\.skeleton: skeleton 'ntu25' .* in a store of 'kinect20'"):
         write_store(tmp_path / "store", DESCRIPTION, [(other, False)])
+    joints = KINECT20.joints
+    for names, differ in (
+        ((joints[1], joints[0], *joints[2:]), "they have another order"),
+        (("nose", *joints[1:]), "it lacks head, it adds nose"),
+    ):
+        other = Sequence(np.zeros((5, 20, 3)), Skeleton("mine", names, (), None))
+        with pytest.raises(DataError, match=f"'kinect20' .20 joints. sequences: {differ}"):
+            write_store(tmp_path / "store", DESCRIPTION, [(other, False)])
 
 
 @pytest.mark.parametrize("label", [-1, 5])

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from jointwise.errors import CheckpointError, writing
+from jointwise.errors import CheckpointError, few, writing
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -68,11 +68,7 @@ def misfits(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]
         for name, shape in shapes.items()
         if name in tensors and tensors[name].shape != shape
     ]
-    return "; ".join(
-        "; ".join(problems[:5]) + (f" and {len(problems) - 5} more" if len(problems) > 5 else "")
-        for problems in (missing, unexpected, misshapen)
-        if problems
-    )
+    return "; ".join(few(problems, separator="; ") for problems in (missing, unexpected, misshapen) if problems)
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], source: Path) -> None:

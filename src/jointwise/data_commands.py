@@ -9,6 +9,8 @@ from pathlib import Path
 
 from jointwise.printing import show, watch
 
+_MANY_ZEROS = 0.01  # share of joints at zero that is worth a word
+
 
 def datasets(args: argparse.Namespace, options: list[str]) -> None:
     """What data sets are known, where their files come from, which are prepared."""
@@ -66,6 +68,11 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
                 (f"split {part.split_name}", f"{len(part.train)} to train, {len(part.test)} to test: {part.split}")
                 for part in splits
             ),
+            *(
+                [("WARNING", _zeros_warning(zeros))]
+                if (zeros := summary.zeros / store.valid.size) >= _MANY_ZEROS
+                else []
+            ),
             *(("WARNING", _duplicates_warning(split, pairs)) for split, pairs in summary.duplicates.items() if pairs),
             ("fingerprint", store.fingerprint),
             ("terms", store.description.terms),
@@ -80,6 +87,13 @@ def join(args: argparse.Namespace, options: list[str]) -> None:
     store = join(args.name, args.stores)
     shards = [(str(shard.path), f"{shard.sequences} sequences") for shard in store.joined]
     show([("store", store.path), *shards, ("sequences", len(store)), ("fingerprint", store.fingerprint)])
+
+
+def _zeros_warning(share: float) -> str:
+    return (
+        f"{100 * share:.1f} % of the joints lie exactly at zero. Where that means that they were not seen, save them as "
+        "NaN or as not valid: now they are learned like seen ones."
+    )
 
 
 def _duplicates_warning(split: str, pairs: list[tuple[str, str]]) -> str:

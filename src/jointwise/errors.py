@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,6 +60,16 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     hint = f": did you mean '{near[0]}'?" if near else "."
     listed = f"Known: {', '.join(names)}." if len(names) <= 30 else "--help-options lists all."
     return f"unknown {kind} '{name}'{hint} {listed}"
+
+
+def few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:
+    """The first names, and how many more there are.
+
+    >>> few(["head", "neck", "nose"], 2)
+    'head, neck and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
 
 
 @contextmanager

@@ -128,7 +128,7 @@ class Recognizer:
         if not clips.valid.any():
             raise ReadError(
                 f"{sequence.source}: not one joint is valid in the middle {100 * TEST_CROP:.0f} % of its "
-                f"{sequence.frames} frames, so there is nothing to judge. Cut the recording to where the person is seen."
+                f"{sequence.frames} frames, so there is nothing to judge. Cut it to where the person is seen."
             )
         return clips, sequence.source
 

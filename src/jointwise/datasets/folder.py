@@ -220,6 +220,7 @@ def source_of(path: Path) -> DataSource:
         choose_splits=partial(_choose_splits, settings, numbers, path / SETTINGS),
         count=len(items),
         origin=str(path),
+        path=path,
         revision=revision_of(path),
     )
 

@@ -266,4 +266,5 @@ def prepared_source(
     description = Description(
         data=data_name(path), skeleton=skeleton, classes=classes, coordinates=coordinates, terms=terms
     )
-    return DataSource(title=path.name, description=description, origin=str(path), revision=revision_of(path), **more)
+    about = {"title": path.name, "origin": str(path), "path": path, "revision": revision_of(path)}
+    return DataSource(description=description, **about, **more)

@@ -30,6 +30,7 @@ from jointwise.sequence import Sequence
 from jointwise.store import TEST, TRAIN, VERSION, Description, digest
 from jointwise.store_writer import StoreWriter, check_belongs
 
+ZEROS = "joints at zero"
 EMPTY = "no body in it, or none after cleaning"
 _BATCH = 16  # recordings a worker gets at once: fewer letters between processes
 _BATCH_BYTES = 8 << 20  # that their files have, unless one alone has more
@@ -62,7 +63,8 @@ class Summary:
 
     read: recordings looked at. stored: how many of them are in the store. left_out: why the others are not, how many.
     cleaned: what cleaning dropped inside the stored ones. bad: name and message of damaged files that were left out.
-    lists: skip lists that were honoured. wished: what --skip-list and --skip-bad said, for the next time.
+    zeros: joints that are valid and lie exactly at zero, together with another one of their body, in all stored ones:
+    most likely nobody saw them. lists: skip lists that were honoured. wished: what --skip-list and --skip-bad said, for the next time.
     duplicates: by split, (training name, test name) of equal sequences.
     """
 
@@ -71,6 +73,7 @@ class Summary:
     left_out: dict[str, int] = field(default_factory=dict)
     cleaned: dict[str, int] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
+    zeros: int = 0
     lists: list[str] = field(default_factory=list)
     wished: Wishes = field(default_factory=Wishes)
     duplicates: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -86,6 +89,13 @@ class _Ready:
 _Outcome = _Ready | JointwiseError
 
 
+def joints_at_zero(sequence: Sequence) -> int:
+    """How many valid joints lie exactly at zero; one alone in a frame of a body is its root, put there by somebody."""
+    at_zero = sequence.validity & ~sequence.positions.any(-1)
+    count = at_zero.sum(-1)
+    return int(count[count > 1].sum())
+
+
 def _read_one(read: Callable[[Any], Sequence], description: Description, item: Any) -> _Outcome:
     """Runs in a worker process: an error is a value, so that one damaged file does not stop the others."""
     try:
@@ -93,7 +103,8 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
         check_belongs(cleaned.sequence, description)
         sequence = replace(cleaned.sequence, skeleton=description.skeleton)  # one root for all, whatever files say
         prepared = prepare_sequence(sequence)
-        return _Ready(prepared, cleaned.notes, digest(prepared))
+        zeros = joints_at_zero(sequence)
+        return _Ready(prepared, cleaned.notes | ({ZEROS: zeros} if zeros else {}), digest(prepared))
     except JointwiseError as error:
         return error
     except Exception as error:
@@ -239,7 +250,7 @@ def build_store(
         bad = _read_all(writer, source, recordings, names, workers, watch)
         listed = path.with_name(f"{path.name}.bad.txt")
         if bad and not wished.bad:
-            again = ["jointwise", "prepare", f"{source.origin}/" if source.choose_splits else source.name]
+            again = ["jointwise", "prepare", source.address]
             again += ["--root", str(root)] if root else []
             again += ["--skip-list", wished.file] if wished.file else []
             raise DataError(_bad_message(listed, source.name, bad, len(names), shlex.join([*again, "--skip-bad"])))
@@ -255,11 +266,14 @@ def build_store(
             raise DataError(f"{source.name}: not one of {len(recordings.items)} recordings is left: {why}.")
         splits = source.split(index, stored)
         digests = [writer.entries[name]["digest"] for name in stored]
+        notes = sum((Counter(writer.entries[name]["notes"]) for name in stored), Counter[str]())
+        zeros = notes.pop(ZEROS, 0)
         summary = Summary(
             read=len(recordings.items),
             stored=len(stored),
             left_out=dict(left_out),
-            cleaned=dict(sum((Counter(writer.entries[name]["notes"]) for name in stored), Counter())),
+            cleaned=dict(notes),
+            zeros=zeros,
             bad=list(bad.items()),
             lists=sorted(set(skipped.values())),
             wished=wished,

@@ -111,7 +111,7 @@ class DataSource:
     set. origin: where its files come from, for people who do not have them. skip_lists: pattern of the files below the
     root that name bad recordings. revision: of what it is made from, where that can be told without a root.
     choose_splits: makes the splits from the index instead, where they depend on what is found. metres: whether that is
-    the unit of its coordinates; False also where nobody knows.
+    the unit of its coordinates; False also where nobody knows. path: of the user's own folder or file.
     """
 
     title: str
@@ -124,6 +124,12 @@ class DataSource:
     revision: str = ""
     choose_splits: Callable[[Index], Mapping[str, Split]] | None = None
     metres: bool = False
+    path: Path | None = None
+
+    @property
+    def address(self) -> str:
+        """What --data and `prepare` take."""
+        return self.name if self.path is None else f"{self.path}/" if self.path.is_dir() else str(self.path)
 
     @property
     def name(self) -> str:
