@@ -1,8 +1,11 @@
 """The command line, driven in-process: the whole road, and one helpful message for every mistake."""
 
+import io
 import json
+import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -16,7 +19,7 @@ import jointwise
 import tiny
 from jointwise import cli
 from jointwise.datasets import DATASETS
-from jointwise.errors import CheckpointError, ConfigError, DataError, JointwiseError, ReadError
+from jointwise.errors import CheckpointError, ConfigError, DataError, JointwiseError, JointwiseWarning, ReadError
 from jointwise.fit import Interrupted
 from jointwise.pretrain import PretrainTask
 from jointwise.protocols.finetune import FinetuneTask
@@ -204,7 +207,7 @@ def test_a_run_that_exists_already_is_kept_and_the_ways_out_named(place: Path) -
 
 
 def test_nothing_to_resume_says_so(place: Path) -> None:
-    with pytest.raises(CheckpointError, match="no run here"):
+    with pytest.raises(CheckpointError, match="no run to go on with"):
         run("pretrain", tiny.SYSTEM, *QUICK, "--run", "run", "--resume")
 
 
@@ -258,6 +261,12 @@ def test_a_file_of_settings_for_another_system_is_refused(place: Path) -> None:
         (("finetune", tiny.BASELINE, *QUICK, "--encoder", "x"), ConfigError, "argument --encoder: invalid choice: 'x'"),
         (("evaluate", "raw", "--protocol", "liner", "--data", "tiny"), ConfigError, "did you mean 'linear'"),
         (("evaluate", "no/run", "--protocol", "knn", "--data", "tiny"), CheckpointError, "no/run: no finished model"),
+        (("--quick",), ConfigError, "--quick without a command. Name one first"),
+        (("prepare", "tiny", "--workers", "-3"), ConfigError, "--workers -3: at least one process reads"),
+        (("pretrain", tiny.SYSTEM, *QUICK, "--joints", ""), ConfigError, "unknown joint of 'kinect20' ''"),
+        (("pretrain", tiny.SYSTEM, *QUICK, "--joints", "head,head"), ConfigError, "at least 5 different joints"),
+        (("finetune", tiny.BASELINE, *QUICK, "--labels", "0shot"), ConfigError, "--labels 0shot: expected a share"),
+        (("evaluate", "raw", "--protocol", "knn", "--data", "tiny", "--encoder.width", "4"), ConfigError, "without a"),
         (("predict", "no/run", "x.mat"), CheckpointError, "no/run: no finished model here"),
         (("report", "no/run"), CheckpointError, "no/run: no run here"),
         (("datasets", "--all"), ConfigError, "datasets does not take --all"),
@@ -309,6 +318,56 @@ def test_a_damaged_recording_is_named_by_predict(finetuned: Path, recordings: Pa
         run("predict", finetuned, path)
     with pytest.raises(ReadError, match=r"gone\.mat: no such file"):
         run("predict", finetuned, tmp_path / "gone.mat")
+
+
+def test_a_folder_that_is_not_there_is_no_file_of_an_unknown_kind(finetuned: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match=r"recordigs: no such file\. Check the path"):
+        run("predict", finetuned, tmp_path / "recordigs")
+
+
+def test_the_score_is_told_although_the_report_cannot_be_written(
+    place: Path, finetuned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finetuned, "run")
+    Path("run/results/other.json").write_text('{"protocol": ')
+    with pytest.raises(DataError, match=r"other\.json: this is not JSON"):
+        run("evaluate", "run", "--protocol", "score", "--data", "tiny")
+    out = capsys.readouterr().out
+    assert "labels of  30 of 30 training clips" in out
+    assert "top-1" in out
+
+
+def test_what_was_not_trained_has_no_held_out_loss(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("pretrain", "mamp", *QUICK, "--pretrain.steps", "1")
+    line = next(line for line in capsys.readouterr().out.splitlines() if "held-out loss" in line)
+    assert re.fullmatch(r"  held-out loss +reconstruction \d\.\d{4}", line)
+
+
+def test_a_run_whose_checkpoint_is_gone_says_that_it_starts_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_in_step(patch, 4)
+        assert main(patch, "pretrain", tiny.SYSTEM, *QUICK, "--run", "run") == 1
+    Path("run/checkpoint/state.json").unlink()
+    with pytest.warns(JointwiseWarning, match="run: begun before, but there is no checkpoint in it"):
+        run("pretrain", tiny.SYSTEM, *QUICK, "--run", "run", "--resume")
+
+
+def test_from_random_weights_there_is_one_encoder(place: Path) -> None:
+    run("finetune", tiny.BASELINE, *QUICK, "--scratch.steps", "1", "--encoder", "teacher", "--run", "run")
+    assert json.loads(next(Path("run/results").glob("*.json")).read_text())["encoder"] == "student"
+
+
+def test_names_that_are_no_text_are_printed(
+    finetuned: Path, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9.mat")
+    shutil.copy(recordings / "first.mat", odd)
+    with monkeypatch.context() as patch:
+        out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        patch.setattr(sys, "stdout", out)
+        assert main(patch, "predict", finetuned, odd) == 0
+    out.seek(0)
+    assert r"caf\udce9.mat: " in out.read()
 
 
 def test_a_damaged_recording_among_others_costs_only_itself(

@@ -1,5 +1,6 @@
 """Data sets: the contract of every entry, the road from files to parts, and the splits that papers use."""
 
+import copy
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from jointwise.errors import ConfigError, DataError
 from jointwise.pretrain import pretrain
 from jointwise.protocols.finetune import finetune
 from jointwise.sequence import Sequence
-from jointwise.store import INDEX, TEST, TRAIN
+from jointwise.store import INDEX, TEST, TRAIN, UNKNOWN
 from recordings import UTD_MHAD as REAL
 
 
@@ -126,6 +127,15 @@ def test_holding_out_subjects_splits_the_training_part_and_forgets_the_test_part
     assert "3" in held.split
     assert held.split != dataset.split
     assert dataset.hold_out([]) is dataset
+
+
+def test_subjects_that_nobody_knows_cannot_be_held_out(dataset: Dataset) -> None:
+    nameless = dataset.store.index.copy()
+    nameless["subject"] = UNKNOWN
+    store = copy.copy(dataset.store)
+    store.index = nameless
+    with pytest.raises(DataError, match="its recordings do not say whose they are"):
+        replace(dataset, train=replace(dataset.train, store=store)).hold_out([1])
 
 
 def test_holding_out_a_test_subject_is_refused(dataset: Dataset) -> None:

@@ -130,6 +130,21 @@ def test_joints_saved_as_zeros_are_told_and_one_root_at_zero_is_not(
     assert "exactly at zero" not in capsys.readouterr().out
 
 
+def test_a_folder_of_ones_own_has_no_other_root(tmp_path: Path) -> None:
+    own = gestures(tmp_path / "own", each=2)
+    with pytest.raises(ConfigError, match="named by --data alone"):
+        jointwise(["finetune", tiny.BASELINE, "--data", f"{own}/", "--root", str(own)])
+
+
+def test_settings_are_utf_8_in_every_locale(tmp_path: Path) -> None:
+    own = gestures(tmp_path / "own", each=2)
+    (own / "dataset.yaml").write_bytes("terms: für alle".encode())
+    assert load(own).store.description.terms == "für alle"
+    (own / "dataset.yaml").write_bytes("terms: für alle".encode("latin-1"))
+    with pytest.raises(DataError, match=r"dataset\.yaml: not readable as YAML"):
+        load(own)
+
+
 # --- the split ---
 
 

@@ -74,10 +74,11 @@ def test_anything_else_is_refused_with_an_example(dataset: Dataset, labels: str)
 
 
 def test_all_has_one_name() -> None:
-    assert [labels_name(labels) for labels in ("1", "1.0", "all", "0.1", "5shot")] == [
+    assert [labels_name(labels) for labels in ("1", "1.0", "all", "0.1", "5shot", "05shot")] == [
         "1.0",
         "1.0",
         "1.0",
         "0.1",
+        "5shot",
         "5shot",
     ]

@@ -10,9 +10,9 @@ import torch
 
 import tiny
 from jointwise.datasets import Dataset, Part
-from jointwise.errors import DataError, StorageError
+from jointwise.errors import ConfigError, DataError, StorageError
 from jointwise.metrics import bootstrap_interval, macro_f1, top_k_hits
-from jointwise.results import TEST_LOG, Evaluation, read_hits, read_results, save_result
+from jointwise.results import TEST_LOG, Evaluation, check_folder, read_hits, read_results, save_result
 
 CPU = torch.device("cpu")
 
@@ -104,6 +104,17 @@ def test_results_are_found_in_folders_below_and_other_json_is_passed_over(datase
     (tmp_path / "about.json").write_text('{"stage": "pretrain"}')
     (tmp_path / "list.json").write_text("[1]")
     assert [result["path"] for result in read_results(tmp_path)] == paths
+
+
+def test_a_folder_with_results_of_other_data_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    check_folder(tmp_path, dataset)
+    path = save_result(tmp_path, make(dataset), CPU)
+    check_folder(tmp_path, dataset)
+    for key, message in (("data", "holds results of other. Give tiny a"), ("data_fingerprint", "or of another folder")):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"data_fingerprint": "other"} | {key: "other"}))
+        with pytest.raises(ConfigError, match=message):
+            check_folder(tmp_path, dataset)
+        save_result(tmp_path, make(dataset), CPU)
 
 
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:

@@ -123,7 +123,8 @@ def test_joints_are_shared_by_name_and_numbers_are_no_names() -> None:
 
 def test_joints_are_chosen_by_layout_or_by_name() -> None:
     assert choose_joints("kinect20", NTU25) == KINECT_ONLY
-    assert choose_joints("left_hand, head", NTU25) == ("left_hand", "head")
+    some = ("left_hand", "head", "left_foot", "neck", "right_hand")
+    assert choose_joints(", ".join(some), NTU25) == some
     with pytest.raises(ConfigError, match=r"--joints kinect20: 'joints3' has none of its joints; it has: joint_0"):
         choose_joints("kinect20", nameless(3))
 
@@ -287,7 +288,9 @@ def test_flat_poses_are_no_data_for_a_model_of_three_coordinates(pretrained: Pat
 def test_a_trained_head_needs_every_joint_and_the_same_classes(
     transferred: Path, finetuned: Path, dataset: Dataset, ntu: Dataset
 ) -> None:
-    with pytest.raises(CheckpointError, match="names the 5 classes of 'tiny', but data 'other' has 2 others"):
+    with pytest.raises(
+        CheckpointError, match="names the 5 classes of 'tiny', but data 'other' has 2: it lacks up, down"
+    ):
         evaluate(finetuned, "score", ntu, tiny.config(), 0)
     fewer = dataset.on_joints(KINECT20.joints[:-1])
     with pytest.raises(CheckpointError, match=r"Joints the data lacks: right_foot\. Fine-tune on this data"):

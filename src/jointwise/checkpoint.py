@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from jointwise.errors import CheckpointError, few, writing
 
+_ANEW = "Copy it again, or begin anew with another --run."  # what to do about a file that is lost
+
 
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON so that a reader sees the old or the new file, never a part."""
@@ -34,7 +36,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: missing or damaged ({error}).") from error
+        raise CheckpointError(f"{path}: missing or damaged ({error}). {_ANEW}") from error
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -56,7 +58,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: missing or damaged ({error}).") from error
+        raise CheckpointError(f"{path}: missing or damaged ({error}). {_ANEW}") from error
 
 
 def misfits(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
@@ -112,7 +114,7 @@ class Checkpoint:
         """Restores what `save` saved, returns its state with `step`. Raises CheckpointError when it does not fit."""
         state: dict[str, Any] = read_json(self.folder / "state.json")
         if not isinstance(state, dict) or not {"step", "tensors"} <= state.keys():
-            raise CheckpointError(f"{self.folder / 'state.json'}: damaged (it names no step or no tensors).")
+            raise CheckpointError(f"{self.folder / 'state.json'}: damaged (it names no step or no tensors). {_ANEW}")
         file = self.folder / state["tensors"]
         tensors = load_tensors(file)
         weights = {name.removeprefix("module."): t for name, t in tensors.items() if name.startswith("module.")}

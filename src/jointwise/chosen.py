@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jointwise.errors import ConfigError, unknown
+from jointwise.errors import CheckpointError, ConfigError, unknown
 
 if TYPE_CHECKING:
     from jointwise.config import Config
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # What a run's encoder was built and trained with: later stages take it from the run, never from today's recipe.
 _FROM_RUN = ("clip", "encoder", "mask", "predictor", "decoder", "teacher", "loss", "pretrain", "validation_subjects")
+_OF_NETWORKS = {*_FROM_RUN, "finetune", "scratch"} - {"clip", "validation_subjects"}  # of no use without one
 
 
 def as_run(name: str) -> Path | None:
@@ -71,6 +72,9 @@ def raw_config(args: argparse.Namespace, options: list[str]) -> Config:
     from jointwise.protocols.evaluate import RAW
     from jointwise.settings import build_config, merge, read_settings, recipes
 
+    for word in options:
+        if word.removeprefix("--").partition(".")[0] in _OF_NETWORKS:
+            raise ConfigError(f"{word}: '{RAW}' are coordinates without an encoder. Leave it out.")
     settings = asdict(Config(system=RAW))
     for layer in (recipes().get(recipe_of(args)), args.config):
         settings = merge(settings, read_settings(layer) if layer else {})
@@ -86,6 +90,10 @@ def resumed_config(args: argparse.Namespace, options: list[str], folder: Path) -
     from jointwise.runs import read_run_settings
     from jointwise.settings import build_config, merge, quick_settings, read_settings
 
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{folder}: no run to go on with. Name its folder with --run, or start one without --resume."
+        )
     settings, about = read_run_settings(folder)
     said = {"system": args.start if as_run(args.start) is None else None, "seed": args.seed}
     if about["stage"] == "finetune":

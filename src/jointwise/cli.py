@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import shlex
 import sys
@@ -33,14 +34,16 @@ if TYPE_CHECKING:
 
 
 def _load(args: argparse.Namespace) -> Dataset:
-    from jointwise.datasets import load_dataset
+    from jointwise.datasets import load_dataset, own_path
     from jointwise.distributed import first_goes_first
     from jointwise.skeletons import choose_joints
 
+    if args.root is not None and own_path(args.data) is not None:
+        raise ConfigError(f"--root {args.root}: a folder or file of your own is named by --data alone.")
     with first_goes_first():  # it prepares what is not prepared yet
         dataset = load_dataset(args.data, args.root, args.split, watch)
     print(f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})")
-    if args.joints:
+    if args.joints is not None:
         dataset = dataset.on_joints(choose_joints(args.joints, dataset.skeleton))
         print(f"{len(dataset.skeleton.joints)} joints of {dataset.name}: {', '.join(dataset.skeleton.joints)}")
     return dataset
@@ -83,9 +86,11 @@ def pretrain(args: argparse.Namespace, options: list[str]) -> None:
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
     held_out = run["held_out"]
+    parts = {"latent": config.predictor.use, "reconstruction": config.decoder.use}
+    losses = [f"{name} {held_out[name]:.4f}" for name, used in parts.items() if used]
     show(
         [
-            ("held-out loss", f"latent {held_out['latent']:.4f}, reconstruction {held_out['reconstruction']:.4f}"),
+            ("held-out loss", ", ".join(losses)),
             *((f"held-out {name}", f"{100 * top1:.1f} %") for name, top1 in run["probes"].items()),
             ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
             ("report", report),
@@ -170,6 +175,7 @@ def _after_scoring(results: list[Path], run: Path | None) -> None:
     content = read_json(results[0])
     scores, interval = content["scores"], content["interval"]
     rows = [(f"top-{k}", f"top{k}") for k in (1, 5)] if not is_completion(content) else []
+    split = content["split"]
     print(f"{content['system']} on {content['data']}, {content['protocol']}, labels {content['labels']}:")
     show(
         [
@@ -181,11 +187,13 @@ def _after_scoring(results: list[Path], run: Path | None) -> None:
                 for name, key in rows
             ),
             *(lines_of(content) if is_completion(content) else ()),
-            ("scored on", f"{content['n']} clips: {content['split']['name']}"),
+            ("labels of", f"{split['labelled']} of {split['train']} training clips"),
+            ("scored on", f"{content['n']} clips: {split['name']}"),
             ("result", results[0]),
-            ("report", _write_report(run) if run and (run / "about.json").is_file() else None),
         ]
     )
+    if run and (run / "about.json").is_file():  # after the score: a damaged result beside it ends the report only
+        show([("report", _write_report(run))], width=len("scored on"))
 
 
 def _write_report(run: Path) -> Path:
@@ -302,6 +310,8 @@ def run(arguments: list[str]) -> None:
     if in_company() and arguments[0] not in SHARED:
         raise ConfigError(f"{arguments[0]} is done by one process. Call it without torchrun: jointwise {arguments[0]}.")
     args.words = arguments
+    if options and not hasattr(args, "function"):
+        raise ConfigError(f"{options[0]} without a command. Name one first: jointwise {next(iter(COMMANDS))} …")
     if not hasattr(args, "function"):
         parser.print_help()
         return
@@ -324,6 +334,9 @@ def _format(
 def main() -> None:
     """Entry point: errors become one message on stderr and exit status 1; a second Ctrl-C ends at once with 130."""
     warnings.formatwarning = _format
+    for stream in (sys.stdout, sys.stderr):  # names of files may be bytes that no encoding knows
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with company():
             run(sys.argv[1:])

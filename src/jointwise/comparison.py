@@ -310,7 +310,7 @@ def show(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., Non
     text = "\n".join(f"## {heading}\n\n{grid.to_markdown()}" for heading, grid in shown.items())
     with writing(comparison.folder):
         (comparison.folder / "table.md").write_text(
-            f"# {comparison.title}\n\n{text}" + (f"\n{LEFT_OUT}\n" if comparison.quick else "")
+            f"# {comparison.title}\n\n{text}" + (f"\n{LEFT_OUT}\n" if comparison.quick else ""), "utf-8"
         )
     runs = {stage.title: stage.run for stage in stages if stage.run and (stage.run / "metrics.jsonl").is_file()}
     page = write_comparison(

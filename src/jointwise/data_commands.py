@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from jointwise.errors import ConfigError
 from jointwise.printing import show, watch
 
 _MANY_ZEROS = 0.01  # share of joints at zero that is worth a word
@@ -41,6 +42,8 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.datasets import Dataset, prepare, store_path
     from jointwise.store import Store
 
+    if args.workers < 0:
+        raise ConfigError(f"--workers {args.workers}: at least one process reads; 0 means one for each core.")
     workers = args.workers or os.cpu_count() or 1
     try:
         summary = prepare(
@@ -50,6 +53,7 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
         print("interrupted; what was read is kept: the same command goes on from here", file=sys.stderr)
         raise
     store = Store(store_path(args.name))
+    rows = int((store.index["frames"].astype(int) * store.index["persons"]).sum())
     skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
     print(f"prepared {store.description.data}")
     show(
@@ -70,7 +74,7 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
             ),
             *(
                 [("WARNING", _zeros_warning(zeros))]
-                if (zeros := summary.zeros / store.valid.size) >= _MANY_ZEROS
+                if (zeros := summary.zeros / (rows * len(skeleton.joints))) >= _MANY_ZEROS
                 else []
             ),
             *(("WARNING", _duplicates_warning(split, pairs)) for split, pairs in summary.duplicates.items() if pairs),
@@ -91,8 +95,8 @@ def join(args: argparse.Namespace, options: list[str]) -> None:
 
 def _zeros_warning(share: float) -> str:
     return (
-        f"{100 * share:.1f} % of the joints lie exactly at zero. Where that means that they were not seen, save them as "
-        "NaN or as not valid: now they are learned like seen ones."
+        f"{100 * share:.1f} % of the joints lie exactly at zero. Where that means that they were not seen, save them "
+        "as NaN or as not valid: now they are learned like seen ones."
     )
 
 

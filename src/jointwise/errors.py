@@ -72,6 +72,18 @@ def few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:
     return separator.join(names[:most]) + more
 
 
+def differing(names: Sequence[str], expected: Sequence[str]) -> str:
+    """In what names differ from those that are expected, some of each.
+
+    >>> differing(["head", "nose"], ["head", "neck"]), differing(["neck", "head"], ["head", "neck"])
+    ('it lacks neck, it adds nose', 'they have another order')
+    """
+    lacking = [name for name in expected if name not in names]
+    added = [name for name in names if name not in expected]
+    parts = [f"it {word} {few(some)}" for word, some in (("lacks", lacking), ("adds", added)) if some]
+    return ", ".join(parts) or "they have another order"
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turns the operating system's refusal to write at `path` into a StorageError that says what to do."""

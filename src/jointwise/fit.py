@@ -7,6 +7,7 @@ import math
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from jointwise import distributed
 from jointwise.checkpoint import Checkpoint, read_json
 from jointwise.config import ExecutionConfig, TrainConfig
-from jointwise.errors import ConfigError, JointwiseError, TrainingError, writing
+from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, TrainingError, writing
 from jointwise.optim import learning_rate
 from jointwise.precision import autocast
 from jointwise.randomness import Draws, generator_for, seed_for
@@ -238,6 +239,12 @@ class _Training:
             state = self.checkpoint.load(task.module, optimizer)
             if state["seed"] != seed:
                 raise TrainingError(f"{folder}: the checkpoint was made with seed {state['seed']}, not {seed}.")
+        elif (folder / "metrics.jsonl").is_file() and distributed.is_first():
+            warnings.warn(
+                f"{folder}: begun before, but there is no checkpoint in it. It starts at step 1 again.",
+                JointwiseWarning,
+                stacklevel=2,
+            )
         self.done: int = state["step"]
         distributed.start_alike(task.module)
         if distributed.is_first():

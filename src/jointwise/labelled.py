@@ -10,15 +10,19 @@ from jointwise.datasets import Part
 from jointwise.errors import ConfigError, DataError
 from jointwise.randomness import seed_for
 
+_SHOTS = re.compile(r"0*([1-9]\d*)shot")
+
 
 def labels_name(labels: str) -> str:
     """`0.1` and `5shot` as they are; `1`, `1.0` and `all` are all `1.0`."""
     if labels == "all":
         return "1.0"
+    if shots := _SHOTS.fullmatch(labels):
+        return f"{shots[1]}shot"
     try:
         return str(float(labels))
     except ValueError:
-        return labels.lstrip("0") if labels.endswith("shot") else labels
+        return labels
 
 
 def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...]) -> Part:
@@ -27,7 +31,7 @@ def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...
     labels: a share such as `0.1` (at least one sequence of each class) or shots such as `5shot`. Raises ConfigError for
     anything else, DataError when a class has fewer sequences than shots.
     """
-    shots = re.fullmatch(r"0*([1-9]\d*)shot", labels)
+    shots = _SHOTS.fullmatch(labels)
     share = None
     if not shots:
         try:

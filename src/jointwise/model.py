@@ -13,7 +13,7 @@ import jointwise
 from jointwise.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.config import Config, FinetuneConfig
 from jointwise.datasets import Dataset
-from jointwise.errors import CheckpointError, writing
+from jointwise.errors import CheckpointError, differing, writing
 from jointwise.scale import other_unit, typical_size
 from jointwise.settings import Settings, build_config, to_settings
 from jointwise.skeletons import Skeleton, shared_joints
@@ -133,7 +133,7 @@ class ModelCard:
         if self.classes and self.classes != dataset.classes:
             raise CheckpointError(
                 f"{source}: names the {len(self.classes)} classes of '{self.data}', but data '{dataset.name}' has "
-                f"{len(dataset.classes)} others. Fine-tune on this data instead."
+                f"{len(dataset.classes)}: {differing(dataset.classes, self.classes)}. Fine-tune on this data instead."
             )
         return dataset.on_joints(own.joints)
 

@@ -192,8 +192,17 @@ def _fold(dataset: Dataset) -> dict[str, int | None]:
 
 
 def check_folder(folder: Path | None, dataset: Dataset) -> None:
-    """Raises ConfigError when a folder for results holds those of another data set, which one could take for these."""
-    others = {str(result["data"]) for result in read_results(folder)} - {dataset.name} if folder else ()
+    """Raises ConfigError when a folder for results holds those of other data, which one could take for these.
+
+    That is another data set, or one of the same name with other recordings.
+    """
+    results = read_results(folder) if folder else []
+    others = {str(result["data"]) for result in results} - {dataset.name}
+    if any(result["data_fingerprint"] != dataset.store.fingerprint for result in results) and not others:
+        raise ConfigError(
+            f"--results {folder} holds results of '{dataset.name}' as it was with other recordings, or of another "
+            "folder of that name. Give these a folder of their own."
+        )
     if others:
         raise ConfigError(
             f"--results {folder} holds results of {', '.join(sorted(others))}. Give {dataset.name} a folder of its own."

@@ -95,9 +95,7 @@ def _read_settings(path: Path) -> Settings:
 def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
     """The settings and the `about` of a run, finished or not. Raises CheckpointError when `folder` holds none."""
     if not (folder / "config.yaml").is_file():
-        raise CheckpointError(
-            f"{folder}: no run here. Name the right folder (--run, when resuming), or start one without --resume."
-        )
+        raise CheckpointError(f"{folder}: no run here (no config.yaml in it). Check the path.")
     return _read_settings(folder / "config.yaml"), read_json(folder / "about.json")
 
 

@@ -61,10 +61,10 @@ def merge(base: Settings, change: Settings) -> Settings:
 def read_settings(path: Path) -> Settings:
     """The nested mapping in a YAML file, keys checked. Raises ConfigError for a file that is missing or no mapping."""
     try:
-        settings = yaml.safe_load(path.read_text()) or {}
+        settings = yaml.safe_load(path.read_text("utf-8")) or {}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}). Check --config.") from error
-    except yaml.YAMLError as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: expected a mapping of options, found {type(settings).__name__}.")

@@ -16,6 +16,8 @@ from typing import Any
 
 from jointwise.errors import ConfigError, unknown
 
+JOINTS = (5, 133)  # fewest and most that can be learned from: below, nothing is left to mask; above, no sensor goes
+
 _PARTS = {  # the joints of each part of the body, without their side
     "arm": ("shoulder", "elbow", "wrist", "hand", "hand_tip", "thumb", "pinky", "index"),
     "leg": ("hip", "knee", "ankle", "foot", "heel", "big_toe", "small_toe", "foot_index"),
@@ -354,6 +356,8 @@ def choose_joints(words: str, skeleton: Skeleton) -> tuple[str, ...]:
         if foreign:
             hint = unknown(f"joint of '{skeleton.name}'", foreign[0], skeleton.joints)
             raise ConfigError(f"--joints {words}: {hint} Or name a layout: {', '.join(SKELETONS)}.")
+        if len(set(names)) < JOINTS[0]:
+            raise ConfigError(f"--joints {words}: at least {JOINTS[0]} different joints are needed.")
         return names
     shared = shared_joints(SKELETONS[words], skeleton)
     if not shared:

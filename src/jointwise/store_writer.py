@@ -16,7 +16,7 @@ from typing import Any, Self, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.errors import DataError, StorageError, StoreBusy, few, writing
+from jointwise.errors import DataError, StorageError, StoreBusy, differing, writing
 from jointwise.prepare import PREPARATION
 from jointwise.sequence import Sequence
 from jointwise.shards import Shard
@@ -295,12 +295,9 @@ def check_belongs(sequence: Sequence, description: Description) -> None:
     """Raises DataError when a sequence has another skeleton, dimension or label than a store of `description` holds."""
     if sequence.skeleton.joints != description.skeleton.joints:
         own, others = sequence.skeleton, description.skeleton
-        lacking = [joint for joint in others.joints if joint not in own.joints]
-        added = [joint for joint in own.joints if joint not in others.joints]
-        differ = [f"it {word} {few(joints)}" for word, joints in (("lacks", lacking), ("adds", added)) if joints]
         raise DataError(
             f"{sequence.source}: skeleton '{own.name}' ({len(own.joints)} joints) in a store of '{others.name}' "
-            f"({len(others.joints)} joints) sequences: {', '.join(differ) or 'they have another order'}. A store "
+            f"({len(others.joints)} joints) sequences: {differing(own.joints, others.joints)}. A store "
             "holds one joint layout."
         )
     if sequence.positions.shape[-1] != description.coordinates:

@@ -133,8 +133,8 @@ def render_into(document: Path) -> int:
 
     if not document.is_file():
         raise DataError(f"{document}: no such document to render tables into.")
-    text, count = _PLACE.subn(fresh, document.read_text())
-    document.write_text(text)
+    text, count = _PLACE.subn(fresh, document.read_text("utf-8"))
+    document.write_text(text, "utf-8")
     return count
 
 

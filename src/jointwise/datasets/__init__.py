@@ -20,7 +20,7 @@ from jointwise.datasets.source import DataSource
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
 from jointwise.sequence import Sequence
 from jointwise.skeletons import Skeleton
-from jointwise.store import TEST, TRAIN, Store
+from jointwise.store import TEST, TRAIN, UNKNOWN, Store
 
 DATASETS: dict[str, DataSource] = {
     source.name: source
@@ -209,6 +209,11 @@ class Dataset:
         """
         known = set(self.train.subjects.tolist())
         foreign = sorted(set(subjects) - known)
+        if foreign and known == {UNKNOWN}:
+            raise DataError(
+                f"{self.name}: its recordings do not say whose they are, so no subject can be held out. Save `subject` "
+                "in each file, or set subject_pattern in dataset.yaml."
+            )
         if foreign:
             raise DataError(
                 f"{self.name}: subject {foreign[0]} cannot be held out: the training subjects are {sorted(known)}."

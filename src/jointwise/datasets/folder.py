@@ -20,11 +20,10 @@ from jointwise.datasets.source import DataSource, Index, Recordings, Split, file
 from jointwise.errors import ConfigError, DataError, unknown
 from jointwise.formats import FORMATS, read, recordings_in
 from jointwise.sequence import Sequence
-from jointwise.skeletons import Skeleton, get_skeleton, named_by
+from jointwise.skeletons import JOINTS, Skeleton, get_skeleton, named_by
 from jointwise.store import UNKNOWN, Description, Parts
 
 SETTINGS = "dataset.yaml"
-JOINTS = (5, 133)  # fewest and most that a layout may have: below, nothing is left to mask; above, no sensor goes
 _NAMED = 5  # subjects that the rule in words names
 _LOOKED_AT = 9  # recordings from which the layout of the data set is taken
 TEST_SHARE = 0.3  # of each class, where subjects are unknown
@@ -72,7 +71,7 @@ def read_settings(path: Path) -> Settings:
     if not path.is_file():
         return Settings()
     try:
-        content = yaml.safe_load(path.read_text()) or {}
+        content = yaml.safe_load(path.read_text("utf-8")) or {}
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"{path}: not readable as YAML ({error}).") from error
     known = {item.name for item in fields(Settings)}

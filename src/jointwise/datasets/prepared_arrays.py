@@ -266,5 +266,5 @@ def prepared_source(
     description = Description(
         data=data_name(path), skeleton=skeleton, classes=classes, coordinates=coordinates, terms=terms
     )
-    about = {"title": path.name, "origin": str(path), "path": path, "revision": revision_of(path)}
+    about: dict[str, Any] = {"title": path.name, "origin": str(path), "path": path, "revision": revision_of(path)}
     return DataSource(description=description, **about, **more)

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from jointwise.datasets import restricted_pickle
-from jointwise.datasets.folder import JOINTS
 from jointwise.datasets.prepared_arrays import FPS, NTU_TERMS, check_class, class_names, prepared_source, real_persons
 from jointwise.datasets.source import DataSource, Index, Recordings, Split, file_stamp, parts
 from jointwise.errors import DataError, ReadError
 from jointwise.formats.skeleton import NAME as NTU_NAME
 from jointwise.sequence import Sequence
-from jointwise.skeletons import COCO17, NTU25, Skeleton, nameless
+from jointwise.skeletons import COCO17, JOINTS, NTU25, Skeleton, nameless
 from jointwise.store import Parts
 
 _LAYOUTS = {(17, 2): COCO17, (25, 3): NTU25}  # joints, coordinates

@@ -64,8 +64,8 @@ class Summary:
     read: recordings looked at. stored: how many of them are in the store. left_out: why the others are not, how many.
     cleaned: what cleaning dropped inside the stored ones. bad: name and message of damaged files that were left out.
     zeros: joints that are valid and lie exactly at zero, together with another one of their body, in all stored ones:
-    most likely nobody saw them. lists: skip lists that were honoured. wished: what --skip-list and --skip-bad said, for the next time.
-    duplicates: by split, (training name, test name) of equal sequences.
+    most likely nobody saw them. lists: skip lists that were honoured. wished: what --skip-list and --skip-bad said, for
+    the next time. duplicates: by split, (training name, test name) of equal sequences.
     """
 
     read: int = 0
@@ -196,7 +196,7 @@ def _do_all(work: Callable[[Any], _Outcome], items: list[Any]) -> list[_Outcome]
 def read_skip_list(path: Path) -> set[str]:
     """The lines of a skip list: names of recordings, with or without the ending of the file, and headings."""
     try:
-        return {line.strip() for line in path.read_text(errors="surrogateescape").splitlines() if line.strip()}
+        return {line.strip() for line in path.read_text("utf-8", "surrogateescape").splitlines() if line.strip()}
     except OSError as error:
         raise DataError(f"{path}: the skip list cannot be read ({error.strerror}). Check --skip-list.") from error
 
@@ -310,7 +310,7 @@ def _read_all(
 def _bad_message(listed: Path, data: str, bad: dict[str, str], count: int, again: str) -> str:
     """Names the damaged files, and what to do with them; `listed` becomes a list of all, which is a skip list."""
     with writing(listed):
-        listed.write_text("".join(f"{name}\n" for name in bad), errors="surrogateescape")
+        listed.write_text("".join(f"{name}\n" for name in bad), "utf-8", "surrogateescape")
     shown = "\n".join(f"  {message}" for message in list(bad.values())[:_SHOWN])
     more = f"\n  … and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return (

@@ -43,6 +43,8 @@ def read(path: str | Path) -> Sequence:
     """
     path = Path(path)
     pattern = _pattern(path)
+    if pattern is None and not path.is_file():
+        raise ReadError(f"{path}: {'a folder, not a recording' if path.is_dir() else 'no such file'}. Check the path.")
     if pattern is None:
         raise ReadError(
             f"{path}: no reader for a file of this name. Known: {', '.join(FORMATS)}. Anything else can be saved "

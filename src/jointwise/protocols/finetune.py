@@ -131,6 +131,7 @@ def finetune(
     pretrained: run whose encoder to start from, also one of other data: what both have of joints, matched by name, is
     kept; None: random weights and the recipe `scratch`. results: folder for the result besides the run's own.
     """
+    which = which if pretrained else "student"  # from random weights there is one encoder
     is_test, words = not config.validation_subjects, dataset.arguments
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
