@@ -261,6 +261,7 @@ def test_a_file_of_settings_for_another_system_is_refused(place: Path) -> None:
         (("finetune", tiny.BASELINE, *QUICK, "--encoder", "x"), ConfigError, "argument --encoder: invalid choice: 'x'"),
         (("evaluate", "raw", "--protocol", "liner", "--data", "tiny"), ConfigError, "did you mean 'linear'"),
         (("evaluate", "no/run", "--protocol", "knn", "--data", "tiny"), CheckpointError, "no/run: no finished model"),
+        (("bench", "yardstick", "--clip.frames", "8"), ConfigError, "does not take --clip.frames: its sizes are fixed"),
         (("--quick",), ConfigError, "--quick without a command. Name one first"),
         (("prepare", "tiny", "--workers", "-3"), ConfigError, "--workers -3: at least one process reads"),
         (("pretrain", tiny.SYSTEM, *QUICK, "--joints", ""), ConfigError, "unknown joint of 'kinect20' ''"),
@@ -333,7 +334,7 @@ def test_the_score_is_told_although_the_report_cannot_be_written(
     with pytest.raises(DataError, match=r"other\.json: this is not JSON"):
         run("evaluate", "run", "--protocol", "score", "--data", "tiny")
     out = capsys.readouterr().out
-    assert "labels of  30 of 30 training clips" in out
+    assert "labelled   30 of 30 training clips" in out
     assert "top-1" in out
 
 

@@ -185,6 +185,7 @@ def _bench(parser: Parser) -> None:
     parser.add_argument("--only", metavar="WORD", nargs="+", default=[], help="figures with such a word in their name")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
     parser.add_argument("--out", metavar="FILE", type=Path, help="(default: bench-GROUP.json)")
+    parser.set_defaults(takes_options=True)
 
 
 ARGUMENTS: dict[str, Callable[[Parser], None]] = {

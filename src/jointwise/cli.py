@@ -187,7 +187,7 @@ def _after_scoring(results: list[Path], run: Path | None) -> None:
                 for name, key in rows
             ),
             *(lines_of(content) if is_completion(content) else ()),
-            ("labels of", f"{split['labelled']} of {split['train']} training clips"),
+            ("labelled", f"{split['labelled']} of {split['train']} training clips"),
             ("scored on", f"{content['n']} clips: {split['name']}"),
             ("result", results[0]),
         ]
@@ -275,10 +275,11 @@ def bench(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.build import pick_device
 
     where, out = Where(pick_device(args.device), args.compile), args.out or Path(f"bench-{args.group}.json")
+    if options and args.group not in PROGRAMS:
+        raise ConfigError(f"bench {args.group} does not take {options[0]}: its sizes are fixed.")
     if args.group in PROGRAMS:
-        show(
-            (name, value) for name, value in run_program(args.group, where, args.data, out).items() if name != "curves"
-        )
+        told = run_program(args.group, where, args.data, out, options)
+        show((name, value) for name, value in told.items() if name not in ("curves", "options"))
     else:
         figures = chosen(args.group, listed("only", args.only) if args.only else [])
         print(

@@ -20,9 +20,11 @@ from jointwise.grid import NOTHING, Grid
 from jointwise.provenance import provenance
 
 SCHEMA = 1
-PROGRAMS: dict[str, Callable[[Where, Path, str], dict[str, Any]]] = {  # what is more than the repetition of a step
+PROGRAMS: dict[
+    str, Callable[[Where, Path, str, Sequence[str]], dict[str, Any]]
+] = {  # what is more than the repetition of a step
     "score": time_to_score,
-    "experiment": lambda where, _folder, _data: experiment(where),
+    "experiment": lambda where, _folder, _data, options: experiment(where, options=options),
 }
 Row = dict[str, Any]
 Say = Callable[[str], None]
@@ -64,11 +66,12 @@ def run_bench(figures: Iterable[Figure], where: Where, out: Path, say: Say) -> l
     return list(rows.values())
 
 
-def run_program(name: str, where: Where, data: str, out: Path) -> dict[str, Any]:
-    """Runs one of PROGRAMS, on `data` where it takes any, and writes what it tells to `out`."""
+def run_program(name: str, where: Where, data: str, out: Path, options: Sequence[str] = ()) -> dict[str, Any]:
+    """Runs one of PROGRAMS, on `data` and with the settings `options` where it takes any; writes what it tells."""
     with TemporaryDirectory(prefix="jointwise-bench-") as folder:
-        told = PROGRAMS[name](where, Path(folder), data)
-    write_json(out, {"schema": SCHEMA, name: told, "compiled": where.compiled, **provenance(where.device, "bf16")})
+        told = PROGRAMS[name](where, Path(folder), data, options)
+    about = provenance(where.device, told.get("precision", "bf16"))
+    write_json(out, {"schema": SCHEMA, name: told, "compiled": where.compiled, **about})
     return told
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,11 @@ HELD_OUT = {"synthetic": [28, 31, 34, 35, 38], "utd-mhad": [5, 7]}  # training s
 STEPS = 1_000
 
 
-def settings(system: str, data: str, device: str, steps: int) -> Config:
-    """The recipe of the data in bf16, a linear probe after every epoch, training subjects held out."""
-    options = ("--pretrain.probe_every", "1", "--execution.precision", "bf16", "--execution.device", device)
-    subjects = ("--validation_subjects", json.dumps(HELD_OUT[data]), "--execution.checkpoint_every", "100000")
-    return build_config(layered_settings(system, data), [*options, *subjects, "--pretrain.steps", str(steps)])
+def settings(system: str, data: str, device: str, options: Sequence[str] = ()) -> Config:
+    """The recipe of the data in bf16, a linear probe after every epoch, training subjects held out; then `options`."""
+    usual = ("--pretrain.probe_every", "1", "--execution.precision", "bf16", "--pretrain.steps", str(STEPS))
+    ours = ("--validation_subjects", json.dumps(HELD_OUT[data]), "--execution.checkpoint_every", "100000")
+    return build_config(layered_settings(system, data), [*usual, *options, *ours, "--execution.device", device])
 
 
 def scores(config: Config, dataset: Dataset, folder: Path, seed: int = 0) -> list[dict[str, float]]:
@@ -37,17 +38,18 @@ def scores(config: Config, dataset: Dataset, folder: Path, seed: int = 0) -> lis
     return [line for line in read_log(folder / config.system) if "linear" in line]
 
 
-def time_to_score(where: Where, folder: Path, data: str = "synthetic", steps: int = STEPS) -> dict[str, Any]:
+def time_to_score(where: Where, folder: Path, data: str = "synthetic", options: Sequence[str] = ()) -> dict[str, Any]:
     """Steps, pace and seconds of `recommended` until the linear score that the final system ends with.
 
     The yardstick takes the final system's steps to the same losses (the tests hold that), at its own pace; both paces
-    are measured one after the other. `ratio` is None where `recommended` never comes as far. Raises ConfigError for
-    data without held-out subjects here.
+    are measured one after the other. `ratio` is None where `recommended` never comes as far. options: settings of both,
+    such as `--clip.frames 64`. Raises ConfigError for data without held-out subjects here.
     """
     if data not in HELD_OUT:
         raise ConfigError(unknown("data", data, HELD_OUT))
     dataset = load_dataset(data)
-    configs = {system: settings(system, data, str(where.device), steps) for system in (FINAL, RECOMMENDED)}
+    configs = {system: settings(system, data, str(where.device), options) for system in (FINAL, RECOMMENDED)}
+    steps, precision = configs[FINAL].pretrain.steps, configs[FINAL].execution.precision
     lines = {system: scores(config, dataset, folder) for system, config in configs.items()}
     aim = lines[FINAL][-1]["linear"]
     reached = next((line for line in lines[RECOMMENDED] if line["linear"] >= aim), None)
@@ -55,9 +57,11 @@ def time_to_score(where: Where, folder: Path, data: str = "synthetic", steps: in
     sizes = configs[FINAL].pretrain.batch, configs[FINAL].clip.frames, len(dataset.skeleton.joints), persons
     work = Workload(*sizes, device=where.device)
     plain = _pace(plain_pretrain_step(work, configs[FINAL]), where)
-    fast = _pace(pretrain_step(work, configs[RECOMMENDED], "bf16", where.compiled), where)
+    fast = _pace(pretrain_step(work, configs[RECOMMENDED], precision, where.compiled), where)
     return {
         "data": data,
+        "options": list(options),
+        "precision": precision,
         "aim": aim,
         "yardstick": {"steps": steps, "pace": plain, "seconds": steps * plain},
         RECOMMENDED: reached and {"steps": reached["step"], "pace": fast, "seconds": reached["step"] * fast},
