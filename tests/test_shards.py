@@ -299,25 +299,28 @@ def test_two_processes_with_a_shard_each_are_one_with_both(
     join(tiny.NAME, write_shards(tmp_path, (30, 30)))
     before, commands = shutil.copytree(pretrained, tmp_path / "before"), tmp_path / "commands"
 
-    def judging(results: str) -> list[str]:
-        judged = ("--protocol", "knn", "--data", tiny.NAME, "--results", str(tmp_path / results))
-        return ["evaluate", str(before), *judged]
+    def judging(results: str, protocol: str = "knn") -> list[str]:
+        judged = ("--protocol", protocol, "--data", tiny.NAME, "--results", str(tmp_path / results))
+        return ["evaluate", str(before), *judged, "--probe.complete.steps", "4"]
 
     few = ("--finetune.steps", "2", "--run", str(tmp_path / "finetuned"))
     finetuning = ["finetune", str(before), *TRAINING, *few, "--labels", "0.7"]
-    todo = [judging("by two"), finetuning, pretraining(tmp_path / "two")]
+    todo = [judging("by two"), judging("completed by two", "complete"), finetuning, pretraining(tmp_path / "two")]
     commands.write_text(json.dumps([(command, None) for command in todo]))
     said = start_two(commands, *(missing(tmp_path / "data", 1 - rank, tmp_path / f"of{rank}") for rank in range(2)))
-    assert [json.loads(Path(f"{commands}.{rank}").read_text()) for rank in range(2)] == [[""] * 3] * 2, said
+    assert [json.loads(Path(f"{commands}.{rank}").read_text()) for rank in range(2)] == [[""] * 4] * 2, said
     worker.adapt(monkeypatch.setattr)
     run(pretraining(tmp_path / "one"))
+    run(judging("completed by one", "complete"))
     assert_same_training(tmp_path / "one", tmp_path / "two")
     with np.load(tmp_path / "one" / "examples.npz") as one, np.load(tmp_path / "two" / "examples.npz") as two:
         for name in ("names", "labels", "recording", "valid", "clip", "seen"):
             np.testing.assert_array_equal(one[name], two[name])
     monkeypatch.setenv("JOINTWISE_DATA", str(tiny_data))  # the same without shards
     run(judging("by one"))
-    (one_said,), (two_said,) = ([*(tmp_path / name).glob("*.npz")] for name in ("by one", "by two"))
-    with np.load(one_said) as one, np.load(two_said) as two:
-        assert one["ids"].tolist() == two["ids"].tolist()
-        np.testing.assert_allclose(two["scores"], one["scores"], atol=1e-5)
+    for said_by in ("by", "completed by"):
+        (one_said,), (two_said,) = ([*(tmp_path / f"{said_by} {name}").glob("*.npz")] for name in ("one", "two"))
+        with np.load(one_said) as one, np.load(two_said) as two:
+            assert one["ids"].tolist() == two["ids"].tolist()
+            for name in set(one.files) - {"ids"}:
+                np.testing.assert_allclose(two[name], one[name], atol=1e-5)
