@@ -1,6 +1,9 @@
 """A folder of one's own: classes from its folders, layouts with and without a name, the split rule, mistakes."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +16,7 @@ import yaml
 import tiny
 from jointwise.cli import run as jointwise
 from jointwise.datasets import Dataset, load_dataset, prepare, store_path
-from jointwise.datasets.folder import HELP, data_name
+from jointwise.datasets.folder import HELP, data_name, read_settings
 from jointwise.errors import ConfigError, DataError
 from jointwise.formats import FORMATS, npz
 from jointwise.sequence import Sequence
@@ -132,17 +135,45 @@ def test_joints_saved_as_zeros_are_told_and_one_root_at_zero_is_not(
 
 def test_a_folder_of_ones_own_has_no_other_root(tmp_path: Path) -> None:
     own = gestures(tmp_path / "own", each=2)
-    with pytest.raises(ConfigError, match="named by --data alone"):
-        jointwise(["finetune", tiny.BASELINE, "--data", f"{own}/", "--root", str(own)])
+    for words in (["finetune", tiny.BASELINE, "--data"], ["prepare"]):
+        with pytest.raises(ConfigError, match="is its own root"):
+            jointwise([*words, f"{own}/", "--root", str(own)])
 
 
 def test_settings_are_utf_8_in_every_locale(tmp_path: Path) -> None:
-    own = gestures(tmp_path / "own", each=2)
-    (own / "dataset.yaml").write_bytes("terms: für alle".encode())
-    assert load(own).store.description.terms == "für alle"
-    (own / "dataset.yaml").write_bytes("terms: für alle".encode("latin-1"))
+    file = tmp_path / "dataset.yaml"
+    file.write_bytes("terms: für alle".encode())
+    script = f"import pathlib; from jointwise.datasets import folder; file = pathlib.Path({str(file)!r})"
+    ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    told = subprocess.run(
+        [sys.executable, "-c", f"{script}; print(ascii(folder.read_settings(file).terms))"],
+        env={**os.environ, **ascii_only},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == r"'f\xfcr alle'"
+    file.write_bytes("terms: für alle".encode("latin-1"))
     with pytest.raises(DataError, match=r"dataset\.yaml: not readable as YAML"):
-        load(own)
+        read_settings(file)
+
+
+def test_joints_in_another_order_are_brought_into_that_of_the_others(tmp_path: Path) -> None:
+    names = [f"{side}{joint}" for joint in ("hand", "foot", "knee") for side in ("left_", "right_")]
+    own = gestures(tmp_path / "own", each=4, joints=6)
+    for place, path in enumerate(sorted(own.rglob("*.npz"))):
+        with np.load(path) as content:
+            positions = content["positions"]
+        backwards = place == 3
+        order = slice(None, None, -1 if backwards else 1)
+        np.savez(path, positions=positions[:, :, order], joints=names[order])
+        if backwards:
+            turned, expected = path, positions
+    store = load(own).store
+    sequence = store[store.names.tolist().index(str(turned.relative_to(own)))]
+    assert sequence.skeleton.joints == tuple(names)
+    moved = sequence.positions - expected
+    np.testing.assert_allclose(moved, np.broadcast_to(moved[:, :1, :1], moved.shape), atol=1e-6)
 
 
 # --- the split ---

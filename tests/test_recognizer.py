@@ -192,8 +192,8 @@ def test_a_wild_coordinate_gives_no_answer_instead_of_nan(recognizer: Recognizer
     wild.positions[0, 5, 3, 1] = 1e25
     for use in (recognizer.predict, recognizer.features):
         with (
-            pytest.warns(JointwiseWarning, match="another unit"),
-            pytest.raises(ReadError, match="wild: its coordinat"),
+            pytest.warns(JointwiseWarning, match=r"wild: .*another unit"),
+            pytest.raises(ReadError, match="no finite number"),
         ):
             use(wild)
 
@@ -204,7 +204,7 @@ def test_a_recording_in_which_nobody_is_seen_where_it_is_judged_is_refused(
     long = np.concatenate([array] * 4)
     seen = np.zeros(long.shape[:2], bool)
     seen[0] = True  # the first frame of 132: outside the middle 95 %
-    with pytest.raises(ReadError, match="late: not one joint is valid in the middle 95 % of its 132 frames"):
+    with pytest.raises(ReadError, match=r"late: not one joint is valid in the 16 frames .* middle 95 % of 132"):
         recognizer.predict(Sequence(long, KINECT20, seen, source="late"))
 
 
@@ -213,8 +213,12 @@ def test_coordinates_in_another_unit_are_told(recognizer: Recognizer, array: np.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         recognizer.predict(array)
-    with pytest.warns(JointwiseWarning, match=f"of the order of {0.1 * factor:g} here.*another unit"):
+    with pytest.warns(JointwiseWarning, match=f"array: coordinates are of the order of {0.1 * factor:g} here"):
         recognizer.predict(factor * array)
+    unknown = Recognizer(replace(recognizer.card, size=None), *rest_of(recognizer))  # of an earlier version
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        unknown.predict(factor * array)
 
 
 def test_a_missing_file_is_named(recognizer: Recognizer, tmp_path: Path) -> None:

@@ -55,7 +55,10 @@ def test_data_in_another_unit_are_learned_alike(
         assert line["loss"] == pytest.approx(same["loss"], rel=1e-3)
     assert "WARNING: tiny: coordinates are of the order of" in str(load_card(pretrained).coverage(large))
     finetune(tiny.config(), large, 0, "1.0", tmp_path / "finetune", tmp_path / "pretrain")
-    assert load_card(tmp_path / "finetune").config.clip.scale == scales[1]
+    card = load_card(tmp_path / "finetune")
+    assert card.config.clip.scale == scales[1]
+    assert card.size == pytest.approx(1000 * (load_card(pretrained).size or 0))
+    assert card.coverage(replace(large, train=replace(large.train, ids=large.train.ids[:0]))) is None
     features = Recognizer.from_pretrained(pretrained).features(dataset.test[0])
     in_millimetres = Recognizer.from_pretrained(tmp_path / "pretrain").features(large.test[0])
     np.testing.assert_allclose(features, in_millimetres, atol=0.02)

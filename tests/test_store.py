@@ -254,7 +254,7 @@ def test_a_sequence_of_another_skeleton_is_named(tmp_path: Path) -> None:
         write_store(tmp_path / "store", DESCRIPTION, [(other, False)])
     joints = KINECT20.joints
     for names, differ in (
-        ((joints[1], joints[0], *joints[2:]), "they have another order"),
+        ((joints[1], joints[0], *joints[2:]), "the names have another order"),
         (("nose", *joints[1:]), "it lacks head, it adds nose"),
     ):
         other = Sequence(np.zeros((5, 20, 3)), Skeleton("mine", names, (), None))

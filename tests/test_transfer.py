@@ -125,8 +125,14 @@ def test_joints_are_chosen_by_layout_or_by_name() -> None:
     assert choose_joints("kinect20", NTU25) == KINECT_ONLY
     some = ("left_hand", "head", "left_foot", "neck", "right_hand")
     assert choose_joints(", ".join(some), NTU25) == some
-    with pytest.raises(ConfigError, match=r"--joints kinect20: 'joints3' has none of its joints; it has: joint_0"):
+    with pytest.raises(
+        ConfigError, match=r"--joints kinect20: at least 5 .* 'joints3' has none of its joints\. It has"
+    ):
         choose_joints("kinect20", nameless(3))
+    with pytest.raises(ConfigError, match=r"at least 5 different joints are needed; '.*' has neck, spine_mid of them"):
+        choose_joints("h36m17", NTU25.on_joints(("neck", "head", "spine_mid")))
+    with pytest.raises(ConfigError, match="at least 5 different joints"):
+        choose_joints(",".join((*some, some[0])), NTU25)
 
 
 def test_a_view_shows_the_columns_of_its_joints_and_nothing_else(dataset: Dataset) -> None:

@@ -177,8 +177,8 @@ def _bench(parser: Parser) -> None:
         nargs="?",
         default="yardstick",
         help="yardstick (default): ratios to the plain way; scaling: cost as work grows; stores: as data grow; "
-        "gpu: all systems on a GPU; score: how soon recommended is as good as the final system; experiment: the "
-        "report's, in minutes",
+        "gpu: all systems on a GPU; score: how soon recommended is as good as the final system, also with settings of "
+        "yours (--clip.frames 64); experiment: the report's, in minutes",
     )
     parser.add_argument("--data", default="synthetic", help="that score trains on: synthetic (default) or utd-mhad")
     parser.add_argument("--compile", action="store_true", help="compile the transformer blocks (torch.compile)")

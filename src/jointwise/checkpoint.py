@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from jointwise.errors import CheckpointError, few, writing
 
-_ANEW = "Copy it again, or begin anew with another --run."  # what to do about a file that is lost
+_ANEW = "Copy it again, or make it anew."  # what to do about a file that is lost
 
 
 def write_json(path: Path, content: Any) -> None:

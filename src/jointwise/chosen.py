@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 # What a run's encoder was built and trained with: later stages take it from the run, never from today's recipe.
 _FROM_RUN = ("clip", "encoder", "mask", "predictor", "decoder", "teacher", "loss", "pretrain", "validation_subjects")
-_OF_NETWORKS = {*_FROM_RUN, "finetune", "scratch"} - {"clip", "validation_subjects"}  # of no use without one
 
 
 def as_run(name: str) -> Path | None:
@@ -72,9 +71,6 @@ def raw_config(args: argparse.Namespace, options: list[str]) -> Config:
     from jointwise.protocols.evaluate import RAW
     from jointwise.settings import build_config, merge, read_settings, recipes
 
-    for word in options:
-        if word.removeprefix("--").partition(".")[0] in _OF_NETWORKS:
-            raise ConfigError(f"{word}: '{RAW}' are coordinates without an encoder. Leave it out.")
     settings = asdict(Config(system=RAW))
     for layer in (recipes().get(recipe_of(args)), args.config):
         settings = merge(settings, read_settings(layer) if layer else {})

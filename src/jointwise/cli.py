@@ -34,12 +34,10 @@ if TYPE_CHECKING:
 
 
 def _load(args: argparse.Namespace) -> Dataset:
-    from jointwise.datasets import load_dataset, own_path
+    from jointwise.datasets import load_dataset
     from jointwise.distributed import first_goes_first
     from jointwise.skeletons import choose_joints
 
-    if args.root is not None and own_path(args.data) is not None:
-        raise ConfigError(f"--root {args.root}: a folder or file of your own is named by --data alone.")
     with first_goes_first():  # it prepares what is not prepared yet
         dataset = load_dataset(args.data, args.root, args.split, watch)
     print(f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})")
@@ -177,23 +175,20 @@ def _after_scoring(results: list[Path], run: Path | None) -> None:
     rows = [(f"top-{k}", f"top{k}") for k in (1, 5)] if not is_completion(content) else []
     split = content["split"]
     print(f"{content['system']} on {content['data']}, {content['protocol']}, labels {content['labels']}:")
-    show(
-        [
-            *(
-                (
-                    name,
-                    f"{100 * scores[key]:.1f} % (95 %: {100 * interval[key][0]:.1f} to {100 * interval[key][1]:.1f})",
-                )
-                for name, key in rows
-            ),
-            *(lines_of(content) if is_completion(content) else ()),
-            ("labelled", f"{split['labelled']} of {split['train']} training clips"),
-            ("scored on", f"{content['n']} clips: {split['name']}"),
-            ("result", results[0]),
-        ]
-    )
+    learned = content["protocol"] != "score" and not is_completion(content)  # from labels, just now
+    lines = [
+        *(
+            (name, f"{100 * scores[key]:.1f} % (95 %: {100 * interval[key][0]:.1f} to {100 * interval[key][1]:.1f})")
+            for name, key in rows
+        ),
+        *(lines_of(content) if is_completion(content) else ()),
+        ("labelled", f"{split['labelled']} of {split['train']} training clips" if learned else None),
+        ("scored on", f"{content['n']} clips: {split['name']}"),
+        ("result", results[0]),
+    ]
+    show(lines)
     if run and (run / "about.json").is_file():  # after the score: a damaged result beside it ends the report only
-        show([("report", _write_report(run))], width=len("scored on"))
+        show([("report", _write_report(run))], width=max(len(name) for name, _ in lines))
 
 
 def _write_report(run: Path) -> Path:
@@ -275,7 +270,7 @@ def bench(args: argparse.Namespace, options: list[str]) -> None:
     from jointwise.build import pick_device
 
     where, out = Where(pick_device(args.device), args.compile), args.out or Path(f"bench-{args.group}.json")
-    if options and args.group not in PROGRAMS:
+    if options and args.group != "score":
         raise ConfigError(f"bench {args.group} does not take {options[0]}: its sizes are fixed.")
     if args.group in PROGRAMS:
         told = run_program(args.group, where, args.data, out, options)

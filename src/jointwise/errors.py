@@ -76,12 +76,12 @@ def differing(names: Sequence[str], expected: Sequence[str]) -> str:
     """In what names differ from those that are expected, some of each.
 
     >>> differing(["head", "nose"], ["head", "neck"]), differing(["neck", "head"], ["head", "neck"])
-    ('it lacks neck, it adds nose', 'they have another order')
+    ('it lacks neck, it adds nose', 'the names have another order')
     """
     lacking = [name for name in expected if name not in names]
     added = [name for name in names if name not in expected]
     parts = [f"it {word} {few(some)}" for word, some in (("lacks", lacking), ("adds", added)) if some]
-    return ", ".join(parts) or "they have another order"
+    return ", ".join(parts) or "the names have another order"
 
 
 @contextmanager

@@ -32,8 +32,8 @@ class ModelCard:
     labels: share or shots the classifier was trained with, `none` before. initialisation: of the classifier's encoder,
     `pretrained`, `finetuned` or `scratch`; pretrained_on: the data of that pre-training. recorded: the layout of its
     data where it knows only some of their joints (those of `skeleton`). scores: measured on the evaluation split that
-    `split` names. terms: of use. held_out: losses of the pre-training and the split they were measured on. memory_mb:
-    largest memory, by stage.
+    `split` names. terms: of use. size: of the coordinates it was trained on (`scale.typical_size`), None where unknown.
+    held_out: losses of the pre-training and the split they were measured on. memory_mb: largest memory, by stage.
     """
 
     kind: str
@@ -54,6 +54,7 @@ class ModelCard:
     recorded: Skeleton | None = None
     cleaning: str = "none"
     terms: str = ""
+    size: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
     seconds_per_epoch: dict[str, float] = field(default_factory=dict)
@@ -156,10 +157,9 @@ class ModelCard:
         return "\n".join(sentence for sentence in sentences if sentence) or None
 
     def _other_unit(self, dataset: Dataset) -> str | None:
-        scale = self.config.clip.scale
-        if self.data_fingerprint == dataset.store.fingerprint or (dataset.metres and scale in (None, 1.0)):
+        if self.data_fingerprint == dataset.store.fingerprint or not len(dataset.train):
             return None
-        doubt = other_unit(typical_size(dataset.train), scale)
+        doubt = other_unit(typical_size(dataset.train), self.size)
         return doubt and f"WARNING: {dataset.name}: {doubt}"
 
     def _joints_in_common(self, dataset: Dataset) -> str | None:

@@ -32,7 +32,7 @@ from jointwise.protocols.judging import accuracies
 from jointwise.provenance import peak_memory, provenance
 from jointwise.randomness import Draws
 from jointwise.runs import about_run, open_run, resume_command
-from jointwise.scale import coordinate_rms, with_scale
+from jointwise.scale import coordinate_rms, typical_size, with_scale
 
 Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none when it is not their turn
 
@@ -209,6 +209,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     seconds = fit(task, order, optimizer, settings, execution, folder, title, seed, command)
     held_out = held_out_losses(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision)
     examples = make_examples(dataset, cutter, seed, _rebuild_by(module, seed))
+    size = typical_size(dataset.train)
     if not distributed.is_first():
         return {}
     parameters = count_parameters(encoder=module.student, pretrain=module)
@@ -223,14 +224,14 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         "probes": {name: value for name, value in read_log(folder)[-1].items() if name in PROTOCOLS},
         **provenance(device, execution.precision),
     }
-    card = _card(config, dataset, run)
+    card = _card(config, dataset, run, size)
     save_model(folder / "model", card, module.state_dict(), set(dataset.train.digests))
     write_examples(folder, examples)
     write_json(folder / "run.json", run)
     return run
 
 
-def _card(config: Config, dataset: Dataset, run: dict[str, Any]) -> ModelCard:
+def _card(config: Config, dataset: Dataset, run: dict[str, Any], size: float) -> ModelCard:
     """The card of a pre-trained model, with what run.json says of it."""
     return ModelCard.of(
         config,
@@ -243,6 +244,7 @@ def _card(config: Config, dataset: Dataset, run: dict[str, Any]) -> ModelCard:
         seconds_per_epoch={"pretrain": run["seconds_per_epoch"]},
         held_out=run["held_out"],
         memory_mb={"pretrain": run["peak_memory_mb"]},
+        size=size,
     )
 
 

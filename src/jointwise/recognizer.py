@@ -116,9 +116,11 @@ class Recognizer:
                 f"{self.card.coordinates}."
             )
         sequence = prepare_sequence(CLEANING[self.card.cleaning](recording).sequence)
-        doubt = other_unit(coordinate_size(sequence.positions, sequence.validity), self.card.config.clip.scale)
+        doubt = other_unit(coordinate_size(sequence.positions, sequence.validity), self.card.size)
         if doubt:
-            warnings.warn(f"{doubt} Predictions and features are worth little then.", JointwiseWarning, stacklevel=4)
+            warnings.warn(
+                f"{sequence.source}: {doubt} The answer is worth little then.", JointwiseWarning, stacklevel=6
+            )
         return sequence
 
     def _clip(self, recording: Recording) -> tuple[Clips, str]:
@@ -127,8 +129,8 @@ class Recognizer:
         clips = cutter.centre(torch.zeros(1, dtype=torch.long))
         if not clips.valid.any():
             raise ReadError(
-                f"{sequence.source}: not one joint is valid in the middle {100 * TEST_CROP:.0f} % of its "
-                f"{sequence.frames} frames, so there is nothing to judge. Cut it to where the person is seen."
+                f"{sequence.source}: not one joint is valid in the {cutter.frames} frames that are looked at, of the "
+                f"middle {100 * TEST_CROP:.0f} % of {sequence.frames}. Cut it to where the person is seen."
             )
         return clips, sequence.source
 
@@ -162,7 +164,7 @@ def _finite(answer: Tensor, source: str) -> Tensor:
     """The answer of a network. Raises ReadError where the recording made it something else than finite numbers."""
     if not bool(answer.isfinite().all()):
         raise ReadError(
-            f"{source}: its coordinates are so large that the model's answer is no finite number. Look for a wild "
-            "coordinate (jointwise view FILE), and mark it as not valid."
+            f"{source}: the model's answer is no finite number. A wild coordinate does that (jointwise view FILE shows "
+            "it; mark it as not valid), or a model that was damaged."
         )
     return answer

@@ -200,8 +200,8 @@ def check_folder(folder: Path | None, dataset: Dataset) -> None:
     others = {str(result["data"]) for result in results} - {dataset.name}
     if any(result["data_fingerprint"] != dataset.store.fingerprint for result in results) and not others:
         raise ConfigError(
-            f"--results {folder} holds results of '{dataset.name}' as it was with other recordings, or of another "
-            "folder of that name. Give these a folder of their own."
+            f"{folder} holds results of '{dataset.name}' as it was with other recordings, or of another folder of that "
+            "name. Give these a folder of their own (--results; --run of a table)."
         )
     if others:
         raise ConfigError(

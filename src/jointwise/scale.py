@@ -13,7 +13,7 @@ from jointwise import distributed
 from jointwise.config import Config
 from jointwise.datasets import Dataset, Part
 
-_ANOTHER_UNIT = 30.0  # times larger or smaller than in training: no body is, millimetres or pixels are
+_ANOTHER_UNIT = 20.0  # times larger or smaller than in training: no body is, millimetres or pixels are
 
 
 def _squares(part: Part) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
@@ -51,13 +51,12 @@ def coordinate_size(positions: npt.NDArray[np.float32], valid: npt.NDArray[np.bo
     return math.sqrt(float(np.square(seen).mean())) if seen.size else 0.0
 
 
-def other_unit(size: float, scale: float | None) -> str | None:
+def other_unit(size: float, trained: float | None) -> str | None:
     """A sentence where coordinates of that size are hardly in the unit of a model's training data, else None.
 
-    size: RMS around the origin. scale: the model's `clip.scale`.
+    size: RMS around the origin. trained: that of the training data, None where nobody knows it.
     """
-    trained = scale or 1.0
-    if size == 0 or trained / _ANOTHER_UNIT <= size <= trained * _ANOTHER_UNIT:
+    if not size or not trained or trained / _ANOTHER_UNIT <= size <= trained * _ANOTHER_UNIT:
         return None
     order, usual = (f"{10.0 ** round(math.log10(value)):g}" for value in (size, trained))
     return (

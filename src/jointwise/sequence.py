@@ -20,7 +20,7 @@ def as_numbers(positions: object, source: str) -> Floats:
     try:
         with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where
             return np.asarray(positions, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ReadError(
             f"{source}: positions are no array of numbers ({error}). Give one of shape (persons, frames, joints, 2 or "
             "3), with every joint in every frame."

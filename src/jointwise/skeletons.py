@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from jointwise.errors import ConfigError, unknown
+from jointwise.errors import ConfigError, few, unknown
 
 JOINTS = (5, 133)  # fewest and most that can be learned from: below, nothing is left to mask; above, no sensor goes
 
@@ -356,15 +356,15 @@ def choose_joints(words: str, skeleton: Skeleton) -> tuple[str, ...]:
         if foreign:
             hint = unknown(f"joint of '{skeleton.name}'", foreign[0], skeleton.joints)
             raise ConfigError(f"--joints {words}: {hint} Or name a layout: {', '.join(SKELETONS)}.")
-        if len(set(names)) < JOINTS[0]:
-            raise ConfigError(f"--joints {words}: at least {JOINTS[0]} different joints are needed.")
-        return names
-    shared = shared_joints(SKELETONS[words], skeleton)
-    if not shared:
+    else:
+        names = shared_joints(SKELETONS[words], skeleton)
+    if len(names) < JOINTS[0] or len(set(names)) < len(names):
+        found = f"'{skeleton.name}' has {few(names)} of them" if names else f"'{skeleton.name}' has none of its joints"
         raise ConfigError(
-            f"--joints {words}: '{skeleton.name}' has none of its joints; it has: {', '.join(skeleton.joints)}."
+            f"--joints {words}: at least {JOINTS[0]} different joints are needed; {found}. It has: "
+            f"{', '.join(skeleton.joints)}."
         )
-    return shared
+    return names
 
 
 def get_skeleton(name: str) -> Skeleton:

@@ -56,10 +56,16 @@ def test_a_score_that_is_never_reached_has_no_ratio(
 
 @pytest.mark.parametrize("data", ["synthetic", "utd-mhad"])
 def test_probes_are_scored_on_training_subjects(data: str) -> None:
-    config = settings("recommended", data, "cpu", ("--pretrain.steps", "7", "--validation_subjects", "[1]"))
+    config = settings("recommended", data, "cpu", ("--pretrain.steps", "7"))
     assert config.validation_subjects == score.HELD_OUT[data]
     assert (config.pretrain.steps, config.pretrain.probe_every) == (7, 1)
     assert config.encoder == build_config(layered_settings("recommended", data), []).encoder
+
+
+@pytest.mark.parametrize("option", [("--validation_subjects", "[]"), ("--pretrain.probe_every", "0")])
+def test_without_probes_or_held_out_subjects_nothing_is_trained(option: tuple[str, str]) -> None:
+    with pytest.raises(ConfigError, match="both must be there"):
+        settings("recommended", "synthetic", "cpu", option)
 
 
 def test_data_without_held_out_subjects_are_refused(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ PROGRAMS: dict[
     str, Callable[[Where, Path, str, Sequence[str]], dict[str, Any]]
 ] = {  # what is more than the repetition of a step
     "score": time_to_score,
-    "experiment": lambda where, _folder, _data, options: experiment(where, options=options),
+    "experiment": lambda where, _folder, _data, _options: experiment(where),
 }
 Row = dict[str, Any]
 Say = Callable[[str], None]

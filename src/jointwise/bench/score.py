@@ -26,10 +26,16 @@ STEPS = 1_000
 
 
 def settings(system: str, data: str, device: str, options: Sequence[str] = ()) -> Config:
-    """The recipe of the data in bf16, a linear probe after every epoch, training subjects held out; then `options`."""
+    """The recipe of the data in bf16, a linear probe after every epoch, training subjects held out; then `options`.
+
+    Raises ConfigError for options without a probe or held-out subjects.
+    """
     usual = ("--pretrain.probe_every", "1", "--execution.precision", "bf16", "--pretrain.steps", str(STEPS))
     ours = ("--validation_subjects", json.dumps(HELD_OUT[data]), "--execution.checkpoint_every", "100000")
-    return build_config(layered_settings(system, data), [*usual, *options, *ours, "--execution.device", device])
+    config = build_config(layered_settings(system, data), [*usual, *ours, *options, "--execution.device", device])
+    if not config.validation_subjects or not config.pretrain.probe_every:
+        raise ConfigError("bench score probes while it trains, on held-out training subjects: both must be there.")
+    return config
 
 
 def scores(config: Config, dataset: Dataset, folder: Path, seed: int = 0) -> list[dict[str, float]]:

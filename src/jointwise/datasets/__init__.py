@@ -211,8 +211,8 @@ class Dataset:
         foreign = sorted(set(subjects) - known)
         if foreign and known == {UNKNOWN}:
             raise DataError(
-                f"{self.name}: its recordings do not say whose they are, so no subject can be held out. Save `subject` "
-                "in each file, or set subject_pattern in dataset.yaml."
+                f"{self.name}: its recordings do not say whose they are, so no subject can be held out. In a folder of "
+                "your own, `subject` in each file or subject_pattern in dataset.yaml says it."
             )
         if foreign:
             raise DataError(
@@ -266,6 +266,11 @@ class Dataset:
             )
 
 
+def _check_root(data: str, root: str | Path | None) -> None:
+    if root is not None and own_path(data) is not None:
+        raise ConfigError(f"--root {root}: a folder or file of your own ({data}) is its own root. Leave it out.")
+
+
 def prepare(
     data: str,
     root: str | Path | None = None,
@@ -282,6 +287,7 @@ def prepare(
     `if __name__ == "__main__"` guard). Raises ConfigError for an unknown name, DataError when files are missing or
     damaged.
     """
+    _check_root(data, root)
     wished = wishes(None if skip_list is None else Path(skip_list), skip_bad)
     place, files = store_path(data), None if root is None else Path(root)
     return build_store(place, find_source(data), files, wished=wished, workers=workers, watch=watch)
@@ -311,6 +317,7 @@ def load_dataset(
     split: one of its splits, by default the first. Raises ConfigError for an unknown name or split; DataError when it
     is neither prepared nor `root` given, or when the store is damaged.
     """
+    _check_root(data, root)
     path, place = own_path(data), store_path(data)
     while True:
         revision = DATASETS[data].revision if path is None else "" if place == path else folder.revision_of(path)

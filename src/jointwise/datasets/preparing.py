@@ -100,8 +100,11 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
     """Runs in a worker process: an error is a value, so that one damaged file does not stop the others."""
     try:
         cleaned = CLEANING[description.cleaning](read(item))
-        check_belongs(cleaned.sequence, description)
-        sequence = replace(cleaned.sequence, skeleton=description.skeleton)  # one root for all, whatever files say
+        sequence, joints = cleaned.sequence, description.skeleton.joints
+        if set(sequence.skeleton.joints) == set(joints):
+            sequence = sequence.on_joints(joints)
+        check_belongs(sequence, description)
+        sequence = replace(sequence, skeleton=description.skeleton)  # one root for all, whatever files say
         prepared = prepare_sequence(sequence)
         zeros = joints_at_zero(sequence)
         return _Ready(prepared, cleaned.notes | ({ZEROS: zeros} if zeros else {}), digest(prepared))

@@ -17,7 +17,7 @@ from jointwise.checkpoint import load_weights, write_json
 from jointwise.clips import ClipCutter
 from jointwise.config import Config, FinetuneConfig
 from jointwise.datasets import Dataset, Part
-from jointwise.errors import CheckpointError, DataError
+from jointwise.errors import CheckpointError, ConfigError, DataError
 from jointwise.examples import make_examples, write_examples
 from jointwise.fit import Batch, BatchOrder, fit
 from jointwise.labelled import choose_labelled
@@ -30,7 +30,7 @@ from jointwise.precision import autocast
 from jointwise.provenance import peak_memory, provenance
 from jointwise.results import Evaluation, check_folder, save_result
 from jointwise.runs import about_run, open_run, resume_command
-from jointwise.scale import with_scale
+from jointwise.scale import typical_size, with_scale
 
 
 class FinetuneTask:
@@ -131,7 +131,8 @@ def finetune(
     pretrained: run whose encoder to start from, also one of other data: what both have of joints, matched by name, is
     kept; None: random weights and the recipe `scratch`. results: folder for the result besides the run's own.
     """
-    which = which if pretrained else "student"  # from random weights there is one encoder
+    if which != "student" and not pretrained:
+        raise ConfigError(f"--encoder {which}: from random weights there is one encoder. Leave it out.")
     is_test, words = not config.validation_subjects, dataset.arguments
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
@@ -228,6 +229,7 @@ def _save(
     # the report plays the examples of the pre-training, if it was on the same data
     elsewhere = evaluation.pretrained_on != evaluation.dataset.name
     examples = make_examples(evaluation.dataset, cutter, evaluation.seed) if elsewhere else None
+    size = typical_size(evaluation.dataset.train)
     if not distributed.is_first():
         return
     if examples:
@@ -247,6 +249,7 @@ def _save(
         seconds_per_epoch=evaluation.seconds_per_epoch,
         held_out=evaluation.held_out,
         memory_mb=evaluation.memory_mb,
+        size=size,
     )
     save_model(folder / "model", card, module.state_dict(), seen | set(evaluation.dataset.train.digests))
     run = about | {
