@@ -263,7 +263,6 @@ def test_a_file_of_settings_for_another_system_is_refused(place: Path) -> None:
         (("pretrain", tiny.SYSTEM, *QUICK, "--joints", "halpe26,nose"), ConfigError, "unknown joint of 'kinect20'"),
         (("evaluate", "raw", "--protocol", "liner", "--data", "tiny"), ConfigError, "did you mean 'linear'"),
         (("evaluate", "no/run", "--protocol", "knn", "--data", "tiny"), CheckpointError, "no/run: no finished model"),
-        (("bench", "yardstick", "--clip.frames", "8"), ConfigError, "does not take --clip.frames: its sizes are fixed"),
         (("--quick",), ConfigError, "--quick without a command. Name one first"),
         (("prepare", "tiny", "--workers", "-3"), ConfigError, "--workers -3: at least one process reads"),
         (("pretrain", tiny.SYSTEM, *QUICK, "--joints", ""), ConfigError, "unknown joint of 'kinect20' ''"),

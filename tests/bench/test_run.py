@@ -39,6 +39,11 @@ def test_figures_are_chosen_by_words_in_their_names() -> None:
         chosen("scalling", [])
 
 
+def test_the_sizes_of_figures_are_fixed() -> None:
+    with pytest.raises(ConfigError, match=r"bench yardstick does not take --clip\.frames: its sizes are fixed"):
+        run(["bench", "yardstick", "--clip.frames", "8"])
+
+
 def test_no_two_figures_share_a_name() -> None:
     assert len(FIGURES) == sum(len(group) for group in GROUPS.values())
 
