@@ -20,6 +20,7 @@ import torch
 from jointwise import load_dataset
 from jointwise.checkpoint import read_json
 from jointwise.config import Config
+from jointwise.precision import seconds
 from jointwise.pretrain import pretrain
 from jointwise.protocols.evaluate import evaluate
 from jointwise.protocols.finetune import finetune
@@ -29,8 +30,7 @@ OUT = Path(__file__).parent / "ablations.jsonl"
 SMALL = (
     "--clip.frames 16 --encoder.width 64 --encoder.depth 4 --encoder.heads 4 --predictor.depth 1 --decoder.depth 1 "
     "--pretrain.steps 400 --finetune.steps 150 --finetune.lr 1e-3 --finetune.hidden 256 --scratch.steps 400 "
-    "--scratch.lr 1e-3 --scratch.hidden 256 --probe.linear.steps 500 --execution.precision bf16 "
-    "--execution.log_every 50"
+    "--scratch.lr 1e-3 --scratch.hidden 256 --probe.linear.steps 500 --execution.log_every 50"
 )
 TOGETHER = "--encoder.axis factorised --decoder.normalisation axis-over-time"
 FINAL, TEMPORAL = "spatial_segments_decoder", "temporal_segments_decoder"
@@ -96,6 +96,12 @@ WITH_ALL_LABELS = ("base", "axis", "together", "frames", "decoder", "systems", "
 
 
 @cache
+def precision() -> str:
+    """bf16, which the first conditions ran in, but where the CPU has no instructions for it."""
+    return "bf16" if seconds(torch.bfloat16) < seconds(torch.float32) else "fp32"
+
+
+@cache
 def trained(system: str, options: str, subject: int, seed: int) -> tuple[Path, dict[str, float]]:
     """A pre-trained run without one subject, and its scores on frozen features there."""
     folder = Path(tempfile.mkdtemp())
@@ -112,7 +118,7 @@ def trained(system: str, options: str, subject: int, seed: int) -> tuple[Path, d
 
 def settings(system: str, options: str, subject: int) -> Config:
     """The small settings of a system with options, one training subject held out."""
-    arguments = f"{SMALL} {options} --validation_subjects [{subject}]".split()
+    arguments = f"{SMALL} --execution.precision {precision()} {options} --validation_subjects [{subject}]".split()
     return build_config(layered_settings(system, "utd-mhad"), arguments)
 
 
@@ -134,7 +140,7 @@ def measure(group: str, system: str, options: str, subject: int, seed: int) -> d
         scores = scores | {f"{stage} {labels}": top1(path)}
     shutil.rmtree(folder)
     about = {"group": group, "system": system, "options": options, "subject": subject, "seed": seed}
-    return about | scores | {"seconds": round(time.perf_counter() - start)}
+    return about | scores | {"precision": precision(), "seconds": round(time.perf_counter() - start)}
 
 
 def show() -> None:
