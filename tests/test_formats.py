@@ -60,8 +60,13 @@ def test_garbage_is_refused_by_every_reader(tmp_path: Path, name: str, seed: int
 
 
 def test_a_name_that_no_reader_knows_lists_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "x.bvh").touch()
     with pytest.raises(ReadError, match=r"x\.bvh: no reader for a file of this name\. Known: .*\*\.mat.*skeleton_pos"):
         read(tmp_path / "x.bvh")
+    with pytest.raises(ReadError, match=r"y\.bvh: no such file"):
+        read(tmp_path / "y.bvh")
+    with pytest.raises(ReadError, match="a folder, not a recording"):
+        read(tmp_path)
 
 
 def test_recordings_are_found_below_a_folder_in_order_and_hidden_ones_are_not(tmp_path: Path) -> None:
