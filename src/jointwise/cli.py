@@ -306,9 +306,9 @@ def run(arguments: list[str]) -> None:
     if in_company() and arguments[0] not in SHARED:
         raise ConfigError(f"{arguments[0]} is done by one process. Call it without torchrun: jointwise {arguments[0]}.")
     args.words = arguments
-    if options and not hasattr(args, "function"):
-        raise ConfigError(f"{options[0]} without a command. Name one first: jointwise {next(iter(COMMANDS))} …")
     if not hasattr(args, "function"):
+        if options:
+            raise ConfigError(f"{options[0]} without a command. Name one first: jointwise {next(iter(COMMANDS))} …")
         parser.print_help()
         return
     if options and not args.takes_options:

@@ -54,6 +54,7 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
         raise
     store = Store(store_path(args.name))
     rows = int((store.index["frames"].astype(int) * store.index["persons"]).sum())
+    zeros = summary.zeros / (rows * len(store.description.skeleton.joints))
     skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
     print(f"prepared {store.description.data}")
     show(
@@ -72,11 +73,7 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
                 (f"split {part.split_name}", f"{len(part.train)} to train, {len(part.test)} to test: {part.split}")
                 for part in splits
             ),
-            *(
-                [("WARNING", _zeros_warning(zeros))]
-                if (zeros := summary.zeros / (rows * len(skeleton.joints))) >= _MANY_ZEROS
-                else []
-            ),
+            ("WARNING", _zeros_warning(zeros) if zeros >= _MANY_ZEROS else None),
             *(("WARNING", _duplicates_warning(split, pairs)) for split, pairs in summary.duplicates.items() if pairs),
             ("fingerprint", store.fingerprint),
             ("terms", store.description.terms),

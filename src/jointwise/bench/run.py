@@ -20,9 +20,8 @@ from jointwise.grid import NOTHING, Grid
 from jointwise.provenance import provenance
 
 SCHEMA = 1
-PROGRAMS: dict[
-    str, Callable[[Where, Path, str, Sequence[str]], dict[str, Any]]
-] = {  # what is more than the repetition of a step
+Program = Callable[[Where, Path, str, Sequence[str]], dict[str, Any]]  # where, a folder, data, options -> what it tells
+PROGRAMS: dict[str, Program] = {  # what is more than the repetition of a step
     "score": time_to_score,
     "experiment": lambda where, _folder, _data, _options: experiment(where),
 }

@@ -30,7 +30,7 @@ from jointwise.sequence import Sequence
 from jointwise.store import TEST, TRAIN, VERSION, Description, digest
 from jointwise.store_writer import StoreWriter, check_belongs
 
-ZEROS = "joints at zero"
+ZEROS = "joints at zero"  # beside what cleaning notes of a recording
 EMPTY = "no body in it, or none after cleaning"
 _BATCH = 16  # recordings a worker gets at once: fewer letters between processes
 _BATCH_BYTES = 8 << 20  # that their files have, unless one alone has more

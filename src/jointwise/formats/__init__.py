@@ -42,13 +42,11 @@ def read(path: str | Path) -> Sequence:
     Raises ReadError when the file is missing, empty, damaged, or of a name that no reader knows.
     """
     path = Path(path)
+    check_file(path)
     pattern = _pattern(path)
-    if pattern is None and not path.is_file():
-        raise ReadError(f"{path}: {'a folder, not a recording' if path.is_dir() else 'no such file'}. Check the path.")
     if pattern is None:
         raise ReadError(
             f"{path}: no reader for a file of this name. Known: {', '.join(FORMATS)}. Anything else can be saved "
             "as .npz (numpy.savez) with an array 'positions' of shape (persons, frames, joints, coordinates)."
         )
-    check_file(path)
     return FORMATS[pattern](path)

@@ -130,6 +130,7 @@ def finetune(
 
     pretrained: run whose encoder to start from, also one of other data: what both have of joints, matched by name, is
     kept; None: random weights and the recipe `scratch`. results: folder for the result besides the run's own.
+    Raises ConfigError for the teacher of random weights.
     """
     if which != "student" and not pretrained:
         raise ConfigError(f"--encoder {which}: from random weights there is one encoder. Leave it out.")
