@@ -18,16 +18,15 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
-
 from jointwise.clips import ClipCutter
 from jointwise.nn.masks import MASKS, motion_scores
 from jointwise.nn.tokens import to_segments, token_validity
 from jointwise.prepare import prepare_sequence
 from jointwise.sequence import Sequence
 from jointwise.synthetic import ACTIONS, generate
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 HERE = Path(__file__).parent / "pictures"
 LEFT, RIGHT, MIDDLE, HIDDEN, TOKEN = "#2b6cb0", "#c05621", "#4a5568", "#e2e8f0", "#faf089"

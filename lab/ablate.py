@@ -18,13 +18,13 @@ from pathlib import Path
 import torch
 
 from jointwise import load_dataset
-from jointwise.checkpoint import read_json
-from jointwise.config import Config
-from jointwise.precision import seconds
-from jointwise.pretrain import pretrain
-from jointwise.protocols.evaluate import evaluate
-from jointwise.protocols.finetune import finetune
-from jointwise.settings import build_config, layered_settings
+from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.schema import Config
+from jointwise.stages.evaluate import evaluate
+from jointwise.stages.finetune import finetune
+from jointwise.stages.pretrain import pretrain
+from jointwise.training.checkpoint import read_json
+from jointwise.training.device import seconds
 
 OUT = Path(__file__).parent / "ablations.jsonl"
 SMALL = (

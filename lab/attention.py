@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from jointwise.nn.attention import CachedAttention
+from jointwise.model.attention import CachedAttention
 
 
 def written_out(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

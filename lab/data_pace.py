@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointwise import synthetic
 from jointwise.bench.plain_data import cut_clip, read_skeleton
-from jointwise.clips import ClipCutter
-from jointwise.formats import skeleton
-from jointwise.prepare import prepare_sequence
-from jointwise.randomness import Draws
-from jointwise.skeletons import NTU25
-from jointwise.store import INDEX
+from jointwise.data import synthetic
+from jointwise.data.centring import prepare_sequence
+from jointwise.data.clips import ClipCutter
+from jointwise.data.formats import skeleton
+from jointwise.data.randomness import Draws
+from jointwise.data.skeletons import NTU25
+from jointwise.data.store.reader import INDEX
 
 REPEATS, CLIPS, FRAMES, SEQUENCES = 10, 32, 120, 2000
 

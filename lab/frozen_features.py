@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from jointwise import load_dataset
-from jointwise.build import build_encoder
-from jointwise.checkpoint import load_weights
-from jointwise.clips import ClipCutter
-from jointwise.protocols import knn
-from jointwise.protocols.features import encoder_features, extract
-from jointwise.protocols.finetune import encoder_weights
+from jointwise.data.clips import ClipCutter
+from jointwise.evaluation import knn
+from jointwise.evaluation.features import encoder_features, extract
+from jointwise.model.build import build_encoder
+from jointwise.training.checkpoint import load_weights
+from jointwise.training.model_folder import encoder_weights
 
 dataset = load_dataset("utd-mhad").hold_out([7])
 labels, truth = torch.from_numpy(dataset.train.labels), torch.from_numpy(dataset.test.labels)

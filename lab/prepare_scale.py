@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointwise import synthetic
+from jointwise.data import synthetic
 
 WORKERS = sys.argv[1] if len(sys.argv) > 1 else "1"
 

@@ -6,13 +6,13 @@ import time
 import torch
 
 from jointwise import load_dataset
-from jointwise.build import build_distillation
-from jointwise.clips import ClipCutter
-from jointwise.fit import Batch
-from jointwise.optim import build_optimizer
-from jointwise.precision import autocast
-from jointwise.pretrain import PretrainTask
-from jointwise.settings import build_config, layered_settings
+from jointwise.config.layers import build_config, layered_settings
+from jointwise.data.clips import ClipCutter
+from jointwise.model.build import build_distillation
+from jointwise.stages.pretrain import PretrainTask
+from jointwise.training.batches import Batch
+from jointwise.training.device import autocast
+from jointwise.training.optimizer import build_optimizer
 
 WIDTH = "--encoder.width 256 --encoder.heads 8"
 MAMP = (

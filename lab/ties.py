@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jointwise.groups import Result
-from jointwise.metrics import top_k_hits
-from jointwise.results import read_results
+from jointwise.evaluation.metrics import top_k_hits
+from jointwise.evaluation.results import read_results
+from jointwise.report.tables.grouping import Result
 
 FOLDERS = [folder for folder in sorted(Path("results").iterdir()) if folder.name != "bench"]
 

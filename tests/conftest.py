@@ -3,49 +3,30 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
-import tiny
-from jointwise.datasets import DATASETS, Dataset, load_dataset, prepare
-from jointwise.datasets import source as source_types
-from jointwise.pretrain import pretrain
-from jointwise.protocols.finetune import finetune
-from jointwise.sequence import Sequence
-from jointwise.skeletons import Skeleton
-from jointwise.store import Description, Store
-from stores import write_store
+from helpers import tiny
+from helpers.stick import STICK, stick_sequence
+from helpers.stores import write_store
+from jointwise.data.dataset import Dataset, load_dataset, prepare
+from jointwise.data.datasets import DATASETS
+from jointwise.data.datasets import source as source_types
+from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import Skeleton
+from jointwise.data.store.reader import Description, Store
+from jointwise.stages.finetune import finetune
+from jointwise.stages.pretrain import pretrain
 
 settings.register_profile("jointwise", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("jointwise")
 torch.set_num_threads(1)  # on tensors this small, a second thread on a busy machine made the tests 70 times slower
 
-STICK = Skeleton(
-    name="stick",
-    joints=("head", "root", "left_hand", "right_hand", "left_foot", "right_foot"),
-    bones=(
-        *(("root", "head"), ("root", "left_hand"), ("root", "right_hand")),
-        *(("root", "left_foot"), ("root", "right_foot")),
-    ),
-    root="root",
-)
-
 
 @pytest.fixture(scope="session")
 def stick() -> Skeleton:
     return STICK
-
-
-def stick_sequence(persons: int, frames: int, seed: int, missing: float = 0.2, **about: int) -> Sequence:
-    """Random joints; `missing` of them invalid, and NaN there so that a leak is seen."""
-    rng = np.random.default_rng(seed)
-    positions = rng.normal(size=(persons, frames, len(STICK.joints), 3)).astype(np.float32)
-    valid = rng.random(positions.shape[:3]) >= missing
-    valid[:, 0, 0] = True  # at least one valid joint per person
-    positions[~valid] = np.nan
-    return Sequence(positions, STICK, valid, source=f"stick {seed}", **about)
 
 
 @pytest.fixture(scope="session")

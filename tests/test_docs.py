@@ -10,16 +10,18 @@ import pytest
 import yaml
 
 from jointwise.cli import run as jointwise
-from jointwise.config import Config
-from jointwise.datasets import DATASETS, load_dataset
-from jointwise.datasets.folder import Settings
-from jointwise.nn.encoders import AXES
-from jointwise.nn.heads import POOLINGS
-from jointwise.nn.masks import MASKS
-from jointwise.nn.targets import TARGETS
-from jointwise.protocols import PROTOCOLS
-from jointwise.settings import build_config, layered_settings, systems
-from jointwise.skeletons import SKELETONS
+from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.schema import Config
+from jointwise.config.systems import systems
+from jointwise.data.dataset import load_dataset
+from jointwise.data.datasets import DATASETS
+from jointwise.data.datasets.folder import Settings
+from jointwise.data.skeletons import SKELETONS
+from jointwise.evaluation.protocols import PROTOCOLS
+from jointwise.model.encoders import AXES
+from jointwise.model.heads import POOLINGS
+from jointwise.model.masks import MASKS
+from jointwise.model.targets import TARGETS
 
 DATA = Path(__file__).parents[1] / "docs" / "data.md"
 METHOD = DATA.with_name("method.md")

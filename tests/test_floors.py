@@ -1,35 +1,50 @@
-"""A file imports only its own or lower floors; a new file has to be given a floor here."""
+"""The shape of the package: floors, no circles, short files, few names at the top, no code run from data."""
 
 import ast
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-
-import pytest
 
 import jointwise
 
 ROOT = Path(jointwise.__file__).parent
-FLOORS: tuple[str, ...] = (
-    "errors skeletons sequence randomness __init__",
-    "formats datasets synthetic cleaning prepare shards store store_writer clips augment",
-    "nn methods",
-    "config settings distributed build optim precision checkpoint fit network_size runs model provenance labelled "
-    "scale examples imports",
-    "metrics results groups grid findings completion_table table pages protocols pretrain viewer report bench",
-    "recognizer demo stages comparison arguments chosen company printing data_commands cli __main__",
+# A file imports only its own floor or lower ones. A new room is added here, between what it uses and what uses it.
+FLOORS = (
+    "errors",
+    "data",
+    "config",
+    "model",
+    "training",
+    "evaluation",
+    "stages",
+    "inference",
+    "report",
+    "bench",
+    "cli",
 )
-FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
+MOST_NAMES = 12  # at the top of the package, besides dunder files
+MOST_LINES = 400  # of a file
 # pickle runs code when it is read; torchvision and timm break beside the CPU wheel of torch; Lightning is heavy
 FORBIDDEN = {"pickle", "cPickle", "dill", "joblib", "timm", "torchvision", "lightning", "pytorch_lightning"}
 # the one exception: it subclasses the unpickler so that a pickle can name nothing but containers and plain arrays
-MAY_PICKLE = "datasets/restricted_pickle.py"
-MAY_TORCH_LOAD = "imports/foreign.py"  # the checkpoints of others are pickles; weights_only keeps code out of them
-FILES = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py"))}
+MAY_PICKLE = "data/formats/restricted_pickle.py"
+MAY_TORCH_LOAD = "stages/foreign_checkpoint.py"  # others' checkpoints are pickles; weights_only keeps code out of them
+TENSORS_ONLY = {"attention", "blocks", "encoders", "heads", "losses", "masks", "targets", "tokens"}  # of model/
+FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
 
 
-def part(module: str) -> str:
-    """jointwise.nn.blocks -> nn; jointwise -> __init__."""
-    return [*module.split("."), "__init__"][1]
+def module_of(name: str) -> str:
+    """data/store/reader.py -> jointwise.data.store.reader; data/__init__.py -> jointwise.data."""
+    return ".".join(["jointwise", *name.removesuffix(".py").split("/")]).removesuffix(".__init__")
+
+
+MODULES = {module_of(name): name for name in FILES}
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(FILES[name].read_text("utf-8"))
 
 
 def is_for_types(node: ast.AST) -> bool:
@@ -44,65 +59,87 @@ def walk(node: ast.AST, types: bool) -> Iterator[ast.AST]:
             yield from walk(child, types)
 
 
-def imports(path: Path) -> set[str]:
-    """Full names of the modules a file imports, inside functions too."""
-    found: set[str] = set()
-    for node in walk(ast.parse(path.read_text()), types=path != ROOT / "__init__.py"):
+def imports(name: str) -> Iterator[tuple[int, str]]:
+    """(line, full name) of the modules a file imports, inside functions too."""
+    for node in walk(tree(name), types=name != "__init__.py"):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            assert node.module is not None
-            inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            # `from jointwise import augment` imports a file, `from jointwise.errors import unknown` a name
-            found |= inner if node.module == "jointwise" else {node.module}
-    return found
+            assert node.level == 0, f"{name}:{node.lineno}: a relative import. Write the full name of the module."
+            for alias in node.names:  # `from jointwise.data import augment` imports a file, others a name
+                inner = f"{node.module}.{alias.name}"
+                yield node.lineno, inner if inner in MODULES else str(node.module)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_imports_its_own_or_lower_floors_only(name: str) -> None:
-    own = name.removesuffix(".py").split("/")[0]
-    assert own in FLOOR, f"{name} has no floor yet: give '{own}' one in tests/test_floors.py"
-    for module in imports(FILES[name]):
-        if module.split(".")[0] == "jointwise":
-            other = part(module) if part(module) in FLOOR else "__init__"  # jointwise.__version__ lives there
-            assert FLOOR[other] <= FLOOR[own], f"{name} (floor {FLOOR[own]}) imports {module} (floor {FLOOR[other]})"
+def own_imports(name: str) -> Iterator[tuple[int, str]]:
+    return ((line, module) for line, module in imports(name) if module.split(".")[0] == "jointwise")
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_file_imports_pickle_or_a_library_we_do_without(name: str) -> None:
-    allowed = {"pickle"} if name == MAY_PICKLE else set()
-    assert {module.split(".")[0] for module in imports(FILES[name])} & FORBIDDEN == allowed
+def room(module: str) -> str:
+    """jointwise.data.store -> data; jointwise itself -> errors, the lowest: it holds the version and nothing else."""
+    return [*module.split("."), "errors"][1]
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_nobody_unpickles_but_by_the_restricted_unpickler(name: str) -> None:
-    for node in walk(ast.parse(FILES[name].read_text()), types=True):
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pickle":
-            assert node.attr in ("Unpickler", "UnpicklingError"), f"{name}:{node.lineno} pickle.{node.attr}"
+def test_a_file_imports_its_own_floor_or_lower_ones() -> None:
+    rooms = {path.stem for path in ROOT.iterdir() if path.suffix in ("", ".py") and not path.name.startswith("_")}
+    assert rooms == set(FLOORS), "the rooms of src/jointwise and FLOORS in this file differ: give a new room its floor"
+    wrong = [
+        f"{name}:{line} ({room(module_of(name))}) imports {module}, which lies above. Move it down."
+        for name in FILES
+        if name not in ("__init__.py", "__main__.py")
+        for line, module in own_imports(name)
+        if FLOORS.index(room(module)) > FLOORS.index(room(module_of(name)))
+    ]
+    assert not wrong, "\n" + "\n".join(wrong)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_file_loads_what_may_hold_a_pickle(name: str) -> None:
-    for node in walk(ast.parse(FILES[name].read_text()), types=True):
-        if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            if not (name == MAY_TORCH_LOAD and called == "torch.load" and "weights_only=True" in ast.unparse(node)):
-                assert called not in ("torch.load", "torch.save"), f"{name}:{node.lineno} {called}"
-            pickles = [k for k in node.keywords if k.arg == "allow_pickle" and ast.unparse(k.value) != "False"]
-            assert not pickles, f"{name}:{node.lineno} allow_pickle"
+def test_no_import_runs_in_a_circle() -> None:
+    graph = {module: {found for _, found in own_imports(name)} - {"jointwise"} for module, name in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError("these import each other: " + " -> ".join(error.args[1])) from error
 
 
-def test_tensors_know_no_files_and_no_config() -> None:
-    for name, path in FILES.items():
-        if name.startswith("nn/"):
-            lower = {part(module) for module in imports(path) if module.startswith("jointwise")}
-            assert lower <= {"nn"}, name
+def test_the_top_has_few_names_and_no_file_is_long() -> None:
+    names = {path.name for path in ROOT.iterdir() if not path.name.startswith("__")} - {"py.typed"}
+    assert len(names) <= MOST_NAMES, sorted(names)
+    lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in FILES.items()}
+    assert not {name: count for name, count in lines.items() if count > MOST_LINES}
 
 
-def test_every_name_on_a_floor_is_a_file_or_folder() -> None:
-    assert {name for name in FLOOR if not ((ROOT / name).is_dir() or (ROOT / f"{name}.py").is_file())} == set()
+def test_no_file_runs_code_from_data_or_takes_a_library_we_do_without() -> None:
+    wrong = []
+    for name in FILES:
+        allowed = {"pickle"} if name == MAY_PICKLE else set()
+        wrong += [
+            f"{name}:{line} imports {module}"
+            for line, module in imports(name)
+            if module.split(".")[0] in FORBIDDEN - allowed
+        ]
+        for node in walk(tree(name), types=True):
+            text = ast.unparse(node) if isinstance(node, ast.Attribute | ast.Call | ast.keyword) else ""
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pickle":
+                if node.attr not in ("Unpickler", "UnpicklingError"):
+                    wrong.append(f"{name}:{node.lineno} {text}")
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "torch.save"):
+                if not (name == MAY_TORCH_LOAD and "weights_only=True" in text):
+                    wrong.append(f"{name}:{node.lineno} {text}")
+            elif isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
+                wrong.append(f"{name}:{node.value.lineno} {text}")
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_networks_know_no_files_and_no_settings() -> None:
+    for part in TENSORS_ONLY:
+        foreign = [(line, module) for line, module in own_imports(f"model/{part}.py") if room(module) != "model"]
+        assert not foreign, f"model/{part}.py: {foreign}"
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    assert imports(ROOT / "__init__.py") <= {"__future__", "importlib", "typing"}
+    assert {module for _, module in imports("__init__.py")} <= {
+        "__future__",
+        "importlib",
+        "importlib.metadata",
+        "typing",
+    }

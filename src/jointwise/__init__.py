@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jointwise.datasets import load_dataset
-    from jointwise.formats import read
-    from jointwise.recognizer import Recognizer
-    from jointwise.sequence import Sequence
+    from jointwise.data.dataset import load_dataset
+    from jointwise.data.formats import read
+    from jointwise.data.sequence import Sequence
+    from jointwise.inference.recognizer import Recognizer
 
-__version__ = "0.1.0"
+__version__: str
 __all__ = ["Recognizer", "Sequence", "load_dataset", "read"]
 
 _HOME = {
-    "Recognizer": "jointwise.recognizer",
-    "Sequence": "jointwise.sequence",
-    "load_dataset": "jointwise.datasets",
-    "read": "jointwise.formats",
+    "Recognizer": "jointwise.inference.recognizer",
+    "Sequence": "jointwise.data.sequence",
+    "load_dataset": "jointwise.data.dataset",
+    "read": "jointwise.data.formats",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Imports the public names when they are first used, so that `import jointwise` costs nothing."""
+    if name == "__version__":
+        return importlib.metadata.version("jointwise")
     if name not in _HOME:
         raise AttributeError(f"module 'jointwise' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOME[name]), name)

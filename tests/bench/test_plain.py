@@ -6,13 +6,13 @@ from torch import Tensor, nn
 
 from jointwise.bench.plain import PlainClassifier, PlainDistillation
 from jointwise.bench.workload import CLASSES, SCALE, Workload, settings
-from jointwise.build import build_classifier, build_distillation
-from jointwise.clips import Clips
-from jointwise.config import Config
-from jointwise.methods.distillation import Distillation, mask_noise
-from jointwise.nn.tokens import to_segments
-from jointwise.precision import autocast
-from jointwise.randomness import Draws
+from jointwise.config.schema import Config
+from jointwise.data.clips import Clips
+from jointwise.data.randomness import Draws
+from jointwise.model.build import build_classifier, build_distillation
+from jointwise.model.masked_prediction import Distillation, mask_noise
+from jointwise.model.tokens import to_segments
+from jointwise.training.device import autocast
 
 CPU = torch.device("cpu")
 SIZE = ("--encoder.width", "32", "--encoder.heads", "4", "--encoder.depth", "2", "--finetune.hidden", "64")

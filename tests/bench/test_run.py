@@ -8,9 +8,10 @@ import torch
 
 from jointwise.bench import run as bench_run
 from jointwise.bench.figures import FIGURES, GROUPS, PLAIN, Figure, Where
-from jointwise.bench.run import BenchError, as_grid, chosen, kept, ratios, run_bench
+from jointwise.bench.run import BenchError, chosen, ratios, run_bench
 from jointwise.cli import run
 from jointwise.errors import ConfigError
+from jointwise.report.tables.bench_figures import as_grid, kept
 
 CPU = Where(torch.device("cpu"))
 

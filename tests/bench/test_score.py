@@ -8,8 +8,8 @@ import torch
 from jointwise.bench import score
 from jointwise.bench.figures import Where
 from jointwise.bench.score import settings, time_to_score
+from jointwise.config.layers import build_config, layered_settings
 from jointwise.errors import ConfigError
-from jointwise.settings import build_config, layered_settings
 
 CPU = Where(torch.device("cpu"))
 CURVES = {"spatial_segments_decoder": [0.2, 0.7, 0.5], "recommended": [0.4, 0.5, 0.6]}  # the aim is the last: 0.5

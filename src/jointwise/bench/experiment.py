@@ -10,7 +10,7 @@ import torch
 
 from jointwise.bench.figures import FINAL, Where
 from jointwise.bench.workload import Step, Workload, finetune_step, pretrain_step, settings
-from jointwise.provenance import peak_memory
+from jointwise.training.provenance import peak_memory
 
 CLIPS = 10_076  # training clips of the report's quarter, X-sub
 EPOCHS = 400, 100  # of pre-training and of fine-tuning (MAMP's; the report does not tell)

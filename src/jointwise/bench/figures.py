@@ -18,16 +18,14 @@ from typing import NamedTuple
 
 import torch
 
-from jointwise import synthetic
 from jointwise.bench import plain_data, stores, workload
 from jointwise.bench.workload import Step, Workload, settings
-from jointwise.datasets import prepare
-from jointwise.formats import skeleton as skeleton_format
-from jointwise.randomness import Draws
-from jointwise.settings import systems
-
-PLAIN = "plain"
-PRECISIONS = ("fp32", "bf16")
+from jointwise.config.systems import systems
+from jointwise.data import synthetic
+from jointwise.data.dataset import prepare
+from jointwise.data.formats import skeleton as skeleton_format
+from jointwise.data.randomness import Draws
+from jointwise.report.tables.bench_figures import PLAIN, PRECISIONS
 
 
 class Where(NamedTuple):

@@ -15,7 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from jointwise.bench.figures import FIGURES, Where, void
-from jointwise.provenance import peak_memory
+from jointwise.training.provenance import peak_memory
 
 WARM_UP, FEWEST = 1, 3  # steps
 ENOUGH = float(os.environ.get("JOINTWISE_BENCH_SECONDS", "12"))  # that a way is repeated for at least

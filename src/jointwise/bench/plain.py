@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from jointwise.config import Config
+from jointwise.config.schema import Config
 
 
 class PlainAttention(nn.Module):

@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from jointwise.bench.experiment import experiment
-from jointwise.bench.figures import GROUPS, PLAIN, PRECISIONS, Figure, Where
+from jointwise.bench.figures import GROUPS, Figure, Where
 from jointwise.bench.score import time_to_score
-from jointwise.checkpoint import read_json, write_json
 from jointwise.errors import ConfigError, JointwiseError, unknown
-from jointwise.grid import NOTHING, Grid
-from jointwise.provenance import provenance
+from jointwise.report.tables.bench_figures import PLAIN, Row
+from jointwise.training.checkpoint import read_json, write_json
+from jointwise.training.provenance import provenance
 
 SCHEMA = 1
 Program = Callable[[Where, Path, str, Sequence[str]], dict[str, Any]]  # where, a folder, data, options -> what it tells
@@ -25,7 +25,6 @@ PROGRAMS: dict[str, Program] = {  # what is more than the repetition of a step
     "score": time_to_score,
     "experiment": lambda where, _folder, _data, _options: experiment(where),
 }
-Row = dict[str, Any]
 Say = Callable[[str], None]
 
 
@@ -102,64 +101,3 @@ def ratios(ways: dict[str, dict[str, float]], what: str) -> dict[str, float]:
     if PLAIN not in ways:
         return {}
     return {way: ways[PLAIN][what] / values[what] for way, values in ways.items() if way != PLAIN}
-
-
-def kept(row: Row) -> str:
-    """Whether a row keeps what was promised: yes, no, or a dash where nothing was."""
-    if row["at_most"] is not None:
-        return "yes" if min(way["seconds"] for way in row["ways"].values()) <= row["at_most"] else "no"
-    if row["promised"] is None:
-        return NOTHING
-    return "yes" if max(row["ratios"].values()) >= row["promised"] else "no"
-
-
-def as_grid(rows: Sequence[Row]) -> Grid:
-    """One line per figure: seconds per unit, ratios, what was promised, memory; no columns that tell nothing."""
-    header = (
-        "figure",
-        "per",
-        "yardstick",
-        *PRECISIONS,
-        *(f"× {name}" for name in PRECISIONS),
-        "promised",
-        "kept",
-        "MB",
-    )
-    lines = []
-    for row in rows:
-        ways, promise = row["ways"], NOTHING
-        if row["promised"] is not None:
-            promise = f"≥ {row['promised']:g} ×"
-        elif row["at_most"] is not None:
-            promise = f"≤ {row['at_most']:g} s"
-        lines.append(
-            (
-                *(row["figure"], row["unit"]),
-                *(duration(ways[way]["seconds"]) if way in ways else NOTHING for way in (PLAIN, *PRECISIONS)),
-                *(f"{row['ratios'][way]:.1f}" if way in row["ratios"] else NOTHING for way in PRECISIONS),
-                *(promise, kept(row)),
-                " / ".join(f"{ways[way]['memory_mb']:.0f}" for way in (PLAIN, *PRECISIONS) if way in ways),
-            )
-        )
-    caption = "Medians of the repeats of one run. MB: largest memory of each way's process."
-    if any(row["ratios"] for row in rows):
-        caption += (
-            " Ratios: how many times faster than the yardstick, the same mathematics written the obvious way "
-            "(jointwise/bench/plain.py)."
-        )
-    told = [place for place in range(len(header)) if any(line[place] != NOTHING for line in lines)]
-    return Grid(
-        tuple(header[place] for place in told), [tuple(line[place] for place in told) for line in lines], caption
-    )
-
-
-def duration(seconds: float) -> str:
-    """With its unit: 12 ms."""
-    if seconds < 1e-4:
-        return f"{1e6 * seconds:.3g} µs"
-    return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1e3 * seconds:.3g} ms"
-
-
-def bench_table(path: Path) -> str:
-    """The table of a file of `jointwise bench`, as Markdown."""
-    return as_grid(read_json(path)["rows"]).to_markdown()

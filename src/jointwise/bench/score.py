@@ -14,11 +14,12 @@ from typing import Any
 from jointwise.bench.figures import FINAL, Where
 from jointwise.bench.measure import timed
 from jointwise.bench.workload import Step, Workload, plain_pretrain_step, pretrain_step
-from jointwise.config import Config
-from jointwise.datasets import Dataset, load_dataset
+from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.schema import Config
+from jointwise.data.dataset import Dataset, load_dataset
 from jointwise.errors import ConfigError, unknown
-from jointwise.pretrain import pretrain, read_log
-from jointwise.settings import build_config, layered_settings
+from jointwise.stages.pretrain import pretrain
+from jointwise.training.run_folder import read_log
 
 RECOMMENDED = "recommended"
 HELD_OUT = {"synthetic": [28, 31, 34, 35, 38], "utd-mhad": [5, 7]}  # training subjects that the probe is scored on

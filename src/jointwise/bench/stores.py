@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from jointwise.bench.workload import Step
-from jointwise.datasets import Dataset
-from jointwise.prepare import PREPARATION
-from jointwise.skeletons import NTU25
-from jointwise.store import INDEX, TEST, TRAIN, VERSION, Description, Store, fingerprint
+from jointwise.data.centring import PREPARATION
+from jointwise.data.dataset import Dataset
+from jointwise.data.skeletons import NTU25
+from jointwise.data.store.reader import INDEX, TEST, TRAIN, VERSION, Description, Store, fingerprint
 
 FRAMES, SHARED = 60, 100  # of a sequence; sequences that have rows of their own
 SIZES = (1_000, 10_000, 100_000, 1_000_000)

@@ -13,23 +13,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from jointwise import synthetic
 from jointwise.bench.plain import PlainClassifier, PlainDistillation, plain_optimizer
 from jointwise.bench.plain_data import cut_clip
-from jointwise.build import build_classifier, build_distillation, compile_blocks
-from jointwise.clips import ClipCutter
-from jointwise.config import Config
-from jointwise.fit import BatchOrder
-from jointwise.methods.distillation import mask_noise
-from jointwise.nn.masks import MASKS
-from jointwise.nn.tokens import to_segments
-from jointwise.optim import build_optimizer
-from jointwise.precision import autocast
-from jointwise.prepare import prepare_sequence
-from jointwise.randomness import Draws
-from jointwise.settings import build_config, layered_settings
-from jointwise.skeletons import NTU25, nameless
-from jointwise.store import INDEX
+from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.schema import Config
+from jointwise.data import synthetic
+from jointwise.data.centring import prepare_sequence
+from jointwise.data.clips import ClipCutter
+from jointwise.data.randomness import Draws
+from jointwise.data.skeletons import NTU25, nameless
+from jointwise.data.store.reader import INDEX
+from jointwise.model.build import build_classifier, build_distillation
+from jointwise.model.masked_prediction import mask_noise
+from jointwise.model.masks import MASKS
+from jointwise.model.tokens import to_segments
+from jointwise.training.batches import BatchOrder
+from jointwise.training.device import autocast, compile_blocks
+from jointwise.training.optimizer import build_optimizer
 
 CLASSES = 60
 PAIRS = 0.18  # share of clips with a second person, as in NTU RGB+D 60: 1.18 persons per clip

@@ -1,0 +1,114 @@
+"""The commands about data: what is known, files to stores, stores to one, recordings to look at."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from jointwise.cli.output import show, watch
+from jointwise.errors import ConfigError
+
+_MANY_ZEROS = 0.01  # share of joints at zero that is worth a word
+
+
+def datasets(args: argparse.Namespace, options: list[str]) -> None:
+    """What data sets are known, where their files come from, which are prepared."""
+    from jointwise.data.datasets import DATASETS, store_path
+
+    for name, source in DATASETS.items():
+        path = store_path(name)
+        about = source.description
+        print(name)
+        show(
+            [
+                (
+                    "what",
+                    f"{source.title}: {source.count} sequences, {len(about.classes)} classes, {about.skeleton.name}",
+                ),
+                *((f"split {name}", split.about) for name, split in (source.splits.items())),
+                ("files", source.origin),
+                ("terms", about.terms or "free"),
+                ("prepared", path if (path / "store.json").is_file() else "no"),
+            ]
+        )
+
+
+def prepare(args: argparse.Namespace, options: list[str]) -> None:
+    """Read the recordings of a data set and write its store; goes on where it was interrupted."""
+    import numpy as np
+
+    from jointwise.data.dataset import Dataset, prepare
+    from jointwise.data.datasets import store_path
+    from jointwise.data.store.reader import Store
+
+    if args.workers < 0:
+        raise ConfigError(f"--workers {args.workers}: at least one process reads; 0 means one for each core.")
+    workers = args.workers or os.cpu_count() or 1
+    try:
+        summary = prepare(
+            args.name, args.root, skip_list=args.skip_list, skip_bad=args.skip_bad, workers=workers, watch=watch
+        )
+    except KeyboardInterrupt:
+        print("interrupted; what was read is kept: the same command goes on from here", file=sys.stderr)
+        raise
+    store = Store(store_path(args.name))
+    rows = int((store.index["frames"].astype(int) * store.index["persons"]).sum())
+    zeros = summary.zeros / (rows * len(store.description.skeleton.joints))
+    skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
+    print(f"prepared {store.description.data}")
+    show(
+        [
+            ("store", store.path),
+            ("recordings", f"{summary.stored} of {summary.read}"),
+            *(("left out", f"{count}: {reason}") for reason, count in summary.left_out.items()),
+            *(("", message) for _, message in summary.bad[:10]),
+            *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
+            ("classes", f"{len(np.unique(store.index['label']))} of {len(store.description.classes)} are there"),
+            ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),
+            ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid_share():.2f} % valid"),
+            *([] if skeleton.bones else [("", "no bones: dataset.yaml can name a layout, as in skeleton: coco17")]),
+            ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
+            *(
+                (f"split {part.split_name}", f"{len(part.train)} to train, {len(part.test)} to test: {part.split}")
+                for part in splits
+            ),
+            ("WARNING", _zeros_warning(zeros) if zeros >= _MANY_ZEROS else None),
+            *(("WARNING", _duplicates_warning(split, pairs)) for split, pairs in summary.duplicates.items() if pairs),
+            ("fingerprint", store.fingerprint),
+            ("terms", store.description.terms),
+        ]
+    )
+
+
+def join(args: argparse.Namespace, options: list[str]) -> None:
+    """Make one data set of stores that were prepared apart, for data beyond one disk; nothing is copied."""
+    from jointwise.data.dataset import join
+
+    store = join(args.name, args.stores)
+    shards = [(str(shard.path), f"{shard.sequences} sequences") for shard in store.joined]
+    show([("store", store.path), *shards, ("sequences", len(store)), ("fingerprint", store.fingerprint)])
+
+
+def _zeros_warning(share: float) -> str:
+    return (
+        f"{100 * share:.1f} % of the joints lie exactly at zero. Where that means that they were not seen, save them "
+        "as NaN or as not valid: now they are learned like seen ones."
+    )
+
+
+def _duplicates_warning(split: str, pairs: list[tuple[str, str]]) -> str:
+    return (
+        f"{len(pairs)} test sequences of {split} are in its training part too, first: {pairs[0][1]} equals "
+        f"{pairs[0][0]}. Training will refuse this; see --skip-list."
+    )
+
+
+def view(args: argparse.Namespace, options: list[str]) -> None:
+    """Write a page that plays recordings in 3D: a file, a folder of files, or a prepared data set by its name."""
+    from jointwise.report.viewer import find_clips, write_view
+
+    source = find_clips(args.path, watch)
+    out = args.out or Path(f"{Path(args.path).resolve().stem}-view.html")
+    print(write_view(out, source.title, source.clips, source.notes))

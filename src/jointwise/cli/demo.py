@@ -1,0 +1,48 @@
+"""`jointwise demo`: the whole road on the embedded data, in a few minutes on two cores."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+
+from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.schema import Config
+from jointwise.data.dataset import load_dataset
+from jointwise.data.store.build import Watch
+from jointwise.errors import CheckpointError, writing
+from jointwise.evaluation.results import read_results
+from jointwise.report.page import write_report
+from jointwise.report.tables.tables import tables
+from jointwise.stages.finetune import finetune
+from jointwise.stages.pretrain import pretrain
+
+SYSTEM, DATA, LABELS = "spatial_segments_decoder", "synthetic", "0.1"
+
+
+def run_demo(folder: Path, seed: int, options: list[str], watch: Watch) -> Path:
+    """Pre-trains, fine-tunes at 10 % of the labels, trains the same encoder from scratch; returns the report's path.
+
+    An earlier demo in `folder` is replaced; anything else there raises CheckpointError.
+    """
+    config: Config = build_config(layered_settings(SYSTEM, DATA), options)
+    marker = folder / "demo"
+    if folder.exists() and not marker.is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise CheckpointError(f"{folder}: holds something that is not a demo. Name another folder with --run.")
+    with writing(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        marker.write_text("made by: jointwise demo; replaced by the next one\n")
+    dataset = load_dataset(DATA, watch=watch)
+    runs = {name: folder / name for name in ("pretrain", "finetune", "scratch")}
+    pretrain(config, dataset, seed, runs["pretrain"])
+    finetune(config, dataset, seed, LABELS, runs["finetune"], pretrained=runs["pretrain"], results=folder / "results")
+    finetune(config, dataset, seed, LABELS, runs["scratch"], results=folder / "results")
+    results = read_results(folder / "results")
+    title = f"jointwise on its embedded data, {float(LABELS):.0%} of the labels"
+    report = write_report(folder / "report.html", title, list(runs.values()), [result["path"] for result in results])
+    console = Console()
+    console.print(tables(results)["results"].to_terminal(title))
+    console.print(f"report: {report}", soft_wrap=True)
+    return report

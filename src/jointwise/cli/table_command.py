@@ -1,0 +1,307 @@
+"""`jointwise table`: all systems on the same data with the same budget, planned as ordinary commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from jointwise.cli.processes import Stage, Start, run_stages
+from jointwise.config.layers import Settings, to_settings
+from jointwise.config.schema import Config
+from jointwise.data.dataset import Dataset
+from jointwise.data.label_subset import choose_labelled
+from jointwise.errors import ConfigError, TrainingError, unknown, writing
+from jointwise.evaluation.protocols import PROTOCOLS, RAW
+from jointwise.evaluation.results import check_folder, fold_names, read_results, result_name
+from jointwise.report.page.comparison import write_comparison
+from jointwise.report.tables.findings import FINAL
+from jointwise.report.tables.tables import tables
+from jointwise.report.tables.text_table import Grid
+from jointwise.training import distributed
+from jointwise.training.checkpoint import read_json, write_json
+from jointwise.training.loop import Interrupted
+from jointwise.training.run_folder import check_same, run_name
+
+FINETUNE = "finetune"
+LEFT_OUT = "Findings are left out: the scores of --quick mean nothing."
+JUDGED_BY = (FINETUNE, *PROTOCOLS)  # what --protocols takes
+
+
+def steps_options(steps: str | None) -> list[str]:
+    """Options of --steps P or P+F: P of pre-training, F of fine-tuning and of training from scratch."""
+    if steps is None:
+        return []
+    found = re.fullmatch(r"(\d+)(?:\+(\d+))?", steps)
+    if not found:
+        raise ConfigError(
+            f"--steps {steps}: expected steps of pre-training such as 1000, or 1000+400 with fine-tuning."
+        )
+    fine = ["--finetune.steps", found[2], "--scratch.steps", found[2]] if found[2] else []
+    return ["--pretrain.steps", found[1], *fine]
+
+
+def choose_splits(
+    dataset: Dataset, split: str | None, folds: Sequence[int] | None, validation: Sequence[int]
+) -> tuple[Dataset, ...]:
+    """The data under each split to be scored: one that was named, else all (or the named) folds, else the first.
+
+    validation: subjects that are held out; then one split is enough. Raises ConfigError for folds that are not there.
+    """
+    names = fold_names(dataset)
+    if folds is not None:
+        if split is not None or not set(folds) <= set(range(1, len(names) + 1)):
+            without = "; leave --split out" if split is not None else ""
+            has = f"the folds 1 to {len(names)}" if names else "no folds"
+            raise ConfigError(f"--folds {' '.join(map(str, folds))}: {dataset.name} has {has}{without}.")
+        names = [names[fold - 1] for fold in sorted(set(folds))]
+    elif split is not None or validation or not names:
+        return (dataset,)
+    return tuple(Dataset.of(dataset.store, dataset.address, name) for name in names)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared: the systems' configs, on which data, how often, judged how, and where all of it lies.
+
+    datasets: the data under each split that is scored: one, or the folds of a cross-validation. configs: by system, in
+    the order of Table 1. seeds: 0 … seeds − 1. options: what every command is given besides.
+    """
+
+    datasets: tuple[Dataset, ...]
+    configs: dict[str, Config]
+    seeds: int
+    labels: tuple[str, ...]
+    protocols: tuple[str, ...]
+    folder: Path
+    results: Path
+    options: tuple[str, ...] = ()
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise ConfigError(f"--seeds {self.seeds}: at least one is needed.")
+        for protocol in self.protocols:
+            if protocol not in JUDGED_BY:
+                raise ConfigError(unknown("protocol", protocol, JUDGED_BY))
+
+    @property
+    def data(self) -> Dataset:
+        """The data under its first split."""
+        return self.datasets[0]
+
+    @property
+    def validation(self) -> list[int]:
+        """Training subjects that are scored instead of the test part; empty: the test part is."""
+        return next(iter(self.configs.values())).validation_subjects
+
+    @property
+    def title(self) -> str:
+        """What the tables are called."""
+        split = self.data.hold_out(self.validation).split
+        if len(self.datasets) > 1:
+            names = ", ".join(dataset.split_name for dataset in self.datasets)
+            split = f"{len(self.datasets)} of {len(self.data.store.splits)} folds ({names})"
+        words = f"Table 1 on {self.data.name}, {'validation on ' if self.validation else ''}{split}"
+        return words + (" (--quick: its scores mean nothing)" if self.quick else "")
+
+    def check(self) -> None:
+        """Raises what a stage would raise on this data, labels or folder, before any stage has begun."""
+        for dataset in self.datasets:
+            part = dataset.hold_out(self.validation)
+            part.check_trainable(next(iter(self.configs.values())).allow_duplicates)
+            for labels in self.labels:
+                choose_labelled(part.train, labels, 0, dataset.classes)
+        check_folder(self.results if self.results.is_dir() else None, self.data)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Keeps the settings of every system in the folder. Raises ConfigError where it was begun with others."""
+        file = self.folder / "table.json"
+        before: Settings = read_json(file) if file.is_file() else {}
+        configs = {name: to_settings(config) | {"execution": None} for name, config in self.configs.items()}
+        now: Settings = {"data": self.data.name, "data_fingerprint": self.data.store.fingerprint, "quick": self.quick}
+        now |= {"systems": configs}
+        known = before.get("systems", {})
+        if before:
+            check_same(self.folder, {**before, "systems": {}}, {**now, "systems": {}})
+            for name in set(configs) & set(known):
+                check_same(self.folder, known[name], configs[name], f"{name}: ")
+        if before != (now := now | {"systems": known | configs}):
+            write_json(file, now)
+
+
+def plan(comparison: Comparison) -> list[Stage]:
+    """Every command of a comparison, each after what it needs; a whole table with the first seed comes first."""
+    stages: list[Stage] = []
+    for seed in range(comparison.seeds):
+        for dataset in comparison.datasets:
+            stages += _Planner(comparison, dataset, seed).raw()
+        for system in comparison.configs:
+            for dataset in comparison.datasets:
+                stages += _Planner(comparison, dataset, seed).system(system)
+    return stages
+
+
+class _Planner:
+    """The stages of one seed and split."""
+
+    def __init__(self, comparison: Comparison, dataset: Dataset, seed: int) -> None:
+        self.comparison, self.dataset, self.seed = comparison, dataset, seed
+        self.split = dataset.split_name if len(dataset.store.splits) > 1 else ""
+
+    def raw(self) -> Iterator[Stage]:
+        """The floor of the frozen protocols: coordinates without an encoder."""
+        for protocol, labels in self._frozen():
+            if self.seed and (protocol, labels) == ("knn", "1.0"):
+                continue  # nothing in it is drawn
+            yield self._evaluate(RAW, RAW, None, protocol, labels, None)
+
+    def system(self, name: str) -> Iterator[Stage]:
+        """Pre-training, and every protocol on it; from random weights where there is nothing to pre-train.
+
+        The final system is fine-tuned from random weights too, for the finding that compares the two.
+        """
+        comparison, config = self.comparison, self.comparison.configs[name]
+        if not config.predictor.use and not config.decoder.use:
+            yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
+            return
+        folder = comparison.folder / name / run_name(self.dataset, "pretrain", self.seed)
+        command = ("pretrain", name, *self._common(), "--run", str(folder))
+        title = self._title("pretrain", name)
+        products = (folder / "run.json",)
+        pretrain = Stage(
+            title, (*command, *self._quick()), products, folder, self._log(title), resume=self._resume(name)
+        )
+        yield pretrain
+        yield from (self._finetune(name, str(folder), labels, pretrain) for labels in self._labels_to_finetune())
+        if name == FINAL.system:
+            yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
+        for protocol, labels in self._frozen():
+            yield self._evaluate(name, str(folder), pretrain, protocol, labels, config.probe.pooling)
+
+    def _finetune(self, system: str, start: str, labels: str, after: Stage | None) -> Stage:
+        stage = FINETUNE if after else "scratch"
+        folder = self.comparison.folder / system / run_name(self.dataset, stage, self.seed, labels)
+        name = self._result(system, FINETUNE, labels, start="" if after else "scratch")
+        products = (folder / "run.json", folder / "results" / name, self.comparison.results / name)
+        command = (FINETUNE, start, *self._common(), "--labels", labels, "--run", str(folder), *self._quick())
+        title = self._title("finetune" if after else "from scratch", system, labels)
+        command = (*command, *self._to_results())
+        return Stage(title, command, products, folder, self._log(title), after, self._resume(system))
+
+    def _evaluate(
+        self, system: str, start: str, after: Stage | None, protocol: str, labels: str, pooling: str | None
+    ) -> Stage:
+        name = self._result(system, protocol, labels, pooling=pooling)
+        products = [self.comparison.results / name, *([Path(start) / "results" / name] if after else [])]
+        command = ("evaluate", start, "--protocol", protocol, *self._common(), "--labels", labels)
+        if self.comparison.quick:
+            steps = next(iter(self.comparison.configs.values())).probe.linear.steps
+            command = (*command, "--probe.linear.steps", str(steps))
+        title = self._title(protocol, system, labels)
+        return Stage(title, (*command, *self._to_results()), tuple(products), None, self._log(title), after)
+
+    def _labels_to_finetune(self) -> tuple[str, ...]:
+        return self.comparison.labels if FINETUNE in self.comparison.protocols else ()
+
+    def _frozen(self) -> list[tuple[str, str]]:
+        protocols = [protocol for protocol in self.comparison.protocols if protocol != FINETUNE]
+        return [(protocol, labels) for protocol in protocols for labels in self.comparison.labels]
+
+    def _common(self) -> tuple[str, ...]:
+        return (*self.dataset.arguments, "--seed", str(self.seed), *self.comparison.options)
+
+    def _resume(self, system: str) -> tuple[str, ...]:
+        """A run goes on with its own settings, but where it is to run is said anew."""
+        return ("--resume", "--execution.device", self.comparison.configs[system].execution.device)
+
+    def _quick(self) -> tuple[str, ...]:
+        return ("--quick",) if self.comparison.quick else ()
+
+    def _to_results(self) -> tuple[str, ...]:
+        return ("--results", str(self.comparison.results))
+
+    def _result(self, system: str, protocol: str, labels: str, **more: Any) -> str:
+        validation = self.comparison.validation or None
+        words = {"system": system, "protocol": protocol, "labels": labels, "seed": self.seed, **more}
+        return result_name(**words, split=self.split, validation=validation) + ".json"
+
+    def _title(self, stage: str, system: str, labels: str = "") -> str:
+        words = [stage, system, self.split, f"labels {labels}" if labels else "", f"seed {self.seed}"]
+        return " ".join(word for word in words if word)
+
+    def _log(self, title: str) -> Path:
+        return self.comparison.folder / "logs" / f"{title.replace(' ', '-')}.log"
+
+
+def compare(comparison: Comparison, jobs: int, start: Start, console: Console, again: Sequence[str]) -> None:
+    """Runs what is not finished, `jobs` stages at once, and shows the tables of what is there, whatever happened.
+
+    Where there are several processes, all run stages and the first one shows the tables and says what has failed.
+    again: the arguments of the command, for messages. Raises TrainingError when stages have failed, Interrupted after
+    Ctrl-C; in both cases the same command goes on.
+    """
+    if jobs < 1:
+        raise ConfigError(f"--jobs {jobs}: at least one is needed.")
+    with distributed.first_goes_first():
+        comparison.check()
+    stages, command = plan(comparison), shlex.join(["jointwise", *again])
+    try:
+        own = run_stages(stages, jobs, start, console)
+        said = distributed.wait_for_all("end of the stages", "\n".join(stage.title for stage in own))
+    except KeyboardInterrupt:
+        if distributed.is_first():
+            show(comparison, stages, console.print)
+        done = sum(stage.finished for stage in stages)
+        raise Interrupted(f"stopped, {done} of {len(stages)} stages are finished. Go on with: {command}") from None
+    if not distributed.is_first():
+        return
+    show(comparison, stages, console.print)
+    titled = {stage.title: stage for stage in stages}
+    failed = [titled[title] for titles in said for title in titles.splitlines()]
+    if failed:
+        listed = "\n".join(f"  {stage.title}" + (f": {stage.log}" if stage.log.is_file() else "") for stage in failed)
+        raise TrainingError(f"{len(failed)} of {len(stages)} stages failed:\n{listed}\nTry these again with: {command}")
+
+
+def show(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., None]) -> None:
+    """Renders what the results say: to the terminal, table.md and table.html."""
+    results = [
+        result
+        for result in (read_results(comparison.results) if comparison.results.is_dir() else [])
+        if result["split"]["is_test"] is not bool(comparison.validation)
+        and result["config"]["validation_subjects"] == comparison.validation
+    ]
+    if not results:
+        say("no results yet")
+        return
+    grids = tables(results, whole=False)
+    headings = {"results": "Accuracy", "costs": "Costs", "findings": "Findings of the report"}
+    headings |= {"completions": "Completions"}
+    shown: dict[str, Grid] = {
+        headings[kind]: grid
+        for kind, grid in grids.items()
+        if grid.rows and not (comparison.quick and kind == "findings")
+    }
+    say(comparison.title, markup=False, highlight=False, style="bold")
+    for heading, grid in shown.items():
+        say(grid.to_terminal(heading))
+    if comparison.quick:
+        say(LEFT_OUT)
+    text = "\n".join(f"## {heading}\n\n{grid.to_markdown()}" for heading, grid in shown.items())
+    with writing(comparison.folder):
+        (comparison.folder / "table.md").write_text(
+            f"# {comparison.title}\n\n{text}" + (f"\n{LEFT_OUT}\n" if comparison.quick else ""), "utf-8"
+        )
+    runs = {stage.title: stage.run for stage in stages if stage.run and (stage.run / "metrics.jsonl").is_file()}
+    page = write_comparison(
+        *(comparison.folder / "table.html", comparison.title, shown, list(runs.values()), results),
+        note=LEFT_OUT if comparison.quick else "",
+    )
+    say(f"tables: {comparison.folder / 'table.md'}, with curves: {page}", markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""What can be set: the schema, the layers that set it, systems and recipes."""

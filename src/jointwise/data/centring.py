@@ -1,0 +1,65 @@
+"""What is done once to every sequence before it is stored or recognised: gaps filled, origin moved to the root."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from jointwise.data.sequence import Bools, Floats, Sequence
+from jointwise.errors import ReadError
+
+PREPARATION = "centre-root-first-frame"  # the name of what `prepare` does, kept in every store, model and result
+
+
+def fill_gaps(positions: Floats, valid: Bools) -> Floats:
+    """Fills invalid places by linear interpolation in time; (M, T, V, C), (M, T, V) -> (M, T, V, C).
+
+    Before the first and after the last valid frame the nearest valid value is held; a joint that is never valid gets
+    zeros. The filled values only keep arithmetic finite: they stay invalid in the mask and enter no loss.
+    """
+    if valid.all():
+        return positions
+    filled = np.where(valid[..., None], positions, np.float32(0))
+    times = np.arange(positions.shape[1])
+    for person, joint in np.argwhere(~valid.all(1)):
+        known = np.flatnonzero(valid[person, :, joint])
+        for axis in range(positions.shape[3] if len(known) else 0):
+            track = filled[person, :, joint, axis]
+            filled[person, :, joint, axis] = np.interp(times, known, track[known])
+    return filled
+
+
+def centre(sequence: Sequence) -> Sequence:
+    """Moves the origin to the root joint of the main person at its first valid frame, once for all persons and frames.
+
+    The main person is the one with the most valid joints. Where its root is never valid, or the skeleton has none, the
+    mean of its valid joints at its first valid frame serves. Raises ReadError for a sequence without any valid person.
+    """
+    valid = sequence.validity
+    counts = valid.sum((1, 2))
+    if not counts.any():
+        raise ReadError(
+            f"{sequence.source}: no valid person: not one joint of {sequence.persons} person slots in "
+            f"{sequence.frames} frames is marked valid. Leave the file out, or check how its validity is read."
+        )
+    main = int(counts.argmax())
+    root = sequence.skeleton.root_index
+    root_frames = np.flatnonzero(valid[main, :, root] if root is not None else ())
+    if len(root_frames):
+        origin = sequence.positions[main, root_frames[0], root]
+    else:
+        frame = int(valid[main].any(1).argmax())
+        origin = sequence.positions[main, frame][valid[main, frame]].mean(0)
+    with np.errstate(over="ignore"):  # infinite beyond float32, and Sequence says where
+        moved = np.where(valid[..., None], sequence.positions - origin, np.float32(0))
+    return replace(sequence, positions=moved)
+
+
+def prepare_sequence(sequence: Sequence) -> Sequence:
+    """Drops person slots that are never valid, centres, fills gaps; the mask stays as it was."""
+    present = sequence.validity.any((1, 2))
+    if present.any() and not present.all():
+        sequence = replace(sequence, positions=sequence.positions[present], valid=sequence.validity[present])
+    centred = centre(sequence)
+    return replace(centred, positions=fill_gaps(centred.positions, centred.validity))

@@ -1,0 +1,270 @@
+"""Arrays in which CTR-GCN and MAMP pass on prepared data (`.npz`), and what they have in common with PYSKL's pickles.
+
+Each file is a data set of its own, with the split that it brings along. They pad: trap 1 of the field is to take the
+padding for a person.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jointwise.data.datasets.folder import data_name, revision_of
+from jointwise.data.datasets.ntu import ACTIONS
+from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, file_stamp, parts
+from jointwise.data.formats.files import AGAIN
+from jointwise.data.sequence import Bools, Floats, Sequence
+from jointwise.data.skeletons import NTU25, Skeleton
+from jointwise.data.store.reader import Description, Parts
+from jointwise.errors import DataError, EmptyRecording, ReadError
+
+MOST_CLASSES = 100_000  # beyond, the numbers are no classes but identities or a damaged label
+FPS = 30.0  # of NTU RGB+D; neither kind of file tells
+_LABEL_KINDS = "fiub"  # of y_train and y_test: numbers, or true and false one-hot
+NTU_TERMS = "research use only: made from NTU RGB+D, terms of its authors"
+_SPLITS = {  # parts of file names, in small letters -> name and words of the split
+    **dict.fromkeys(("cs", "csub", "xsub"), ("xsub", "cross-subject")),
+    **dict.fromkeys(("cv", "cview", "xview"), ("xview", "cross-view")),
+    **dict.fromkeys(("cset", "xset"), ("xset", "cross-setup")),
+}
+
+
+def class_names(count: int, ntu: bool) -> tuple[str, ...]:
+    """Names of `count` classes: those of NTU RGB+D where they are, else numbers from 1."""
+    if ntu and count in (60, 120):
+        return ACTIONS[:count]
+    return tuple(f"class {number}" for number in range(1, count + 1))
+
+
+def real_persons(source: str, positions: Floats, valid: Bools) -> tuple[Floats, Bools]:
+    """The real person slots of (M, T, V, C), (M, T, V): never valid ones and copies of an earlier one are dropped.
+
+    Raises EmptyRecording when none is left.
+    """
+    kept: list[int] = []
+    for slot in np.flatnonzero(valid.any((1, 2))).tolist():
+        copies = (
+            np.array_equal(positions[slot], positions[other], equal_nan=True) and (valid[slot] == valid[other]).all()
+            for other in kept
+        )
+        if not any(copies):
+            kept.append(slot)
+    if not kept:
+        raise EmptyRecording(f"{source}: nobody in it: every joint of every frame is zero or without score.")
+    return positions[kept], valid[kept]
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Of an .npy inside the archive: where its first row begins, and what a row is."""
+
+    begin: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+
+def _header(path: Path, archive: zipfile.ZipFile, key: str, kinds: str = "fiu") -> _Header:
+    """Raises DataError unless the array is of these kinds of numbers, (rows, …), in C order and with all its bytes."""
+    with archive.open(f"{key}.npy") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            shape, fortran, dtype = read(file)
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{path}: '{key}' is not a plain NumPy array ({error}). {AGAIN}") from error
+        header = _Header(file.tell(), shape, dtype)
+    if dtype.kind not in kinds or dtype.itemsize > 8:
+        raise DataError(f"{path}: '{key}' has type {dtype}, expected real numbers. Save it as float32.")
+    if fortran and len(shape) > 1:
+        raise DataError(
+            f"{path}: '{key}' lies in Fortran order, in which a recording is scattered over the whole file. Save it "
+            f"again with numpy.ascontiguousarray({key})."
+        )
+    size, promised = archive.getinfo(f"{key}.npy").file_size, math.prod(shape) * dtype.itemsize
+    if size != header.begin + promised:
+        raise DataError(
+            f"{path}: '{key}' of shape {shape} needs {promised} bytes, but has {size - header.begin}. {AGAIN}"
+        )
+    return header
+
+
+class _Rows:
+    """Reads single rows of the arrays in an archive; the next row costs only itself, in a compressed archive too.
+
+    `numpy.load` cannot do that: it ignores `mmap_mode` for .npz files and reads the whole array.
+    """
+
+    def __init__(self, path: Path, headers: Mapping[str, _Header], labels: Mapping[str, npt.NDArray[np.int64]]) -> None:
+        self.path, self.headers, self.labels = path, headers, labels
+        self._stream: IO[bytes] | None = None
+        self._key = ""  # of the array that is open
+        self._broken: dict[str, str] = {}  # array -> what is wrong with it: nothing can be read behind the damage
+
+    def read(self, item: tuple[str, int]) -> Sequence:
+        """The recording in row `item[1]` of array `item[0]`: frames behind the last person are cut off as padding."""
+        key, row = item
+        header, source = self.headers[key], f"{self.path.name}: {key}[{row}]"
+        try:
+            block = self._block(key, row)
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            self._broken.setdefault(key, str(error))
+            self._close()
+            raise ReadError(f"{source}: damaged ({error}). {AGAIN}") from error
+        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
+            numbers = np.frombuffer(block, header.dtype).astype(np.float32)
+        positions = numbers.reshape(header.shape[1], -1, len(NTU25.joints), 3).transpose(1, 0, 2, 3)
+        present = (positions != 0).any((2, 3))  # a root at 0, 0, 0 is a centred root, a whole body there is none
+        valid = np.repeat(present[..., None], len(NTU25.joints), -1)
+        positions, valid = real_persons(source, positions, valid)
+        frames = int(np.flatnonzero(valid.any((0, 2)))[-1]) + 1
+        return Sequence(
+            positions=np.ascontiguousarray(positions[:, :frames]),
+            skeleton=NTU25,
+            valid=valid[:, :frames],
+            fps=FPS,
+            label=int(self.labels[key][row]),
+            source=source,
+        )
+
+    def _block(self, key: str, row: int) -> bytes:
+        header = self.headers[key]
+        if key in self._broken:
+            raise OSError(self._broken[key])
+        if self._stream is None or self._key != key:
+            self._close()
+            archive = zipfile.ZipFile(self.path)
+            self._key, self._stream = key, archive.open(f"{key}.npy")  # open until the last row: the place in it counts
+        self._stream.seek(header.begin + row * header.row_bytes)  # forwards: reads on; backwards: begins anew
+        block: bytes = self._stream.read(header.row_bytes)
+        if len(block) != header.row_bytes:
+            raise EOFError("the file is cut off")
+        if row == header.shape[0] - 1:
+            self._close()
+        return block
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def __del__(self) -> None:
+        self._close()
+
+
+def _labels(path: Path, archive: zipfile.ZipFile, key: str, rows: int) -> tuple[npt.NDArray[np.int64], int]:
+    """Class of each row and the number of classes, from one-hot (N, K) or whole numbers (N,)."""
+    header = _header(path, archive, key, _LABEL_KINDS)
+    with archive.open(f"{key}.npy") as file:
+        array = np.lib.format.read_array(file, allow_pickle=False)
+    if header.shape[:1] != (rows,) or array.ndim not in (1, 2) or (array.ndim == 1 and array.dtype.kind not in "iu"):
+        raise DataError(
+            f"{path}: '{key}' has shape {header.shape} and type {header.dtype}, expected {rows} rows, as there are "
+            f"recordings: one-hot ({rows}, classes), or whole numbers ({rows},)."
+        )
+    if array.ndim == 1:
+        if array.min() < 0:
+            raise DataError(f"{path}: '{key}' has a negative class, {array.min()}. Classes count from 0.")
+        check_class(f"{path}: '{key}'", int(array.max()))
+        return array.astype(np.int64), int(array.max()) + 1
+    check_class(f"{path}: '{key}'", array.shape[1] - 1)
+    hot = array > 0
+    broken = np.flatnonzero((hot.sum(1) != 1) | ((array != 0).sum(1) != 1))  # NaN is not above 0, and not 0
+    if len(broken):
+        raise DataError(
+            f"{path}: '{key}' is not one-hot in row {broken[0]}: it needs exactly one number above 0, and else zeros."
+        )
+    return hot.argmax(1).astype(np.int64), array.shape[1]
+
+
+def check_class(source: str, label: int) -> None:
+    """Raises DataError for a label that cannot be a class."""
+    if label >= MOST_CLASSES:
+        raise DataError(
+            f"{source} has class {label}, but jointwise works with at most {MOST_CLASSES:,} classes, counted from 0. "
+            "Number the classes without gaps, or check that these are the labels."
+        )
+
+
+def source_of(path: Path) -> DataSource:
+    """The data set in an archive of x_train, y_train, x_test and y_test.
+
+    Raises DataError for other content, ReadError for a damaged file.
+    """
+    headers: dict[str, _Header] = {}
+    labels: dict[str, npt.NDArray[np.int64]] = {}
+    counts: list[int] = []
+    one_hot: set[bool] = set()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+            missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in found]
+            if missing:
+                raise DataError(_not_a_data_set(path, missing, found))
+            for part in ("train", "test"):
+                key = f"x_{part}"
+                headers[key] = header = _header(path, archive, key)
+                if len(header.shape) != 3 or header.shape[2] not in (75, 150) or min(header.shape) < 1:
+                    raise DataError(
+                        f"{path}: '{key}' has shape {header.shape}, expected (recordings, frames, 150) in the order 2 "
+                        "persons × 25 joints × 3 coordinates (or 75 for one person). Bring the axes into this order."
+                    )
+                labels[key], count = _labels(path, archive, f"y_{part}", header.shape[0])
+                counts.append(count)
+                one_hot.add(len(_header(path, archive, f"y_{part}", _LABEL_KINDS).shape) == 2)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise ReadError(f"{path}: damaged or not a .npz file ({error}). {AGAIN}") from error
+    classes = max(counts)
+    if one_hot == {True} and len(set(counts)) > 1:
+        raise DataError(f"{path}: 'y_train' has {counts[0]} classes, 'y_test' {counts[1]}. Give both the same columns.")
+    words = re.split(r"[^a-z0-9]+", path.stem.lower())
+    name, about = next((_SPLITS[word] for word in words if word in _SPLITS), ("file", "as in the file"))
+    items = {f"{key}[{row}]": (key, row) for key, header in headers.items() for row in range(header.shape[0])}
+    return prepared_source(
+        path,
+        skeleton=NTU25,
+        coordinates=3,
+        classes=class_names(classes, ntu=True),
+        recordings=lambda _root: Recordings(
+            items, _Rows(path, headers, labels).read, stamp=lambda _item: file_stamp(path), parallel=False
+        ),
+        splits={name: Split(f"{about} (x_train and x_test of the file)", _by_array)},
+        count=len(items),
+        terms=NTU_TERMS if classes in (60, 120) else "",
+    )
+
+
+def _not_a_data_set(path: Path, missing: list[str], found: list[str]) -> str:
+    hint = "Save x_train, y_train, x_test and y_test with numpy.savez."
+    if "positions" in found:
+        hint = (
+            "It is one recording: give `jointwise predict` the file, or --data a folder with a folder for each class."
+        )
+    return f"{path}: no array '{missing[0]}' (found: {', '.join(found) or 'nothing'}). {hint}"
+
+
+def _by_array(_index: Index, names: list[str]) -> Parts:
+    return parts(np.array([name.startswith("x_train") for name in names]))
+
+
+def prepared_source(
+    path: Path, skeleton: Skeleton, classes: tuple[str, ...], coordinates: int, terms: str, **more: Any
+) -> DataSource:
+    """The data set in a prepared file; more: the fields of DataSource that its kind decides."""
+    description = Description(
+        data=data_name(path), skeleton=skeleton, classes=classes, coordinates=coordinates, terms=terms
+    )
+    about: dict[str, Any] = {"title": path.name, "origin": str(path), "path": path, "revision": revision_of(path)}
+    return DataSource(description=description, **about, **more)

@@ -1,0 +1,186 @@
+"""Pickles in which PYSKL passes on prepared data (`.pkl`): `split` and `annotations`, read without running any code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jointwise.data.datasets.prepared_arrays import (
+    FPS,
+    NTU_TERMS,
+    check_class,
+    class_names,
+    prepared_source,
+    real_persons,
+)
+from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, file_stamp, parts
+from jointwise.data.formats import restricted_pickle
+from jointwise.data.formats.skeleton import NAME as NTU_NAME
+from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import COCO17, JOINTS, NTU25, Skeleton, nameless
+from jointwise.data.store.reader import Parts
+from jointwise.errors import DataError, ReadError
+
+_LAYOUTS = {(17, 2): COCO17, (25, 3): NTU25}  # joints, coordinates
+_HALF = re.compile(r"(?:^|_)(train|val|test)(?=$|_|\d)")  # in names such as xsub_train, xsub_val, test2
+
+
+def source_of(path: Path) -> DataSource:
+    """The data set in a pickle of `split` and `annotations`.
+
+    Raises DataError for other content, ReadError for a damaged file or one that is more than containers and arrays.
+    """
+    content = restricted_pickle.load(path)
+    if not isinstance(content, dict) or not {"split", "annotations"} <= content.keys():
+        found = ", ".join(str(key) for key in content) if isinstance(content, dict) else type(content).__name__
+        raise DataError(
+            f"{path}: expected a mapping with 'split' and 'annotations', as PYSKL's pickles have (found: {found})."
+        )
+    if not isinstance(content["annotations"], list | tuple) or not content["annotations"]:
+        raise DataError(f"{path}: 'annotations' must be a list of mappings, one for each recording.")
+    items: dict[str, dict[str, Any]] = {}
+    for place, annotation in enumerate(content["annotations"]):
+        _check_annotation(path, place, annotation)
+        if annotation["frame_dir"] in items:
+            raise DataError(f"{path}: two annotations are called '{annotation['frame_dir']}'. Which is right?")
+        items[annotation["frame_dir"]] = annotation
+    joints, coordinates = next(iter(items.values()))["keypoint"].shape[2:]
+    if not JOINTS[0] <= joints <= JOINTS[1]:
+        raise DataError(
+            f"{path}: the first annotation has {joints} joints. jointwise works with {JOINTS[0]} to {JOINTS[1]} joints."
+        )
+    skeleton = _LAYOUTS.get((joints, coordinates)) or nameless(joints)
+    ntu = "ntu" in path.stem.lower()
+    count = max(int(annotation["label"]) for annotation in items.values()) + 1
+    if ntu and count <= 120:
+        count = 120 if count > 60 or "120" in path.stem else 60
+    return prepared_source(
+        path,
+        skeleton=skeleton,
+        coordinates=coordinates,
+        classes=class_names(count, ntu),
+        recordings=lambda _root: Recordings(
+            items,
+            partial(_read_annotation, path.name, skeleton),
+            stamp=lambda _item: file_stamp(path),
+            parallel=False,
+        ),
+        splits=_splits(path, content["split"], items.keys()),
+        count=len(items),
+        terms=NTU_TERMS if ntu else "",
+    )
+
+
+def _check_annotation(path: Path, place: int, annotation: Any) -> None:
+    if not isinstance(annotation, dict):
+        raise DataError(f"{path}: annotations[{place}] is a {type(annotation).__name__}, expected a mapping.")
+    for key, kind in (("frame_dir", str), ("label", int | np.integer), ("keypoint", np.ndarray)):
+        if not isinstance(annotation.get(key), kind):
+            raise DataError(
+                f"{path}: annotations[{place}] has no '{key}' of the right type (found: "
+                f"{', '.join(str(known) for known in annotation)}). Each needs frame_dir (text), label (a number) and "
+                "keypoint (an array (persons, frames, joints, coordinates))."
+            )
+    about, keypoint = f"{path}: annotations[{place}] ({annotation['frame_dir']})", annotation["keypoint"]
+    if keypoint.ndim != 4 or keypoint.shape[3] not in (2, 3) or annotation["label"] < 0:
+        raise DataError(
+            f"{about} has keypoint of shape {keypoint.shape} and label {annotation['label']}, expected (persons, "
+            "frames, joints, 2 or 3) and a class from 0."
+        )
+    if keypoint.dtype.kind not in "fiu":
+        raise DataError(f"{about} has keypoint of type {keypoint.dtype}, expected real numbers.")
+    check_class(about, int(annotation["label"]))
+
+
+def _splits(path: Path, content: Any, known: Set[str]) -> dict[str, Split]:
+    """`xsub_train` and `xsub_val` are the parts of `xsub`; plain `train` and `test` those of `file`.
+
+    Where a split has all of train, val and test, test is scored and val is not used.
+    """
+    listed: dict[str, dict[str, frozenset[str]]] = {}  # split -> train, val or test -> its recordings
+    for name, members in content.items() if isinstance(content, dict) else ():
+        half = _HALF.search(str(name))
+        if not half:
+            continue
+        rest = (str(name)[: half.start()] + str(name)[half.end() :]).strip("_")
+        split = listed.setdefault(f"split{rest}" if rest.isdigit() else rest or "file", {})
+        if half[1] in split:
+            raise DataError(
+                f"{path}: two lists in 'split' are the {half[1]} part of one split, '{name}' is the second."
+            )
+        split[half[1]] = _members(path, str(name), members, known)
+    splits = {}
+    for name, named in listed.items():
+        if len(named) == 1 or "train" not in named:
+            continue
+        train, scored = named["train"], named.get("test", named.get("val", frozenset()))
+        both = sorted(train & scored)
+        if both:
+            raise DataError(
+                f"{path}: split '{name}' trains on '{both[0]}' and scores it as well ({len(both)} such recordings). "
+                "Take it out of one of the lists."
+            )
+        unused = " (its val part is not used)" if len(named) == 3 else ""
+        splits[name] = Split(f"{name}, as in the file{unused}", partial(_by_name, train, scored))
+    if not splits:
+        found = ", ".join(str(name) for name in content) if isinstance(content, dict) else type(content).__name__
+        raise DataError(
+            f"{path}: no two splits such as xsub_train and xsub_val in 'split' (found: {found or 'nothing'})."
+        )
+    return splits
+
+
+def _members(path: Path, name: str, members: Any, known: Set[str]) -> frozenset[str]:
+    """The recordings that a list in 'split' names. Raises DataError unless all are names of annotations."""
+    listed = members.ravel().tolist() if isinstance(members, np.ndarray) else members
+    if not isinstance(listed, list | tuple | set | frozenset):
+        raise DataError(f"{path}: '{name}' in 'split' is a {type(members).__name__}, expected a list of frame_dir.")
+    for member in listed:
+        if not isinstance(member, str) or member not in known:
+            raise DataError(
+                f"{path}: '{name}' in 'split' names {member!r}, but no annotation has it as its frame_dir. Take it out "
+                "of the list, or add the annotation."
+            )
+    return frozenset(listed)
+
+
+def _by_name(train: frozenset[str], test: frozenset[str], _index: Index, names: list[str]) -> Parts:
+    return parts(np.array([name in train for name in names]), np.array([name in test for name in names]))
+
+
+def _read_annotation(file: str, skeleton: Skeleton, annotation: dict[str, Any]) -> Sequence:
+    """One annotation: valid where the keypoint has a score, or without scores where the person is not all zero."""
+    source = f"{file}: {annotation['frame_dir']}"
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
+        keypoint = np.asarray(annotation["keypoint"], np.float32)
+    if keypoint.shape[2] != len(skeleton.joints):
+        raise ReadError(
+            f"{source}: keypoint has shape {keypoint.shape}, the first annotation {len(skeleton.joints)} joints."
+        )
+    if annotation.get("keypoint_score") is not None:
+        score = np.asarray(annotation["keypoint_score"])
+        if score.shape != keypoint.shape[:3] or score.dtype.kind not in "fiub":
+            raise ReadError(
+                f"{source}: keypoint_score has shape {score.shape} and type {score.dtype}, expected a number for each "
+                f"joint of keypoint {keypoint.shape}."
+            )
+        valid = score > 0
+    else:
+        valid = np.repeat((keypoint != 0).any((2, 3))[..., None], keypoint.shape[2], -1)
+    positions, valid = real_persons(source, keypoint, valid)
+    name = NTU_NAME.fullmatch(annotation["frame_dir"])
+    return Sequence(
+        positions=positions,
+        skeleton=skeleton,
+        valid=valid,
+        fps=FPS,
+        label=int(annotation["label"]),
+        subject=int(name[3]) if name else None,
+        camera=int(name[2]) if name else None,
+        source=source,
+    )

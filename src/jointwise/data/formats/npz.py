@@ -1,0 +1,216 @@
+"""jointwise's own files: one recording as a NumPy `.npz`, which anybody can write with `numpy.savez`.
+
+- `positions`: (persons, frames, joints, 2 or 3), or (frames, joints, 2 or 3) for one person.
+- `valid`, optional: the same without the last axis, true where a joint was seen; without it, wherever all coordinates
+  are finite.
+- `fps`, `label`, `subject`, `camera`, optional: frames per second (30), class from 0, who, which view; numbers.
+- `joints`, optional: the name of a known layout such as `coco17`, or the names of all joints, those that come in pairs
+  with `left_` and `right_` in front.
+- `bones`, `root`, `up`, `lateral`, `layout`, optional, beside names of joints: pairs of names (bones, 2), the joint
+  that is put at the origin, the axes (0 x, 1 y, 2 z) that point up and to the side, a name for the layout.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jointwise.data.formats.files import AGAIN, check_file
+from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, nameless
+from jointwise.errors import ConfigError, ReadError, writing
+
+Content = Mapping[str, npt.NDArray[Any]]
+MOST = 2**31 - 1  # label, subject and camera of a store are 32-bit numbers
+
+
+def read(path: Path) -> Sequence:
+    """Reads a file with the keys above into a Sequence; `source` is its path, axes and units stay as they are.
+
+    Joints without names become `joint_0`, `joint_1`, …, a layout without bones. Raises ReadError, naming file, key
+    and shape, for a file that is missing, empty, damaged or holds something else: many recordings, Python objects,
+    another shape, coordinates that are not finite where `valid` says that the joint was seen.
+    """
+    path = Path(path)
+    content = _load(path)
+    if "x_train" in content:
+        raise ReadError(
+            f"{path}: 'x_train' says that this file holds many recordings, not one. Use it as a data set: --data {path}"
+        )
+    if "positions" not in content:
+        raise ReadError(
+            f"{path}: no array 'positions' (found: {', '.join(content) or 'nothing'}). "
+            "Save one of shape (persons, frames, joints, coordinates)."
+        )
+    positions = _numbers(path, "positions", content["positions"])
+    if positions.ndim not in (3, 4) or positions.shape[-1] not in (2, 3) or not positions.size:
+        raise ReadError(
+            f"{path}: 'positions' has shape {positions.shape}, expected (persons, frames, joints, 2 or 3), or (frames, "
+            "joints, 2 or 3) for one person, no axis empty. Bring the axes into this order."
+        )
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
+        positions = positions.astype(np.float32)
+    whole = {key: _whole_number(path, content, key, MOST) for key in ("label", "subject", "camera")}
+    return Sequence(
+        positions=positions,
+        skeleton=_skeleton(path, content, positions.shape[-2]),
+        valid=_valid(path, content, positions),
+        fps=_fps(path, content),
+        source=str(path),
+        **whole,
+    )
+
+
+def _load(path: Path) -> Content:
+    check_file(path)
+    try:
+        with path.open("rb") as stream:  # np.load would leave a damaged file open
+            if stream.read(6) == np.lib.format.MAGIC_PREFIX:
+                raise ReadError(
+                    f"{path}: a single array, not an .npz file. Save it with numpy.savez(path, positions=array)."
+                )
+            if not zipfile.is_zipfile(stream):
+                raise ReadError(f"{path}: not an .npz file, or cut off ({path.stat().st_size} bytes). {AGAIN}")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                # `x_train` is only looked for: it may be larger than the memory
+                return {key: _array(path, file, key) if "x_train" not in file else np.empty(0) for key in file.files}
+    except ReadError:
+        raise
+    except Exception as error:  # on a damaged archive NumPy raises nearly anything; a false size is a MemoryError
+        raise ReadError(
+            f"{path}: damaged or not an .npz file ({path.stat().st_size} bytes; {error}). {AGAIN}"
+        ) from error
+
+
+def _array(path: Path, file: Mapping[str, Any], key: str) -> npt.NDArray[Any]:
+    try:
+        array = file[key]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise ReadError(  # to unpickle them runs code
+            f"{path}: '{key}' holds Python objects, which are not loaded. Save arrays of numbers, or of text."
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise ReadError(f"{path}: '{key}' is no NumPy array. Save the file with numpy.savez.")
+    return array
+
+
+def _numbers(path: Path, key: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if array.dtype.kind not in "fiu":
+        raise ReadError(f"{path}: '{key}' has type {array.dtype}, expected real numbers.")
+    return array
+
+
+def _valid(path: Path, content: Content, positions: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    if "valid" not in content:
+        return np.asarray(np.isfinite(positions).all(-1), bool)
+    valid = content["valid"]
+    if valid.shape != positions.shape[:-1] or valid.dtype.kind not in "biu":
+        raise ReadError(
+            f"{path}: 'valid' has shape {valid.shape} and type {valid.dtype}, expected true or false of shape "
+            f"{positions.shape[:-1]}. Without it, the joints whose coordinates are not finite count as missing."
+        )
+    return valid.astype(bool)
+
+
+def _fps(path: Path, content: Content) -> float:
+    if "fps" not in content:
+        return 30.0
+    fps = _numbers(path, "fps", content["fps"])
+    if fps.size != 1 or not 0 < float(fps.item()) < np.inf:
+        raise ReadError(f"{path}: 'fps' is {fps.tolist()}, expected one number above 0.")
+    return float(fps.item())
+
+
+def _whole_number(path: Path, content: Content, key: str, most: int) -> int | None:
+    if key not in content:
+        return None
+    array = content[key]
+    if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) <= most:
+        remedy = "For names, use numbers, or put names into dataset.yaml (subject_pattern)." if key == "subject" else ""
+        raise ReadError(
+            f"{path}: '{key}' is {array.tolist()!r}, expected one whole number from 0 to {most}. {remedy}".rstrip()
+        )
+    return int(array.item())
+
+
+def _texts(path: Path, content: Content, key: str) -> npt.NDArray[np.str_]:
+    array = content[key]
+    if array.dtype.kind not in "U" and array.size:
+        raise ReadError(f"{path}: '{key}' has type {array.dtype}, expected text.")
+    return array.astype(str)
+
+
+def _skeleton(path: Path, content: Content, count: int) -> Skeleton:
+    """The layout that `joints` names, or lists with what else is known of it."""
+    about = [key for key in ("bones", "root", "up", "lateral", "layout") if key in content]
+    if "joints" not in content:
+        if about:
+            raise ReadError(f"{path}: '{about[0]}' without 'joints'. Save the names of the {count} joints as well.")
+        return nameless(count)
+    joints = _texts(path, content, "joints")
+    try:
+        if joints.ndim == 0:
+            skeleton = get_skeleton(str(joints))
+        else:
+            skeleton = _named(path, content, tuple(joints.ravel().tolist()), bool(about))
+    except ConfigError as error:
+        raise ReadError(f"{path}: 'joints': {error}") from error
+    if len(skeleton.joints) != count:
+        raise ReadError(
+            f"{path}: 'joints' names {len(skeleton.joints)} joints ({skeleton.name}), but 'positions' has {count} "
+            f"(shape {content['positions'].shape}). Which is right?"
+        )
+    return skeleton
+
+
+def _named(path: Path, content: Content, joints: tuple[str, ...], more: bool) -> Skeleton:
+    known = next((skeleton for skeleton in SKELETONS.values() if skeleton.joints == joints), None)
+    if known is not None and not more:
+        return known
+    bones = _texts(path, content, "bones") if "bones" in content else np.empty((0, 2), str)
+    if bones.size and (bones.ndim != 2 or bones.shape[1] != 2):
+        raise ReadError(f"{path}: 'bones' has shape {bones.shape}, expected (bones, 2): pairs of names of joints.")
+    text = {key: str(_texts(path, content, key)) if key in content else None for key in ("root", "layout")}
+    axes = {key: _whole_number(path, content, key, 2) for key in ("up", "lateral")}
+    return Skeleton(
+        name=text["layout"] or f"joints{len(joints)}",
+        joints=joints,
+        bones=tuple((str(parent), str(child)) for parent, child in bones.reshape(-1, 2)),
+        root=text["root"],
+        **axes,
+    )
+
+
+def write(path: Path, sequence: Sequence) -> None:
+    """Writes a recording so that `read` gives it back, all but its `source`.
+
+    Raises StorageError if the file cannot be written.
+    """
+    skeleton = sequence.skeleton
+    content: dict[str, Any] = {
+        "positions": sequence.positions,
+        "valid": sequence.validity,
+        "fps": np.float64(sequence.fps),
+    }
+    for key in ("label", "subject", "camera"):
+        if getattr(sequence, key) is not None:
+            content[key] = np.int64(getattr(sequence, key))
+    if SKELETONS.get(skeleton.name) == skeleton:
+        content["joints"] = np.array(skeleton.name)
+    elif skeleton != nameless(len(skeleton.joints)):
+        content["joints"] = np.array(skeleton.joints)
+        content["bones"] = np.array(skeleton.bones, str).reshape(-1, 2)
+        content["layout"] = np.array(skeleton.name)
+        about = {"root": skeleton.root, "up": skeleton.up, "lateral": skeleton.lateral}
+        content |= {key: np.array(value) for key, value in about.items() if value is not None}
+    path = Path(path)
+    with writing(path), path.open("wb") as file:  # given a name, savez would append .npz to any other ending
+        np.savez_compressed(file, **content)

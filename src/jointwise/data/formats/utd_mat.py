@@ -1,0 +1,54 @@
+"""UTD-MHAD's MATLAB files (Chen, Jafari, Kehtarnavaz, ICIP 2015): `d_skel` (20 joints, 3 coordinates, T frames)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from jointwise.data.formats.files import AGAIN, check_file
+from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import KINECT20
+from jointwise.errors import ReadError
+
+NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton$")  # of the files: action, subject, trial, from 1
+
+
+def read(path: Path) -> Sequence:
+    """Reads `a{action}_s{subject}_t{trial}_skeleton.mat`: metres in camera coordinates, 30 fps, one person.
+
+    A file of another name is read too, with unknown label and subject. Raises ReadError for a file that is missing or
+    damaged, lacks `d_skel`, has another shape, or holds coordinates that are not numbers.
+    """
+    import scipy.io  # here, because it takes longer to import than everything else that reads files
+
+    check_file(path)
+    try:
+        content = scipy.io.loadmat(path)
+    except Exception as error:  # on damaged files scipy raises nearly anything: OSError, UnboundLocalError …
+        raise ReadError(
+            f"{path}: damaged or not a MATLAB file ({path.stat().st_size} bytes; {error}). {AGAIN}"
+        ) from error
+    if "d_skel" not in content:
+        found = ", ".join(sorted(key for key in content if not key.startswith("__"))) or "nothing"
+        raise ReadError(f"{path}: no variable 'd_skel' (found: {found}). Is this a UTD-MHAD skeleton file?")
+    array = content["d_skel"]
+    joints = len(KINECT20.joints)
+    if array.ndim != 3 or array.shape[:2] != (joints, 3) or not array.shape[2] or array.dtype.kind not in "fiu":
+        raise ReadError(
+            f"{path}: 'd_skel' has shape {array.shape} and type {array.dtype}, expected real numbers "
+            f"({joints}, 3, frames) with at least one frame. Only Kinect v1 skeletons are read from .mat files."
+        )
+    name = NAME.match(path.stem)
+    action, subject = (int(name[1]), int(name[2])) if name else (None, None)
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
+        positions = np.ascontiguousarray(array.transpose(2, 0, 1), dtype=np.float32)
+    return Sequence(
+        positions=positions,
+        skeleton=KINECT20,
+        fps=30.0,
+        label=None if action is None else action - 1,
+        subject=subject,
+        source=str(path),
+    )

@@ -1,0 +1,1 @@
+"""Protocols, metrics and statistics: how good an encoder is."""

@@ -1,0 +1,37 @@
+"""How large a network is: its parameters, and its floating-point operations for one clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from jointwise.data.clips import Clips
+
+
+def count_parameters(**modules: nn.Module) -> dict[str, int]:
+    """Trainable parameters of each module."""
+    return {name: sum(p.numel() for p in module.parameters() if p.requires_grad) for name, module in modules.items()}
+
+
+@torch.no_grad()
+def gflops_per_clip(
+    forward: Callable[[Clips], Tensor], frames: int, joints: int, coordinates: int, device: torch.device
+) -> float:
+    """10⁹ operations (2 per multiply-add of a matrix product) of one clip with one person whose joints are all valid.
+
+    forward: a network in evaluation mode. Attention is counted too: written out, as the counter knows not every fused
+    kernel.
+    """
+    shape = (1, 1, frames, joints)
+    clip = Clips(
+        torch.zeros(*shape, coordinates, device=device),
+        torch.ones(shape, dtype=torch.bool, device=device),
+        torch.zeros(1, dtype=torch.long, device=device),
+    )
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        forward(clip)
+    return float(counter.get_total_flops() / 1e9)

@@ -1,0 +1,115 @@
+"""From clips to tokens: segments of a joint, their validity, their embedding, and sets of visible tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from jointwise.model.blocks import embedding
+
+
+def to_segments(frames: Tensor, length: int) -> Tensor:
+    """(P, T, V, C) -> (P, S, V, length · C), S = T / length: the numbers of one joint in one segment."""
+    return frames.unflatten(1, (-1, length)).transpose(2, 3).flatten(3)
+
+
+def from_segments(segments: Tensor, length: int) -> Tensor:
+    """The inverse of `to_segments`: (P, S, V, length · C) -> (P, T, V, C)."""
+    return segments.unflatten(3, (length, -1)).transpose(2, 3).flatten(1, 2)
+
+
+def token_validity(valid: Tensor, length: int) -> Tensor:
+    """(P, T, V) bool -> (P, S, V) bool: a token is valid if any of its frames is."""
+    return valid.unflatten(1, (-1, length)).any(2)
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """A set of tokens of each person, the same number K for all.
+
+    index: (P, K) flat places segment · V + joint, ascending. valid: (P, K) bool, None when all are.
+    joints: V. grid: (S', V') when the set is every combination of S' segments and V' joints, else None.
+    """
+
+    index: Tensor
+    valid: Tensor | None
+    joints: int
+    grid: tuple[int, int] | None
+
+    def take(self, tokens: Tensor) -> Tensor:
+        """(P, S, V, F) -> (P, K, F)."""
+        flat = tokens.flatten(1, 2)
+        return flat.gather(1, self.index[..., None].expand(-1, -1, flat.shape[-1]))
+
+
+def fewest_valid(valid: Tensor, length: int) -> int:
+    """(P, T, V) bool, on the CPU -> the valid tokens of the person who has fewest."""
+    return int(token_validity(valid, length).flatten(1).sum(1).min())
+
+
+def _are_all(valid: Tensor, known: bool) -> bool:
+    """Whether all are valid, as far as that is known without waiting for a GPU: there it saves a mask and no more."""
+    return known or (valid.device.type == "cpu" and bool(valid.all()))
+
+
+def all_tokens(valid: Tensor, whole: bool = False) -> TokenSet:
+    """Every token of every person; valid (P, S, V). whole: they are known to be all valid."""
+    persons, segments, joints = valid.shape
+    index = torch.arange(segments * joints, device=valid.device).expand(persons, -1)
+    return TokenSet(index, None if _are_all(valid, whole) else valid.flatten(1), joints, (segments, joints))
+
+
+def visible_tokens(
+    hidden: Tensor, valid: Tensor, grid: tuple[int, int] | None, count: int | None = None, whole: bool = False
+) -> TokenSet:
+    """The tokens that are not hidden; hidden, valid (P, S, V), with the same number visible for every person.
+
+    count: that number, where it is known. whole: visible tokens are known to be all valid.
+    """
+    joints, flat = hidden.shape[2], hidden.flatten(1)
+    if count is None:
+        count = int((~flat[0]).sum())
+    index = flat.to(torch.uint8).argsort(dim=1, stable=True)[:, :count]  # visible ones first, in ascending order
+    taken = valid.flatten(1).gather(1, index)
+    return TokenSet(index, None if _are_all(taken, whole) else taken, joints, grid)
+
+
+class PositionEmbedding(nn.Module):
+    """A learned joint embedding plus a learned segment embedding."""
+
+    def __init__(self, segments: int, joints: int, width: int) -> None:
+        super().__init__()
+        self.segment = embedding(segments, 1, width)
+        self.joint = embedding(1, joints, width)
+
+    def forward(self, index: Tensor | None = None) -> Tensor:
+        """All positions (S · V, D), or those at `index` (P, K) -> (P, K, D)."""
+        table = (self.segment + self.joint).flatten(0, 1)
+        return table if index is None else table[index]
+
+
+def restrict_joints(weights: Mapping[str, Tensor], places: Sequence[int]) -> dict[str, Tensor]:
+    """Weights of a network over the joints `places` (of V) only: the rows of its joint embeddings, the rest as it is.
+
+    Exact: what is left computes what the whole network computes when the other joints are invalid.
+    """
+    rows = list(places)
+    return {name: tensor[:, rows] if name.endswith("position.joint") else tensor for name, tensor in weights.items()}
+
+
+class TokenEmbedding(nn.Module):
+    """Joint embedding: the numbers of a token, divided by `scale` → linear → width, plus its position."""
+
+    def __init__(self, segments: int, joints: int, numbers: int, width: int, scale: float = 1.0) -> None:
+        super().__init__()
+        self.scale = scale
+        self.proj = nn.Linear(numbers, width)
+        self.position = PositionEmbedding(segments, joints, width)
+
+    def forward(self, segments: Tensor, tokens: TokenSet) -> Tensor:
+        """(P, S, V, s · C) -> (P, K, D) for the tokens of the set."""
+        embedded: Tensor = self.proj(tokens.take(segments) / self.scale) + self.position(tokens.index)
+        return embedded

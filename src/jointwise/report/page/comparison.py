@@ -1,0 +1,131 @@
+"""The page of a comparison: its tables, and the curves of all systems in the same charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from jointwise.config.systems import STYLES
+from jointwise.errors import writing
+from jointwise.report.page import charts
+from jointwise.report.page.reading import Run, read_run
+from jointwise.report.page.runs import STAGES, Curve, Panel, collapse_warnings
+from jointwise.report.page.scales import short
+from jointwise.report.tables.grouping import labels_amount
+from jointwise.report.tables.text_table import Grid
+from jointwise.report.templates import templates
+from jointwise.training.checkpoint import read_json
+
+PANELS: dict[str, tuple[Panel, ...]] = {
+    "pretrain": (
+        Panel("Latent loss L_st", (Curve("latent", ""),), may_be_log=True),
+        Panel("Reconstruction loss L_rec", (Curve("reconstruction", ""),), may_be_log=True),
+        Panel("Effective rank of the teacher's features", (Curve("effective_rank", ""),), zero=True),
+        Panel("Spread of the teacher's features", (Curve("teacher_spread", ""),), zero=True),
+    ),
+    "finetune": (
+        Panel("Training accuracy (%)", (Curve("train_top1", ""),), zero=True, share=True),
+        Panel("Training loss", (Curve("loss", ""),), may_be_log=True),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Runs of one stage, one of each system: the charts they share, their legend, what the collapse watch says."""
+
+    heading: str
+    legend: tuple[tuple[str, str], ...]  # system, style
+    charts: tuple[tuple[str, Markup], ...]  # title, drawing
+    warnings: tuple[str, ...]
+
+
+def write_comparison(
+    out: Path,
+    title: str,
+    tables: Mapping[str, Grid],
+    runs: Sequence[Path],
+    results: Sequence[Mapping[str, Any]],
+    note: str = "",
+) -> Path:
+    """Writes the page at `out`; returns `out`.
+
+    tables: by heading. runs: folders, finished or not; of each system and stage the curves of the first one are drawn,
+    of several shares of labels those of the most, and of pre-trained before those from random weights.
+    results: what the tables were made of, for their commands. note: a sentence below the tables.
+    """
+    page = (
+        templates(Path(__file__).parent)
+        .get_template("comparison.html")
+        .render(
+            title=title,
+            policy="",  # no script
+            note=note,
+            tables=[(heading, grid, _numeric(grid)) for heading, grid in tables.items()],
+            stages=[drawn for stage in PANELS if (drawn := draw_stage(stage, _choose(stage, runs)))],
+            terms=sorted({(str(result["data"]), str(result["terms"])) for result in results if result["terms"]}),
+            intervals=sorted({str(result["interval"]["method"]) for result in results}),
+            commands=sorted({(str(result["command"]), str(result["commit"])) for result in results}),
+        )
+    )
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+    return out
+
+
+def _numeric(grid: Grid) -> list[bool]:
+    """Which columns hold numbers: these are set flush right."""
+    places = range(len(grid.header))
+    return [all(row[place][:1] in "0123456789+−–" for row in grid.rows) for place in places]
+
+
+def _choose(stage: str, runs: Sequence[Path]) -> dict[str, Run]:
+    """One run of each system for a stage."""
+    chosen: dict[str, tuple[Path, tuple[bool, tuple[bool, float]]]] = {}
+    for folder in runs:
+        about = read_json(folder / "about.json")
+        amount = labels_amount(about["labels"]) if about["stage"] == "finetune" else (False, 0.0)
+        rank = bool(about.get("pretrained")), amount
+        before = chosen.get(about["system"])
+        if about["stage"] == stage and (before is None or rank > before[1]):
+            chosen[about["system"]] = folder, rank
+    return {system: read_run(folder) for system, (folder, _) in chosen.items()}
+
+
+def draw_stage(stage: str, runs: Mapping[str, Run]) -> Drawn | None:
+    """The curves of all systems in one stage; None when there are none."""
+    drawn = [(panel.title, drawing) for panel in PANELS[stage] if (drawing := _overlay(panel, runs)) is not None]
+    if not drawn:
+        return None
+    legend = tuple((system, style(system)) for system in runs)
+    warnings = tuple(f"{system}: {words}" for system, run in runs.items() for words in collapse_warnings(run))
+    return Drawn(STAGES[stage], legend, tuple(drawn), warnings)
+
+
+def style(system: str) -> str:
+    """The style sheet's classes for a system's curve."""
+    colour, stroke = STYLES.get(system, (7, "dashed"))
+    return f"c{colour}" + ("" if stroke == "solid" else f" {stroke}")
+
+
+def _overlay(panel: Panel, runs: Mapping[str, Run]) -> Markup | None:
+    """A panel with one line for each run that logged something other than zeros."""
+    lines, values = [], []
+    for system, run in runs.items():
+        x, y = run.curve(panel.curves[0].key, "step")
+        finite = y[np.isfinite(y)]
+        if len(finite) and finite.any():  # the loss of a part that a system has not is zero
+            colour, stroke = STYLES.get(system, (7, "dashed"))
+            label = f"{system} (last {short(float(finite[-1]))})"
+            lines.append(charts.Line(label, x, y, colour, stroke == "dashed", stroke == "dotted"))
+            values += finite.tolist()
+    if not lines:
+        return None
+    axis = charts.value_axis([*values, 1.0] if panel.share else values, panel.zero, panel.may_be_log, panel.share)
+    return charts.line_chart(lines, panel.title, "step", axis)

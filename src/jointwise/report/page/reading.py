@@ -1,0 +1,205 @@
+"""Reads what the report shows: run folders (one training stage each) and result files."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jointwise.errors import DataError
+from jointwise.report.page.confusion import Confusion, count_confusions
+from jointwise.report.tables.completions import is_completion
+from jointwise.training.example_clips import Examples, read_examples
+
+SCHEMA = 1  # the newest schema of result files that is understood
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A JSON object of a file that must be named when a value turns out to be of the wrong kind."""
+
+    path: Path
+    values: dict[str, Any]
+
+    def text(self, key: str) -> str | None:
+        """The value as a text; None when it is absent, null or empty."""
+        value = self.values.get(key)
+        if isinstance(value, (dict, list)):
+            raise self.unfit(key, "a text")
+        return None if value is None or value == "" else str(value)
+
+    def number(self, key: str) -> float | None:
+        """The value as a number; None when it is absent, null or not finite."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.unfit(key, "a number")
+        return float(value) if math.isfinite(value) else None
+
+    def within(self, key: str) -> Facts:
+        """The nested object; empty when it is absent or null."""
+        value = self.values.get(key)
+        if not isinstance(value, (dict, type(None))):
+            raise self.unfit(key, "an object")
+        return Facts(self.path, value or {})
+
+    def interval(self, key: str) -> tuple[float, float] | None:
+        """The value as two numbers, low and high; None when it is absent, null or not finite."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if not (isinstance(value, list) and len(value) == 2 and all(isinstance(end, (int, float)) for end in value)):
+            raise self.unfit(key, "a pair [low, high]")
+        low, high = float(value[0]), float(value[1])
+        return (low, high) if math.isfinite(low) and math.isfinite(high) else None
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """The value as texts; none when it is absent or null."""
+        value = self.values.get(key)
+        if not isinstance(value, (list, type(None))):
+            raise self.unfit(key, "a list")
+        return tuple(str(name) for name in value or ())
+
+    def unfit(self, key: str, expected: str) -> DataError:
+        """The error for a value of the wrong kind."""
+        found = type(self.values[key]).__name__
+        return DataError(
+            f"{self.path}: '{key}' should be {expected}, not {found}. Write the file again or leave it out."
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training stage: facts of `run.json`, the text of `config.yaml`, one record per logged step, a few clips."""
+
+    name: str
+    facts: Facts
+    config: str
+    records: tuple[dict[str, float], ...]
+    examples: Examples | None = None
+
+    def curve(self, key: str, along: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where (`along`: "epoch" or "step") and what `key` was, for the records that have both."""
+        points = [(record[along], record[key]) for record in self.records if key in record and along in record]
+        pairs = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def last(self, key: str) -> float | None:
+        """The last finite value of a metric."""
+        values = (record[key] for record in reversed(self.records) if key in record)
+        return next((value for value in values if math.isfinite(value)), None)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measurement: the facts of its JSON file, and where the per-clip scores are at hand, its confusions.
+
+    scores: name of a recording -> (K,) its scores.
+    """
+
+    name: str
+    facts: Facts
+    confusion: Confusion | None
+    scores: Mapping[str, NDArray[np.floating]]
+
+
+def read_run(folder: Path) -> Run:
+    """Reads a run folder; files that are absent (a run that has just begun) leave their part empty."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such run folder. Give the folder that holds metrics.jsonl.")
+    described = folder / "run.json"
+    facts = _read_object(described, "finish or repeat the run") if described.exists() else Facts(described, {})
+    config = folder / "config.yaml"
+    text = config.read_text(encoding="utf-8", errors="replace").strip() if config.exists() else ""
+    return Run(folder.resolve().name, facts, text, _read_metrics(folder / "metrics.jsonl"), read_examples(folder))
+
+
+def read_result(path: Path) -> Result:
+    """Reads a result's JSON file and, where it is there, the `.npz` of the same stem beside it."""
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such result file. Give the .json file that an evaluation wrote.")
+    facts = _read_object(path, "repeat the evaluation that wrote it, or leave it out")
+    schema = facts.number("schema")
+    if schema is not None and schema > SCHEMA:
+        raise DataError(f"{path}: schema {schema:g} is newer than this jointwise knows ({SCHEMA}). Update jointwise.")
+    clips = path.with_suffix(".npz")
+    named = clips.exists() and not is_completion(facts.values)  # those hold errors, no scores of classes
+    confusion, scores = _read_clips(clips, facts.names("classes")) if named else (None, {})
+    return Result(path.stem, facts, confusion, scores)
+
+
+def _read_object(path: Path, remedy: str) -> Facts:
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{path}: this is not JSON ({error}). To mend it, {remedy}.") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: a JSON object is expected, not {type(value).__name__}. To mend it, {remedy}.")
+    return Facts(path, value)
+
+
+def _read_metrics(path: Path) -> tuple[dict[str, float], ...]:
+    if not path.exists():
+        return ()
+    lines = [(number, line) for number, line in enumerate(path.read_bytes().splitlines(), 1) if line.strip()]
+    records: list[dict[str, float]] = []
+    for position, (number, line) in enumerate(lines, 1):
+        try:
+            record = _parse_metrics(line)
+        except ValueError as error:
+            if position == len(lines):
+                break  # the run was interrupted while it wrote this line
+            raise DataError(f"{path}, line {number}: {error}. Delete that line, or repeat the run.") from error
+        while records and records[-1]["step"] > record["step"]:
+            records.pop()  # a resumed run goes over these steps again
+        if records and records[-1]["step"] == record["step"]:
+            records[-1].update(record)
+        else:
+            records.append(record)
+    return tuple(records)
+
+
+def _parse_metrics(line: bytes) -> dict[str, float]:
+    record = json.loads(line)
+    if not isinstance(record, dict):
+        raise ValueError("a JSON object is expected")
+    record = {key: value for key, value in record.items() if value is not None}
+    for key, value in record.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"'{key}' should be a number")
+    if not math.isfinite(record.get("step", math.nan)):
+        raise ValueError("'step' is missing")
+    return {key: float(value) for key, value in record.items()}
+
+
+def _read_clips(path: Path, names: Sequence[str]) -> tuple[Confusion | None, dict[str, NDArray[np.floating]]]:
+    """The confusions of a result's clips, None when there are no clips; and the scores of each by its name."""
+    remedy = "Repeat the evaluation, or delete this file to report without it."
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            labels, scores, ids = (np.asarray(arrays[key]) for key in ("labels", "scores", "ids"))
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: the per-clip scores cannot be read ({error}). {remedy}") from error
+    kinds_fit = labels.dtype.kind in "iu" and scores.dtype.kind in "fiu"
+    if scores.ndim != 2 or not labels.shape == ids.shape == scores.shape[:1] or not kinds_fit:
+        raise DataError(
+            f"{path}: ids {ids.shape}, labels {labels.shape} and scores {scores.shape} do not belong together. {remedy}"
+        )
+    classes = tuple(names) or tuple(f"class {index}" for index in range(scores.shape[1]))
+    if scores.shape[1] != len(classes):
+        raise DataError(f"{path}: scores for {scores.shape[1]} classes, but {len(classes)} class names. {remedy}")
+    if len(labels) == 0:
+        return None, {}
+    if labels.min() < 0 or labels.max() >= len(classes) or np.isnan(scores).any():
+        raise DataError(f"{path}: labels outside 0…{len(classes) - 1}, or scores that are not numbers. {remedy}")
+    named = {str(name): row for name, row in zip(ids, scores, strict=True)}
+    return count_confusions(labels.astype(np.int64), scores, classes), named

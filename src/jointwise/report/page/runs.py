@@ -1,0 +1,157 @@
+"""What the page says about a run: its curves, its facts, and a warning when its features collapsed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from jointwise.evaluation.collapse import collapse_warning
+from jointwise.report.page import charts
+from jointwise.report.page.provenance import Origin, device, labels_in_words, parameters, run_origin, stated
+from jointwise.report.page.reading import Run
+from jointwise.report.page.scales import count, duration, percent, short
+
+STAGES = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "import": "Import"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric of a panel: its key in metrics.jsonl, its name, its colour (1 … 4)."""
+
+    key: str
+    name: str
+    colour: int = 1
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Metrics drawn into one chart; the panel is left out when the run has none of them."""
+
+    title: str
+    curves: tuple[Curve, ...]
+    zero: bool = False
+    may_be_log: bool = False
+    share: bool = False  # values in [0, 1], shown as percentages
+
+
+PANELS = (
+    Panel(
+        "Loss",
+        (
+            Curve("loss", "total", 1),
+            Curve("latent", "latent", 2),
+            Curve("reconstruction", "reconstruction", 3),
+        ),
+        may_be_log=True,
+    ),
+    Panel(
+        "Accuracy (%)",
+        (Curve("train_top1", "training", 1),),
+        zero=True,
+        share=True,
+    ),
+    Panel(
+        "Frozen features on held-out subjects, accuracy (%)",
+        (Curve("knn", "nearest neighbour", 1), Curve("linear", "linear probe", 2)),
+        zero=True,
+        share=True,
+    ),
+    Panel(
+        "Spread of the features",
+        (Curve("teacher_spread", "teacher", 1),),
+        zero=True,
+    ),
+    Panel("Effective rank", (Curve("effective_rank", "teacher", 1),), zero=True),
+    Panel("Learning rate", (Curve("learning_rate", "learning rate", 4),), zero=True),
+    Panel("EMA momentum", (Curve("ema_momentum", "momentum", 4),)),
+)
+
+
+@dataclass(frozen=True)
+class Key:
+    """One entry of a chart's legend, with the last value of its curve."""
+
+    label: str
+    last: str
+    colour: int
+    dashed: bool
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawn panel."""
+
+    title: str
+    drawing: Markup
+    keys: tuple[Key, ...]
+    alone: bool  # the panel has one curve only, which its title names
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as the page prints it."""
+
+    heading: str
+    facts: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    charts: tuple[Chart, ...]
+    origin: Origin
+
+
+def view_run(run: Run) -> RunView:
+    """Everything the page prints about a run."""
+    facts = run.facts
+    stage = facts.text("stage")
+    words = (STAGES.get(stage or "", stage), facts.text("system"), facts.text("data"))
+    encoder, pretrain, finetune = parameters(facts)
+    shown = {
+        "seed": facts.text("seed"),
+        "labels": None if stage == "pretrain" else labels_in_words(facts.text("labels")),
+        "epochs": short(run.last("epoch")),
+        "steps": count(facts.number("steps") or run.last("step")),
+        "time": duration(run.last("seconds")),
+        "time per epoch": duration(facts.number("seconds_per_epoch")),
+        "held-out latent loss": short(facts.within("held_out").number("latent")),
+        "held-out reconstruction loss": short(facts.within("held_out").number("reconstruction")),
+        "device": device(facts),
+        "encoder parameters": encoder,
+        "all parameters": finetune if stage == "finetune" else pretrain,
+    }
+    along = "epoch" if all(math.isfinite(record.get("epoch", math.nan)) for record in run.records) else "step"
+    drawn = (draw_panel(panel, run, along) for panel in PANELS)
+    return RunView(
+        "\u00a0· ".join(word for word in words if word) or run.name,
+        stated(shown),
+        collapse_warnings(run),
+        tuple(chart for chart in drawn if chart is not None),
+        run_origin(run),
+    )
+
+
+def collapse_warnings(run: Run) -> tuple[str, ...]:
+    """What the collapse watch says of the run, by the same rule as when it was trained."""
+    finite = [{key: value for key, value in record.items() if math.isfinite(value)} for record in run.records]
+    warning = collapse_warning(finite)
+    return (f"{warning[:1].upper()}{warning[1:]}.",) if warning else ()
+
+
+def draw_panel(panel: Panel, run: Run, along: str) -> Chart | None:
+    """The panel's chart, or None when the run logged none of its metrics."""
+    lines, keys, values = [], [], []
+    for curve in panel.curves:
+        x, y = run.curve(curve.key, along)
+        finite = y[np.isfinite(y)].tolist()
+        if finite:
+            lines.append(charts.Line(curve.name, x, y, curve.colour, curve.dashed))
+            last = percent(finite[-1]) if panel.share else short(finite[-1])
+            keys.append(Key(curve.name, last, curve.colour, curve.dashed))
+            values += finite
+    if not lines:
+        return None
+    axis = charts.value_axis([*values, 1.0] if panel.share else values, panel.zero, panel.may_be_log, panel.share)
+    title = panel.title + (", log scale" if axis.log else "")
+    return Chart(title, charts.line_chart(lines, title, along, axis), tuple(keys), len(panel.curves) == 1)

@@ -1,0 +1,137 @@
+"""What `jointwise view` shows: a recording, recordings of a folder, or a clip of each class of a data set."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jointwise.data.centring import prepare_sequence
+from jointwise.data.dataset import load_dataset
+from jointwise.data.datasets import DATASETS, is_store
+from jointwise.data.datasets.folder import SETTINGS
+from jointwise.data.formats import read, recordings_in
+from jointwise.data.sequence import Sequence
+from jointwise.data.store.build import Watch, unwatched
+from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
+from jointwise.report.viewer.packing import Clip, recorded
+from jointwise.training.example_clips import choose_examples
+
+MOST_FILES = 12
+MOST_CLASSES = 24
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was found at a place: title of its page, clips, and what should be said about them."""
+
+    title: str
+    clips: tuple[Clip, ...]
+    notes: tuple[str, ...] = ()
+
+
+def clip_of(sequence: Sequence, title: str | None = None, truth: str | None = None) -> Clip:
+    """A recording as a clip of one panel: centred, gaps filled so that missing joints have a place to be drawn faintly.
+
+    Raises ReadError for a recording without any valid person.
+    """
+    ready = prepare_sequence(sequence)
+    panel = recorded("recording", ready.skeleton, ready.positions, ready.validity)
+    return Clip(title or ready.source, ready.fps, (panel,), truth)
+
+
+def find_clips(place: str, watch: Watch = unwatched) -> Source:
+    """The clips of a file, of a folder of files, or of a data set (one test clip of each class).
+
+    A data set is a registered one, a prepared file of the field, or a folder of one's own with a folder for each class.
+    Of many, at most 12 files or 24 classes, evenly chosen. Raises ConfigError when there is nothing of that name,
+    ReadError for a file that cannot be read, or a folder of which no file can be.
+    """
+    if place in DATASETS:
+        return _of_dataset(place, watch)
+    path = Path(place).expanduser()
+    if not path.exists():
+        if "/" in place or path.suffix:
+            raise ReadError(f"{place}: no such file or folder. Check the path.")
+        raise ConfigError(f"{place}: no such file or folder, and {unknown('data set', place, DATASETS)}")
+    if is_store(path):
+        return _of_dataset(str(path.resolve()), watch)
+    if path.is_dir():
+        return _of_own_folder(path, watch) if _has_class_folders(path) else _of_folder(path)
+    if _holds_data_set(path):
+        return _of_dataset(str(path.resolve()), watch)
+    return Source(path.name, (clip_of(read(path), path.name),))
+
+
+def _holds_data_set(path: Path) -> bool:
+    """Whether a file is one in which the field passes on whole data sets, by its first look."""
+    if path.suffix.lower() != ".npz":
+        return path.suffix.lower() == ".pkl"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "x_train.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False  # its reader says what is wrong with it
+
+
+def _has_class_folders(folder: Path) -> bool:
+    """Whether a folder is laid out as a data set of one's own: all recordings in at least two folders side by side."""
+    if (folder / SETTINGS).is_file():
+        return True
+    inside = [path.relative_to(folder).parts for path in recordings_in(folder)]
+    return all(len(parts) == 2 for parts in inside) and len({parts[0] for parts in inside}) > 1
+
+
+def _of_own_folder(folder: Path, watch: Watch) -> Source:
+    """As a data set where it can be prepared, else as the recordings that can be read, with the reason as a note."""
+    try:
+        return _of_dataset(str(folder.resolve()), watch)
+    except JointwiseError as error:
+        single = _of_folder(folder)
+        reason = str(error).partition("\n")[0].rstrip(":.")
+        note = f"Shown as single recordings, for it cannot be used as a data set: {reason}."
+        return Source(single.title, single.clips, (note, *single.notes))
+
+
+def _of_folder(folder: Path) -> Source:
+    paths = recordings_in(folder)
+    if not paths:
+        raise ReadError(f"{folder}: no file in this folder, or below it, has a reader. Check the path.")
+    chosen = _evenly(len(paths), MOST_FILES)
+    others = sorted(set(range(len(paths))) - set(chosen))
+    clips: dict[int, Clip] = {}
+    errors: list[JointwiseError] = []
+    for turn, place in enumerate([*chosen, *others]):
+        if turn >= len(chosen) and clips:
+            break  # others are looked at only where not one of the chosen can be read
+        try:
+            clips[place] = clip_of(read(paths[place]), str(paths[place].relative_to(folder)))
+        except JointwiseError as error:
+            errors.append(error)
+    if not clips:
+        raise ReadError(f"{folder}: not one of {len(paths)} recordings can be read. The first: {errors[0]}")
+    notes = []
+    if len(clips) + len(errors) < len(paths):
+        notes.append(f"{len(clips)} of {len(paths)} recordings in this folder, evenly chosen.")
+    if errors:
+        notes.append(f"{len(errors)} could not be read. The first: {errors[0]}")
+    return Source(folder.resolve().name, tuple(clips.values()), tuple(notes))
+
+
+def _of_dataset(name: str, watch: Watch) -> Source:
+    dataset = load_dataset(name, watch=watch)
+    part, words = (dataset.test, "test") if len(dataset.test) else (dataset.train, "training")
+    classes = dataset.classes
+    places = choose_examples(part, seed=0, most=min(len(classes), MOST_CLASSES)).tolist()
+    names, labels = part.names, [classes[label] for label in part.labels.tolist()]
+    clips = tuple(clip_of(part[place], f"{labels[place]} · {names[place]}", labels[place]) for place in places)
+    notes = [f"{len(clips)} clips of the {words} part, spread over {len(classes)} classes. Split: {dataset.split}."]
+    terms = dataset.store.description.terms
+    return Source(dataset.name, clips, (*notes, *([f"Terms of use of {dataset.name}: {terms}."] if terms else [])))
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    """At most `most` of 0 … count - 1, evenly spread."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()

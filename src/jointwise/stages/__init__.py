@@ -1,0 +1,1 @@
+"""What one training command does: pre-train, fine-tune, evaluate, import."""

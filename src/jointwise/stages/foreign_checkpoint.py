@@ -1,0 +1,57 @@
+"""A model that others trained, as an importer hands it over; and how its file is opened: nothing in it is run."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jointwise.config.schema import Config
+from jointwise.data.skeletons import Skeleton
+from jointwise.errors import CheckpointError
+from jointwise.model.masked_prediction import Distillation
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A model of others in our networks.
+
+    config: its sizes, and the mask, target and loss of its method; how it was trained is not in it. skeleton,
+    coordinates: of the sequences it takes. module: holds its weights. assumed: what the file does not say, and what was
+    taken instead, in words.
+    """
+
+    config: Config
+    skeleton: Skeleton
+    coordinates: int
+    module: Distillation
+    assumed: tuple[str, ...]
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The dict in a file of `torch.save`: tensors, plain values, and no object but an `argparse.Namespace`.
+
+    A checkpoint is a pickle, and a pickle may name any code; every other class is refused, unrun. Raises
+    CheckpointError for such a file, and for one that is missing, damaged or no dict.
+    """
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except Exception as error:  # whatever a torn zip archive or pickle fails with
+        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if refused:
+            raise CheckpointError(
+                f"{path}: wants to load the Python object {refused[1]}. Tensors, plain values and argparse.Namespace "
+                "are taken and nothing else, because loading an object can run code. Where you trust the file, load "
+                "it with the code it came from and save its 'model' alone."
+            ) from error
+        raise CheckpointError(f"{path}: damaged, or not written by torch.save. Fetch it again.") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not the dict of a checkpoint.")
+    return content

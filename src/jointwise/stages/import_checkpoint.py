@@ -1,0 +1,83 @@
+"""Models that others trained, made into runs of ours: one file per method, from its checkpoints to our networks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from jointwise.config.layers import to_settings
+from jointwise.data.centring import PREPARATION
+from jointwise.data.skeletons import Skeleton
+from jointwise.errors import ConfigError, unknown
+from jointwise.model.size import count_parameters
+from jointwise.stages.foreign_checkpoint import Foreign
+from jointwise.stages.mamp_checkpoint import import_mamp
+from jointwise.training.checkpoint import write_json
+from jointwise.training.model_folder import ModelCard, save_model
+from jointwise.training.provenance import provenance
+from jointwise.training.run_folder import open_run
+
+# (checkpoint, heads, skeleton) -> the model in our networks; None: what the file says, or what was published
+IMPORTS: dict[str, Callable[[Path, int | None, Skeleton | None], Foreign]] = {"mamp": import_mamp}
+
+NOT_KNOWN = "not known: the imported file does not say"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of a checkpoint: the card of the model, and what was assumed because the file does not say it."""
+
+    card: ModelCard
+    assumed: tuple[str, ...]
+
+
+def import_checkpoint(
+    method: str, checkpoint: Path, folder: Path, heads: int | None = None, skeleton: Skeleton | None = None
+) -> Imported:
+    """Makes the run `folder` of a checkpoint of `method` (a key of IMPORTS); its model is of kind `pretrained`.
+
+    Nobody can check what such a model was trained on: its card calls the data `unknown-imported-<file>`, and its list
+    of sequences seen is empty. Raises ConfigError for an unknown method or a folder that is not empty, and what the
+    importers raise; then nothing is written.
+    """
+    if method not in IMPORTS:
+        raise ConfigError(unknown("method", method, IMPORTS))
+    foreign = IMPORTS[method](checkpoint, heads, skeleton)
+    config, module = foreign.config, foreign.module
+    with checkpoint.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    about = {
+        "stage": "import",
+        "system": config.system,
+        "data": f"unknown-imported-{checkpoint.stem}",
+        "split": NOT_KNOWN,
+        "seed": 0,
+        "labels": "none",
+        "checkpoint": checkpoint.name,
+        "checkpoint_sha256": digest,
+        "assumed": list(foreign.assumed),
+    }
+    card = ModelCard(
+        kind="pretrained",
+        system=config.system,
+        settings=to_settings(config),
+        skeleton=foreign.skeleton,
+        coordinates=foreign.coordinates,
+        classes=(),
+        data=str(about["data"]),
+        data_fingerprint=NOT_KNOWN,
+        preparation=PREPARATION,
+        seed=0,
+        steps={},
+        split=NOT_KNOWN,
+        terms=f"those of {checkpoint.name} and of the data it was trained on, which it does not name",
+        parameters=count_parameters(encoder=module.student, pretrain=module),
+    )
+    open_run(folder, config, about, resume=False)
+    save_model(folder / "model", card, module.state_dict(), seen=set())
+    write_json(folder / "run.json", about | {"parameters": card.parameters, **provenance(torch.device("cpu"), "fp32")})
+    return Imported(card, foreign.assumed)

@@ -1,6 +1,0 @@
-"""The embedded data set: 24 actions of daily life, performed by 40 simulated people before three simulated cameras."""
-
-from jointwise.synthetic.generate import VERSION, Performance, fingerprint, generate, perform, write_files
-from jointwise.synthetic.library import ACTIONS
-
-__all__ = ["ACTIONS", "VERSION", "Performance", "fingerprint", "generate", "perform", "write_files"]

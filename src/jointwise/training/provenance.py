@@ -1,0 +1,69 @@
+"""Where a number comes from: code version, commit, command, device, libraries, memory."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import jointwise
+from jointwise.training import distributed
+
+
+def commit() -> str:
+    """The commit of the source checkout this code runs from, with `+changes` when it differs; empty when installed."""
+    here = Path(jointwise.__file__).resolve().parent
+    if not any((parent / ".git").exists() for parent in here.parents[:3]):
+        return ""
+    try:
+        revision = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True)
+        changed = subprocess.run(["git", "status", "--porcelain", "--", "."], cwd=here, capture_output=True, text=True)
+    except OSError:  # no git on this machine
+        return ""
+    return revision.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
+
+
+def device_name(device: torch.device) -> str:
+    """A device in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{model} ({torch.backends.cpu.get_cpu_capability()}), {torch.get_num_threads()} threads"
+
+
+def peak_memory(device: torch.device) -> float:
+    """Largest memory of this process so far, MB: of the GPU where it computes there, else resident."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+
+
+def provenance(device: torch.device, precision: str) -> dict[str, Any]:
+    """What every run and result records."""
+    return {
+        "device": device_name(device),
+        "processes": distributed.size(),
+        "precision": precision,
+        "versions": {
+            "jointwise": jointwise.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "commit": commit(),
+        "command": shlex.join(["jointwise", *sys.argv[1:]]),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

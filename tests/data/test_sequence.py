@@ -1,0 +1,54 @@
+"""A recording: one axis order, wrong shapes refused, what is not a number named by frame and joint."""
+
+import numpy as np
+import pytest
+
+from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import KINECT20, NTU25
+from jointwise.errors import ReadError
+
+
+def test_three_axes_are_one_person() -> None:
+    sequence = Sequence(np.zeros((7, 20, 3)), KINECT20)
+    assert sequence.positions.shape == (1, 7, 20, 3)
+    assert sequence.positions.dtype == np.float32
+    assert (sequence.persons, sequence.frames) == (1, 7)
+
+
+def test_without_a_mask_everything_is_valid() -> None:
+    sequence = Sequence(np.zeros((2, 7, 20, 3)), KINECT20)
+    assert sequence.validity.shape == (2, 7, 20)
+    assert sequence.validity.all()
+
+
+def test_two_coordinates_are_a_2d_pose() -> None:
+    assert Sequence(np.zeros((7, 25, 2)), NTU25).positions.shape == (1, 7, 25, 2)
+
+
+@pytest.mark.parametrize("shape", [(20, 3), (7, 25, 3), (7, 20, 4), (20, 3, 7), (1, 2, 7, 20, 3), ()])
+def test_a_wrong_shape_is_refused_and_the_right_one_named(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ReadError, match=r"array: positions have shape .*'kinect20' needs \(persons, frames, 20, 3\)"):
+        Sequence(np.zeros(shape), KINECT20)
+
+
+def test_a_mask_of_another_shape_is_refused() -> None:
+    with pytest.raises(ReadError, match=r"valid mask has shape \(1, 6, 20\), positions need \(1, 7, 20\)"):
+        Sequence(np.zeros((7, 20, 3)), KINECT20, valid=np.ones((6, 20), bool))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_coordinate_that_is_no_number_is_named_by_file_person_frame_and_joint(value: float) -> None:
+    positions = np.zeros((2, 7, 20, 3))
+    positions[1, 4, 9, 2] = value
+    with pytest.raises(
+        ReadError, match=r"wave\.mat: .* at 1 places, first: person 1, frame 4, joint 9 \(right_elbow\)"
+    ):
+        Sequence(positions, KINECT20, source="wave.mat")
+
+
+def test_no_number_at_an_invalid_place_is_kept_as_the_file_says() -> None:
+    positions = np.zeros((7, 20, 3))
+    positions[4, 9] = np.nan
+    sequence = Sequence(positions, KINECT20, valid=np.isfinite(positions).all(-1))
+    assert np.isnan(sequence.positions[0, 4, 9]).all()
+    assert int((~sequence.validity).sum()) == 1

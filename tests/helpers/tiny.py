@@ -1,0 +1,80 @@
+"""A tiny data set of random walks, and settings so small that a whole training takes a second."""
+
+from pathlib import Path
+
+import numpy as np
+
+from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.schema import Config
+from jointwise.data.datasets.source import DataSource, Recordings, Split, subjects_train
+from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import KINECT20
+from jointwise.data.store.reader import Description
+
+NAME = "tiny"
+CLASSES = ("up", "down", "left", "right", "still")
+DIRECTIONS = np.array([(0, 1, 0), (0, -1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 0)], np.float32)
+SUBJECTS, TRIALS = (1, 2, 3, 4), 3
+
+SYSTEM, BASELINE = "spatial_segments_decoder", "supervised_segments"
+SMALL = (
+    *("--clip.frames", "16", "--encoder.width", "16", "--encoder.depth", "2", "--mask.ratio", "0.75"),
+    *("--pretrain.steps", "12", "--pretrain.batch", "8", "--finetune.steps", "12", "--finetune.batch", "8"),
+    *("--scratch.steps", "12", "--scratch.batch", "8", "--finetune.hidden", "16", "--scratch.hidden", "16"),
+    *("--probe.linear.steps", "20", "--probe.linear.batch", "16", "--execution.log_every", "1"),
+)
+
+
+def walk(label: int, subject: int, trial: int) -> Sequence:
+    """A random walk of 20 joints whose hands drift into the direction of the class; some joints are not valid."""
+    random = np.random.default_rng([label, subject, trial])
+    frames = int(random.integers(18, 40))
+    persons = 2 if (label, subject, trial) in {(0, 1, 1), (0, 2, 1)} else 1
+    steps = random.normal(0, 0.01, (persons, frames, 20, 3))
+    steps[:, :, 7] += 0.05 * DIRECTIONS[label]
+    positions = random.normal(0, 0.3, (persons, 1, 20, 3)) + steps.cumsum(1) + (0, 0, 3)
+    return Sequence(
+        positions=positions.astype(np.float32),
+        skeleton=KINECT20,
+        valid=random.random((persons, frames, 20)) < 0.95,
+        label=label,
+        subject=subject,
+        source=f"a{label + 1}_s{subject}_t{trial}",
+    )
+
+
+def recordings(_root: Path | None) -> Recordings:
+    return Recordings(
+        {
+            f"a{label + 1}_s{subject}_t{trial}": (label, subject, trial)
+            for label in range(len(CLASSES))
+            for subject in SUBJECTS
+            for trial in range(1, TRIALS + 1)
+        },
+        read,
+        stamp=str,
+        parallel=False,
+    )
+
+
+def read(item: tuple[int, int, int]) -> Sequence:
+    return walk(*item)
+
+
+def sequences() -> list[Sequence]:
+    return [walk(*item) for item in recordings(None).items.values()]
+
+
+SOURCE = DataSource(
+    title="tiny",
+    description=Description(data=NAME, skeleton=KINECT20, classes=CLASSES),
+    recordings=recordings,
+    splits={"xsub": Split("cross-subject (odd train, even test)", subjects_train(1, 3))},
+    count=len(CLASSES) * len(SUBJECTS) * TRIALS,
+    origin="tests/tiny.py",
+)
+
+
+def config(*options: str, system: str = SYSTEM) -> Config:
+    """The settings of a system at the size of the tiny data; `options` come last."""
+    return build_config(layered_settings(system, NAME, quick=True), [*SMALL, *options])

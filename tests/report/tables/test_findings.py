@@ -1,0 +1,111 @@
+"""Findings: differences known by hand, with intervals over subjects and seeds, and verdicts that follow from them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.made_results import make
+from jointwise.config.systems import TABLE_1
+from jointwise.data.dataset import Dataset
+from jointwise.errors import DataError
+from jointwise.evaluation.results import read_results, save_result
+from jointwise.evaluation.statistics import Measurement, bootstrap_interval
+from jointwise.report.tables.findings import FINAL, FINDINGS, Difference, Side, findings, paired
+from jointwise.report.tables.grouping import Group, group_results
+
+BASELINE = Side("supervised_segments", "scratch")
+
+
+def score(folder: Path, dataset: Dataset, side: Side, hits: np.ndarray, seed: int = 0, **more: object) -> None:
+    """A result that is right exactly where `hits` says so."""
+    labels = dataset.test.labels
+    scores = np.eye(5, dtype=np.float32)[np.where(hits, labels, (labels + 1) % 5)]
+    known = {"system": side.system, "initialisation": side.start, "protocol": "finetune", "scores": scores}
+    save_result(folder, make(dataset, seed, **(known | more)), torch.device("cpu"))
+
+
+def groups(folder: Path) -> list[Group]:
+    return group_results(read_results(folder))
+
+
+def test_the_difference_is_taken_clip_by_clip_over_the_seeds_that_both_have(dataset: Dataset, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    ours, theirs = random.random((3, 30)) < 0.7, random.random((3, 30)) < 0.5
+    for seed in range(3):
+        score(tmp_path, dataset, FINAL, ours[seed], seed)
+    for seed in range(2):
+        score(tmp_path, dataset, BASELINE, theirs[seed], seed)
+    found = paired(read_results(tmp_path), FINAL, BASELINE, "finetune", "1.0")
+    assert found is not None
+    assert found.seeds == (0, 1)
+    assert found.points == pytest.approx(100 * (ours[:2].mean() - theirs[:2].mean()))
+    differences = ours[:2].astype(float) - theirs[:2]
+    low, high = bootstrap_interval([Measurement(hits, dataset.test.subjects) for hits in differences])
+    assert (found.low, found.high) == (100 * low, 100 * high)
+
+
+def test_pairing_removes_what_both_share(dataset: Dataset, tmp_path: Path) -> None:
+    """Both fail on subject 4 and one always gains the same clip per subject: no spread is left."""
+    easy = dataset.test.subjects == 2
+    third = np.arange(30) % 3 == 0  # the first trial of each class and subject
+    score(tmp_path, dataset, FINAL, easy | third)
+    score(tmp_path, dataset, BASELINE, easy & ~third)
+    found = paired(read_results(tmp_path), FINAL, BASELINE, "finetune", "1.0")
+    assert found is not None
+    assert (found.points, found.low, found.high) == pytest.approx((100 / 3, 100 / 3, 100 / 3))
+    assert found.verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.1, 3, "holds"), (-3, -0.1, "does not hold"), (-1, 1, "not settled"), (0, 1, "not settled")],
+)
+def test_a_finding_holds_when_its_interval_lies_above_zero(low: float, high: float, verdict: str) -> None:
+    assert Difference((low + high) / 2, low, high, (0,), 1).verdict == verdict
+
+
+def test_what_was_not_measured_on_both_sides_says_so(dataset: Dataset, tmp_path: Path) -> None:
+    score(tmp_path, dataset, FINAL, np.ones(30))
+    score(tmp_path, dataset, BASELINE, np.ones(30), seed=1)
+    results = read_results(tmp_path)
+    assert paired(results, FINAL, BASELINE, "finetune", "1.0") is None  # no seed in common
+    assert paired(results, FINAL, Side("mamp"), "finetune", "1.0") is None
+    grid = findings(groups(tmp_path))
+    assert grid.rows == []
+    claims = "; ".join(finding.claim for finding in FINDINGS)
+    assert grid.caption.endswith(f"Not measured here: {len(FINDINGS)} of {len(FINDINGS)} findings ({claims}).")
+
+
+def test_every_share_of_labels_and_every_protocol_has_a_row(dataset: Dataset, tmp_path: Path) -> None:
+    for labels in ("1.0", "0.1"):
+        score(tmp_path, dataset, FINAL, np.ones(30), labels=labels)
+        score(tmp_path, dataset, Side("mamp"), np.zeros(30), labels=labels)
+    for pooling in ("mean", "joints"):
+        score(tmp_path, dataset, FINAL, np.ones(30), protocol="knn", pooling=pooling)
+        score(tmp_path, dataset, Side("mamp"), np.ones(30), protocol="knn", pooling=pooling)
+    rows = [row[2:] for row in findings(groups(tmp_path)).rows if row[0] == "the final system beats MAMP"]
+    assert rows == [
+        *(("finetune", labels, "+100.0 (+100.0 to +100.0)", "1", "holds") for labels in ("0.1", "1.0")),
+        *((f"knn, {pooling}", "1.0", "+0.0 (+0.0 to +0.0)", "1", "not settled") for pooling in ("joints", "mean")),
+    ]
+    results = read_results(tmp_path)
+    with pytest.raises(DataError, match=r"several features are there \(joints, mean\)"):
+        paired(results, FINAL, Side("mamp"), "knn", "1.0")
+    assert paired(results, FINAL, Side("mamp"), "knn", "1.0", "joints") is not None
+
+
+def test_results_on_other_clips_are_not_subtracted(dataset: Dataset, tmp_path: Path) -> None:
+    for side in (FINAL, BASELINE):
+        score(tmp_path, dataset, side, np.ones(30))
+    path = next(tmp_path.glob("supervised_segments*.npz"))
+    with np.load(path) as clips:
+        changed = dict(clips) | {"ids": clips["ids"][::-1]}
+    np.savez(path, **changed)
+    with pytest.raises(DataError, match="scored different clips"):
+        findings(groups(tmp_path))
+
+
+def test_findings_name_systems_of_table_1_only() -> None:
+    assert {side.system for finding in FINDINGS for side in (finding.better, finding.worse)} <= set(TABLE_1)

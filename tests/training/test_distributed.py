@@ -1,0 +1,328 @@
+"""Two processes are one: the same losses, weights and results; and they end together, with one message.
+
+Weights are compared but for the biases of attention keys: they add the same to all scores of a query, so their gradient
+is nothing but rounding, which Adam makes as large as any other.
+"""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import get_ident
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+from torch.distributed import HashStore
+
+from helpers import tiny, worker
+from helpers.two_processes import (
+    PLAIN,
+    TRAINING,
+    UNEVEN,
+    WORKER,
+    assert_same_training,
+    environment,
+    pretraining,
+    start_two,
+)
+from jointwise.cli import processes as stages
+from jointwise.cli import run
+from jointwise.cli.processes import Stage, run_stages
+from jointwise.data.store.shards import ONE_SHARD
+from jointwise.errors import ConfigError
+from jointwise.model.losses import cross_entropy, mean_square, spread
+from jointwise.model.masked_prediction import Sharpening
+from jointwise.training import distributed
+from jointwise.training.batches import BatchOrder
+from jointwise.training.loop import Interrupted
+
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--")
+
+
+class Both(NamedTuple):
+    """The folders of one process and of two; of each of the two what came of its commands, and what it said."""
+
+    one: Path
+    two: Path
+    outcomes: list[list[str]]
+    said: list[str]
+
+
+def road(folder: Path) -> list[list[str]]:
+    """Two pre-trainings, a fine-tuning, and features and completions judged, in a folder."""
+    start = str(folder / "pretrain")
+    judged = ("--data", tiny.NAME, "--probe.complete.steps", "4")
+    return [
+        pretraining(folder / "pretrain"),
+        pretraining(folder / "sjepa", "--pretrain.clip_gradient", "0.5", system="sjepa"),
+        ["finetune", start, *TRAINING, *UNEVEN, *PLAIN, "--run", str(folder / "finetune")],
+        *(["evaluate", start, "--protocol", protocol, *judged] for protocol in ("knn", "complete")),
+    ]
+
+
+@pytest.fixture(scope="module")
+def both(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    """The folders of one process and of two."""
+    folder = tmp_path_factory.mktemp("both")
+    one, two, file = folder / "one", folder / "two", folder / "commands"
+    stopped = pretraining(two / "stopped")
+    commands: list[tuple[list[str], str | None]] = [(command, None) for command in road(two)]
+    commands += [(stopped, "term 1 3"), ([*stopped, "--resume"], None)]
+    commands += [(pretraining(two / "nan"), "nan 1 6")]
+    file.write_text(json.dumps(commands))
+    said = start_two(file, tiny_data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(worker.DATASETS, tiny.NAME, tiny.SOURCE)
+        patch.setenv("JOINTWISE_DATA", str(tiny_data))
+        worker.adapt(patch.setattr)
+        for command in road(one):
+            run(command)
+    return Both(one, two, [json.loads(Path(f"{file}.{rank}").read_text()) for rank in range(2)], said)
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "sjepa", "finetune"])
+def test_two_processes_train_as_one_does_and_log_the_same(both: Both, stage: str) -> None:
+    assert_same_training(both.one / stage, both.two / stage)
+
+
+def test_held_out_losses_are_those_of_one_process(both: Both) -> None:
+    one, two = (json.loads((folder / "pretrain" / "run.json").read_text()) for folder in both[:2])
+    assert two["held_out"] == pytest.approx(one["held_out"], abs=1e-5)
+    assert (one["processes"], two["processes"]) == (1, 2)
+
+
+def test_every_clip_is_scored_once_and_as_by_one_process(both: Both) -> None:
+    names = sorted(str(path.relative_to(both.one)) for path in both.one.rglob("results/*.npz"))
+    assert len(names) == 3
+    assert names == sorted(str(path.relative_to(both.two)) for path in both.two.rglob("results/*.npz"))
+    for name in names:
+        with np.load(both.one / name) as one, np.load(both.two / name) as two:
+            assert one.files == two.files
+            assert one["ids"].tolist() == two["ids"].tolist()
+            assert len(set(two["ids"].tolist())) == 30
+            for kept in set(one.files) - {"ids"}:
+                np.testing.assert_allclose(two[kept], one[kept], atol=1e-5)
+        one_said, two_said = (json.loads((folder / name).with_suffix(".json").read_text()) for folder in both[:2])
+        assert (one_said["n"], two_said["n"]) == (30, 30)
+        assert two_said["scores"] == pytest.approx(one_said["scores"], abs=1e-5)
+
+
+def test_test_subjects_are_scored_once_in_the_log_of_scorings(both: Both) -> None:
+    one, two = (sorted(folder.rglob("test_scorings.jsonl")) for folder in both[:2])
+    assert [len(path.read_text().splitlines()) for path in two] == [len(path.read_text().splitlines()) for path in one]
+
+
+def test_a_polite_kill_of_one_process_stops_all_after_the_same_step_and_resume_goes_on(both: Both) -> None:
+    for outcomes in both.outcomes:
+        assert "stopped after step 4 of 12, all saved" in outcomes[-3]
+        assert outcomes[-2] == ""
+    assert_same_training(both.one / "pretrain", both.two / "stopped")
+
+
+def test_a_loss_of_one_process_that_is_no_number_ends_all_with_the_same_message(both: Both) -> None:
+    one, two = (outcomes[-1] for outcomes in both.outcomes)
+    assert "the loss of step 7 is not a finite number; the last good checkpoint, of step 5" in one
+    assert one == two
+    assert one.count("_s") == 7  # the files of the whole batch
+    spoke = [said for said in both.said if "jointwise: " in said]
+    assert len(spoke) == 1  # and it ends both
+    assert spoke[0].strip() == f"jointwise: {one}"
+
+
+def test_a_killed_process_ends_the_run_with_one_message_and_one_process_can_go_on(
+    both: Both, registered: Path, tmp_path: Path
+) -> None:
+    command = pretraining(tmp_path / "killed")
+    known = environment(JOINTWISE_DATA=str(registered), JOINTWISE_TEST_END="kill 1 7")
+    ended = subprocess.run(
+        [*TORCHRUN, str(WORKER), *command], env=known, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert ended.returncode != 0
+    assert ended.stderr.count("jointwise: ") == ended.stderr.count("another process of this run has ended") <= 1
+    assert 'in <module>\n    main()\n  File "' + str(WORKER) not in ended.stderr
+    assert json.loads((tmp_path / "killed" / "checkpoint" / "state.json").read_text())["step"] == 5
+    assert not list((tmp_path / "killed").rglob("*.unfinished"))
+    run([*command, "--resume"])
+    assert_same_training(both.one / "pretrain", tmp_path / "killed")
+
+
+def test_what_torchrun_starts_again_goes_on_where_the_run_was(
+    both: Both, registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = pretraining(tmp_path / "again")
+    monkeypatch.setenv("RANK", "0")
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.PretrainTask, "loss", worker.ended_badly("term", "0", 6))
+        with pytest.raises(Interrupted, match="stopped after step 7 of 12"):
+            run(command)
+    with pytest.raises(ConfigError, match="exists already"):
+        run(command)
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "1")
+    run(command)
+    assert_same_training(both.one / "pretrain", tmp_path / "again")
+
+
+# --- sharing out, without other processes ---
+
+
+@pytest.fixture
+def company(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Makes this process one of several, as far as sharing out is concerned."""
+
+    def be(rank: int, size: int) -> None:
+        monkeypatch.setattr(distributed, "rank", lambda: rank)
+        monkeypatch.setattr(distributed, "size", lambda: size)
+
+    return be
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("count", [0, 1, 7, 30])
+def test_shares_are_even_in_order_and_hold_everything_once(company, size: int, count: int) -> None:  # type: ignore[no-untyped-def]
+    shares = []
+    for rank in range(size):
+        company(rank, size)
+        shares.append(np.flatnonzero(distributed.owners(np.zeros(count, int), ONE_SHARD) == rank).tolist())
+    assert [number for share in shares for number in share] == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_shares_of_a_step_are_its_batch_with_the_same_draws(company) -> None:  # type: ignore[no-untyped-def]
+    order = BatchOrder(torch.arange(10) + 5, 7, 0)
+    whole = order.batch_of(3)
+    shares = []
+    for rank in range(3):
+        company(rank, 3)
+        shares.append(order.batch_of(3))
+    assert torch.equal(torch.cat([share.ids for share in shares]), whole.ids)
+    drawn = torch.cat([share.draws(1, "clips").uniform(4) for share in shares])
+    assert torch.equal(drawn, whole.draws(1, "clips").uniform(4))
+    company(0, 8)
+    with pytest.raises(ConfigError, match="a batch of 7 samples cannot be shared by 8 processes"):
+        order.batch_of(3)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1, True), (3, True), (4, False), (7, False)])
+def test_every_process_gets_the_two_samples_that_batchnorm_needs(company, size: int, fits: bool) -> None:  # type: ignore[no-untyped-def]
+    company(0, size)
+    order = BatchOrder(torch.arange(7), 7, 0, least=2)
+    if fits:
+        assert len(order.batch_of(0).ids) >= 2
+        return
+    with pytest.raises(ConfigError, match=r"cannot be shared by \d processes: each needs 2\. Start fewer, at most 3,"):
+        order.batch_of(0)
+
+
+def test_a_single_sample_is_too_small_a_batch_for_batchnorm() -> None:
+    with pytest.raises(ConfigError, match="a batch of 1 samples is too small: it takes 2"):
+        BatchOrder(torch.arange(1), 24, 0, least=2).batch_of(0)
+
+
+def test_parts_of_losses_add_up_to_the_loss_of_all() -> None:
+    """What is divided by a count is divided by that of all parts, also by one in which nothing counts."""
+    random = torch.Generator().manual_seed(0)
+    said, wanted = torch.randn(2, 5, 6, 4, generator=random)
+    weights = (torch.rand(5, 6, 1, generator=random) < 0.4).float()
+    weights[3:] = 0
+    parts, whole = (slice(0, 2), slice(2, 3), slice(3, 5)), slice(None)
+    counts: dict[Callable[..., Tensor], Tensor] = {mean_square: 4 * weights.sum(), cross_entropy: weights.sum()}
+    for loss, count in counts.items():
+        wanted = wanted.softmax(-1)
+        added = [loss(said[part], wanted[part], weights[part], lambda _, count=count: count) for part in parts]
+        torch.testing.assert_close(torch.stack(added).sum(), loss(said[whole], wanted[whole], weights[whole]))
+
+
+def test_spread_is_the_mean_standard_deviation_of_the_tokens_that_count() -> None:
+    values = torch.randn(5, 6, 4, generator=torch.Generator().manual_seed(0))
+    counts = torch.rand(5, 6, 1, generator=torch.Generator().manual_seed(1)) < 0.5
+    expected = values[counts[..., 0]].std(0).mean()
+    torch.testing.assert_close(spread(values, counts), expected)
+
+
+def test_the_centre_moves_by_sums_over_all_parts() -> None:
+    taught, weights = torch.randn(2, 3, 4), torch.ones(2, 3, 1)
+    sharpening = Sharpening(4, 0.1, 0.04, 0.5)
+    sharpening.move_centre(taught, weights, lambda part: 2 * part)  # another process with the same
+    torch.testing.assert_close(sharpening.centre, taught.mean((0, 1)) / 2)
+
+
+def test_a_stage_of_a_table_hears_nothing_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "GROUP_RANK", "ROLE_NAME"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("JOINTWISE_DATA", "here")
+    alone = distributed.environment_alone()
+    assert alone["JOINTWISE_DATA"] == "here"
+    assert not {
+        name for name in alone if name.startswith(("RANK", "WORLD", "LOCAL_", "MASTER_", "TORCHEL", "GROUP", "ROLE"))
+    }
+
+
+def test_a_claim_is_that_of_the_first_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "_store", HashStore())
+    claims = []
+    for rank, name in (("1", "a"), ("0", "a"), ("1", "a"), ("0", "b"), ("1", "b")):
+        monkeypatch.setenv("RANK", rank)
+        claims.append(distributed.claim(name))
+    assert claims == [True, False, True, True, False]
+
+
+def test_processes_take_whole_chains_of_stages_each_stage_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[Stage] = []
+    for name in "abcd":
+        first = Stage(f"pretrain {name}", (), (tmp_path / f"{name}1",), None, tmp_path / "log")
+        planned += [first, Stage(f"finetune {name}", (), (tmp_path / f"{name}2",), None, tmp_path / "log", first)]
+    planned[0].products[0].touch()  # finished before
+    owners: dict[str, int] = {}
+    monkeypatch.setattr(distributed, "claim", lambda name: owners.setdefault(name, get_ident()) == get_ident())
+    monkeypatch.setattr(stages, "PAUSE", 0.001)
+    started: list[tuple[int, Stage]] = []
+
+    class Touching:
+        """A stage that takes a moment."""
+
+        def __init__(self, stage: Stage) -> None:
+            self.stage, self.looks = stage, 0
+            assert stage.after is None or stage.after.finished
+            started.append((get_ident(), stage))
+
+        def poll(self) -> int | None:
+            self.looks += 1
+            if self.looks < 5:
+                return None
+            self.stage.products[0].touch()
+            return 0
+
+        def send_signal(self, sig: int, /) -> None:
+            raise AssertionError
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(run_stages, planned, 1, Touching, Console(file=io.StringIO())) for _ in range(2)]
+        assert [future.result() for future in running] == [[], []]
+    assert sorted(stage.title for _, stage in started) == sorted(stage.title for stage in planned[1:])
+    assert len({(stage.chain, owner) for owner, stage in started}) == 4
+    assert len({owner for owner, _ in started}) == 2
+
+
+@pytest.mark.parametrize("command", ["demo", "datasets", "predict run file"])
+def test_commands_that_are_no_work_for_several_are_refused(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR"):
+        monkeypatch.setenv(name, "2")
+    with pytest.raises(ConfigError, match=r"is done by one process\. Call it without torchrun"):
+        run(command.split())
+
+
+def test_alone_every_function_does_nothing() -> None:
+    part = torch.ones(2)
+    assert distributed.total(part) is part
+    assert distributed.any_of(True) is True
+    assert distributed.gather(3) == distributed.gather_shares([3]) == [3]
+    assert distributed.claim("a chain") is distributed.claim("a chain") is True
+    assert distributed.wait_for_all("the end", "said") == ["said"]
+    assert (distributed.rank(), distributed.size(), distributed.is_first()) == (0, 1, True)

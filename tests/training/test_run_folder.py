@@ -1,0 +1,108 @@
+"""Run folders: never overwritten, resumed with the same settings only, and every refusal says what to do."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers import tiny
+from jointwise.config.schema import Config
+from jointwise.data.dataset import Dataset
+from jointwise.errors import CheckpointError, ConfigError, StorageError
+from jointwise.training.checkpoint import read_json
+from jointwise.training.run_folder import open_run, run_path
+
+ABOUT = {"stage": "pretrain", "data": "tiny", "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return tiny.config()
+
+
+@pytest.fixture
+def run(tmp_path: Path, config: Config) -> Path:
+    open_run(tmp_path / "deep" / "run", config, ABOUT, resume=False)
+    return tmp_path / "deep" / "run"
+
+
+def test_the_default_place_names_data_system_stage_labels_and_seed(dataset: Dataset) -> None:
+    assert run_path(dataset, "s", "pretrain", 3) == Path("runs/tiny/s/pretrain-seed3")
+    assert run_path(dataset, "s", "finetune", 0, "0.1") == Path("runs/tiny/s/finetune-0.1-seed0")
+
+
+def test_the_default_place_names_the_split_where_there_are_several(folds: Dataset) -> None:
+    assert run_path(folds, "s", "finetune", 0, "0.1") == Path("runs/tiny/s/finetune-fold2-0.1-seed0")
+
+
+def test_a_new_run_keeps_its_settings_and_what_it_is_about(run: Path, config: Config) -> None:
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    assert settings["encoder"]["width"] == config.encoder.width == 16
+    assert read_json(run / "about.json") == ABOUT
+
+
+def test_a_run_that_exists_already_is_refused_and_the_ways_out_are_named(run: Path, config: Config) -> None:
+    before = (run / "config.yaml").read_text()
+    with pytest.raises(ConfigError, match=r"run exists already\. Continue it with --resume, name another .* --run, or"):
+        open_run(run, config, ABOUT, resume=False)
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_an_empty_folder_is_a_fine_place_for_a_run(tmp_path: Path, config: Config) -> None:
+    open_run(tmp_path, config, ABOUT, resume=False)
+    assert (tmp_path / "config.yaml").is_file()
+
+
+def test_a_folder_of_something_else_is_never_resumed(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ConfigError, match="exists already"):
+        open_run(tmp_path, config, ABOUT, resume=False)
+    with pytest.raises(CheckpointError, match=r"not a run \(no config.yaml\)"):
+        open_run(tmp_path, config, ABOUT, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_file_in_the_place_of_a_run_is_named(tmp_path: Path, config: Config, resume: bool) -> None:
+    (tmp_path / "run").write_text("")
+    with pytest.raises(ConfigError, match=r"run is a file.*--run"):
+        open_run(tmp_path / "run", config, ABOUT, resume)
+
+
+def test_nothing_to_resume_says_start_without_resume(tmp_path: Path, config: Config) -> None:
+    with pytest.raises(CheckpointError, match=r"nothing to resume here\. Start it without --resume"):
+        open_run(tmp_path / "run", config, ABOUT, resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_same_settings_may_resume(run: Path, config: Config) -> None:
+    open_run(run, config, ABOUT, resume=True)
+
+
+@pytest.mark.parametrize("option", [("--execution.log_every", "7"), ("--execution.checkpoint_every", "7")])
+def test_how_it_is_executed_may_change_when_resumed(run: Path, option: tuple[str, str]) -> None:
+    open_run(run, tiny.config(*option), ABOUT, resume=True)
+
+
+def test_another_setting_is_named_with_both_values(run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"started with pretrain\.lr 0\.001, now it is 0\.5\. Resume with the same"):
+        open_run(run, tiny.config("--pretrain.lr", "0.5"), ABOUT, resume=True)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"data": "other"}, {"labels": "0.1"}])
+def test_another_seed_data_or_label_share_is_named(run: Path, config: Config, change: dict[str, object]) -> None:
+    (key, value), *_ = change.items()
+    with pytest.raises(ConfigError, match=rf"was started with {key} .*, now it is {value!r}"):
+        open_run(run, config, ABOUT | change, resume=True)
+
+
+@pytest.mark.parametrize("content", ["", "- 1", "encoder: [", "text"])
+def test_damaged_settings_are_named(run: Path, config: Config, content: str) -> None:
+    (run / "config.yaml").write_text(content)
+    with pytest.raises(CheckpointError, match=r"config\.yaml"):
+        open_run(run, config, ABOUT, resume=True)
+
+
+def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"cannot write .*--run"):
+        open_run(tmp_path / "file" / "run", config, ABOUT, resume=False)
