@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from jointwise import load_dataset
-from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
 from jointwise.stages.evaluate import evaluate
 from jointwise.stages.finetune import finetune
@@ -119,7 +119,8 @@ def trained(system: str, options: str, subject: int, seed: int) -> tuple[Path, d
 def settings(system: str, options: str, subject: int) -> Config:
     """The small settings of a system with options, one training subject held out."""
     arguments = f"{SMALL} --execution.precision {precision()} {options} --validation_subjects [{subject}]".split()
-    return build_config(layered_settings(system, "utd-mhad"), arguments)
+    options = {name.removeprefix("--"): value for name, value in zip(arguments[::2], arguments[1::2], strict=True)}
+    return make_config(system, "utd-mhad", options=options)
 
 
 def top1(path: Path) -> float:

@@ -6,7 +6,7 @@ import time
 import torch
 
 from jointwise import load_dataset
-from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.layers import make_config
 from jointwise.data.clips import ClipCutter
 from jointwise.model.build import build_distillation
 from jointwise.stages.pretrain import PretrainTask
@@ -27,7 +27,9 @@ SYSTEMS = {
 
 dataset = load_dataset("utd-mhad")
 for name, options in SYSTEMS.items():
-    config = build_config(layered_settings("spatial_segments_decoder", "utd-mhad"), f"{WIDTH} {options}".split())
+    words = f"{WIDTH} {options}".split()
+    settings = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
+    config = make_config("spatial_segments_decoder", "utd-mhad", options=settings)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames)
     for precision in ("fp32", "bf16"):
         module = build_distillation(config, dataset.skeleton, 3, 0.5, 0)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from jointwise.cli import run as jointwise
-from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
 from jointwise.config.systems import systems
 from jointwise.data.dataset import load_dataset
@@ -110,7 +110,7 @@ def test_the_table_of_systems_says_what_their_settings_say() -> None:
     ]
     said = {re.sub(r".*`(\w+)`.*", r"\1", row[0]): row[1:5] for row in rows}
     for name in set(systems()) & set(said):
-        config = build_config(layered_settings(name, data=""))
+        config = make_config(name)
         axis, segment, hidden, predicts = said[name]
         assert axis.startswith(config.encoder.axis), name
         assert segment == str(config.clip.segment), name

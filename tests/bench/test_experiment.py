@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from helpers.tiny import options_of
 from jointwise.bench import experiment as module
 from jointwise.bench.experiment import experiment
 from jointwise.bench.figures import Where
@@ -15,7 +16,7 @@ SMALL = (
 
 def test_all_epochs_take_as_long_as_the_mean_of_those_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCHES", (4, 6))
-    told = experiment(Where(torch.device("cpu")), clips=12, measured=(2, 1), options=SMALL)
+    told = experiment(Where(torch.device("cpu")), clips=12, measured=(2, 1), options=options_of(*SMALL))
     wanted = 400 * told["pretrain_seconds_per_epoch"] + 100 * told["finetune_seconds_per_epoch"]
     assert told["extrapolated_minutes"] == pytest.approx(wanted / 60)
     assert told["reported_minutes_of_pretraining"] == pytest.approx(10.5 * 60, rel=0.01)

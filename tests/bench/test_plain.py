@@ -15,8 +15,8 @@ from jointwise.model.tokens import to_segments
 from jointwise.training.device import autocast
 
 CPU = torch.device("cpu")
-SIZE = ("--encoder.width", "32", "--encoder.heads", "4", "--encoder.depth", "2", "--finetune.hidden", "64")
-STILL = ("--finetune.dropout", "0", "--finetune.drop_path", "0")
+SIZE = {"encoder.width": 32, "encoder.heads": 4, "encoder.depth": 2, "finetune.hidden": 64}
+STILL = {"finetune.dropout": 0, "finetune.drop_path": 0}
 TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
 SYSTEMS = (
     *("mamp", "spatial_segments", "temporal_segments", "spatial_segments_decoder"),
@@ -65,7 +65,7 @@ def distillation_and_yardstick(config: Config, work: Workload) -> tuple[Distilla
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_pre_training_has_the_loss_and_gradients_of_the_yardstick(system: str, precision: str, work: Workload) -> None:
-    config = settings(system, 64, (*SIZE, "--predictor.depth", "1", "--decoder.depth", "1", "--mask.ratio", "0.6"))
+    config = settings(system, 64, SIZE | {"predictor.depth": 1, "decoder.depth": 1, "mask.ratio": 0.6})
     fast, plain = distillation_and_yardstick(config, work)
     clips = work.cutter.centre(work.ids)
     persons = clips.persons()
@@ -87,7 +87,7 @@ def test_pre_training_has_the_loss_and_gradients_of_the_yardstick(system: str, p
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("system", ["supervised_segments", "spatial_segments", "temporal_segments", "recommended"])
 def test_fine_tuning_has_the_logits_and_gradients_of_the_yardstick(system: str, precision: str, work: Workload) -> None:
-    config = settings(system, 64, (*SIZE, *STILL))
+    config = settings(system, 64, SIZE | STILL)
     fast = build_classifier(config, config.finetune, work.cutter.skeleton, 3, CLASSES, 0)
     plain = PlainClassifier(config, 25, 3, CLASSES)
     plain.load_state_dict(fast.state_dict())

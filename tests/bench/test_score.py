@@ -8,7 +8,7 @@ import torch
 from jointwise.bench import score
 from jointwise.bench.figures import Where
 from jointwise.bench.score import settings, time_to_score
-from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.layers import make_config
 from jointwise.errors import ConfigError
 
 CPU = Where(torch.device("cpu"))
@@ -35,7 +35,7 @@ class Nothing:
 
 
 def test_the_ratio_is_that_of_wall_times_to_the_final_systems_last_score(measured: None, tmp_path: Path) -> None:
-    told = time_to_score(CPU, tmp_path, options=("--pretrain.steps", "30"))
+    told = time_to_score(CPU, tmp_path, options={"pretrain.steps": "30"})
     assert told["aim"] == 0.5
     assert told["yardstick"] == {"steps": 30, "pace": 8.0, "seconds": 240.0}
     assert told["recommended"] == {"steps": 20, "pace": 2.0, "seconds": 40.0}
@@ -49,23 +49,23 @@ def test_a_score_that_is_never_reached_has_no_ratio(
     monkeypatch.setattr(
         score, "scores", lambda config, *_: [{"step": 1, "linear": 0.5 if config.system != "recommended" else 0.4}]
     )
-    told = time_to_score(CPU, tmp_path, options=("--pretrain.steps", "30"))
+    told = time_to_score(CPU, tmp_path, options={"pretrain.steps": "30"})
     assert told["recommended"] is None
     assert told["ratio"] is None
 
 
 @pytest.mark.parametrize("data", ["synthetic", "utd-mhad"])
 def test_probes_are_scored_on_training_subjects(data: str) -> None:
-    config = settings("recommended", data, "cpu", ("--pretrain.steps", "7"))
+    config = settings("recommended", data, "cpu", {"pretrain.steps": "7"})
     assert config.validation_subjects == score.HELD_OUT[data]
     assert (config.pretrain.steps, config.pretrain.probe_every) == (7, 1)
-    assert config.encoder == build_config(layered_settings("recommended", data), []).encoder
+    assert config.encoder == make_config("recommended", data).encoder
 
 
-@pytest.mark.parametrize("option", [("--validation_subjects", "[]"), ("--pretrain.probe_every", "0")])
+@pytest.mark.parametrize("option", [("validation_subjects", "[]"), ("pretrain.probe_every", "0")])
 def test_without_probes_or_held_out_subjects_nothing_is_trained(option: tuple[str, str]) -> None:
     with pytest.raises(ConfigError, match="both must be there"):
-        settings("recommended", "synthetic", "cpu", option)
+        settings("recommended", "synthetic", "cpu", dict([option]))
 
 
 def test_data_without_held_out_subjects_are_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import jointwise
 from helpers import tiny
 from helpers.stopping import stop_in_step
 from jointwise import cli
+from jointwise.cli.arguments import FINETUNE_SETTINGS, PRETRAIN_SETTINGS, TABLE_SETTINGS
 from jointwise.data.datasets import DATASETS
 from jointwise.errors import CheckpointError, ConfigError, DataError, JointwiseError, JointwiseWarning, ReadError
 from jointwise.training.loop import Interrupted
@@ -122,7 +123,9 @@ def test_a_later_stage_takes_clip_and_encoder_from_the_run(place: Path, pretrain
 
 def test_an_option_cannot_change_what_was_decided_when_the_run_was_trained(place: Path, pretrained: Path) -> None:
     for words in (("finetune", pretrained), ("evaluate", pretrained, "--protocol", "knn")):
-        with pytest.raises(ConfigError, match=r"--encoder\.axis: this was decided when .* was trained"):
+        with pytest.raises(
+            ConfigError, match=r"--encoder\.axis temporal: this was decided when .* was trained \(spatial\)"
+        ):
             # the same shapes: its weights would fit
             run(*words, "--data", "tiny", "--encoder.axis", "temporal", "--finetune.steps", "1")
     run("evaluate", pretrained, "--protocol", "knn", "--data", "tiny", "--encoder.axis", "spatial")
@@ -237,8 +240,8 @@ def test_a_file_of_settings_for_another_system_is_refused(place: Path) -> None:
         (("finetune", "supervisd", *QUICK), ConfigError, "did you mean 'supervised'"),
         (("pretrain", tiny.SYSTEM, "--data", "tinny"), ConfigError, "unknown data set 'tinny': did you mean 'tiny'"),
         (("prepare", "utd-mhd"), ConfigError, "unknown data set 'utd-mhd': did you mean 'utd-mhad'"),
-        (("pretrain", tiny.SYSTEM, *QUICK, "--pretrain.step", "3"), ConfigError, "did you mean 'pretrain.steps'"),
-        (("pretrain", tiny.SYSTEM, *QUICK, "--sede", "3"), ConfigError, "unknown option 'sede'"),
+        (("pretrain", tiny.SYSTEM, *QUICK, "--pretrain.step", "3"), ConfigError, "did you mean '--pretrain.steps'"),
+        (("pretrain", tiny.SYSTEM, *QUICK, "--sede", "3"), ConfigError, "'--sede': did you mean '--seed'"),
         (("pretrain", tiny.SYSTEM, *QUICK, "--seed", "x"), ConfigError, "argument --seed: invalid int value: 'x'"),
         (("pretrain", tiny.SYSTEM), ConfigError, "the following arguments are required: --data"),
         (("pretrain", tiny.BASELINE, "--data", "tiny"), ConfigError, "nothing to pre-train. Train it with: jointwise"),
@@ -256,7 +259,7 @@ def test_a_file_of_settings_for_another_system_is_refused(place: Path) -> None:
         (("finetune", tiny.BASELINE, *QUICK, "--labels", "0shot"), ConfigError, "--labels 0shot: expected a share"),
         (("predict", "no/run", "x.mat"), CheckpointError, "no/run: no finished model here"),
         (("report", "no/run"), CheckpointError, "no/run: no run here"),
-        (("datasets", "--all"), ConfigError, "datasets does not take --all"),
+        (("datasets", "--all"), ConfigError, "jointwise datasets: unknown option '--all'"),
         (("pretrain", tiny.SYSTEM, *QUICK, "--config", "gone.yaml"), ConfigError, "gone.yaml: cannot be read"),
         (("pretrain", tiny.SYSTEM, *QUICK, "--validation_subjects", "[2]"), DataError, "subject 2 cannot be held out"),
     ],
@@ -403,8 +406,32 @@ def test_the_help_lists_every_command_and_so_does_a_bare_call(capsys: pytest.Cap
 
 
 def test_help_options_lists_all_settings(capsys: pytest.CaptureFixture[str]) -> None:
-    run("pretrain", "--help-options")
-    assert "--pretrain.augment.rotation" in capsys.readouterr().out
+    for words in (("pretrain", "--help-options"), ("--help-options",)):
+        with pytest.raises(SystemExit) as caught:
+            run(*words)
+        assert caught.value.code == 0
+        assert "--pretrain.augment.rotation FLOAT" in capsys.readouterr().out
+
+
+def test_help_shows_the_settings_used_most_and_no_others(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, shown in (("pretrain", PRETRAIN_SETTINGS), ("finetune", FINETUNE_SETTINGS), ("table", TABLE_SETTINGS)):
+        with pytest.raises(SystemExit):
+            run(command, "--help")
+        assert re.findall(
+            r"^  --([\w.]+\.\w+|validation_subjects|allow_duplicates) ", capsys.readouterr().out, re.M
+        ) == [*shown]
+        assert len(shown) == 10
+
+
+def test_quick_said_again_to_a_run_that_is_resumed_changes_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = ("--data", "tiny", *tiny.SMALL)  # not those of --quick
+    with monkeypatch.context() as patch:
+        stop_in_step(patch, 4)
+        assert main(patch, "pretrain", tiny.SYSTEM, *sizes, "--run", "run") == 1
+    run("pretrain", tiny.SYSTEM, "--data", "tiny", "--quick", "--run", "run", "--resume")
+    assert json.loads(Path("run/run.json").read_text())["steps"] == 12
 
 
 def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from helpers.stopping import stop_in_step
 from jointwise import cli
 from jointwise.cli import processes as stages
 from jointwise.cli.processes import Stage, run_stages, start_process
-from jointwise.cli.table_command import Comparison, choose_splits, compare, plan, steps_options
+from jointwise.cli.table_command import Comparison, choose_splits, compare, plan, steps_settings
 from jointwise.config.systems import BESIDE_TABLE_1, TABLE_1, default_systems, in_order, systems
 from jointwise.data.dataset import Dataset
 from jointwise.errors import ConfigError, JointwiseError, TrainingError
@@ -232,11 +232,15 @@ def test_the_first_seed_of_every_system_comes_before_the_second_of_any(folds: Da
 
 
 def test_steps_are_those_of_pre_training_and_of_both_ways_to_train_with_labels() -> None:
-    assert steps_options(None) == []
-    assert steps_options("100") == ["--pretrain.steps", "100"]
-    assert steps_options("100+40") == ["--pretrain.steps", "100", "--finetune.steps", "40", "--scratch.steps", "40"]
+    assert steps_settings(None) == {}
+    assert steps_settings("100") == {"pretrain.steps": "100"}
+    assert steps_settings("100+40") == {
+        "pretrain.steps": "100",
+        "finetune.steps": "40",
+        "scratch.steps": "40",
+    }
     with pytest.raises(ConfigError, match="--steps many: expected steps"):
-        steps_options("many")
+        steps_settings("many")
 
 
 @pytest.mark.parametrize(
@@ -250,7 +254,7 @@ def test_steps_are_those_of_pre_training_and_of_both_ways_to_train_with_labels()
         (("--labels", "1.0,2"), "--labels 2.0: expected a share"),
         (("--systems", "mampp"), "unknown system 'mampp': did you mean 'mamp'"),
         (("--labels", "2"), "--labels 2.0: expected a share"),
-        (("--pretrain.step", "1"), "did you mean 'pretrain.steps'"),
+        (("--pretrain.step", "1"), "did you mean '--pretrain.steps'"),
     ],
 )
 def test_a_mistake_is_found_before_anything_is_trained(place: Path, words: tuple[str, ...], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Settings: every shipped file builds and runs, layers lie in order, every mistake names the nearest right."""
+"""Settings: what is shipped builds, layers lie in order, and a mistake names the option and the nearest right one."""
 
 from dataclasses import asdict
 from importlib import resources
@@ -9,31 +9,30 @@ import pytest
 import yaml
 
 from helpers import tiny
+from jointwise.cli.arguments import describe_settings
 from jointwise.config.layers import (
+    Fixed,
+    all_settings,
     build_config,
     check_keys,
-    layered_settings,
+    make_config,
     merge,
-    options_help,
-    read_settings,
-    recipes,
+    read_layer,
     to_settings,
 )
+from jointwise.config.recipes import recipe_of, recipes
 from jointwise.config.schema import Config
 from jointwise.config.systems import systems
-from jointwise.data.dataset import Dataset
 from jointwise.data.datasets import DATASETS
 from jointwise.errors import ConfigError
-from jointwise.stages.finetune import finetune
-from jointwise.stages.pretrain import pretrain
 
+DEFAULTS = asdict(Config())
 SHIPPED = Path(str(resources.files("jointwise"))) / "config"
 FILES = {str(path.relative_to(SHIPPED)): path for path in sorted(SHIPPED.rglob("*.yaml"))}
-DEFAULTS = asdict(Config())
 
 
-def build(*options: str) -> Config:
-    return build_config(DEFAULTS, list(options))
+def build(*words: str) -> Config:
+    return make_config(None, options=tiny.options_of(*words))
 
 
 def file_of(folder: Path, settings: Any) -> Path:
@@ -46,11 +45,10 @@ def file_of(folder: Path, settings: Any) -> Path:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_shipped_file_builds_over_the_defaults(name: str) -> None:
-    settings = read_settings(FILES[name])
+def test_every_shipped_file_builds_over_the_defaults_and_loses_nothing(name: str) -> None:
+    settings = read_layer(FILES[name]).settings
     assert settings
-    config = build_config(merge(DEFAULTS, settings))
-    assert to_settings(config) == merge(DEFAULTS, settings)  # and nothing in it was lost or changed
+    assert to_settings(build_config(settings)) == merge(DEFAULTS, settings)
 
 
 def test_every_shipped_file_is_a_system_a_recipe_or_quick() -> None:
@@ -58,36 +56,38 @@ def test_every_shipped_file_is_a_system_a_recipe_or_quick() -> None:
     assert set(recipes()) <= set(DATASETS)
 
 
+@pytest.mark.parametrize("system", systems())
+def test_every_system_builds_and_keeps_its_name(system: str) -> None:
+    for quick in (False, True):
+        config = make_config(system, "utd-mhad", quick=quick)
+        assert config.system == system
+        assert config.segments * config.clip.segment == config.clip.frames
+
+
 @pytest.mark.parametrize("data", [*DATASETS, "other"])
-@pytest.mark.parametrize("quick", [False, True])
-@pytest.mark.parametrize("system", systems())
-def test_every_system_builds_for_every_data_set(system: str, data: str, quick: bool) -> None:
-    config = build_config(layered_settings(system, data, quick))
-    assert config.system == system
-    assert config.segments * config.clip.segment == config.clip.frames
+def test_every_recipe_goes_with_the_final_system(data: str) -> None:
+    assert make_config("spatial_segments_decoder", data).system == "spatial_segments_decoder"
 
 
 @pytest.mark.parametrize("system", systems())
-def test_every_system_runs_two_steps_of_what_it_can_do_at_quick_size(
-    system: str, dataset: Dataset, tmp_path: Path
-) -> None:
-    two = [word for stage in ("pretrain", "finetune", "scratch") for word in (f"--{stage}.steps", "2")]
-    config = build_config(layered_settings(system, "tiny", quick=True), two)
-    start = None
-    if config.predictor.use or config.decoder.use:
-        start = tmp_path / "pretrain"
-        pretrain(config, dataset, 0, start)
-    assert finetune(config, dataset, 0, "1.0", tmp_path / "finetune", start).is_file()
+def test_every_system_can_be_asked_for_two_epochs(system: str) -> None:
+    config = make_config(system, "tiny", quick=True, options={"pretrain.steps": "2", "finetune.steps": "2"})
+    assert (config.pretrain.steps, config.finetune.steps) == (2, 2)
+
+
+def test_a_folder_of_ones_own_takes_the_recipe_for_small_data(tmp_path: Path) -> None:
+    assert recipe_of(f"{tmp_path}/") in recipes()
+    assert recipe_of("ntu60") == "ntu60"
 
 
 # --- layers ---
 
 
-def test_layers_lie_in_order_defaults_recipe_system_quick_file_options(
+def test_layers_lie_in_order_defaults_recipe_system_quick_file_options_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def width(*options: str, **layers: Any) -> int:
-        return build_config(layered_settings("s", **layers), list(options)).encoder.width
+    def width(**layers: Any) -> int:
+        return make_config("s", **layers).encoder.width
 
     layers = {"d": {"width": 8, "depth": 7}, "s": {"width": 16}, "quick": {"width": 24}}
     files = {name: tmp_path / f"{name}.yaml" for name in layers}
@@ -97,19 +97,33 @@ def test_layers_lie_in_order_defaults_recipe_system_quick_file_options(
     monkeypatch.setattr("jointwise.config.layers.recipes", lambda: {"d": files["d"]})
     monkeypatch.setattr("jointwise.config.layers.quick_settings", lambda: files["quick"])
     mine = file_of(tmp_path, {"encoder": {"width": 32}})
-    assert width(data="unknown") == 16
-    assert width(data="d") == 16  # what makes it that system stays
-    assert layered_settings("s", "d")["encoder"]["depth"] == 7  # where the system is silent, the recipe speaks
-    assert width(data="d", quick=True) == 24
-    assert width(data="d", quick=True, file=mine) == 32
-    assert width("--encoder.width", "40", data="d", quick=True, file=mine) == 40
+    assert width(recipe="unknown") == 16
+    assert width(recipe="d") == 16  # what makes it that system stays
+    assert make_config("s", "d").encoder.depth == 7  # where the system says nothing, the recipe does
+    assert width(recipe="d", quick=True) == 24
+    assert width(recipe="d", quick=True, file=mine) == 32
+    assert width(recipe="d", quick=True, file=mine, options={"encoder.width": "40"}) == 40
+    fixed = Fixed(tmp_path, {"encoder": {"width": 48}})
+    assert width(recipe="d", quick=True, fixed=fixed) == 48
+    assert width(recipe="d", quick=True, options={"encoder.width": "48"}, fixed=fixed) == 48
+
+
+def test_what_a_run_was_executed_with_may_change_and_what_it_fixed_may_not(tmp_path: Path) -> None:
+    fixed = Fixed(tmp_path, {"encoder": {"width": 48}}, base={"execution": {"log_every": 3, "checkpoint_every": 5}})
+    config = make_config(None, options={"execution.log_every": "4"}, fixed=fixed)
+    assert (config.execution.log_every, config.execution.checkpoint_every) == (4, 5)
+    with pytest.raises(ConfigError, match=rf"--encoder\.width 56: this was decided when {tmp_path} was trained \(48\)"):
+        make_config(None, options={"encoder.width": "56"}, fixed=fixed)
+    mine = file_of(tmp_path, {"encoder": {"width": 56}})
+    with pytest.raises(ConfigError, match=r"mine\.yaml: encoder\.width 56: this was decided"):
+        make_config(None, file=mine, fixed=fixed)
 
 
 def test_a_layer_changes_its_own_values_only(tmp_path: Path) -> None:
-    base = layered_settings(tiny.SYSTEM, "x")
-    changed = layered_settings(tiny.SYSTEM, "x", file=file_of(tmp_path, {"encoder": {"depth": 1}}))
-    assert changed == merge(base, {"encoder": {"depth": 1}})
-    assert base["encoder"]["depth"] == 5
+    base = make_config(tiny.SYSTEM)
+    changed = make_config(tiny.SYSTEM, file=file_of(tmp_path, {"encoder": {"depth": 1}}))
+    assert to_settings(changed) == merge(to_settings(base), {"encoder": {"depth": 1}})
+    assert base.encoder.depth == 5
 
 
 def test_what_is_written_to_config_yaml_builds_the_same_config() -> None:
@@ -121,6 +135,11 @@ def test_values_arrive_with_their_types() -> None:
     config = build("--pretrain.lr", "1e-4", "--pretrain.augment.crop=0.7", "--validation_subjects", "[1, 3]")
     assert (config.pretrain.lr, config.pretrain.augment.crop, config.validation_subjects) == (1e-4, 0.7, [1, 3])
     assert build("--teacher.momentum", "null").teacher.momentum is None
+    assert build("--execution.compile", "true").execution.compile is True
+
+
+def test_settings_that_a_saved_dictionary_does_not_know_take_their_defaults() -> None:
+    assert build_config({"system": "mamp", "encoder": {"width": 64}}).encoder.heads == 8
 
 
 # --- mistakes ---
@@ -128,62 +147,72 @@ def test_values_arrive_with_their_types() -> None:
 
 @pytest.mark.parametrize(
     ("option", "nearest"),
-    [("--encoder.widht", "encoder.width"), ("--pretrain.step", "pretrain.steps"), ("--mask.ration", "mask.ratio")],
+    [("encoder.widht", "encoder.width"), ("pretrain.step", "pretrain.steps"), ("mask.ration", "mask.ratio")],
 )
-def test_an_unknown_option_names_the_nearest(option: str, nearest: str) -> None:
-    for given in ([option, "3"], [f"{option}=3"]):
-        with pytest.raises(ConfigError, match=f"unknown option '{option[2:]}': did you mean '{nearest}'"):
-            build(*given)
+def test_an_unknown_setting_names_the_nearest(option: str, nearest: str) -> None:
+    with pytest.raises(ConfigError, match=f"unknown option '{option}': did you mean '{nearest}'"):
+        make_config(None, options={option: "3"})
+    group, name = option.split(".")
+    with pytest.raises(ConfigError, match=f"unknown option '{option}': did you mean '{nearest}'"):
+        build_config({group: {name: 3}})
 
 
 def test_an_unknown_system_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="unknown system 'supervised_segment': did you mean 'supervised_segments'"):
-        layered_settings("supervised_segment", "tiny")
+        make_config("supervised_segment", "tiny")
 
 
 def test_an_unknown_key_in_a_file_names_file_and_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mine\.yaml: unknown option 'encoder\.dept': did you mean 'encoder\.depth'"):
-        read_settings(file_of(tmp_path, {"encoder": {"dept": 3}}))
+        read_layer(file_of(tmp_path, {"encoder": {"dept": 3}}))
     with pytest.raises(ConfigError, match="unknown option 'encodr': did you mean 'encoder'"):
         check_keys({"encodr": {}}, DEFAULTS, "here")
 
 
 def test_a_value_in_the_place_of_a_group_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"mine\.yaml: encoder groups options, but is given the value 3"):
-        read_settings(file_of(tmp_path, {"encoder": 3}))
+        read_layer(file_of(tmp_path, {"encoder": 3}))
+    with pytest.raises(ConfigError, match="encoder groups options"):
+        make_config(None, options={"encoder": "3"})
 
 
 @pytest.mark.parametrize("text", ["encoder: [", "- a\n- b", "just text", "\t"])
 def test_a_file_that_is_no_mapping_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"mine\.yaml: (not valid YAML|expected a mapping)"):
-        read_settings(file_of(tmp_path, text))
+        read_layer(file_of(tmp_path, text))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.yaml: cannot be read \(No such file or directory\)\. Check --config"):
-        read_settings(tmp_path / "gone.yaml")
+        read_layer(tmp_path / "gone.yaml")
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
+    ("option", "value", "expected"),
     [
-        ("encoder.width", "wide"),
-        ("pretrain.steps", "1.5"),
-        ("pretrain.lr", "fast"),
-        ("encoder.axis", "spatal"),
-        ("validation_subjects", "[a]"),
+        ("encoder.width", "wide", "a whole number"),
+        ("pretrain.steps", "1.5", "a whole number"),
+        ("pretrain.lr", "fast", "a number"),
+        ("teacher.momentum", "slow", "a number or null"),
+        ("execution.compile", "perhaps", "true or false"),
+        ("validation_subjects", "[a]", "a whole number"),
+        ("validation_subjects", "7", "a list such as"),
     ],
 )
-def test_a_value_of_the_wrong_type_names_option_and_value(option: str, value: str) -> None:
-    with pytest.raises(ConfigError, match=rf"(?s){option}.*{value.strip('[]')}"):
+def test_a_value_of_the_wrong_type_names_option_value_and_what_is_expected(
+    tmp_path: Path, option: str, value: str, expected: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"--{option} .*{value.strip('[]')}.*: expected {expected}"):
         build(f"--{option}", value)
+    group, _, name = option.rpartition(".")
+    content = {name: yaml.safe_load(value)}
+    with pytest.raises(ConfigError, match=rf"mine\.yaml: {option} .*{value.strip('[]')}.*: expected {expected}"):
+        make_config(None, file=file_of(tmp_path, {group: content} if group else content))
 
 
-@pytest.mark.parametrize(("key", "value"), [("width", "wide"), ("axis", "spatal")])
-def test_a_value_of_the_wrong_type_in_a_file_names_option_and_value(tmp_path: Path, key: str, value: Any) -> None:
-    settings = layered_settings(tiny.SYSTEM, "x", file=file_of(tmp_path, {"encoder": {key: value}}))
-    with pytest.raises(ConfigError, match=rf"(?s)encoder\.{key}.*{value}"):
-        build_config(settings)
+def test_a_choice_names_the_nearest_and_all() -> None:
+    with pytest.raises(ConfigError, match=r"value of --mask\.hidden 'droped': did you mean 'dropped'\? Known: dropped"):
+        build("--mask.hidden", "droped")
 
 
 @pytest.mark.parametrize(
@@ -200,25 +229,6 @@ def test_values_that_do_not_go_together_name_their_options(options: tuple[str, .
         build(*options)
 
 
-@pytest.mark.parametrize("options", [("stray",), ("--encoder.width",), ("-x", "3"), ("--encoder", "3")])
-def test_words_that_are_no_option_are_refused(options: tuple[str, ...]) -> None:
-    with pytest.raises(ConfigError):
-        build(*options)
-
-
-def test_the_help_lists_every_option() -> None:
-    text = options_help()
-
-    def names(settings: dict[str, Any], prefix: str = "") -> list[str]:
-        return [
-            name
-            for key, value in settings.items()
-            for name in (names(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key])
-        ]
-
-    assert [name for name in names(DEFAULTS) if f"--{name}" not in text] == []
-
-
 @pytest.mark.parametrize("option", ["pretrain.beta2", "finetune.drop_path", "scratch.dropout"])
 def test_a_share_of_all_that_would_leave_nothing_is_refused(option: str) -> None:
     tiny.config(f"--{option}", "0.99")
@@ -230,3 +240,20 @@ def test_a_share_of_all_that_would_leave_nothing_is_refused(option: str) -> None
 def test_coordinates_are_divided_by_a_number_above_0(scale: str) -> None:
     with pytest.raises(ConfigError, match=r"clip\.scale"):
         tiny.config("--clip.scale", scale)
+
+
+# --- help ---
+
+
+def test_the_list_of_settings_has_every_setting_with_help() -> None:
+    def names(settings: dict[str, Any], prefix: str = "") -> list[str]:
+        return [
+            name
+            for key, value in settings.items()
+            for name in (names(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key])
+        ]
+
+    assert {setting.name for setting in all_settings()} == set(names(DEFAULTS)) - {"system"}
+    assert all(setting.help and setting.type for setting in all_settings())
+    text = describe_settings()
+    assert all(f"--{setting.name} " in text for setting in all_settings())

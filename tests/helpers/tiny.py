@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
 from jointwise.data.datasets.source import DataSource, Recordings, Split, subjects_train
 from jointwise.data.sequence import Sequence
@@ -75,6 +75,12 @@ SOURCE = DataSource(
 )
 
 
+def options_of(*words: str) -> dict[str, str]:
+    """`--encoder.width 64 --mask.ratio=0.5` as the command line gives them to `make_config`."""
+    split = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    return {name.removeprefix("--"): value for name, value in zip(split[::2], split[1::2], strict=True)}
+
+
 def config(*options: str, system: str = SYSTEM) -> Config:
     """The settings of a system at the size of the tiny data; `options` come last."""
-    return build_config(layered_settings(system, NAME, quick=True), [*SMALL, *options])
+    return make_config(system, NAME, quick=True, options=options_of(*SMALL) | options_of(*options))

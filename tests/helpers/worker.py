@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from helpers import tiny
 from jointwise.cli import main, run
-from jointwise.cli.process_group import company
+from jointwise.cli.process_group import process_group
 from jointwise.data.datasets import DATASETS
 from jointwise.errors import JointwiseError, TrainingError
 from jointwise.evaluation import completion as complete
@@ -75,7 +75,7 @@ def run_all(file: Path) -> None:
     """Runs the commands of a file together with the other processes."""
     adapt(setattr)
     outcomes = []
-    with company():
+    with process_group():
         for command, end in json.loads(file.read_text()):
             PretrainTask.loss = LOSS  # type: ignore[method-assign]
             if end:

@@ -15,7 +15,7 @@ from torch import Tensor
 from helpers import mamp_reference as mamp
 from helpers import tiny
 from jointwise import cli
-from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.layers import make_config
 from jointwise.config.systems import systems
 from jointwise.data.centring import PREPARATION
 from jointwise.data.clips import Persons
@@ -134,7 +134,7 @@ def test_features_are_those_of_the_original_encoder(imported: Path, state: mamp.
 def test_features_of_the_published_size_are_those_of_the_original_encoder(tmp_path: Path) -> None:
     state = mamp.random_state(mamp.PUBLISHED)
     card = import_checkpoint("mamp", mamp.save_checkpoint(tmp_path / "x.pth", state, heads=8), tmp_path / "run").card
-    published = build_config(layered_settings("mamp_published", "ntu60"), ["--decoder.width", "256"])
+    published = make_config("mamp_published", "ntu60", options={"decoder.width": 256})
     assert card.config == published
     array = recording(3, 120, 3)
     wanted = mamp.encode(torch.from_numpy(array[3:123] - array[0, 1]), state, 8).mean(0).numpy()
@@ -187,19 +187,18 @@ def test_heads_are_those_of_the_file_then_those_given_then_the_published_ones(tm
 
 
 def test_a_decoder_may_have_a_width_of_its_own() -> None:
-    settings = layered_settings("mamp_published", "x", quick=True)
-
-    def decoder(*options: str) -> Completion:
-        module = build_distillation(build_config(settings, list(options)), KINECT20, 3, 1.0, 0)
+    def decoder(**options: int) -> Completion:
+        config = make_config("mamp_published", quick=True, options={"decoder": options})
+        module = build_distillation(config, KINECT20, 3, 1.0, 0)
         assert module.decoder is not None
         return module.decoder
 
-    assert decoder("--decoder.width", "24").embed.weight.shape == (24, 32)
+    assert decoder(width=24).embed.weight.shape == (24, 32)
     assert decoder().embed.weight.shape == (32, 32)
     with pytest.raises(ConfigError, match=r"decoder\.width 25 is not a multiple of encoder\.heads 2"):
-        decoder("--decoder.width", "25")
+        decoder(width=25)
     with pytest.raises(ConfigError, match=r"decoder: width 0 must be at least 1"):
-        decoder("--decoder.width", "0")
+        decoder(width=0)
 
 
 # --- what is refused ---

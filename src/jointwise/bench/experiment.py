@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ BATCHES = 128, 48
 
 
 def experiment(
-    where: Where, clips: int = CLIPS, measured: tuple[int, int] = MEASURED, options: Sequence[str] = ()
+    where: Where, clips: int = CLIPS, measured: tuple[int, int] = MEASURED, options: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Runs some epochs of both stages in bf16 on generated clips; what they took, and what all would.
 

@@ -56,9 +56,9 @@ class Figure:
     place: tuple[str, int] | None = None
 
 
-def _steps(stage: str, system: str, least: float | None, clips: int = 32, options: tuple[str, ...] = ()) -> Figure:
+def _steps(stage: str, system: str, least: float | None, clips: int = 32) -> Figure:
     """A stage of a system on the `ntu-like` workload."""
-    config, batch = settings(system, options=options), (clips, "clip")
+    config, batch = settings(system), (clips, "clip")
     fast: Callable[..., Step] = getattr(workload, f"{stage}_step")
     plain: Callable[..., Step] = getattr(workload, f"plain_{stage}_step")
 
@@ -66,8 +66,7 @@ def _steps(stage: str, system: str, least: float | None, clips: int = 32, option
         return lambda where: fast(Workload(clips, device=where.device), config, precision, where.compiled)
 
     ways = {PLAIN: lambda where: plain(Workload(clips, device=where.device), config)}
-    label = f"{stage} {system}" + (f" ({' '.join(options)})" if options else "")
-    return Figure(label, ways | {name: maker(name) for name in PRECISIONS}, batch, least)
+    return Figure(f"{stage} {system}", ways | {name: maker(name) for name in PRECISIONS}, batch, least)
 
 
 def _cut_plain(where: Where) -> Step:
@@ -179,8 +178,8 @@ YARDSTICK = (
 
 def _scaled(curve: str, value: int, clips: int = 4, **work: int) -> Figure:
     """A step of the final system's pre-training where one size differs from `ntu-like`."""
-    sizes = {"width": "--encoder.width", "depth": "--encoder.depth"}
-    options = (sizes[curve], str(value)) if curve in sizes else ()
+    sizes = {"width": "encoder.width", "depth": "encoder.depth"}
+    options = {sizes[curve]: value} if curve in sizes else {}
     config = settings(FINAL, work.get("frames", 120), options)
 
     def make(where: Where) -> Step:

@@ -6,7 +6,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +20,9 @@ from jointwise.training.checkpoint import read_json, write_json
 from jointwise.training.provenance import provenance
 
 SCHEMA = 1
-Program = Callable[[Where, Path, str, Sequence[str]], dict[str, Any]]  # where, a folder, data, options -> what it tells
+Program = Callable[
+    [Where, Path, str, Mapping[str, str]], dict[str, Any]
+]  # where, a folder, data, options -> what it tells
 PROGRAMS: dict[str, Program] = {  # what is more than the repetition of a step
     "score": time_to_score,
     "experiment": lambda where, _folder, _data, _options: experiment(where),
@@ -64,7 +66,7 @@ def run_bench(figures: Iterable[Figure], where: Where, out: Path, say: Say) -> l
     return list(rows.values())
 
 
-def run_program(name: str, where: Where, data: str, out: Path, options: Sequence[str] = ()) -> dict[str, Any]:
+def run_program(name: str, where: Where, data: str, out: Path, options: Mapping[str, str]) -> dict[str, Any]:
     """Runs one of PROGRAMS, on `data` and with the settings `options` where it takes any; writes what it tells."""
     with TemporaryDirectory(prefix="jointwise-bench-") as folder:
         told = PROGRAMS[name](where, Path(folder), data, options)

@@ -5,16 +5,15 @@ Takes some minutes: both systems are pre-trained.
 
 from __future__ import annotations
 
-import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jointwise.bench.figures import FINAL, Where
 from jointwise.bench.measure import timed
 from jointwise.bench.workload import Step, Workload, plain_pretrain_step, pretrain_step
-from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset, load_dataset
 from jointwise.errors import ConfigError, unknown
@@ -26,14 +25,19 @@ HELD_OUT = {"synthetic": [28, 31, 34, 35, 38], "utd-mhad": [5, 7]}  # training s
 STEPS = 1_000
 
 
-def settings(system: str, data: str, device: str, options: Sequence[str] = ()) -> Config:
+def settings(system: str, data: str, device: str, options: Mapping[str, str] | None = None) -> Config:
     """The recipe of the data in bf16, a linear probe after every epoch, training subjects held out; then `options`.
 
     Raises ConfigError for options without a probe or held-out subjects.
     """
-    usual = ("--pretrain.probe_every", "1", "--execution.precision", "bf16", "--pretrain.steps", str(STEPS))
-    ours = ("--validation_subjects", json.dumps(HELD_OUT[data]), "--execution.checkpoint_every", "100000")
-    config = build_config(layered_settings(system, data), [*usual, *ours, *options, "--execution.device", device])
+    usual = {
+        "pretrain.probe_every": 1,
+        "pretrain.steps": STEPS,
+        "validation_subjects": HELD_OUT[data],
+        "execution.precision": "bf16",
+        "execution.checkpoint_every": 100_000,
+    }
+    config = make_config(system, data, options={**usual, **(options or {}), "execution.device": device})
     if not config.validation_subjects or not config.pretrain.probe_every:
         raise ConfigError("bench score probes while it trains, on held-out training subjects: both must be there.")
     return config
@@ -45,7 +49,9 @@ def scores(config: Config, dataset: Dataset, folder: Path, seed: int = 0) -> lis
     return [line for line in read_log(folder / config.system) if "linear" in line]
 
 
-def time_to_score(where: Where, folder: Path, data: str = "synthetic", options: Sequence[str] = ()) -> dict[str, Any]:
+def time_to_score(
+    where: Where, folder: Path, data: str = "synthetic", options: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Steps, pace and seconds of `recommended` until the linear score that the final system ends with.
 
     The yardstick takes the final system's steps to the same losses (the tests hold that), at its own pace; both paces
@@ -67,7 +73,7 @@ def time_to_score(where: Where, folder: Path, data: str = "synthetic", options: 
     fast = _pace(pretrain_step(work, configs[RECOMMENDED], precision, where.compiled), where)
     return {
         "data": data,
-        "options": list(options),
+        "options": dict(options or {}),
         "precision": precision,
         "aim": aim,
         "yardstick": {"steps": steps, "pace": plain, "seconds": steps * plain},

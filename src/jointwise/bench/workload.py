@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from torch.nn import functional
 
 from jointwise.bench.plain import PlainClassifier, PlainDistillation, plain_optimizer
 from jointwise.bench.plain_data import cut_clip
-from jointwise.config.layers import build_config, layered_settings
+from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
 from jointwise.data import synthetic
 from jointwise.data.centring import prepare_sequence
@@ -89,9 +90,9 @@ def _recordings(actions: Iterable[int], count: int) -> list[npt.NDArray[np.float
     return [different[number % len(different)] for number in range(count)]
 
 
-def settings(system: str, frames: int = 120, options: Sequence[str] = ()) -> Config:
+def settings(system: str, frames: int = 120, options: Mapping[str, Any] | None = None) -> Config:
     """The settings of a system at the size of NTU RGB+D, which are the defaults."""
-    return build_config(layered_settings(system, ""), ["--clip.frames", str(frames), *options])
+    return make_config(system, options={"clip.frames": frames, **(options or {})})
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

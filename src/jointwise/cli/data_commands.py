@@ -1,4 +1,4 @@
-"""The commands about data: what is known, files to stores, stores to one, recordings to look at."""
+"""The commands about data: datasets, prepare, join, view."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import os
 import sys
 from pathlib import Path
 
-from jointwise.cli.output import show, watch
+from jointwise.cli.arguments import Parser
+from jointwise.cli.output import print_columns, show_progress
 from jointwise.errors import ConfigError
 
 _MANY_ZEROS = 0.01  # share of joints at zero that is worth a word
 
 
-def datasets(args: argparse.Namespace, options: list[str]) -> None:
+def add_datasets_arguments(parser: Parser) -> None:
+    """`datasets` takes nothing."""
+
+
+def datasets(args: argparse.Namespace) -> None:
     """What data sets are known, where their files come from, which are prepared."""
     from jointwise.data.datasets import DATASETS, store_path
 
@@ -21,7 +26,7 @@ def datasets(args: argparse.Namespace, options: list[str]) -> None:
         path = store_path(name)
         about = source.description
         print(name)
-        show(
+        print_columns(
             [
                 (
                     "what",
@@ -35,7 +40,16 @@ def datasets(args: argparse.Namespace, options: list[str]) -> None:
         )
 
 
-def prepare(args: argparse.Namespace, options: list[str]) -> None:
+def add_prepare_arguments(parser: Parser) -> None:
+    """Add what `prepare` takes."""
+    parser.add_argument("name", metavar="DATA", help="name of the data set, or folder/ or file of your own")
+    parser.add_argument("--root", metavar="DIR", type=Path, help="folder of its files (none for synthetic or your own)")
+    parser.add_argument("--workers", metavar="N", type=int, default=0, help="processes that read (default: all cores)")
+    parser.add_argument("--skip-list", metavar="FILE", type=Path, help="names of recordings to leave out, one per line")
+    parser.add_argument("--skip-bad", action="store_true", help="leave damaged files out instead of failing")
+
+
+def prepare(args: argparse.Namespace) -> None:
     """Read the recordings of a data set and write its store; goes on where it was interrupted."""
     import numpy as np
 
@@ -48,7 +62,7 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
     workers = args.workers or os.cpu_count() or 1
     try:
         summary = prepare(
-            args.name, args.root, skip_list=args.skip_list, skip_bad=args.skip_bad, workers=workers, watch=watch
+            args.name, args.root, skip_list=args.skip_list, skip_bad=args.skip_bad, workers=workers, watch=show_progress
         )
     except KeyboardInterrupt:
         print("interrupted; what was read is kept: the same command goes on from here", file=sys.stderr)
@@ -58,7 +72,7 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
     zeros = summary.zeros / (rows * len(store.description.skeleton.joints))
     skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
     print(f"prepared {store.description.data}")
-    show(
+    print_columns(
         [
             ("store", store.path),
             ("recordings", f"{summary.stored} of {summary.read}"),
@@ -82,13 +96,19 @@ def prepare(args: argparse.Namespace, options: list[str]) -> None:
     )
 
 
-def join(args: argparse.Namespace, options: list[str]) -> None:
+def add_join_arguments(parser: Parser) -> None:
+    """Add what `join` takes."""
+    parser.add_argument("name", metavar="DATA", help="name of the data set, or folder/ to write, for --data")
+    parser.add_argument("stores", metavar="STORE", nargs="+", type=Path, help="folders that prepare has made, in order")
+
+
+def join(args: argparse.Namespace) -> None:
     """Make one data set of stores that were prepared apart, for data beyond one disk; nothing is copied."""
     from jointwise.data.dataset import join
 
     store = join(args.name, args.stores)
     shards = [(str(shard.path), f"{shard.sequences} sequences") for shard in store.joined]
-    show([("store", store.path), *shards, ("sequences", len(store)), ("fingerprint", store.fingerprint)])
+    print_columns([("store", store.path), *shards, ("sequences", len(store)), ("fingerprint", store.fingerprint)])
 
 
 def _zeros_warning(share: float) -> str:
@@ -105,10 +125,16 @@ def _duplicates_warning(split: str, pairs: list[tuple[str, str]]) -> str:
     )
 
 
-def view(args: argparse.Namespace, options: list[str]) -> None:
+def add_view_arguments(parser: Parser) -> None:
+    """Add what `view` takes."""
+    parser.add_argument("path", metavar="PATH", help="recording, folder of recordings, or name of a prepared data set")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="the page (default: <name>-view.html)")
+
+
+def view(args: argparse.Namespace) -> None:
     """Write a page that plays recordings in 3D: a file, a folder of files, or a prepared data set by its name."""
     from jointwise.report.viewer import find_clips, write_view
 
-    source = find_clips(args.path, watch)
+    source = find_clips(args.path, show_progress)
     out = args.out or Path(f"{Path(args.path).resolve().stem}-view.html")
     print(write_view(out, source.title, source.clips, source.notes))

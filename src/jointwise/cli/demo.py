@@ -7,8 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jointwise.config.layers import build_config, layered_settings
-from jointwise.config.schema import Config
+from jointwise.config.layers import make_config
 from jointwise.data.dataset import load_dataset
 from jointwise.data.store.build import Watch
 from jointwise.errors import CheckpointError, writing
@@ -21,12 +20,12 @@ from jointwise.stages.pretrain import pretrain
 SYSTEM, DATA, LABELS = "spatial_segments_decoder", "synthetic", "0.1"
 
 
-def run_demo(folder: Path, seed: int, options: list[str], watch: Watch) -> Path:
+def run_demo(folder: Path, seed: int, settings: dict[str, str], watch: Watch) -> Path:
     """Pre-trains, fine-tunes at 10 % of the labels, trains the same encoder from scratch; returns the report's path.
 
     An earlier demo in `folder` is replaced; anything else there raises CheckpointError.
     """
-    config: Config = build_config(layered_settings(SYSTEM, DATA), options)
+    config = make_config(SYSTEM, DATA, options=settings)
     marker = folder / "demo"
     if folder.exists() and not marker.is_file() and (folder.is_file() or any(folder.iterdir())):
         raise CheckpointError(f"{folder}: holds something that is not a demo. Name another folder with --run.")

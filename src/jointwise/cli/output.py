@@ -1,4 +1,4 @@
-"""How commands speak: two columns of names and values, and progress bars."""
+"""How commands print: two columns of names and values, and progress bars."""
 
 from __future__ import annotations
 
@@ -6,15 +6,29 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def watch(things: Iterable[Any], count: int, title: str) -> Iterable[Any]:
-    """Goes through things under a progress bar."""
+def show_progress(items: Iterable[Any], count: int, title: str) -> Iterable[Any]:
+    """Pass items on under a progress bar.
+
+    Args:
+        items: What comes.
+        count: How many there will be.
+        title: What is prepared.
+
+    Returns:
+        The same items.
+    """
     from rich.progress import track
 
-    return track(things, description=f"prepare {title}", total=count)
+    return track(items, description=f"prepare {title}", total=count)
 
 
-def show(lines: Iterable[tuple[str, Any]], width: int = 0) -> None:
-    """Prints names and values as two columns; empty values are left out. width: the least of the names' column."""
+def print_columns(lines: Iterable[tuple[str, Any]], width: int = 0) -> None:
+    """Print names and values as two columns.
+
+    Args:
+        lines: (name, value) pairs; those with the value None or "" are left out.
+        width: Least width of the column of names.
+    """
     rows = [(name, value) for name, value in lines if value not in (None, "")]
     width = max(width, *(len(name) for name, _ in rows))
     for name, value in rows:

@@ -1,4 +1,4 @@
-"""The processes that torchrun has started together: joins them around a command; one of them says what failed."""
+"""Runs a command in the process group that torchrun has started, if there is one."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 
-def in_company() -> bool:
-    """Whether torchrun has started this process as one of several."""
+def started_by_torchrun() -> bool:
+    """Whether this process is one of several that torchrun has started."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and {"RANK", "MASTER_ADDR"} <= os.environ.keys()
 
 
 @contextmanager
-def company() -> Iterator[None]:
-    """With the other processes, if there are any: the process ends with what is done here.
+def process_group() -> Iterator[None]:
+    """Join the process group around a command; the process ends with the command.
 
-    The first process in which something fails raises it, the others just end.
+    An error is raised in the first process in which something fails. The other processes just end.
     """
-    if not in_company():
+    if not started_by_torchrun():
         yield
         return
-    from jointwise.training import distributed  # not before it is needed: it takes torch
+    from jointwise.training import distributed  # only now: it imports torch
 
     try:
         distributed.join()
@@ -37,7 +37,7 @@ def company() -> Iterator[None]:
 
 
 def _end(status: int) -> NoReturn:
-    """Ends the process at once: threads of gloo that are still there abort one that ends in the ordinary way."""
+    """End the process at once: running gloo threads abort one that ends in the ordinary way."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from jointwise.cli.processes import Stage, Start, run_stages
-from jointwise.config.layers import Settings, to_settings
+from jointwise.config.layers import Settings, build_config, to_settings
 from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset
 from jointwise.data.label_subset import choose_labelled
@@ -33,17 +33,29 @@ LEFT_OUT = "Findings are left out: the scores of --quick mean nothing."
 JUDGED_BY = (FINETUNE, *PROTOCOLS)  # what --protocols takes
 
 
-def steps_options(steps: str | None) -> list[str]:
-    """Options of --steps P or P+F: P of pre-training, F of fine-tuning and of training from scratch."""
+def steps_settings(steps: str | None) -> dict[str, str]:
+    """The settings that --steps stands for.
+
+    Args:
+        steps: `P` or `P+F`: P steps of pre-training, F of fine-tuning and of training from scratch; None: not given.
+
+    Returns:
+        Settings by name.
+
+    Raises:
+        ConfigError: It has another form.
+    """
     if steps is None:
-        return []
+        return {}
     found = re.fullmatch(r"(\d+)(?:\+(\d+))?", steps)
     if not found:
         raise ConfigError(
             f"--steps {steps}: expected steps of pre-training such as 1000, or 1000+400 with fine-tuning."
         )
-    fine = ["--finetune.steps", found[2], "--scratch.steps", found[2]] if found[2] else []
-    return ["--pretrain.steps", found[1], *fine]
+    settings = {"pretrain.steps": found[1]}
+    if found[2]:
+        settings |= {"finetune.steps": found[2], "scratch.steps": found[2]}
+    return settings
 
 
 def choose_splits(
@@ -131,7 +143,8 @@ class Comparison:
         if before:
             check_same(self.folder, {**before, "systems": {}}, {**now, "systems": {}})
             for name in set(configs) & set(known):
-                check_same(self.folder, known[name], configs[name], f"{name}: ")
+                begun = to_settings(build_config(known[name] | {"execution": {}})) | {"execution": None}
+                check_same(self.folder, begun, configs[name], f"{name}: ")
         if before != (now := now | {"systems": known | configs}):
             write_json(file, now)
 

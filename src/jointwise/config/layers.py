@@ -1,45 +1,198 @@
-"""Settings in layers: a recipe of the data, a system, a file and the command line each change some of the defaults."""
+"""The one place where settings are laid over each other and become a Config.
+
+Each layer changes some values of those below it: defaults ← recipe of the data ← system ← `--quick` ← file (`--config`)
+← command line ← what a run has fixed. A system lies over the recipe, so that no size of data changes what makes it that
+system.
+"""
 
 from __future__ import annotations
 
 import copy
 import re
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+import msgspec
 import yaml
 
+from jointwise.config.recipes import quick_settings, recipes
 from jointwise.config.schema import Config
-from jointwise.config.systems import quick_settings, recipes, systems
+from jointwise.config.systems import systems
 from jointwise.errors import ConfigError, unknown
 
-Settings = dict[str, Any]
+Settings = dict[str, Any]  # nested: {"encoder": {"width": 64}}
+
+_EXPECTED = {  # msgspec's name of a type -> ours
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "array": "a list such as [7]",
+    "object": "a group of settings",
+    "null": "null",
+}
 
 
-def check_keys(settings: Settings, known: Settings, place: str, prefix: str = "") -> None:
-    """Raises ConfigError, naming the nearest known key, for a key of `settings` that `known` has not."""
-    for key, value in settings.items():
-        if key not in known:
-            raise ConfigError(f"{place}: {unknown('option', prefix + key, [prefix + name for name in known])}")
-        if isinstance(known[key], dict):
-            if not isinstance(value, dict):
-                raise ConfigError(f"{place}: {prefix}{key} groups options, but is given the value {value!r}.")
-            check_keys(value, known[key], place, f"{prefix}{key}.")
+@dataclass(frozen=True)
+class Layer:
+    """Some settings, and where they come from.
+
+    Args:
+        source: For messages: a file, or empty for the command line.
+        settings: Nested settings; every key is known.
+    """
+
+    source: str
+    settings: Settings
+
+    def describe(self, name: str) -> str:
+        """How a message names one of its settings: `--encoder.width`, or the file and `encoder.width`."""
+        return f"{self.source}: {name}" if self.source else f"--{name}"
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Settings of the run that a command starts from or goes on with.
+
+    Args:
+        run: Its folder, for messages.
+        settings: What was decided when it was trained. A file or a command line that says otherwise is refused.
+        base: What it was run with, but may be changed.
+    """
+
+    run: Path
+    settings: Settings
+    base: Settings = field(default_factory=dict)
+
+
+def make_config(
+    system: str | None,
+    recipe: str = "",
+    *,
+    quick: bool = False,
+    file: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    fixed: Fixed | None = None,
+) -> Config:
+    """Lay all layers over each other.
+
+    Args:
+        system: Name of a shipped system; None where a run has fixed everything, or where there is no encoder.
+        recipe: Name of the recipe of the data; one that is not shipped means the defaults.
+        quick: Whether to take the sizes with which everything works and nothing is learned.
+        file: YAML file of settings.
+        options: Settings by name, as values or as text: {"encoder.width": 64} or {"encoder": {"width": "64"}}.
+        fixed: What the run that is used has decided.
+
+    Returns:
+        The checked Config.
+
+    Raises:
+        ConfigError: A system or setting is unknown, a value has the wrong type, values do not go together, or a value
+            differs from what a run has fixed.
+    """
+    known = asdict(Config())
+    below = [Layer("the defaults", known)]
+    if recipe in recipes():
+        below.append(read_layer(recipes()[recipe]))
+    if system is not None:
+        if system not in systems():
+            raise ConfigError(unknown("system", system, systems()))
+        below += [Layer("", {"system": system}), read_layer(systems()[system])]
+    if quick:
+        below.append(read_layer(quick_settings()))
+    said = [read_layer(file)] if file is not None else []
+    for layer in said:
+        if system is not None and layer.settings.get("system", system) != system:
+            raise ConfigError(
+                f"{file}: is for system '{layer.settings['system']}', but '{system}' is to be trained. Leave `system` "
+                "out of it."
+            )
+    said.append(Layer("", _nested(options or {})))
+    check_keys(said[-1].settings, known, "")
+    if fixed is None:
+        return _build([*below, *said])
+    below.append(Layer(str(fixed.run), fixed.base))
+    decided = Layer(str(fixed.run), fixed.settings)
+    _check_against(fixed, [*below, decided], said)
+    return _build([*below, *said, decided])
+
+
+def build_config(settings: Settings) -> Config:
+    """The Config of a saved dictionary, such as that of a model card.
+
+    Args:
+        settings: Nested settings. What is missing takes its default: the run was made before the setting existed.
+
+    Returns:
+        The checked Config.
+
+    Raises:
+        ConfigError: A setting is unknown, has the wrong type, or does not go together with another.
+    """
+    check_keys(settings, asdict(Config()), "")
+    return _build([Layer("", settings)])
+
+
+def to_settings(config: Config) -> Settings:
+    """The nested dictionary of a Config, as written to config.yaml."""
+    return asdict(config)
 
 
 def merge(base: Settings, change: Settings) -> Settings:
-    """A copy of `base` with the values of `change` in their places, nested mappings merged."""
+    """A copy of nested settings with some values changed.
+
+    Args:
+        base: What is changed.
+        change: The new values, in their places.
+
+    Returns:
+        The changed copy.
+    """
     merged = copy.deepcopy(base)
     for key, value in change.items():
-        merged[key] = (
-            merge(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
-        )
+        both_nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both_nested else value
     return merged
 
 
-def read_settings(path: Path) -> Settings:
-    """The nested mapping in a YAML file, keys checked. Raises ConfigError for a file that is missing or no mapping."""
+def check_keys(settings: Settings, known: Settings, place: str, prefix: str = "") -> None:
+    """Check that every key of nested settings exists.
+
+    Args:
+        settings: What to check.
+        known: Nested settings with every key there is.
+        place: Where the settings come from, for messages; may be empty.
+        prefix: What stands before the keys in messages.
+
+    Raises:
+        ConfigError: A key is unknown (names the nearest), or a value stands in the place of a group.
+    """
+    before = f"{place}: " if place else ""
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigError(before + unknown("option", f"{prefix}{key}", [prefix + name for name in known]))
+        if isinstance(known[key], dict):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{before}{prefix}{key} groups options, but is given the value {value!r}.")
+            check_keys(value, known[key], place, f"{prefix}{key}.")
+
+
+def read_layer(path: Path) -> Layer:
+    """Read a YAML file of settings.
+
+    Args:
+        path: The file: nested settings.
+
+    Returns:
+        Its settings, every key known.
+
+    Raises:
+        ConfigError: The file is missing, no YAML or no mapping, or a key is unknown.
+    """
     try:
         settings = yaml.safe_load(path.read_text("utf-8")) or {}
     except OSError as error:
@@ -49,95 +202,132 @@ def read_settings(path: Path) -> Settings:
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: expected a mapping of options, found {type(settings).__name__}.")
     check_keys(settings, asdict(Config()), str(path))
-    return settings
+    return Layer(str(path), settings)
 
 
-def layered_settings(system: str, data: str, quick: bool = False, file: Path | None = None) -> Settings:
-    """Defaults ← the recipe of the data ← the system ← `quick` ← the user's file; the command line comes after.
+@dataclass(frozen=True)
+class SettingInfo:
+    """What is known of one setting.
 
-    The system comes after the recipe: what makes it that system (the mask of MAMP, say) no size of data changes.
-
-    Raises ConfigError for an unknown system (naming the nearest) or a file with unknown keys.
+    Args:
+        name: Dotted name, `encoder.width`.
+        type: What values it takes, in a word: `int`, `float | null`, or the choices.
+        default: Its value where no layer sets it.
+        help: What it is.
+        group: What the settings of its group are about; empty for those of no group.
     """
-    if system not in systems():
-        raise ConfigError(unknown("system", system, systems()))
-    layers = [recipes()[data]] if data in recipes() else []
-    layers.append(systems()[system])
-    if quick:
-        layers.append(quick_settings())
-    if file is not None:
-        layers.append(file)
-    settings = merge(asdict(Config()), {"system": system})
+
+    name: str
+    type: str
+    default: Any
+    help: str
+    group: str
+
+
+@cache
+def all_settings() -> tuple[SettingInfo, ...]:
+    """Every setting, in the order of the schema; within a group the settings of its own come first."""
+    return tuple(_walk(Config(), "", ""))
+
+
+def _walk(group: Any, prefix: str, about: str) -> Iterator[SettingInfo]:
+    """The settings of a group, those of the groups inside it last."""
+    inside = []
+    for item in fields(group):
+        value = getattr(group, item.name)
+        name = f"{prefix}{item.name}"
+        if is_dataclass(value):
+            inside.append((value, f"{name}.", item.metadata["help"]))
+        elif name != "system":  # a name, not a setting
+            kind = "choice" if _choices(name) else str(item.type).replace("None", "null")
+            yield SettingInfo(name, kind, value, item.metadata["help"], about)
+    for inner in inside:
+        yield from _walk(*inner)
+
+
+def _nested(options: Mapping[str, Any]) -> Settings:
+    """{"encoder.width": 64} as {"encoder": {"width": 64}}; text such as [1, 3] becomes a list."""
+    nested: Settings = {}
+    for name, value in options.items():
+        if isinstance(value, str) and value.startswith("["):
+            try:
+                value = yaml.safe_load(value)
+            except yaml.YAMLError as error:
+                raise ConfigError(f"--{name} {value}: not a list such as [7].") from error
+        for key in reversed(name.split(".")):
+            value = {key: value}
+        nested = merge(nested, value)
+    return nested
+
+
+def _leaves(settings: Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of nested settings."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _get(settings: Settings, name: str) -> Any:
+    value: Any = settings
+    for key in name.split("."):
+        if not isinstance(value, dict) or key not in value:
+            return None
+        value = value[key]
+    return value
+
+
+def _build(layers: list[Layer]) -> Config:
+    settings: Settings = {}
     for layer in layers:
-        settings = merge(settings, read_settings(layer))
-    if settings["system"] != system:
-        raise ConfigError(
-            f"{file}: is for system '{settings['system']}', but '{system}' is to be trained. Leave `system` out of it."
-        )
-    return settings
-
-
-def _options(settings: Settings, prefix: str = "") -> list[str]:
-    names = []
-    for key, value in settings.items():
-        names += _options(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
-    return names
-
-
-def _parser() -> Any:
-    from jsonargparse import ArgumentParser  # takes a third of a second to import, and only training commands need it
-
-    parser = ArgumentParser(exit_on_error=False, add_help=False)
-    parser.add_class_arguments(Config, None)
-    return parser
-
-
-def build_config(settings: Settings, options: list[str] | None = None) -> Config:
-    """The Config of nested `settings`, changed by command-line `options` such as ["--encoder.width", "128"].
-
-    Raises ConfigError for an unknown option (naming the nearest) and for a value of the wrong type.
-    """
-    from jsonargparse import ArgumentError
-
-    known = [name for name in _options(asdict(Config())) if name != "system"]  # a name, not a setting
-    for option in options or []:
-        name = option.removeprefix("--").partition("=")[0]
-        if option.startswith("--") and name not in known:
-            raise ConfigError(unknown("option", name, known))
-    parser = _parser()
+        settings = merge(settings, layer.settings)
     try:
-        parser.parse_object(settings)  # names the option and its type when a value in a file is wrong
-        parser.set_defaults(_flat(settings))
-        parsed = parser.parse_args(options or [])
-        built = parser.instantiate(parsed)
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise ConfigError(_plainly(str(error))) from error
-    return Config(**{item.name: getattr(built, item.name) for item in fields(Config)})
+        # not strict: the command line gives text, and YAML takes 1e-4 for text
+        config: Config = msgspec.convert(settings, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), settings, layers)) from error
+    return config
 
 
-def _plainly(message: str) -> str:
-    """A message of the option parser in words for people who do not write Python."""
-    message = re.sub(r'Parser key "([^"]+)":\s*', r"option \1: ", message)
-    message = re.sub(r"typing\.Literal\[(.*?)\]", r"one of \1", message)
-    names = {"int": "whole number", "float": "number", "bool": "true or false", "list": "list such as [7]"}
-    names |= {"str": "text"}
-    return re.sub(r"<class '(\w+)'>", lambda match: names.get(match[1], match[1]), message)
+def _explain(message: str, settings: Settings, layers: list[Layer]) -> str:
+    """msgspec's message in words for people who do not write Python: which layer, which setting, what is expected."""
+    found = re.search(r"`\$\.([\w.]+)", message)
+    if found is None:
+        return message
+    name = found[1]
+    value = _get(settings, name)
+    source = next((layer for layer in reversed(layers) if _get(layer.settings, name) is not None), layers[-1])
+    choices = _choices(name)
+    if choices:
+        return unknown(f"value of {source.describe(name)}", value, choices)
+    types = re.search(r"Expected `([^`]+)`", message)
+    expected = [_EXPECTED.get(kind, kind) for kind in types[1].split(" | ")] if types else [message]
+    return f"{source.describe(name)} {value}: expected {' or '.join(expected)}."
 
 
-def _flat(settings: Settings, prefix: str = "") -> Settings:
-    flat: Settings = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+def _choices(name: str) -> tuple[str, ...]:
+    """The values that a setting may have, where these are few; else none."""
+    group: Any = Config
+    keys = name.split(".")
+    for key in keys[:-1]:
+        group = get_type_hints(group)[key]
+    kind = get_type_hints(group)[keys[-1]]
+    return tuple(choice for choice in get_args(kind) if isinstance(choice, str))
 
 
-def options_help() -> str:
-    """The help text of all `--group.option value` settings."""
-    text: str = _parser().format_help()
-    return text[text.index("\n\n") + 2 :] if "\n\n" in text else text
-
-
-def to_settings(config: Config) -> Settings:
-    """The nested mapping of a Config, as written to config.yaml."""
-    assert is_dataclass(config)
-    return asdict(config)
+def _check_against(fixed: Fixed, trained: list[Layer], said: list[Layer]) -> None:
+    """Raise ConfigError for a value in `said` that differs from what the run has fixed."""
+    names = {name for name, _ in _leaves(fixed.settings)}
+    for layer in said:
+        chosen = {name: value for name, value in _leaves(layer.settings) if name in names}
+        if not chosen:
+            continue
+        before = to_settings(_build(trained))
+        for name, value in chosen.items():
+            now = to_settings(_build([*trained, Layer(layer.source, _nested({name: value}))]))
+            if _get(now, name) != _get(before, name):
+                raise ConfigError(
+                    f"{layer.describe(name)} {value}: this was decided when {fixed.run} was trained "
+                    f"({_get(before, name)}). Leave it out."
+                )

@@ -1,22 +1,47 @@
-"""All settings, as dataclasses, each with what it means and what it may be."""
+"""Everything that can be set: dataclasses whose fields carry their own help text.
+
+A setting has one name everywhere: `mask.ratio` in YAML, `--mask.ratio` on the command line, `config.mask.ratio` here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from jointwise.errors import ConfigError
 
 Axis = Literal["spatial", "temporal", "spacetime", "factorised"]
 
 
-def _at_least(least: float, group: str, **values: float) -> None:
+def setting(default: Any, help: str) -> Any:
+    """A field of a settings group, with its default and the text that `--help-options` shows.
+
+    Args:
+        default: Its value where no layer sets it; a list is copied for each Config.
+        help: What it is: unit, range, meaning of special values.
+    """
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": help})
+    return field(default=default, metadata={"help": help})
+
+
+def group(of: type[Any], help: str) -> Any:
+    """A field that holds a group of settings.
+
+    Args:
+        of: The dataclass of the group.
+        help: What its settings are about.
+    """
+    return field(default_factory=of, metadata={"help": help})
+
+
+def _check_at_least(least: float, group: str, **values: float) -> None:
     for name, value in values.items():
         if not value >= least:
             raise ConfigError(f"{group}: {name} {value} must be at least {least:g}.")
 
 
-def _share(group: str, below_one: bool = False, **values: float) -> None:
+def _check_share(group: str, below_one: bool = False, **values: float) -> None:
     for name, value in values.items():
         if not 0 <= value <= 1 or (below_one and value == 1):
             raise ConfigError(f"{group}: {name} {value} must lie between 0 and 1{', below 1' if below_one else ''}.")
@@ -24,15 +49,15 @@ def _share(group: str, below_one: bool = False, **values: float) -> None:
 
 @dataclass
 class ClipConfig:
-    """What a clip is: `frames` frames after resampling, `segment` frames per token.
+    """What a clip is."""
 
-    scale: what coordinates are divided by before they enter a network; None: 1 for metres, else the median RMS of the
-    training recordings, and the run keeps which.
-    """
-
-    frames: int = 120
-    segment: int = 4
-    scale: float | None = None
+    frames: int = setting(120, "frames of a clip after resampling, T")
+    segment: int = setting(4, "frames per token, s; frames is a multiple of it")
+    scale: float | None = setting(
+        None,
+        "coordinates are divided by it before they enter a network; null: 1 for metres, else the median RMS of the "
+        "training recordings (the run keeps which)",
+    )
 
     def __post_init__(self) -> None:
         if self.segment < 1 or self.frames < self.segment or self.frames % self.segment:
@@ -48,30 +73,32 @@ class ClipConfig:
 class EncoderConfig:
     """The transformer that is trained, distilled and kept."""
 
-    axis: Axis = "spatial"
-    depth: int = 5
-    width: int = 256
-    heads: int = 8
+    axis: Axis = setting("spatial", "which tokens attend to each other: spatial, temporal, spacetime, factorised")
+    depth: int = setting(5, "transformer blocks")
+    width: int = setting(256, "features per token, D; a multiple of heads")
+    heads: int = setting(8, "attention heads, of encoder, predictor and decoder")
 
     def __post_init__(self) -> None:
-        _at_least(1, "encoder", depth=self.depth, width=self.width, heads=self.heads)
+        _check_at_least(1, "encoder", depth=self.depth, width=self.width, heads=self.heads)
         if self.width % self.heads:
             raise ConfigError(f"encoder.width {self.width} is not a multiple of encoder.heads {self.heads}.")
 
 
 @dataclass
 class MaskConfig:
-    """What the student does not see: a strategy and the share of tokens it hides.
+    """What is hidden from the student."""
 
-    joint_ratio, segment_ratio: shares of hidden joints and segments for `joint-frame`, which else splits `ratio`
-    evenly. hidden: such tokens are `dropped` (a mask token stands for them later) or stay with `zeroed` coordinates.
-    """
-
-    strategy: Literal["random", "motion", "joint-frame", "tube"] = "joint-frame"
-    ratio: float = 0.9
-    joint_ratio: float | None = None
-    segment_ratio: float | None = None
-    hidden: Literal["dropped", "zeroed"] = "dropped"
+    strategy: Literal["random", "motion", "joint-frame", "tube"] = setting(
+        "joint-frame", "how hidden tokens are chosen: random, motion, joint-frame, tube"
+    )
+    ratio: float = setting(0.9, "share of tokens that is hidden")
+    joint_ratio: float | None = setting(
+        None, "share of joints hidden by joint-frame; null: ratio is split evenly over joints and segments"
+    )
+    segment_ratio: float | None = setting(None, "share of segments hidden by joint-frame; given with joint_ratio")
+    hidden: Literal["dropped", "zeroed"] = setting(
+        "dropped", "hidden tokens are dropped (a mask token stands for them later) or zeroed (they stay, as zeros)"
+    )
 
     def __post_init__(self) -> None:
         shares = {"ratio": self.ratio, "joint_ratio": self.joint_ratio, "segment_ratio": self.segment_ratio}
@@ -86,246 +113,240 @@ class MaskConfig:
 
 @dataclass
 class PredictorConfig:
-    """From the student's features to the teacher's. use: off means no predictor and no teacher."""
+    """From the student's features to the teacher's."""
 
-    use: bool = True
-    axis: Axis = "spacetime"
-    depth: int = 3
+    use: bool = setting(True, "false: no predictor and no teacher")
+    axis: Axis = setting("spacetime", "which tokens attend to each other")
+    depth: int = setting(3, "transformer blocks")
 
     def __post_init__(self) -> None:
-        _at_least(1, "predictor", depth=self.depth)
+        _check_at_least(1, "predictor", depth=self.depth)
 
 
 @dataclass
 class DecoderConfig:
-    """From the student's features to coordinates. use: off means no decoder. width: None is the encoder's; the heads
-    always are."""
+    """From the student's features to coordinates."""
 
-    use: bool = True
-    depth: int = 3
-    width: int | None = None
-    target: Literal["joints", "motion"] = "joints"
-    region: Literal["all", "hidden"] = "all"
-    normalisation: Literal["none", "token", "axis-over-time"] = "none"
+    use: bool = setting(True, "false: no decoder")
+    depth: int = setting(3, "transformer blocks")
+    width: int | None = setting(None, "features per token; null: the encoder's width")
+    target: Literal["joints", "motion"] = setting("joints", "what is rebuilt: joints, or motion between frames")
+    region: Literal["all", "hidden"] = setting("all", "which tokens enter the loss: all, or hidden ones only")
+    normalisation: Literal["none", "token", "axis-over-time"] = setting(
+        "none", "how the target is standardised: none, token (MAMP), axis-over-time"
+    )
 
     def __post_init__(self) -> None:
-        _at_least(1, "decoder", depth=self.depth)
+        _check_at_least(1, "decoder", depth=self.depth)
         if self.width is not None:
-            _at_least(1, "decoder", width=self.width)
+            _check_at_least(1, "decoder", width=self.width)
 
 
 @dataclass
 class TeacherConfig:
-    """The slowly moving copy of the student.
+    """The moving average (EMA) of the student."""
 
-    horizon: averaging horizon as a share of the run, α = 1 − 1 / (horizon · steps), clipped to [0.98, 0.9999].
-    momentum: a fixed α instead. normalise: `layer` puts its features through a LayerNorm without parameters. blocks:
-    1 makes the encoder's output the target, K > 1 the mean over the outputs of its last K blocks.
-    """
-
-    horizon: float = 0.05
-    momentum: float | None = None
-    normalise: Literal["layer", "none"] = "layer"
-    blocks: int = 1
+    horizon: float = setting(
+        0.05, "averaging horizon as a share of the run: α = 1 - 1 / (horizon · steps), clipped to [0.98, 0.9999]"
+    )
+    momentum: float | None = setting(None, "a fixed α instead of the horizon's")
+    normalise: Literal["layer", "none"] = setting("layer", "layer: its features pass a LayerNorm without parameters")
+    blocks: int = setting(1, "1: the encoder's output is the target; K > 1: the mean over its last K blocks")
 
     def __post_init__(self) -> None:
         if self.horizon <= 0:
             raise ConfigError(f"teacher.horizon {self.horizon} must be positive: it is a share of the run.")
         if self.momentum is not None:
-            _share("teacher", momentum=self.momentum)
-        _at_least(1, "teacher", blocks=self.blocks)
+            _check_share("teacher", momentum=self.momentum)
+        _check_at_least(1, "teacher", blocks=self.blocks)
 
 
 @dataclass
 class LossConfig:
-    """Weights of the latent loss (student to teacher) and of the reconstruction; and which latent loss.
+    """The parts of the pre-training loss.
 
-    objective: `l2` (the report, eq. 1), or `cross-entropy` between distributions over the features, the teacher's
-    centred and sharpened by its lower temperature (S-JEPA: Abdelfattah and Alahi, ECCV 2024; DINO: Caron et al., ICCV
-    2021, whose temperatures and centre momentum these are).
+    Cross-entropy is that of S-JEPA (Abdelfattah and Alahi, ECCV 2024); temperatures and centre momentum are those of
+    DINO (Caron et al., ICCV 2021).
     """
 
-    latent: float = 1.0
-    reconstruction: float = 1.0
-    objective: Literal["l2", "cross-entropy"] = "l2"
-    student_temperature: float = 0.1
-    teacher_temperature: float = 0.04
-    centre_momentum: float = 0.9
+    latent: float = setting(1.0, "weight of the latent loss, student to teacher")
+    reconstruction: float = setting(1.0, "weight of the reconstruction loss")
+    objective: Literal["l2", "cross-entropy"] = setting(
+        "l2", "latent loss: l2 (the report, eq. 1), or cross-entropy between distributions over features (S-JEPA)"
+    )
+    student_temperature: float = setting(0.1, "temperature of the student's distribution, for cross-entropy")
+    teacher_temperature: float = setting(0.04, "temperature of the teacher's distribution, for cross-entropy")
+    centre_momentum: float = setting(0.9, "momentum of the centre of the teacher's features, for cross-entropy")
 
     def __post_init__(self) -> None:
-        _at_least(0, "loss", latent=self.latent, reconstruction=self.reconstruction)
-        _at_least(1e-3, "loss", student_temperature=self.student_temperature)
-        _at_least(1e-3, "loss", teacher_temperature=self.teacher_temperature)
-        _share("loss", centre_momentum=self.centre_momentum)
+        _check_at_least(0, "loss", latent=self.latent, reconstruction=self.reconstruction)
+        _check_at_least(1e-3, "loss", student_temperature=self.student_temperature)
+        _check_at_least(1e-3, "loss", teacher_temperature=self.teacher_temperature)
+        _check_share("loss", centre_momentum=self.centre_momentum)
 
 
 @dataclass
 class AugmentConfig:
-    """How training clips vary.
+    """How training clips vary."""
 
-    crop: least share of frames kept. rotation: radians about each axis. mirror: probability of a true mirror image.
-    scale: largest relative change of size; bones: of the length of each bone.
-    """
-
-    crop: float = 0.5
-    rotation: float = 0.3
-    mirror: float = 0.0
-    scale: float = 0.0
-    bones: float = 0.0
+    crop: float = setting(0.5, "least share of the frames that a training clip keeps")
+    rotation: float = setting(0.3, "largest rotation about each axis, radians")
+    mirror: float = setting(0.0, "probability of a mirror image")
+    scale: float = setting(0.0, "largest relative change of size")
+    bones: float = setting(0.0, "largest relative change of the length of each bone")
 
     def __post_init__(self) -> None:
-        _share("augment", crop=self.crop, mirror=self.mirror, scale=self.scale, bones=self.bones)
-        _at_least(0, "augment", rotation=self.rotation)
+        _check_share("augment", crop=self.crop, mirror=self.mirror, scale=self.scale, bones=self.bones)
+        _check_at_least(0, "augment", rotation=self.rotation)
 
 
 @dataclass
 class TrainConfig:
-    """One training: AdamW, linear warm-up over `warmup` of the steps, cosine from lr to final_lr."""
+    """One training: AdamW, linear warm-up, cosine from lr to final_lr."""
 
-    steps: int = 125_000
-    batch: int = 32
-    lr: float = 1e-3
-    final_lr: float = 5e-4
-    warmup: float = 0.05
-    weight_decay: float = 0.05
-    beta2: float = 0.95
-    clip_gradient: float = 0.0  # largest norm of the gradient; 0: unlimited
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    steps: int = setting(125_000, "optimiser steps")
+    batch: int = setting(32, "clips per step")
+    lr: float = setting(1e-3, "largest learning rate")
+    final_lr: float = setting(5e-4, "learning rate of the last step")
+    warmup: float = setting(0.05, "share of the steps in which the learning rate rises")
+    weight_decay: float = setting(0.05, "decay of the matrices of linear layers")
+    beta2: float = setting(0.95, "AdamW's second momentum")
+    clip_gradient: float = setting(0.0, "largest norm of the gradient; 0: unlimited")
+    augment: AugmentConfig = group(AugmentConfig, "how training clips vary")
 
     def __post_init__(self) -> None:
-        _at_least(1, "training", steps=self.steps, batch=self.batch)
-        _at_least(0, "training", lr=self.lr, final_lr=self.final_lr, weight_decay=self.weight_decay)
-        _at_least(0, "training", clip_gradient=self.clip_gradient)
-        _share("training", warmup=self.warmup)
-        _share("training", below_one=True, beta2=self.beta2)
+        _check_at_least(1, "training", steps=self.steps, batch=self.batch)
+        _check_at_least(0, "training", lr=self.lr, final_lr=self.final_lr, weight_decay=self.weight_decay)
+        _check_at_least(0, "training", clip_gradient=self.clip_gradient)
+        _check_share("training", warmup=self.warmup)
+        _check_share("training", below_one=True, beta2=self.beta2)
 
 
 @dataclass
 class PretrainConfig(TrainConfig):
-    """Training without labels. probe_every: epochs between probes (k-NN, linear) of the student's frozen features on
-    held-out training subjects; 0: none. Needs `validation_subjects`."""
+    """Training without labels."""
 
-    probe_every: int = 0
+    probe_every: int = setting(
+        0, "epochs between probes (k-NN, linear) of frozen features on validation_subjects; 0: none"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _at_least(0, "pretrain", probe_every=self.probe_every)
+        _check_at_least(0, "pretrain", probe_every=self.probe_every)
 
 
 @dataclass
 class FinetuneConfig(TrainConfig):
-    """Training with labels. layer_decay: each layer below the head learns at this times the one above it.
+    """Training with labels, from a pre-trained encoder."""
 
-    average: horizon of an average of the weights over the steps, as a share of the run (50 steps at least), that is
-    kept instead of the last weights; 0: off (the report's open question, section 5).
-    """
-
-    steps: int = 84_000
-    batch: int = 48
-    lr: float = 3e-4
-    final_lr: float = 1e-5
-    beta2: float = 0.999
-    layer_decay: float = 0.8
-    drop_path: float = 0.3
-    dropout: float = 0.3
-    label_smoothing: float = 0.1
-    hidden: int = 2048
-    average: float = 0.0
+    steps: int = setting(84_000, "optimiser steps")
+    batch: int = setting(48, "clips per step, at least 2")
+    lr: float = setting(3e-4, "largest learning rate")
+    final_lr: float = setting(1e-5, "learning rate of the last step")
+    beta2: float = setting(0.999, "AdamW's second momentum")
+    layer_decay: float = setting(0.8, "learning rate of each layer as a share of that of the layer above it")
+    drop_path: float = setting(0.3, "probability that the last block is skipped for a person; it grows with depth")
+    dropout: float = setting(0.3, "dropout on the features before the head")
+    label_smoothing: float = setting(0.1, "share of the target that is spread over all classes")
+    hidden: int = setting(2048, "width of the head's hidden layer")
+    average: float = setting(
+        0.0,
+        "horizon of an average of the weights that is kept instead of the last ones, as a share of the run (at least "
+        "50 steps); 0: off",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _share("fine-tuning", average=self.average)
-        _at_least(1, "fine-tuning", hidden=self.hidden)
-        _at_least(2, "fine-tuning", batch=self.batch)  # BatchNorm in the head needs two clips
-        _share("fine-tuning", layer_decay=self.layer_decay, label_smoothing=self.label_smoothing)
-        _share("fine-tuning", below_one=True, drop_path=self.drop_path, dropout=self.dropout)
+        _check_share("fine-tuning", average=self.average)
+        _check_at_least(1, "fine-tuning", hidden=self.hidden)
+        _check_at_least(2, "fine-tuning", batch=self.batch)  # BatchNorm in the head needs two clips
+        _check_share("fine-tuning", layer_decay=self.layer_decay, label_smoothing=self.label_smoothing)
+        _check_share("fine-tuning", below_one=True, drop_path=self.drop_path, dropout=self.dropout)
 
 
 @dataclass
 class ScratchConfig(FinetuneConfig):
-    """The supervised baseline has a recipe of its own: a baseline without regularisation is a straw man."""
+    """Training with labels, from random weights.
 
-    layer_decay: float = 1.0
+    The supervised baseline has a recipe of its own: without regularisation it would be too easy to beat.
+    """
+
+    layer_decay: float = setting(1.0, "learning rate of each layer as a share of that of the layer above it")
 
 
 @dataclass
 class LinearConfig:
     """Linear probe: BatchNorm without affine + Linear by SGD on cached centre-crop features."""
 
-    steps: int = 2_000
-    batch: int = 256
-    lr: float = 0.1
-    momentum: float = 0.9
+    steps: int = setting(2_000, "SGD steps")
+    batch: int = setting(256, "clips per step, at least 2")
+    lr: float = setting(0.1, "first learning rate of the cosine")
+    momentum: float = setting(0.9, "SGD's momentum")
 
     def __post_init__(self) -> None:
-        _at_least(1, "probe.linear", steps=self.steps)
-        _at_least(2, "probe.linear", batch=self.batch)
+        _check_at_least(1, "probe.linear", steps=self.steps)
+        _check_at_least(2, "probe.linear", batch=self.batch)
 
 
 @dataclass
 class CompleteConfig(TrainConfig):
-    """The head of protocol `complete`, from frozen features to coordinates. depth: of its transformer."""
+    """The head of protocol `complete`, from frozen features to coordinates."""
 
-    steps: int = 300
-    final_lr: float = 0.0
-    depth: int = 1
+    steps: int = setting(300, "optimiser steps")
+    final_lr: float = setting(0.0, "learning rate of the last step")
+    depth: int = setting(1, "transformer blocks of the head")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _at_least(1, "probe.complete", depth=self.depth)
+        _check_at_least(1, "probe.complete", depth=self.depth)
 
 
 @dataclass
 class ProbeConfig:
-    """Frozen-feature protocols. pooling: how the tokens of a clip become one vector."""
+    """Protocols on frozen features."""
 
-    pooling: Literal["mean", "joints", "phases", "joint-phases"] = "mean"
-    linear: LinearConfig = field(default_factory=LinearConfig)
-    complete: CompleteConfig = field(default_factory=CompleteConfig)
+    pooling: Literal["mean", "joints", "phases", "joint-phases"] = setting(
+        "mean", "how the tokens of a clip become one vector: mean, joints, phases, joint-phases"
+    )
+    linear: LinearConfig = group(LinearConfig, "linear probe")
+    complete: CompleteConfig = group(CompleteConfig, "head of protocol complete")
 
 
 @dataclass
 class ExecutionConfig:
-    """Where and how it runs; should not affect results beyond rounding.
+    """Where and how it runs; does not affect results beyond rounding."""
 
-    device: `auto` takes a GPU when there is one. precision: `bf16` runs under autocast. checkpoint_every: steps
-    between checkpoints. log_every: steps between lines of metrics.jsonl. compile: fuse the operations of each
-    transformer block (torch.compile); worth its first minute on a GPU.
-    """
-
-    device: str = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
-    checkpoint_every: int = 1_000
-    log_every: int = 10
-    compile: bool = False
+    device: str = setting("auto", "cpu, cuda, cuda:1, or auto: a GPU where there is one")
+    precision: Literal["fp32", "bf16"] = setting("fp32", "fp32, or bf16 under autocast")
+    checkpoint_every: int = setting(1_000, "steps between checkpoints")
+    log_every: int = setting(10, "steps between lines of metrics.jsonl")
+    compile: bool = setting(False, "fuse each transformer block (torch.compile); worth its first minute on a GPU")
 
     def __post_init__(self) -> None:
-        _at_least(1, "execution", checkpoint_every=self.checkpoint_every, log_every=self.log_every)
+        _check_at_least(1, "execution", checkpoint_every=self.checkpoint_every, log_every=self.log_every)
 
 
 @dataclass
 class Config:
-    """Everything that decides a result, and how it is executed.
+    """Everything that decides a result, and how it is executed."""
 
-    validation_subjects: training subjects to hold out; evaluation then runs on them and never on the test part.
-    allow_duplicates: train although sequences of the test part are in the training part too.
-    """
-
-    system: str = ""
-    clip: ClipConfig = field(default_factory=ClipConfig)
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    mask: MaskConfig = field(default_factory=MaskConfig)
-    predictor: PredictorConfig = field(default_factory=PredictorConfig)
-    decoder: DecoderConfig = field(default_factory=DecoderConfig)
-    teacher: TeacherConfig = field(default_factory=TeacherConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
-    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
-    scratch: ScratchConfig = field(default_factory=ScratchConfig)
-    probe: ProbeConfig = field(default_factory=ProbeConfig)
-    validation_subjects: list[int] = field(default_factory=list)
-    allow_duplicates: bool = False
-    execution: ExecutionConfig = field(default_factory=ExecutionConfig)
+    system: str = setting("", "name of the system")
+    clip: ClipConfig = group(ClipConfig, "what a clip is")
+    encoder: EncoderConfig = group(EncoderConfig, "the transformer that is trained and kept")
+    mask: MaskConfig = group(MaskConfig, "what is hidden from the student")
+    predictor: PredictorConfig = group(PredictorConfig, "from the student's features to the teacher's")
+    decoder: DecoderConfig = group(DecoderConfig, "from the student's features to coordinates")
+    teacher: TeacherConfig = group(TeacherConfig, "the moving average of the student")
+    loss: LossConfig = group(LossConfig, "the parts of the pre-training loss")
+    pretrain: PretrainConfig = group(PretrainConfig, "pre-training")
+    finetune: FinetuneConfig = group(FinetuneConfig, "fine-tuning a pre-trained encoder")
+    scratch: ScratchConfig = group(ScratchConfig, "training from random weights")
+    probe: ProbeConfig = group(ProbeConfig, "protocols on frozen features")
+    validation_subjects: list[int] = setting(
+        [], "training subjects to hold out, such as [7]: they are scored, and the test part is never looked at"
+    )
+    allow_duplicates: bool = setting(False, "train although sequences of the test part are in the training part too")
+    execution: ExecutionConfig = group(ExecutionConfig, "where and how it runs")
 
     def __post_init__(self) -> None:
         if self.teacher.blocks > self.encoder.depth:

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
-
-def _shipped(folder: str) -> dict[str, Path]:
-    root = Path(str(resources.files("jointwise"))) / "config" / folder
-    return {path.stem: path for path in sorted(root.glob("*.yaml"))}
+from jointwise.config.recipes import shipped
 
 
 def systems() -> dict[str, Path]:
-    """The shipped systems: name -> file."""
-    return _shipped("systems")
-
-
-def recipes() -> dict[str, Path]:
-    """The shipped recipes, one per data set that needs other sizes than NTU RGB+D: name of the data -> file."""
-    return _shipped("recipes")
-
-
-def quick_settings() -> Path:
-    """The shipped file of sizes with which everything works and nothing is learned."""
-    return _shipped("")["quick"]
+    """The shipped systems: name -> YAML file."""
+    return shipped("systems")
 
 
 TABLE_1 = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from jointwise.config.layers import build_config, layered_settings, merge
+from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
 from jointwise.data.skeletons import NTU25, Skeleton, nameless
 from jointwise.errors import CheckpointError, ConfigError
@@ -142,7 +142,7 @@ def _config(weights: dict[str, Tensor], heads: int, checkpoint: Path) -> Config:
         "encoder": {"depth": _depth("blocks", weights), "width": width, "heads": heads},
         "decoder": {"depth": _depth("decoder_blocks", weights), "width": decoder_width},
     }
-    return build_config(merge(layered_settings(SYSTEM, data=""), sizes))
+    return make_config(SYSTEM, options=sizes)
 
 
 def _depth(blocks: str, weights: dict[str, Tensor]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ class ModelCard:
             **facts,
         )
 
-    @property
+    @cached_property
     def config(self) -> Config:
-        """Its settings as a Config."""
+        """Its settings as a Config, built once."""
         return build_config(self.settings)
 
     @property

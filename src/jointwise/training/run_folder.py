@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from jointwise.config.layers import Settings, to_settings
+from jointwise.config.layers import Settings, build_config, to_settings
 from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset
 from jointwise.errors import CheckpointError, ConfigError, writing
@@ -71,7 +71,8 @@ def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> 
             )
         if not (folder / "config.yaml").is_file():
             raise CheckpointError(f"{folder}: not a run (no config.yaml). Name another folder with --run.")
-        before = _read_settings(folder / "config.yaml")
+        # what the run did not know yet has its default: it was begun before the setting existed
+        before = to_settings(build_config(_read_settings(folder / "config.yaml")))
         check_same(folder, {**before, "execution": None}, {**settings, "execution": None})
         check_same(folder, read_json(folder / "about.json"), about)
         return

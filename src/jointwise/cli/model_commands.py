@@ -1,0 +1,87 @@
+"""The commands about finished models: predict, import."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+
+from jointwise.cli.arguments import Parser
+from jointwise.cli.output import print_columns
+from jointwise.errors import ConfigError, ReadError
+
+
+def add_predict_arguments(parser: Parser) -> None:
+    """Add what `predict` takes."""
+    parser.add_argument("start", metavar="RUN", help="folder of a fine-tuned run or of its model")
+    parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="recordings, or folders of them")
+    parser.add_argument("--json", action="store_true", help="one JSON object per recording")
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Name the actions in recordings: files of any known format, or folders of them."""
+    from jointwise.data.formats import FORMATS, recordings_in
+    from jointwise.inference.recognizer import Recognizer
+
+    recognizer = Recognizer.from_pretrained(args.start)
+    paths: list[Path] = []
+    for path in args.paths:
+        inside = recordings_in(path) if path.is_dir() else [path]
+        if not inside:
+            raise ConfigError(f"{path}: no recording in this folder. Known files: {', '.join(FORMATS)}.")
+        paths += inside
+    errors = []
+    for path in paths:
+        try:
+            prediction = recognizer.predict(path)
+        except ReadError as error:
+            errors.append(error)
+            continue
+        if args.json:
+            print(json.dumps({"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}))
+        else:
+            others = list(prediction.probabilities.items())[1:3]
+            rest = ", ".join(f"{name} {100 * value:.0f} %" for name, value in others)
+            print(f"{path}: {prediction.label} {100 * prediction.probability:.0f} %  ({rest})")
+    if errors and len(paths) == 1:
+        raise errors[0]
+    if errors:
+        listed = "\n".join(f"  {error}" for error in errors)
+        raise ReadError(f"{len(errors)} of {len(paths)} recordings cannot be used:\n{listed}")
+
+
+def add_import_arguments(parser: Parser) -> None:
+    """Add what `import` takes."""
+    parser.add_argument("method", metavar="METHOD", help="whose checkpoint it is: mamp")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="file of their pre-training (.pth)")
+    parser.add_argument("--run", metavar="DIR", type=Path, required=True, help="run folder to make of it")
+    parser.add_argument(
+        "--heads", metavar="N", type=int, help="attention heads, where the file does not say (default: 8)"
+    )
+    parser.add_argument(
+        "--skeleton", metavar="LAYOUT", help="its joint layout (default: ntu25 for 25 joints, else they are numbered)"
+    )
+
+
+def import_(args: argparse.Namespace) -> None:
+    """Turn an official checkpoint of a method into a run that finetune, evaluate and Recognizer take."""
+    from jointwise.data.skeletons import get_skeleton
+    from jointwise.stages.import_checkpoint import NOT_KNOWN, import_checkpoint
+
+    skeleton = get_skeleton(args.skeleton) if args.skeleton else None
+    imported = import_checkpoint(args.method, args.checkpoint, args.run, args.heads, skeleton)
+    card, config = imported.card, imported.card.config
+    print(f"imported {args.checkpoint} as {card.system}")
+    print_columns(
+        [
+            ("encoder", f"{config.encoder.depth} blocks, width {config.encoder.width}, {config.encoder.heads} heads"),
+            ("decoder", f"{config.decoder.depth} blocks, width {config.decoder.width}"),
+            ("clips", f"{config.clip.frames} frames, {config.clip.segment} per segment"),
+            ("joints", f"{len(card.skeleton.joints)} ({card.skeleton.name}), {card.coordinates} coordinates each"),
+            *(("assumed", what) for what in imported.assumed),
+            ("trained on", f"{NOT_KNOWN}, so nobody can check whether a clip that you score was in it"),
+            ("model", args.run / "model"),
+            ("next", f"jointwise evaluate {shlex.quote(str(args.run))} --protocol knn --data DATA"),
+        ]
+    )

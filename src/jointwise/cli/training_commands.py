@@ -1,0 +1,242 @@
+"""The commands that train and score: demo, pretrain, finetune, evaluate."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jointwise.cli.arguments import (
+    EVALUATE_SETTINGS,
+    FINETUNE_SETTINGS,
+    PRETRAIN_SETTINGS,
+    TABLE_SETTINGS,
+    Parser,
+    add_data,
+    add_labels,
+    add_run,
+    add_seed_and_config,
+    add_settings,
+)
+from jointwise.cli.choose_config import (
+    config_of_raw,
+    config_of_resumed,
+    config_of_run,
+    config_of_system,
+    is_resumed,
+    labels_of,
+    run_or_system,
+    seed_of,
+    transfer_suffix,
+)
+from jointwise.cli.output import print_columns, show_progress
+
+if TYPE_CHECKING:
+    from jointwise.data.dataset import Dataset
+
+
+def add_demo_arguments(parser: Parser) -> None:
+    """Add what `demo` takes."""
+    parser.add_argument("--run", metavar="DIR", type=Path, help="folder of its runs (default: runs/demo; replaced)")
+    parser.add_argument("--seed", metavar="N", type=int, help="(default: 0)")
+    add_settings(parser, TABLE_SETTINGS, "")
+
+
+def demo(args: argparse.Namespace) -> None:
+    """Pre-train, fine-tune, evaluate and report on the embedded data, in a few minutes on two cores."""
+    from jointwise.cli.demo import run_demo
+
+    run_demo(args.run or Path("runs/demo"), args.seed or 0, args.settings, show_progress)
+
+
+def add_pretrain_arguments(parser: Parser) -> None:
+    """Add what `pretrain` takes."""
+    parser.add_argument("start", metavar="SYSTEM", help="such as spatial_segments_decoder")
+    add_data(parser)
+    add_seed_and_config(parser)
+    add_run(parser)
+    add_settings(parser, PRETRAIN_SETTINGS, "SYSTEM --data DATA")
+
+
+def pretrain(args: argparse.Namespace) -> None:
+    """Pre-train a system without labels on the training part of a data set."""
+    from jointwise.report.page import write_report
+    from jointwise.stages.pretrain import pretrain
+    from jointwise.training.run_folder import run_path
+
+    config = None if args.resume else config_of_system(args, args.start)
+    dataset = load_data(args)
+    folder = args.run or run_path(dataset, args.start, "pretrain", args.seed or 0)
+    args.resume = is_resumed(args, folder)
+    if args.resume or config is None:
+        config = config_of_resumed(args, folder)
+    run = pretrain(config, dataset, args.seed or 0, folder, args.resume)
+    if not run:  # the first process has it
+        return
+    report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
+    if run["collapse"]:
+        print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
+    held_out = run["held_out"]
+    parts = {"latent": config.predictor.use, "reconstruction": config.decoder.use}
+    losses = [f"{name} {held_out[name]:.4f}" for name, used in parts.items() if used]
+    print_columns(
+        [
+            ("held-out loss", ", ".join(losses)),
+            *((f"held-out {name}", f"{100 * top1:.1f} %") for name, top1 in run["probes"].items()),
+            ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
+            ("report", report),
+            ("next", f"jointwise finetune {folder} {shlex.join(dataset.arguments)} --labels 0.1"),
+        ]
+    )
+
+
+def add_finetune_arguments(parser: Parser) -> None:
+    """Add what `finetune` takes."""
+    parser.add_argument(
+        "start", metavar="RUN|SYSTEM", help="folder of a pre-trained run, or a system to train from scratch"
+    )
+    add_data(parser)
+    add_seed_and_config(parser)
+    add_run(parser)
+    add_labels(parser)
+    add_settings(parser, FINETUNE_SETTINGS, "RUN|SYSTEM --data DATA")
+
+
+def finetune(args: argparse.Namespace) -> None:
+    """Train a recogniser with labels, from a pre-trained run or (given a system's name) from random weights."""
+    from jointwise.stages.finetune import finetune
+    from jointwise.training.run_folder import run_path
+
+    run = run_or_system(args.start)
+    labels = labels_of(args)
+    config = config_of_run(args, run) if run else config_of_system(args, args.start)
+    seed = seed_of(args, run)
+    dataset = load_data_for(args, run)
+    stage = ("finetune" + transfer_suffix(run, dataset)) if run else "scratch"
+    folder = args.run or run_path(dataset, config.system, stage, seed, labels)
+    args.resume = is_resumed(args, folder)
+    if args.resume:
+        config = config_of_resumed(args, folder)
+        labels, seed = args.labels, args.seed
+    result = finetune(config, dataset, seed, labels, folder, run, args.encoder, args.resume, results=args.results)
+    print_result([result], folder)
+
+
+def add_evaluate_arguments(parser: Parser) -> None:
+    """Add what `evaluate` takes."""
+    parser.add_argument("start", metavar="RUN|raw", help="folder of a run, or raw for coordinates without an encoder")
+    parser.add_argument(
+        "--protocol", required=True, help="linear, knn, complete (future frames, missing joints), or score"
+    )
+    add_data(parser)
+    add_seed_and_config(parser)
+    add_labels(parser)
+    parser.set_defaults(quick=False)
+    add_settings(parser, EVALUATE_SETTINGS, "RUN|raw --protocol PROTOCOL --data DATA")
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Judge a trained encoder, or `raw` coordinates, by a protocol; the encoder is never changed."""
+    from jointwise.evaluation.protocols import RAW
+    from jointwise.stages.evaluate import evaluate
+
+    run = None if args.start == RAW else Path(args.start)
+    config = config_of_run(args, run) if run else config_of_raw(args)
+    labels = labels_of(args)
+    dataset = load_data_for(args, run)
+    paths = evaluate(run, args.protocol, dataset, config, seed_of(args, run), labels, args.encoder, args.results)
+    print_result(paths[:1], run)
+
+
+def load_data(args: argparse.Namespace) -> Dataset:
+    """Open the data of a command, prepare it where that is still to be done, and print what it is.
+
+    Args:
+        args: Arguments with `data`, `root`, `split` and `joints`.
+
+    Returns:
+        The data under its split, on the joints that were asked for.
+    """
+    from jointwise.data.dataset import load_dataset
+    from jointwise.data.skeletons import choose_joints
+    from jointwise.training.distributed import first_goes_first
+
+    with first_goes_first():  # it prepares what is not prepared yet
+        dataset = load_dataset(args.data, args.root, args.split, show_progress)
+    print(f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})")
+    if args.joints is not None:
+        dataset = dataset.on_joints(choose_joints(args.joints, dataset.skeleton))
+        print(f"{len(dataset.skeleton.joints)} joints of {dataset.name}: {', '.join(dataset.skeleton.joints)}")
+    return dataset
+
+
+def load_data_for(args: argparse.Namespace, run: Path | None) -> Dataset:
+    """Open the data of a command, and print which joints the run and the data have in common.
+
+    Args:
+        args: As for `load_data`.
+        run: The run whose encoder is used; None: there is none.
+
+    Returns:
+        As `load_data`.
+    """
+    from jointwise.training.model_folder import load_card
+
+    dataset = load_data(args)
+    coverage = load_card(run).coverage(dataset) if run else None
+    if coverage:
+        print(coverage)
+    return dataset
+
+
+def print_result(results: list[Path], run: Path | None) -> None:
+    """Print what was measured, and write the report of the run again.
+
+    Args:
+        results: Paths of the result's JSON; the first is printed.
+        run: Folder of the run that was scored; None: raw coordinates.
+    """
+    from jointwise.report.tables.completions import is_completion, lines_of
+    from jointwise.training.checkpoint import read_json
+    from jointwise.training.distributed import is_first
+
+    if not is_first():
+        return
+    content = read_json(results[0])
+    scores, interval = content["scores"], content["interval"]
+    split = content["split"]
+    print(f"{content['system']} on {content['data']}, {content['protocol']}, labels {content['labels']}:")
+    lines: list[tuple[str, object]] = []
+    if is_completion(content):
+        lines += lines_of(content)
+    else:
+        for k in (1, 5):
+            low, high = interval[f"top{k}"]
+            score = scores[f"top{k}"]
+            lines.append((f"top-{k}", f"{100 * score:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"))
+        if content["protocol"] != "score":  # it was trained on these labels just now
+            lines.append(("labelled", f"{split['labelled']} of {split['train']} training clips"))
+    lines += [("scored on", f"{content['n']} clips: {split['name']}"), ("result", results[0])]
+    print_columns(lines)
+    if run and (run / "about.json").is_file():  # after the score: a damaged result beside it ends the report only
+        print_columns([("report", write_run_report(run))], width=max(len(name) for name, _ in lines))
+
+
+def write_run_report(run: Path) -> Path:
+    """Write report.html of a run: its curves and results, and the curves of the run its encoder came from.
+
+    Args:
+        run: Folder of the run.
+
+    Returns:
+        Path of the page.
+    """
+    from jointwise.report.page import write_report
+    from jointwise.training.run_folder import read_run_settings
+
+    _, about = read_run_settings(run)
+    before = about.get("pretrained")
+    runs = [*([Path(before)] if before and Path(before).is_dir() else []), run]
+    results = sorted((run / "results").glob("*.json"))
+    return write_report(run / "report.html", f"{about['system']} on {about['data']}", runs, results)
