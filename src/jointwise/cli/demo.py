@@ -1,4 +1,4 @@
-"""`jointwise demo`: the whole road on the embedded data, in a few minutes on two cores."""
+"""`jointwise demo`: pre-train, fine-tune and report on the embedded data, in a few minutes on two cores."""
 
 from __future__ import annotations
 
@@ -17,13 +17,25 @@ from jointwise.report.tables.tables import tables
 from jointwise.stages.finetune import finetune
 from jointwise.stages.pretrain import pretrain
 
-SYSTEM, DATA, LABELS = "spatial_segments_decoder", "synthetic", "0.1"
+SYSTEM = "spatial_segments_decoder"
+DATA = "synthetic"
+LABELS = "0.1"
 
 
 def run_demo(folder: Path, seed: int, settings: dict[str, str], watch: Watch) -> Path:
-    """Pre-trains, fine-tunes at 10 % of the labels, trains the same encoder from scratch; returns the report's path.
+    """Pre-train, fine-tune with 10 % of the labels, train the same encoder from scratch, and write the report.
 
-    An earlier demo in `folder` is replaced; anything else there raises CheckpointError.
+    Args:
+        folder: Folder of the runs. An earlier demo there is replaced.
+        seed: Seed of all three trainings.
+        settings: Settings by name, over those of the demo.
+        watch: Shows progress while the data are prepared.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        CheckpointError: The folder holds something that is not a demo.
     """
     config = make_config(SYSTEM, DATA, options=settings)
     marker = folder / "demo"

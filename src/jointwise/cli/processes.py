@@ -1,4 +1,4 @@
-"""Runs the stages of a comparison as processes of their own: several at once, stoppable, one line for each."""
+"""Runs the commands of a comparison as processes: several at once, stoppable, one line of output for each."""
 
 from __future__ import annotations
 
@@ -27,11 +27,16 @@ TAIL = 8  # lines of a failed stage's log that are shown
 
 @dataclass(frozen=True)
 class Stage:
-    """One ordinary command of jointwise.
+    """One ordinary command of jointwise, run as a process.
 
-    command: its arguments; resume: those added where it was begun before. products: files that exist when it is
-    finished. run: the folder of the run that it can go on with, None where there is nothing to resume. log: gets what
-    it prints. after: what must be finished before.
+    Args:
+        title: Its name in the output.
+        command: Its arguments.
+        products: Files that exist when it is finished.
+        run: Folder of the run that it can resume; None: it cannot be resumed.
+        log: File that gets what it prints.
+        after: The stage that must be finished before it starts.
+        resume: Arguments to add where it was started before.
     """
 
     title: str
@@ -44,19 +49,19 @@ class Stage:
 
     @property
     def chain(self) -> str:
-        """What all stages that need each other have in common: the title of the first."""
+        """The title of the first of the stages that depend on each other; they run in one process of torchrun."""
         return self.title if self.after is None else self.after.chain
 
     @property
     def finished(self) -> bool:
-        """Whether everything it makes is there."""
+        """Whether all its products exist."""
         return all(path.is_file() for path in self.products)
 
     @property
     def arguments(self) -> list[str]:
-        """Its command as it is to be called now: with --resume where it was begun before."""
-        begun = self.run is not None and (self.run / "config.yaml").is_file()
-        return [*self.command, *(self.resume if begun else ())]
+        """Its arguments now: with --resume where it was started before."""
+        started = self.run is not None and (self.run / "config.yaml").is_file()
+        return [*self.command, *(self.resume if started else ())]
 
 
 class Process(Protocol):
@@ -75,9 +80,15 @@ Start = Callable[[Stage], Process]
 
 
 def start_process(jobs: int) -> Start:
-    """Starts stages as `python -m jointwise …`, of which `jobs` share the cores.
+    """Make the function that starts a stage as `python -m jointwise …`.
 
-    They do not hear the terminal's Ctrl-C: whoever started them passes it on, once.
+    The processes are in groups of their own, so the terminal's Ctrl-C does not reach them; the caller passes it on.
+
+    Args:
+        jobs: How many run at once and share the cores.
+
+    Returns:
+        A function from a stage to its running process.
     """
     threads = max(1, (os.cpu_count() or 1) // max(1, jobs))
     environment = {"OMP_NUM_THREADS": str(threads), **distributed.environment_alone(), "PYTHONUNBUFFERED": "1"}
@@ -102,48 +113,54 @@ def start_process(jobs: int) -> Start:
 
 
 class _Runner:
-    """The stages that wait, run and have failed."""
+    """The stages that wait, run or have failed."""
 
     def __init__(self, stages: Sequence[Stage], jobs: int, start: Start, console: Console) -> None:
-        self.stages, self.jobs, self.start, self.console = stages, jobs, start, console
+        self.stages = stages
+        self.jobs = jobs
+        self.start = start
+        self.console = console
         self.waiting = [stage for stage in stages if not stage.finished]
         self.running: dict[Stage, tuple[Process, float]] = {}
         self.failed: list[Stage] = []
 
     def begin(self) -> None:
-        """Starts what may start; what needs a failed stage has failed too, what another process does is not ours."""
+        """Start what may start.
+
+        A stage whose predecessor failed counts as failed. One that another process has taken is dropped.
+        """
         for stage in list(self.waiting):
             if stage.after in self.failed:
                 self.waiting.remove(stage)
                 self.failed.append(stage)
-                self.say(stage, "left out, as what it needs has failed")
+                self.print_line(stage, "left out: the stage it needs has failed")
             elif len(self.running) < self.jobs and stage.after not in (*self.waiting, *self.running):
                 self.waiting.remove(stage)
                 if distributed.claim(stage.chain):
                     self.running[stage] = (self.start(stage), time.monotonic())
 
     def collect(self) -> None:
-        """Looks which stages have ended, and how."""
-        for stage, (process, began) in list(self.running.items()):
+        """Find the stages that have ended, and print how."""
+        for stage, (process, started) in list(self.running.items()):
             status = process.poll()
             if status is None:
                 continue
             del self.running[stage]
-            took = duration(round(time.monotonic() - began))
+            took = duration(round(time.monotonic() - started))
             if status == 0 and stage.finished:
-                self.say(stage, took)
+                self.print_line(stage, took)
                 continue
             self.failed.append(stage)
             missing = ", ".join(str(path) for path in stage.products if not path.is_file())
             why = f"status {status}" if status else f"it wrote no {missing}"
-            self.say(stage, f"FAILED after {took} ({why}), the end of {stage.log}:")
+            self.print_line(stage, f"FAILED after {took} ({why}), the end of {stage.log}:")
             for line in last_lines(stage.log):
                 self.console.print(f"      {line}", markup=False, highlight=False, soft_wrap=True)
 
     def interrupt(self) -> None:
-        """Lets the running stages save themselves; a second Ctrl-C ends them at once."""
+        """Let the running stages save their state; a second Ctrl-C ends them at once."""
         if self.running:
-            self.console.print("stopping: what runs saves itself first (Ctrl-C again: end it at once)")
+            self.console.print("stopping: running stages save their state first (Ctrl-C again: end them at once)")
         for process, _ in self.running.values():
             process.send_signal(signal.SIGINT)
         try:
@@ -153,48 +170,60 @@ class _Runner:
             for process, _ in self.running.values():
                 process.send_signal(signal.SIGKILL)
 
-    def say(self, stage: Stage, words: str) -> None:
-        """The one line of a stage."""
-        number, total = self.stages.index(stage) + 1, len(self.stages)
-        line = f"[{number:>{len(str(total))}}/{total}] {stage.title} … {words}"
+    def print_line(self, stage: Stage, outcome: str) -> None:
+        """Print the one line of a stage."""
+        number = self.stages.index(stage) + 1
+        total = len(self.stages)
+        line = f"[{number:>{len(str(total))}}/{total}] {stage.title} … {outcome}"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def doing(self) -> str:
-        """What runs now, for the terminal."""
+    def status_line(self) -> str:
+        """What runs now and for how long, for the terminal."""
         now = time.monotonic()
         return ", ".join(
-            f"{stage.title} ({duration(round(now - began))})" for stage, (_, began) in self.running.items()
+            f"{stage.title} ({duration(round(now - started))})" for stage, (_, started) in self.running.items()
         )
 
 
 def run_stages(stages: Sequence[Stage], jobs: int, start: Start, console: Console) -> list[Stage]:
-    """Runs the stages that are not finished, `jobs` at once; returns those that failed, which holds up no others.
+    """Run the stages that are not finished; one that fails does not stop the others.
 
-    Where there are several processes, each takes chains that no other has taken, and runs `jobs` of their stages.
-    Raises KeyboardInterrupt after Ctrl-C, when the running ones have ended.
+    Under torchrun each process takes chains of stages that no other has taken, and runs `jobs` of them at once.
+
+    Args:
+        stages: All stages, in order.
+        jobs: How many run at once.
+        start: Starts one.
+        console: Where the lines go.
+
+    Returns:
+        The stages that failed.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, when the running stages have ended.
     """
     runner = _Runner(stages, jobs, start, console)
     if len(runner.waiting) < len(stages):
         console.print(f"{len(stages) - len(runner.waiting)} of {len(stages)} stages are finished already")
     try:
-        with _ended_like_ctrl_c(), console.status("") as status:  # the status is shown on terminals only
+        with _signals_as_ctrl_c(), console.status("") as status:  # the status is shown on terminals only
             while runner.waiting or runner.running:
                 runner.begin()
-                status.update(runner.doing())
+                status.update(runner.status_line())
                 runner.collect()
                 if runner.running:
                     time.sleep(PAUSE)
-    except BaseException:  # Ctrl-C, a full disk: nothing goes on behind the back of who started it
+    except BaseException:  # Ctrl-C, a full disk: no stage may run on after its parent
         runner.interrupt()
         raise
     return runner.failed
 
 
 @contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """A closed terminal and a polite kill act as Ctrl-C, so that no stage goes on without the one who started it."""
-    here = threading.current_thread() is threading.main_thread()  # no other thread may listen
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP) if here}
+def _signals_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM and a closed terminal act as Ctrl-C, so that no stage runs on after its parent."""
+    is_main = threading.current_thread() is threading.main_thread()  # only this one may set signal handlers
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP) if is_main}
     for number, handler in before.items():
         if handler is signal.SIG_DFL:  # under nohup it is ignored, and stays so
             signal.signal(number, signal.default_int_handler)
@@ -206,6 +235,6 @@ def _ended_like_ctrl_c() -> Iterator[None]:
 
 
 def last_lines(log: Path) -> list[str]:
-    """The end of a stage's log."""
+    """The last lines of a log that are not empty, at most TAIL."""
     text = log.read_text(errors="replace") if log.is_file() else ""
     return [line for line in text.splitlines() if line.strip()][-TAIL:]

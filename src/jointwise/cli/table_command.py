@@ -1,4 +1,4 @@
-"""`jointwise table`: all systems on the same data with the same budget, planned as ordinary commands."""
+"""`jointwise table`: plans every training and evaluation of a comparison as an ordinary command, and runs them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from jointwise.training.loop import Interrupted
 from jointwise.training.run_folder import check_same, run_name
 
 FINETUNE = "finetune"
-LEFT_OUT = "Findings are left out: the scores of --quick mean nothing."
+QUICK_NOTE = "Findings are left out: the scores of --quick mean nothing."
 JUDGED_BY = (FINETUNE, *PROTOCOLS)  # what --protocols takes
 
 
@@ -61,9 +61,19 @@ def steps_settings(steps: str | None) -> dict[str, str]:
 def choose_splits(
     dataset: Dataset, split: str | None, folds: Sequence[int] | None, validation: Sequence[int]
 ) -> tuple[Dataset, ...]:
-    """The data under each split to be scored: one that was named, else all (or the named) folds, else the first.
+    """The data under each split that is scored.
 
-    validation: subjects that are held out; then one split is enough. Raises ConfigError for folds that are not there.
+    Args:
+        dataset: The data under its first or the named split.
+        split: What --split says; then it is the only one.
+        folds: What --folds says; None: all folds of a cross-validation, where the data has one.
+        validation: Training subjects that are held out; then one split is enough.
+
+    Returns:
+        The data, once for each split.
+
+    Raises:
+        ConfigError: There is no such fold.
     """
     names = fold_names(dataset)
     if folds is not None:
@@ -79,10 +89,18 @@ def choose_splits(
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared: the systems' configs, on which data, how often, judged how, and where all of it lies.
+    """What is compared, on which data, how often, by which protocols, and where all of it lies.
 
-    datasets: the data under each split that is scored: one, or the folds of a cross-validation. configs: by system, in
-    the order of Table 1. seeds: 0 … seeds − 1. options: what every command is given besides.
+    Args:
+        datasets: The data under each split that is scored: one, or the folds of a cross-validation.
+        configs: System -> its config, in the order of Table 1.
+        seeds: Number of seeds: 0 … seeds - 1.
+        labels: Shares or shots of labels.
+        protocols: Names of protocols.
+        folder: Folder of runs, logs and tables.
+        results: Folder of results.
+        options: Words that every command gets, such as `--pretrain.steps 100`.
+        quick: Whether sizes are those of --quick.
     """
 
     datasets: tuple[Dataset, ...]
@@ -114,7 +132,7 @@ class Comparison:
 
     @property
     def title(self) -> str:
-        """What the tables are called."""
+        """The title of the tables."""
         split = self.data.hold_out(self.validation).split
         if len(self.datasets) > 1:
             names = ", ".join(dataset.split_name for dataset in self.datasets)
@@ -123,17 +141,17 @@ class Comparison:
         return words + (" (--quick: its scores mean nothing)" if self.quick else "")
 
     def check(self) -> None:
-        """Raises what a stage would raise on this data, labels or folder, before any stage has begun."""
+        """Raise what a stage would raise on this data, these labels or this folder, before any stage starts."""
         for dataset in self.datasets:
             part = dataset.hold_out(self.validation)
             part.check_trainable(next(iter(self.configs.values())).allow_duplicates)
             for labels in self.labels:
                 choose_labelled(part.train, labels, 0, dataset.classes)
         check_folder(self.results if self.results.is_dir() else None, self.data)
-        self._remember()
+        self._save_settings()
 
-    def _remember(self) -> None:
-        """Keeps the settings of every system in the folder. Raises ConfigError where it was begun with others."""
+    def _save_settings(self) -> None:
+        """Keep the settings of every system in the folder. Raises ConfigError where it was started with others."""
         file = self.folder / "table.json"
         before: Settings = read_json(file) if file.is_file() else {}
         configs = {name: to_settings(config) | {"execution": None} for name, config in self.configs.items()}
@@ -150,7 +168,14 @@ class Comparison:
 
 
 def plan(comparison: Comparison) -> list[Stage]:
-    """Every command of a comparison, each after what it needs; a whole table with the first seed comes first."""
+    """Plan every command of a comparison, each after what it needs; the table of the first seed comes first.
+
+    Args:
+        comparison: What is compared.
+
+    Returns:
+        The stages, in the order in which they start.
+    """
     stages: list[Stage] = []
     for seed in range(comparison.seeds):
         for dataset in comparison.datasets:
@@ -169,16 +194,16 @@ class _Planner:
         self.split = dataset.split_name if len(dataset.store.splits) > 1 else ""
 
     def raw(self) -> Iterator[Stage]:
-        """The floor of the frozen protocols: coordinates without an encoder."""
+        """The baseline of the frozen protocols: coordinates without an encoder."""
         for protocol, labels in self._frozen():
             if self.seed and (protocol, labels) == ("knn", "1.0"):
-                continue  # nothing in it is drawn
+                continue  # it uses no random number, so another seed gives the same score
             yield self._evaluate(RAW, RAW, None, protocol, labels, None)
 
     def system(self, name: str) -> Iterator[Stage]:
-        """Pre-training, and every protocol on it; from random weights where there is nothing to pre-train.
+        """Pre-training and every protocol on it; training from scratch where there is nothing to pre-train.
 
-        The final system is fine-tuned from random weights too, for the finding that compares the two.
+        The final system is also trained from scratch, for the finding that compares the two.
         """
         comparison, config = self.comparison, self.comparison.configs[name]
         if not config.predictor.use and not config.decoder.use:
@@ -231,7 +256,7 @@ class _Planner:
         return (*self.dataset.arguments, "--seed", str(self.seed), *self.comparison.options)
 
     def _resume(self, system: str) -> tuple[str, ...]:
-        """A run goes on with its own settings, but where it is to run is said anew."""
+        """A resumed run keeps its settings, but not its device."""
         return ("--resume", "--execution.device", self.comparison.configs[system].execution.device)
 
     def _quick(self) -> tuple[str, ...]:
@@ -254,11 +279,20 @@ class _Planner:
 
 
 def compare(comparison: Comparison, jobs: int, start: Start, console: Console, again: Sequence[str]) -> None:
-    """Runs what is not finished, `jobs` stages at once, and shows the tables of what is there, whatever happened.
+    """Run what is not finished, then show the tables of the results there are, whatever happened.
 
-    Where there are several processes, all run stages and the first one shows the tables and says what has failed.
-    again: the arguments of the command, for messages. Raises TrainingError when stages have failed, Interrupted after
-    Ctrl-C; in both cases the same command goes on.
+    Under torchrun all processes run stages; the first one shows the tables and names the stages that failed.
+
+    Args:
+        comparison: What is compared.
+        jobs: How many stages run at once.
+        start: Starts one.
+        console: Where the output goes.
+        again: The arguments of this command, for messages.
+
+    Raises:
+        TrainingError: Stages have failed; the same command tries them again.
+        Interrupted: After Ctrl-C; the same command continues.
     """
     if jobs < 1:
         raise ConfigError(f"--jobs {jobs}: at least one is needed.")
@@ -267,24 +301,30 @@ def compare(comparison: Comparison, jobs: int, start: Start, console: Console, a
     stages, command = plan(comparison), shlex.join(["jointwise", *again])
     try:
         own = run_stages(stages, jobs, start, console)
-        said = distributed.wait_for_all("end of the stages", "\n".join(stage.title for stage in own))
+        failed_titles = distributed.wait_for_all("end of the stages", "\n".join(stage.title for stage in own))
     except KeyboardInterrupt:
         if distributed.is_first():
-            show(comparison, stages, console.print)
+            show_tables(comparison, stages, console.print)
         done = sum(stage.finished for stage in stages)
         raise Interrupted(f"stopped, {done} of {len(stages)} stages are finished. Go on with: {command}") from None
     if not distributed.is_first():
         return
-    show(comparison, stages, console.print)
+    show_tables(comparison, stages, console.print)
     titled = {stage.title: stage for stage in stages}
-    failed = [titled[title] for titles in said for title in titles.splitlines()]
+    failed = [titled[title] for titles in failed_titles for title in titles.splitlines()]
     if failed:
         listed = "\n".join(f"  {stage.title}" + (f": {stage.log}" if stage.log.is_file() else "") for stage in failed)
         raise TrainingError(f"{len(failed)} of {len(stages)} stages failed:\n{listed}\nTry these again with: {command}")
 
 
-def show(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., None]) -> None:
-    """Renders what the results say: to the terminal, table.md and table.html."""
+def show_tables(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., None]) -> None:
+    """Render the tables of the results to the terminal, table.md and table.html.
+
+    Args:
+        comparison: What is compared.
+        stages: Its stages, for their curves.
+        say: Prints.
+    """
     results = [
         result
         for result in (read_results(comparison.results) if comparison.results.is_dir() else [])
@@ -306,15 +346,19 @@ def show(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., Non
     for heading, grid in shown.items():
         say(grid.to_terminal(heading))
     if comparison.quick:
-        say(LEFT_OUT)
+        say(QUICK_NOTE)
     text = "\n".join(f"## {heading}\n\n{grid.to_markdown()}" for heading, grid in shown.items())
     with writing(comparison.folder):
         (comparison.folder / "table.md").write_text(
-            f"# {comparison.title}\n\n{text}" + (f"\n{LEFT_OUT}\n" if comparison.quick else ""), "utf-8"
+            f"# {comparison.title}\n\n{text}" + (f"\n{QUICK_NOTE}\n" if comparison.quick else ""), "utf-8"
         )
     runs = {stage.title: stage.run for stage in stages if stage.run and (stage.run / "metrics.jsonl").is_file()}
     page = write_comparison(
-        *(comparison.folder / "table.html", comparison.title, shown, list(runs.values()), results),
-        note=LEFT_OUT if comparison.quick else "",
+        comparison.folder / "table.html",
+        comparison.title,
+        shown,
+        list(runs.values()),
+        results,
+        note=QUICK_NOTE if comparison.quick else "",
     )
     say(f"tables: {comparison.folder / 'table.md'}, with curves: {page}", markup=False, soft_wrap=True)
