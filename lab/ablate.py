@@ -1,4 +1,4 @@
-"""LAB.md, 'What decides accuracy': one change at a time, judged on held-out training subjects of UTD-MHAD.
+"""LOG.md, 'What decides accuracy': one change at a time, judged on held-out training subjects of UTD-MHAD.
 
 python lab/ablate.py GROUP… [--seeds N] [--subjects 1 3 5 7]   (no GROUP: list them)
 

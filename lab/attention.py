@@ -1,4 +1,4 @@
-"""LAB.md, 'Attention on CPU': written out, fused, and with scores kept in the cache. Run: python lab/attention.py"""
+"""LOG.md, 'Attention on CPU': written out, fused, and with scores kept in the cache. Run: python lab/attention.py"""
 
 import time
 

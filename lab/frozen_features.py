@@ -1,4 +1,4 @@
-"""LAB.md, 'what pre-training adds to frozen features': cosine nearest neighbour as is, centred, standardised.
+"""LOG.md, 'what pre-training adds to frozen features': cosine nearest neighbour as is, centred, standardised.
 
 Run: python lab/frozen_features.py RUN…, runs pre-trained on UTD-MHAD with --validation_subjects '[7]'.
 """

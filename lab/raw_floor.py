@@ -1,4 +1,4 @@
-"""LAB.md, 'the raw floor': nearest neighbour on whole UTD-MHAD sequences, no test crop. Run: python lab/raw_floor.py"""
+"""LOG.md, 'the raw floor': nearest neighbour on whole UTD-MHAD sequences, no test crop. Run: python lab/raw_floor.py"""
 
 import torch
 from torch.nn import functional

@@ -1,4 +1,4 @@
-"""LAB.md, 'Logits of bf16 tie': what ties of the best scores cost in committed results. python lab/ties.py"""
+"""LOG.md, 'Logits of bf16 tie': what ties of the best scores cost in committed results. python lab/ties.py"""
 
 from collections import defaultdict
 from pathlib import Path

@@ -94,7 +94,7 @@ def test_the_fingerprint_is_stable_and_depends_on_the_seed() -> None:
 
 
 def test_the_generator_is_frozen() -> None:
-    # LAB.md: every number on this data belongs to this version; new motions need a new VERSION and new numbers
+    # lab/LOG.md: every number on this data belongs to this version; new motions need a new VERSION and new numbers
     assert (VERSION, fingerprint()) == (1, "7230d55009b57104")
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-LONG = 256  # keys per row from which recomputing scores in the cache beats keeping them in memory (LAB.md)
+LONG = 256  # keys per row from which recomputing scores in the cache beats keeping them in memory (lab/LOG.md)
 CACHED_SCORES = 2**21  # scores at once: 4 MB of bf16
 
 
@@ -17,7 +17,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
     """softmax(q kᵀ / √d) v for (P, rows, heads, L, d); where `mask` is False the key is not looked at.
 
     The fused kernel everywhere except in bf16 on a CPU, where its backward pass took 3 to 7 times as long as the
-    written-out form for short rows, and both longer than `CachedAttention` for long ones (LAB.md). What a query without
+    written-out form for short rows, and both longer than `CachedAttention` for long ones (lab/LOG.md). What a query without
     any key gets means nothing, but is finite.
     """
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
@@ -43,7 +43,7 @@ class CachedAttention(torch.autograd.Function):
     """The written-out form on as many heads at a time as fit in the cache, scores computed again for the gradient.
 
     So the L × L scores never travel to memory: for 256 heads of 750 tokens in bf16 on two cores 0.44 s forward and
-    backward, where the written-out form took 0.60 and the fused kernel 0.63 (LAB.md).
+    backward, where the written-out form took 0.60 and the fused kernel 0.63 (lab/LOG.md).
     """
 
     @staticmethod

@@ -19,7 +19,7 @@ from jointwise.data.synthetic.library import ACTIONS, LIBRARY, Duo, Solo
 from jointwise.data.synthetic.sensor import Rig, draw_rig, observe, view
 from jointwise.errors import ConfigError, writing
 
-VERSION = 1  # grows whenever a seed yields other data; LAB.md holds the fingerprint that goes with it
+VERSION = 1  # grows whenever a seed yields other data; lab/LOG.md holds the fingerprint that goes with it
 SHORTEST, LONGEST = 40, 150  # frames of a recording
 
 
