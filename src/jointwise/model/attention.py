@@ -17,8 +17,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
     """softmax(q kᵀ / √d) v for (P, rows, heads, L, d); where `mask` is False the key is not looked at.
 
     The fused kernel everywhere except in bf16 on a CPU, where its backward pass took 3 to 7 times as long as the
-    written-out form for short rows, and both longer than `CachedAttention` for long ones (lab/LOG.md). What a query without
-    any key gets means nothing, but is finite.
+    written-out form for short rows, and both longer than `CachedAttention` for long ones (lab/LOG.md).
+    What a query without any key gets means nothing, but is finite.
     """
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         if key.shape[-2] >= LONG:
