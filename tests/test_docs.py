@@ -23,14 +23,20 @@ from jointwise.model.heads import POOLINGS
 from jointwise.model.masks import MASKS
 from jointwise.model.targets import TARGETS
 
-DATA = Path(__file__).parents[1] / "docs" / "data.md"
-METHOD = DATA.with_name("method.md")
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "docs" / "data.md"
+METHOD = ROOT / "docs" / "method.md"
+RESULTS = ROOT / "docs" / "results.md"
+OWN_RECORDINGS = ROOT / "docs" / "how-to" / "train-on-your-own-recordings.md"
+TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "lab/LOG.md")]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *TOP]
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 
-def blocks(section: str, language: str) -> list[str]:
-    """The code blocks of a language under a heading."""
-    text = DATA.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    return [code for kind, code in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL) if kind == language]
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a language on a page."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return [code for kind, code in found if kind == language]
 
 
 def test_the_example_of_a_folder_of_ones_own_runs_as_written(
@@ -38,8 +44,8 @@ def test_the_example_of_a_folder_of_ones_own_runs_as_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("JOINTWISE_DATA", raising=False)
-    (script,), (settings,), (commands,) = (blocks("A folder of your own", kind) for kind in ("python", "yaml", ""))
-    exec(compile(script, str(DATA), "exec"), {})
+    (script,), (settings,), (commands,) = (blocks(OWN_RECORDINGS, kind) for kind in ("python", "yaml", ""))
+    exec(compile(script, str(OWN_RECORDINGS), "exec"), {})
     (tmp_path / "gestures" / "dataset.yaml").write_text(settings)
     for command in commands.splitlines():
         program, *arguments = shlex.split(command)
@@ -68,7 +74,7 @@ def test_the_page_names_every_data_set_layout_setting_and_split() -> None:
 
 
 def test_the_yaml_of_the_page_is_yaml() -> None:
-    (settings,) = blocks("A folder of your own", "yaml")
+    (settings,) = blocks(OWN_RECORDINGS, "yaml")
     assert set(yaml.safe_load(settings)) <= set(Settings.__dataclass_fields__)
 
 
@@ -139,7 +145,76 @@ def test_the_settings_that_the_method_names_exist() -> None:
         assert name in known[group], option
 
 
-@pytest.mark.parametrize("page", [*METHOD.parent.glob("*.md"), METHOD.parents[1] / "README.md"])
+# --- all pages ---
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text("utf-8")):
+        linked = (page.parent / target).resolve() if target else page
+        assert linked.exists(), target
+        assert not anchor or anchor in headings(linked), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("folder", ["decisions", "how-to"])
+def test_an_index_lists_every_page_of_its_folder(folder: str) -> None:
+    index = (ROOT / "docs" / folder / "README.md").read_text("utf-8")
+    pages = {path.name for path in (ROOT / "docs" / folder).glob("*.md")} - {"README.md"}
+    assert pages <= set(re.findall(r"\]\(([\w-]+\.md)\)", index))
+
+
+def test_decisions_are_numbered_without_a_gap_and_say_why_and_what_was_rejected() -> None:
+    assert [int(path.name[:3]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+    for path in DECISIONS:
+        text = path.read_text("utf-8")
+        assert text.startswith(f"# {path.name[:3]} "), path.name
+        assert all(f"**{part}.**" in text for part in ("Choice", "Reason", "Rejected")), path.name
+
+
+def test_the_readme_is_one_page_whose_results_are_rows_of_the_rendered_table() -> None:
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert len(lines) <= 120
+    rows = [line for line in lines if line.startswith("| ")]
+    assert 3 < len(rows) <= 2 + 6, "a head, a rule, and at most six rows"
+    table = RESULTS.read_text("utf-8").partition("<!-- results results/utd-mhad-small -->")[2]
+    assert set(rows) <= set(table.partition("<!-- end of results -->")[0].splitlines())
+
+
+def test_the_readme_names_every_room_of_the_package() -> None:
+    (tree,) = (code for code in blocks(ROOT / "README.md", "") if code.startswith("src/jointwise/"))
+    rooms = {path.name for path in (ROOT / "src" / "jointwise").iterdir() if not path.name.startswith("_")}
+    assert set(re.findall(r"^  (\w+(?:\.py)?)", tree, re.MULTILINE)) == rooms - {"py.typed"}
+
+
+def test_the_files_that_the_architecture_page_draws_exist() -> None:
+    (tree,) = (code for code in blocks(ROOT / "docs" / "architecture.md", "") if code.startswith("src/jointwise/"))
+    room = ""
+    for line in tree.splitlines()[1:]:
+        indent, names = len(line) - len(line.lstrip()), re.split(r"\s{2,}", line.strip())[0].split()
+        if not names:
+            continue
+        if indent == 2:
+            room = names[0] if names[0].endswith("/") else ""
+            names = names[:1]
+        for name in (name for name in names if "*" not in name and re.search(r"[./]", name)):
+            path = ROOT / "src" / "jointwise" / ("" if indent == 2 else room) / name
+            assert path.exists(), path
+
+
+def test_the_log_has_a_date_and_a_verdict_for_every_entry_newest_first() -> None:
+    entries = re.split(r"^## ", (ROOT / "lab" / "LOG.md").read_text("utf-8"), flags=re.MULTILINE)[1:]
+    latest = []
+    for entry in entries:
+        _, _, dates, _, verdict = entry.splitlines()[:5]
+        found = re.findall(r"\d{4}-\d\d-\d\d", dates)
+        assert found, entry.splitlines()[0]
+        assert verdict.startswith("**Verdict: "), entry.splitlines()[0]
+        latest.append(max(found))
+    assert latest == sorted(latest, reverse=True)

@@ -23,7 +23,7 @@ from jointwise.report.tables.tables import accuracy
 from jointwise.stages.evaluate import evaluate
 from jointwise.training.model_folder import encoder_weights
 
-ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "judge-your-own-encoder.md"
 HAND = KINECT20.joints.index("left_hand")
 
 
@@ -96,12 +96,12 @@ def test_names_that_cannot_be_files_and_unknown_protocols_are_refused(dataset: D
         judge(drift, dataset, "kn", name="x")
 
 
-def test_the_example_of_the_architecture_page_runs_as_written(
+def test_the_example_of_the_page_runs_as_written(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("jointwise.load_dataset", lambda name: dataset, raising=False)
-    (script,) = re.findall(r"```python\n(.*?judge\(.*?)```", ARCHITECTURE.read_text(), re.DOTALL)
-    exec(compile(script, str(ARCHITECTURE), "exec"), {})
+    (script,) = re.findall(r"```python\n(.*?judge\(.*?)```", PAGE.read_text(), re.DOTALL)
+    exec(compile(script, str(PAGE), "exec"), {})
     assert 0 <= float(capsys.readouterr().out) <= 1
     assert len(read_results(tmp_path / "results")) == 1
