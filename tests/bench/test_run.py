@@ -7,19 +7,26 @@ import pytest
 import torch
 
 from jointwise.bench import run as bench_run
-from jointwise.bench.figures import FIGURES, GROUPS, PLAIN, Figure, Where
-from jointwise.bench.run import BenchError, chosen, ratios, run_bench
+from jointwise.bench.figures import FIGURES, GROUPS, PLAIN, BenchDevice, Figure
+from jointwise.bench.run import BenchError, choose_figures, ratios, run_bench
 from jointwise.cli import run
 from jointwise.errors import ConfigError
 from jointwise.report.tables.bench_figures import as_grid, kept
 
-CPU = Where(torch.device("cpu"))
+CPU = BenchDevice(torch.device("cpu"))
 
 
 def row(name: str, seconds: dict[str, float], promised: float | None = None, at_most: float | None = None) -> dict:
     ways = {way: {"seconds": value, "memory_mb": 100 * value} for way, value in seconds.items()}
-    told = {"figure": name, "unit": "clip", "promised": promised, "at_most": at_most, "place": None, "ways": ways}
-    return told | {"ratios": ratios(ways, "seconds"), "memory_ratios": ratios(ways, "memory_mb")}
+    measurement = {
+        "figure": name,
+        "unit": "clip",
+        "promised": promised,
+        "at_most": at_most,
+        "place": None,
+        "ways": ways,
+    }
+    return measurement | {"ratios": ratios(ways, "seconds"), "memory_ratios": ratios(ways, "memory_mb")}
 
 
 def test_columns_that_tell_nothing_are_left_out() -> None:
@@ -29,15 +36,15 @@ def test_columns_that_tell_nothing_are_left_out() -> None:
 
 
 def test_figures_are_chosen_by_words_in_their_names() -> None:
-    assert chosen("yardstick", []) == list(GROUPS["yardstick"])
-    assert {figure.name for figure in chosen("yardstick", ["import", "help"])} == {
+    assert choose_figures("yardstick", []) == list(GROUPS["yardstick"])
+    assert {figure.name for figure in choose_figures("yardstick", ["import", "help"])} == {
         "import jointwise",
         "jointwise --help",
     }
     with pytest.raises(ConfigError, match="import jointwise"):
-        chosen("yardstick", ["import jointwize"])
+        choose_figures("yardstick", ["import jointwize"])
     with pytest.raises(ConfigError, match="scaling"):
-        chosen("scalling", [])
+        choose_figures("scalling", [])
 
 
 def test_the_sizes_of_figures_are_fixed() -> None:
@@ -50,11 +57,11 @@ def test_no_two_figures_share_a_name() -> None:
 
 
 def test_a_ratio_is_the_time_of_the_yardstick_over_that_of_the_way() -> None:
-    told = row("x", {PLAIN: 6.0, "fp32": 3.0, "bf16": 1.0}, promised=5.0)
-    assert told["ratios"] == told["memory_ratios"] == {"fp32": 2.0, "bf16": 6.0}
-    assert kept(told) == "yes"
-    assert kept(told | {"promised": 6.1}) == "no"
-    assert kept(told | {"promised": None}) == "–"
+    measurement = row("x", {PLAIN: 6.0, "fp32": 3.0, "bf16": 1.0}, promised=5.0)
+    assert measurement["ratios"] == measurement["memory_ratios"] == {"fp32": 2.0, "bf16": 6.0}
+    assert kept(measurement) == "yes"
+    assert kept(measurement | {"promised": 6.1}) == "no"
+    assert kept(measurement | {"promised": None}) == "–"
     assert row("x", {"fp32": 3.0})["ratios"] == {}
 
 
@@ -75,9 +82,9 @@ def test_a_figure_measured_again_replaces_its_row_and_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, seconds = tmp_path / "bench.json", iter((1.0, 2.0, 3.0))
-    monkeypatch.setattr(bench_run, "measured", lambda figure, _where: row(figure.name, {"fp32": next(seconds)}))
-    run_bench(chosen("yardstick", ["import", "help"]), CPU, out, lambda _name: None)
-    run_bench(chosen("yardstick", ["import"]), CPU, out, lambda _name: None)
+    monkeypatch.setattr(bench_run, "measure_figure", lambda figure, _on: row(figure.name, {"fp32": next(seconds)}))
+    run_bench(choose_figures("yardstick", ["import", "help"]), CPU, out, lambda _name: None)
+    run_bench(choose_figures("yardstick", ["import"]), CPU, out, lambda _name: None)
     rows = json.loads(out.read_text())["rows"]
     assert [(one["figure"], one["ways"]["fp32"]["seconds"]) for one in rows] == [
         ("import jointwise", 3.0),
@@ -90,17 +97,17 @@ def test_what_another_program_wrote_is_not_overwritten(tmp_path: Path) -> None:
     out = tmp_path / "bench.json"
     out.write_text('{"score": {}}')
     with pytest.raises(ConfigError, match=r"bench\.json holds no rows of figures\. Name another file"):
-        run_bench(chosen("yardstick", ["import"]), CPU, out, lambda _name: None)
+        run_bench(choose_figures("yardstick", ["import"]), CPU, out, lambda _name: None)
     assert out.read_text() == '{"score": {}}'
 
 
 def test_a_way_that_fails_says_which_and_keeps_the_rows_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_run, "measured", lambda figure, _where: row(figure.name, {"fp32": 1.0}))
+    monkeypatch.setattr(bench_run, "measure_figure", lambda figure, _on: row(figure.name, {"fp32": 1.0}))
     out = tmp_path / "bench.json"
-    run_bench(chosen("yardstick", ["import"]), CPU, out, lambda _name: None)
+    run_bench(choose_figures("yardstick", ["import"]), CPU, out, lambda _name: None)
     assert [one["figure"] for one in json.loads(out.read_text())["rows"]] == ["import jointwise"]
     monkeypatch.undo()
-    nobody = Figure("nobody knows", {"fp32": lambda _where: lambda _number: None}, (1, "clip"))
+    nobody = Figure("nobody knows", {"fp32": lambda _on: lambda _number: None}, (1, "clip"))
     with pytest.raises(BenchError, match=r"nobody knows', fp32: ended with 1\.\n"):
         run_bench([nobody], CPU, out, lambda _name: None)
 
@@ -110,8 +117,8 @@ def test_the_command_measures_each_way_in_a_process_of_its_own(
 ) -> None:
     monkeypatch.setenv("JOINTWISE_BENCH_SECONDS", "0")  # few repetitions are enough here
     run(["bench", "--only", "cut", "--device", "cpu", "--out", str(tmp_path / "bench.json")])
-    told, out = json.loads((tmp_path / "bench.json").read_text()), capsys.readouterr().out
-    (measured_row,) = told["rows"]
+    measurement, out = json.loads((tmp_path / "bench.json").read_text()), capsys.readouterr().out
+    (measured_row,) = measurement["rows"]
     assert set(measured_row["ways"]) == {PLAIN, "fp32"}
     assert set(measured_row["ratios"]) == {"fp32"}
     for way in measured_row["ways"].values():

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from jointwise.bench import score
-from jointwise.bench.figures import Where
+from jointwise.bench.figures import BenchDevice
 from jointwise.bench.score import settings, time_to_score
 from jointwise.config.layers import make_config
 from jointwise.errors import ConfigError
 
-CPU = Where(torch.device("cpu"))
+CPU = BenchDevice(torch.device("cpu"))
 CURVES = {"spatial_segments_decoder": [0.2, 0.7, 0.5], "recommended": [0.4, 0.5, 0.6]}  # the aim is the last: 0.5
 
 
@@ -23,7 +23,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(score, "load_dataset", lambda _name: Nothing())
     monkeypatch.setattr(score, "plain_pretrain_step", lambda _work, config: (8.0, config.system))
     monkeypatch.setattr(score, "pretrain_step", lambda _work, config, *_: (2.0, config.system))
-    monkeypatch.setattr(score, "_pace", lambda told, _where: told[0])
+    monkeypatch.setattr(score, "_pace", lambda measurement, _on: measurement[0])
 
 
 class Nothing:
@@ -35,11 +35,11 @@ class Nothing:
 
 
 def test_the_ratio_is_that_of_wall_times_to_the_final_systems_last_score(measured: None, tmp_path: Path) -> None:
-    told = time_to_score(CPU, tmp_path, options={"pretrain.steps": "30"})
-    assert told["aim"] == 0.5
-    assert told["yardstick"] == {"steps": 30, "pace": 8.0, "seconds": 240.0}
-    assert told["recommended"] == {"steps": 20, "pace": 2.0, "seconds": 40.0}
-    assert told["ratio"] == 6.0
+    measurement = time_to_score(CPU, tmp_path, options={"pretrain.steps": "30"})
+    assert measurement["aim"] == 0.5
+    assert measurement["yardstick"] == {"steps": 30, "pace": 8.0, "seconds": 240.0}
+    assert measurement["recommended"] == {"steps": 20, "pace": 2.0, "seconds": 40.0}
+    assert measurement["ratio"] == 6.0
 
 
 def test_a_score_that_is_never_reached_has_no_ratio(
@@ -49,9 +49,9 @@ def test_a_score_that_is_never_reached_has_no_ratio(
     monkeypatch.setattr(
         score, "scores", lambda config, *_: [{"step": 1, "linear": 0.5 if config.system != "recommended" else 0.4}]
     )
-    told = time_to_score(CPU, tmp_path, options={"pretrain.steps": "30"})
-    assert told["recommended"] is None
-    assert told["ratio"] is None
+    measurement = time_to_score(CPU, tmp_path, options={"pretrain.steps": "30"})
+    assert measurement["recommended"] is None
+    assert measurement["ratio"] is None
 
 
 @pytest.mark.parametrize("data", ["synthetic", "utd-mhad"])

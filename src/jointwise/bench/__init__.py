@@ -1,1 +1,1 @@
-"""Speed: what everything costs, as ratios to the same mathematics written the obvious way (`plain`), in one run."""
+"""Speed: what everything costs, as ratios to a plain implementation of the same mathematics in the same run."""

@@ -1,7 +1,7 @@
-"""The figures of the benchmark: what is repeated, plainly and as the package does it, and the ratio promised.
+"""The figures of the benchmark: which step is repeated, in which variants, and which ratio is aimed at.
 
-Four groups: `yardstick`, ratios to the plain way; `scaling`, how cost grows with the work; `stores`, with the data;
-`gpu`, every system and batch size on a GPU.
+There are four groups. `yardstick`: ratios to the plain implementation. `scaling`: how cost grows with the work.
+`stores`: how cost grows with the data. `gpu`: every system and batch size on a GPU.
 """
 
 from __future__ import annotations
@@ -28,61 +28,74 @@ from jointwise.data.randomness import Draws
 from jointwise.report.tables.bench_figures import PLAIN, PRECISIONS
 
 
-class Where(NamedTuple):
-    """Where a way runs, and whether the transformer blocks are compiled."""
+class BenchDevice(NamedTuple):
+    """Where a variant runs.
+
+    Args:
+        device: CPU or GPU.
+        compiled: Whether the transformer blocks are compiled (torch.compile).
+    """
 
     device: torch.device
     compiled: bool = False
 
 
-Maker = Callable[[Where], Step]
+MakeStep = Callable[[BenchDevice], Step]
 
 
 @dataclass(frozen=True)
 class Figure:
     """One line of the benchmark.
 
-    ways: name (`plain` is the yardstick) -> what makes, somewhere, the step that is repeated. handles: how many
-    clips or files a step handles, of what. least: ratio to the yardstick that the best other way must reach. most:
-    seconds that it may take. threads: None is torch's own choice. place: the curve it is a point of, and where.
+    Args:
+        name: Its name.
+        variants: Name -> what makes the step that is repeated; `plain` is the yardstick.
+        handles: How many things a step handles, and what they are: (32, "clip").
+        target_ratio: Ratio to the yardstick that the best other variant must reach.
+        most_seconds: Seconds that a step may take.
+        threads: Threads of torch; None: torch's own choice.
+        point: The curve that it is a point of, and the place on it.
     """
 
     name: str
-    ways: dict[str, Maker]
+    variants: dict[str, MakeStep]
     handles: tuple[int, str]
-    least: float | None = None
-    most: float | None = None
+    target_ratio: float | None = None
+    most_seconds: float | None = None
     threads: int | None = None
-    place: tuple[str, int] | None = None
+    point: tuple[str, int] | None = None
 
 
-def _steps(stage: str, system: str, least: float | None, clips: int = 32) -> Figure:
+def _steps(stage: str, system: str, target_ratio: float | None, clips: int = 32) -> Figure:
     """A stage of a system on the `ntu-like` workload."""
-    config, batch = settings(system), (clips, "clip")
+    config = settings(system)
     fast: Callable[..., Step] = getattr(workload, f"{stage}_step")
     plain: Callable[..., Step] = getattr(workload, f"plain_{stage}_step")
 
-    def maker(precision: str) -> Maker:
-        return lambda where: fast(Workload(clips, device=where.device), config, precision, where.compiled)
+    def in_precision(precision: str) -> MakeStep:
+        return lambda on: fast(Workload(clips, device=on.device), config, precision, on.compiled)
 
-    ways = {PLAIN: lambda where: plain(Workload(clips, device=where.device), config)}
-    return Figure(f"{stage} {system}", ways | {name: maker(name) for name in PRECISIONS}, batch, least)
+    variants: dict[str, MakeStep] = {PLAIN: lambda on: plain(Workload(clips, device=on.device), config)}
+    variants |= {precision: in_precision(precision) for precision in PRECISIONS}
+    return Figure(f"{stage} {system}", variants, (clips, "clip"), target_ratio)
 
 
-def _cut_plain(where: Where) -> Step:
-    work, config = Workload(device=where.device), settings("mamp_published")
+def _cut_plain(on: BenchDevice) -> Step:
+    work = Workload(device=on.device)
+    config = settings("mamp_published")
     work.cutter  # noqa: B018  made before the clock runs
-    return lambda number: void(workload.plain_clips(work, config, number))
+    return lambda number: discard(workload.plain_clips(work, config, number))
 
 
-def _cut(where: Where) -> Step:
-    work, augment = Workload(device=where.device), asdict(settings("mamp_published").pretrain.augment)
+def _cut(on: BenchDevice) -> Step:
+    work = Workload(device=on.device)
+    augment = asdict(settings("mamp_published").pretrain.augment)
     cutter = work.cutter
-    return lambda number: void(cutter.random(work.ids, Draws(work.ids, 0, "clips", number), **augment).persons())
+    return lambda number: discard(cutter.random(work.ids, Draws(work.ids, 0, "clips", number), **augment).persons())
 
 
-def void(_result: object) -> None:
-    """Steps return nothing."""
+def discard(_result: object) -> None:
+    """Drop the result of an expression: steps return nothing."""
 
 
 @lru_cache
@@ -95,14 +108,14 @@ def _recordings(subjects: int) -> list[Path]:
     """`.skeleton` files of generated recordings, 72 of each subject: one person, in a sixth of them two."""
     folder = Path(_temporary("recordings").name)
     synthetic.write_files(folder, subjects=range(1, subjects + 1))
-    os.sync()  # or the first to save would wait for these files as well
+    os.sync()  # without it, the first variant to save would wait for these files as well
     return sorted(folder.glob("*.skeleton"))
 
 
-def _read_with(reader: Callable[[Path], object]) -> Maker:
-    def make(_where: Where) -> Step:
+def _read_with(reader: Callable[[Path], object]) -> MakeStep:
+    def make(_on: BenchDevice) -> Step:
         paths = _recordings(1)
-        return lambda _number: void([reader(path) for path in paths])
+        return lambda _number: discard([reader(path) for path in paths])
 
     return make
 
@@ -112,20 +125,20 @@ def _prepare(files: Path) -> None:
 
 
 def _prepare_with(workers: int) -> Callable[[Path], None]:
-    """The command, in a process that has loaded nothing else: workers load what it has."""
+    """The command `prepare` in a fresh process: workers load what their parent has loaded, so it should be little."""
     words = ("-m", "jointwise", "prepare", "ntu60", "--workers", str(workers), "--root")
     return lambda files: _run(*words, str(files))
 
 
-def _to_store(preparing: Callable[[Path], None], subjects: int) -> Maker:
-    """What prepares the recordings of some subjects, each time into a store of its own."""
+def _to_store(prepare_folder: Callable[[Path], None], subjects: int) -> MakeStep:
+    """Prepares the recordings of some subjects, each time into a store of its own."""
 
-    def make(_where: Where) -> Step:
+    def make(_on: BenchDevice) -> Step:
         folder = _recordings(subjects)[0].parent
 
         def step(number: int) -> None:
             os.environ["JOINTWISE_DATA"] = f"{_temporary('stores').name}/{number}"
-            preparing(folder)
+            prepare_folder(folder)
 
         return step
 
@@ -136,11 +149,12 @@ def _run(*arguments: str) -> None:
     subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
-def _python(*arguments: str) -> Maker:
-    return lambda _where: lambda _number: _run(*arguments)
+def _python(*arguments: str) -> MakeStep:
+    return lambda _on: lambda _number: _run(*arguments)
 
 
-FINAL, SPACETIME = "spatial_segments_decoder", "mamp_published"
+FINAL = "spatial_segments_decoder"
+SPACETIME = "mamp_published"
 YARDSTICK = (
     _steps("pretrain", FINAL, 6.0),
     _steps("pretrain", SPACETIME, 5.0),
@@ -171,8 +185,8 @@ YARDSTICK = (
         1.8,
         threads=1,
     ),
-    Figure("import jointwise", {"fp32": _python("-c", "import jointwise")}, (1, "process"), most=0.3),
-    Figure("jointwise --help", {"fp32": _python("-m", "jointwise", "--help")}, (1, "process"), most=1.0),
+    Figure("import jointwise", {"fp32": _python("-c", "import jointwise")}, (1, "process"), most_seconds=0.3),
+    Figure("jointwise --help", {"fp32": _python("-m", "jointwise", "--help")}, (1, "process"), most_seconds=1.0),
 )
 
 
@@ -182,10 +196,10 @@ def _scaled(curve: str, value: int, clips: int = 4, **work: int) -> Figure:
     options = {sizes[curve]: value} if curve in sizes else {}
     config = settings(FINAL, work.get("frames", 120), options)
 
-    def make(where: Where) -> Step:
-        return workload.pretrain_step(Workload(clips, device=where.device, **work), config, "bf16", where.compiled)
+    def make(on: BenchDevice) -> Step:
+        return workload.pretrain_step(Workload(clips, device=on.device, **work), config, "bf16", on.compiled)
 
-    return Figure(f"{curve} {value}", {"bf16": make}, (clips, "clip"), place=(curve, value))
+    return Figure(f"{curve} {value}", {"bf16": make}, (clips, "clip"), point=(curve, value))
 
 
 SCALING = (
@@ -198,20 +212,21 @@ SCALING = (
 
 
 def _of_stores(
-    curve: str, doing: Callable[[Path], Step], handles: tuple[int, str] = (1, "store"), most: float | None = None
+    curve: str, make_step: Callable[[Path], Step], handles: tuple[int, str] = (1, "store"), most: float | None = None
 ) -> list[Figure]:
-    """What is done to stores of more and more sequences."""
+    """One operation on stores of more and more sequences."""
 
-    def maker(count: int) -> Maker:
-        def make(_where: Where) -> Step:
+    def of_size(count: int) -> MakeStep:
+        def make(_on: BenchDevice) -> Step:
             path = Path(_temporary("store").name) / str(count)
-            _run("-m", stores.__name__, str(path), str(count))  # elsewhere: memory is that of doing
-            return doing(path)
+            # written by another process, so that the memory measured is that of the operation
+            _run("-m", stores.__name__, str(path), str(count))
+            return make_step(path)
 
         return make
 
     return [
-        Figure(f"{curve}, {count:,} sequences", {"fp32": maker(count)}, handles, most=most, place=(curve, count))
+        Figure(f"{curve}, {count:,} sequences", {"fp32": of_size(count)}, handles, None, most, point=(curve, count))
         for count in stores.SIZES
     ]
 
@@ -227,10 +242,10 @@ def _on_gpu(stage: str, system: str, clips: int, curve: str | None = None) -> Fi
     """A stage of a system in bf16, without a yardstick."""
     fast: Callable[..., Step] = getattr(workload, f"{stage}_step")
     name = f"{curve or 'systems'}: {stage} {system}" + (f", {clips} clips" if curve else "")
-    ways: dict[str, Maker] = {
-        "bf16": lambda where: fast(Workload(clips, device=where.device), settings(system), "bf16", where.compiled),
+    variants: dict[str, MakeStep] = {
+        "bf16": lambda on: fast(Workload(clips, device=on.device), settings(system), "bf16", on.compiled),
     }
-    return Figure(name, ways, (clips, "clip"), place=(curve, clips) if curve else None)
+    return Figure(name, variants, (clips, "clip"), point=(curve, clips) if curve else None)
 
 
 GPU = (

@@ -1,6 +1,6 @@
-"""One figure, one way, in a process of its own, so that times and memory are its alone.
+"""Measures one variant of one figure in a process of its own, so that times and memory are its alone.
 
-python -m jointwise.bench.measure FIGURE WAY DEVICE compiled|eager  ->  one line of JSON
+python -m jointwise.bench.measure FIGURE VARIANT DEVICE compiled|eager  ->  one line of JSON
 """
 
 from __future__ import annotations
@@ -14,38 +14,54 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from jointwise.bench.figures import FIGURES, Where, void
+from jointwise.bench.figures import FIGURES, BenchDevice, discard
 from jointwise.training.provenance import peak_memory
 
-WARM_UP, FEWEST = 1, 3  # steps
-ENOUGH = float(os.environ.get("JOINTWISE_BENCH_SECONDS", "12"))  # that a way is repeated for at least
-AT_ONCE = 10  # steps between two looks at the clock on a GPU, which works through a queue
+WARM_UP = 1  # steps that do not count
+FEWEST = 3  # steps that are timed at least
+ENOUGH = float(os.environ.get("JOINTWISE_BENCH_SECONDS", "12"))  # seconds of timed steps at least
+AT_ONCE = 10  # steps between two readings of the clock on a GPU, which works through a queue
 SQUARE = 8192  # rows and columns of the matrices whose product in bf16 is the ceiling
 
 
-def measure(name: str, way: str, where: Where) -> dict[str, object]:
-    """Repeats the step of a figure: at least 3 times after a warm-up, and for 12 seconds; seconds of each, MB.
+def measure(name: str, variant: str, on: BenchDevice) -> dict[str, object]:
+    """Repeat the step of a figure at least 3 times after a warm-up, and for 12 seconds.
 
-    On a GPU also the share of what it reaches in one large product of matrices in bf16.
+    Args:
+        name: Of the figure.
+        variant: Which of its variants.
+        on: Where.
+
+    Returns:
+        `seconds` of each repeat and `memory_mb`. On a GPU also the speed, and its share of what the GPU reaches in one
+        large product of matrices in bf16.
     """
-    figure, gpu = FIGURES[name], where.device.type == "cuda"
+    figure = FIGURES[name]
     if figure.threads is not None:
         torch.set_num_threads(figure.threads)
-    step = figure.ways[way](where)
+    step = figure.variants[variant](on)
     for number in range(WARM_UP):
         step(number)
-    seconds = timed(step, where.device)
-    told: dict[str, object] = {"seconds": seconds, "memory_mb": peak_memory(where.device)}
-    if gpu:
+    seconds = timed(step, on.device)
+    measurement: dict[str, object] = {"seconds": seconds, "memory_mb": peak_memory(on.device)}
+    if on.device.type == "cuda":
         with FlopCounterMode(display=False) as counter:
             step(0)
         pace = counter.get_total_flops() / min(seconds)
-        told |= {"tflops": pace / 1e12, "share_of_ceiling": pace / ceiling(where.device)}
-    return told
+        measurement |= {"tflops": pace / 1e12, "share_of_ceiling": pace / ceiling(on.device)}
+    return measurement
 
 
 def timed(step: Callable[[int], None], device: torch.device) -> list[float]:
-    """Seconds of single steps, or on a GPU of one of AT_ONCE."""
+    """Time a step again and again.
+
+    Args:
+        step: Takes its number.
+        device: Where it runs.
+
+    Returns:
+        Seconds of each step; on a GPU the mean of AT_ONCE steps each.
+    """
     seconds: list[float] = []
     together = AT_ONCE if device.type == "cuda" else 1
     while len(seconds) < FEWEST or together * sum(seconds) < ENOUGH:
@@ -60,12 +76,16 @@ def timed(step: Callable[[int], None], device: torch.device) -> list[float]:
 
 
 def ceiling(device: torch.device) -> float:
-    """Operations per second of a product of two large matrices in bf16."""
+    """Operations per second of a product of two large matrices in bf16: what the device can reach."""
     left, right = (torch.randn(SQUARE, SQUARE, device=device, dtype=torch.bfloat16) for _ in range(2))
     left @ right
-    return 2 * SQUARE**3 / min(timed(lambda _number: void(left @ right), device))
+    return 2 * SQUARE**3 / min(timed(lambda _number: discard(left @ right), device))
 
 
 if __name__ == "__main__":
-    figure_name, way_name, device_name, is_compiled = sys.argv[1:]
-    print(json.dumps(measure(figure_name, way_name, Where(torch.device(device_name), is_compiled == "compiled"))))
+    figure_name, variant_name, device_name, is_compiled = sys.argv[1:]
+    print(
+        json.dumps(
+            measure(figure_name, variant_name, BenchDevice(torch.device(device_name), is_compiled == "compiled"))
+        )
+    )

@@ -1,8 +1,8 @@
-"""The yardstick: the mathematics of `nn` and `methods` written the obvious way, as the field's public code does.
+"""The yardstick: the mathematics of `model/` written the obvious way, as the field's public code does.
 
-fp32, attention written out, every person slot computed whoever is there, hidden tokens decoded one network after the
-other, no fused optimiser. The parameters have the names of the real networks, so that these load each other's weights
-and the tests can hold one against the other. The joints of a person who is there are taken to be all valid.
+It computes in fp32, writes attention out, computes every person slot, empty or not, decodes hidden tokens one network
+after the other, and has no fused optimiser. Parameters have the names of the real networks, so weights can be exchanged
+and tests can compare the two. All joints of a person who is present are taken to be valid.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class PlainBlock(nn.Module):
 
     def __init__(self, width: int, heads: int, drop_path: float) -> None:
         super().__init__()
-        self.norm1, self.attn = nn.LayerNorm(width), PlainAttention(width, heads)
+        self.norm1 = nn.LayerNorm(width)
+        self.attn = PlainAttention(width, heads)
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.drop_path = drop_path
@@ -53,7 +54,7 @@ class PlainBlock(nn.Module):
         return tokens + self.dropped(self.mlp(self.norm2(tokens)))
 
     def dropped(self, branch: Tensor) -> Tensor:
-        """Leaves the branch out for random rows during training."""
+        """The branch, zero for random rows during training."""
         if not self.training or self.drop_path == 0:
             return branch
         keep = (torch.rand(branch.shape[0], 1, 1, device=branch.device) >= self.drop_path).float()
@@ -92,9 +93,8 @@ class PlainPosition(nn.Module):
 
     def __init__(self, segments: int, joints: int, width: int) -> None:
         super().__init__()
-        self.segment, self.joint = (
-            nn.Parameter(torch.zeros(size)) for size in ((segments, 1, width), (1, joints, width))
-        )
+        self.segment = nn.Parameter(torch.zeros(segments, 1, width))
+        self.joint = nn.Parameter(torch.zeros(1, joints, width))
 
     def forward(self) -> Tensor:
         """-> (S, V, D)."""
@@ -116,7 +116,7 @@ class PlainEmbed(nn.Module):
 
 
 class PlainEncoder(nn.Module):
-    """Embedding of all tokens, then the transformer over those that `seen` names."""
+    """Embedding of all tokens, then the transformer over the visible ones."""
 
     def __init__(self, config: Config, joints: int, coordinates: int, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -125,7 +125,16 @@ class PlainEncoder(nn.Module):
         self.transformer = PlainTransformer(encoder.axis, encoder.depth, encoder.width, encoder.heads, drop_path)
 
     def forward(self, segments: Tensor, seen: Tensor | None = None, grid: tuple[int, int] | None = None) -> Tensor:
-        """(n, S, V, s · C) -> (n, S', V', D). seen: (n, K) flat places of the visible tokens, a grid (S', V')."""
+        """Features of the visible tokens.
+
+        Args:
+            segments: (n, S, V, s · C) numbers of all tokens.
+            seen: (n, K) flat places of the visible tokens; None: all.
+            grid: (S', V') the grid that these form.
+
+        Returns:
+            (n, S', V', D).
+        """
         tokens = self.embed(segments)
         if seen is not None and grid is not None:
             width = tokens.shape[-1]
@@ -147,7 +156,7 @@ class PlainCompletion(nn.Module):
         self.head = nn.Linear(width, outputs)
 
     def forward(self, features: Tensor, seen: Tensor) -> Tensor:
-        """(n, S', V', D) at the places `seen` (n, K) -> (n, S · V, outputs)."""
+        """Features (n, S', V', D) at the places `seen` (n, K) -> numbers of all tokens (n, S · V, outputs)."""
         position = self.position()
         visible = self.embed(features.flatten(1, 2))
         filled = self.mask_token.repeat(len(visible), position.shape[0] * position.shape[1], 1)
@@ -158,22 +167,38 @@ class PlainCompletion(nn.Module):
 
 
 class PlainDistillation(nn.Module):
-    """Masked prediction as `methods.distillation.Distillation` defines it, for systems that drop hidden tokens.
+    """Masked prediction as in model/masked_prediction.py, for systems that drop hidden tokens.
 
-    config: of the system. joints: V. coordinates: C. scale: by which coordinates are divided as targets.
+    Args:
+        config: Of the system.
+        joints: V.
+        coordinates: C.
+        scale: What target coordinates are divided by.
     """
 
     def __init__(self, config: Config, joints: int, coordinates: int, scale: float) -> None:
         super().__init__()
-        self.config, self.scale = config, scale
+        self.config = config
+        self.scale = scale
         self.student = PlainEncoder(config, joints, coordinates)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False) if config.predictor.use else None
-        width, numbers = config.encoder.width, config.clip.segment * coordinates
+        width = config.encoder.width
+        numbers = config.clip.segment * coordinates
         self.predictor = PlainCompletion(config, joints, width, config.predictor.depth) if self.teacher else None
         self.decoder = PlainCompletion(config, joints, numbers, config.decoder.depth) if config.decoder.use else None
 
     def forward(self, positions: Tensor, present: Tensor, hidden: Tensor, grid: tuple[int, int]) -> Tensor:
-        """The loss. positions (n, T, V, C) of all slots, present (n,), hidden (n, S, V) and how many stay, a grid."""
+        """The loss of a batch.
+
+        Args:
+            positions: (n, T, V, C) of all person slots.
+            present: (n,) 1 where the slot has a person.
+            hidden: (n, S, V) which tokens are hidden.
+            grid: (S', V') the grid of the visible ones.
+
+        Returns:
+            The scalar loss.
+        """
         segments = cut_segments(positions, self.config.clip.segment)
         seen = torch.stack([(~slot).flatten().nonzero()[:, 0] for slot in hidden])
         features = self.student(segments, seen, grid)
@@ -181,10 +206,10 @@ class PlainDistillation(nn.Module):
         loss = positions.new_zeros(())
         if self.teacher is not None and self.predictor is not None:
             with torch.no_grad():
-                taught = self.teacher(segments).flatten(1, 2)
-                taught = functional.layer_norm(taught, taught.shape[-1:])
-            error = (self.predictor(features, seen) - taught) ** 2 * counts
-            loss = loss + error.sum() / (counts.sum() * taught.shape[-1])
+                wanted = self.teacher(segments).flatten(1, 2)
+                wanted = functional.layer_norm(wanted, wanted.shape[-1:])
+            error = (self.predictor(features, seen) - wanted) ** 2 * counts
+            loss = loss + error.sum() / (counts.sum() * wanted.shape[-1])
         if self.decoder is not None:
             target = self.target(positions).flatten(1, 2)
             if self.config.decoder.region == "all":
@@ -194,8 +219,9 @@ class PlainDistillation(nn.Module):
         return loss
 
     def target(self, positions: Tensor) -> Tensor:
-        """What the decoder should say: (n, T, V, C) -> (n, S, V, s · C)."""
-        decoder, length = self.config.decoder, self.config.clip.segment
+        """The target of the decoder: (n, T, V, C) -> (n, S, V, s · C)."""
+        decoder = self.config.decoder
+        length = self.config.clip.segment
         if decoder.target == "motion":
             motion = torch.zeros_like(positions)
             motion[:, :-1] = positions[:, 1:] - positions[:, :-1]
@@ -210,7 +236,7 @@ class PlainDistillation(nn.Module):
 
     @torch.no_grad()
     def update_teacher(self, momentum: float) -> None:
-        """Moves the teacher, one parameter after the other."""
+        """Move the teacher towards the student, one parameter after the other."""
         if self.teacher is not None:
             for own, student in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
                 own.copy_(momentum * own + (1 - momentum) * student)
@@ -258,6 +284,6 @@ def cut_segments(frames: Tensor, length: int) -> Tensor:
 
 
 def plain_optimizer(module: nn.Module, weight_decay: float, lr: float) -> torch.optim.Optimizer:
-    """AdamW over what is trained, one parameter after the other."""
+    """AdamW over the trained parameters, one after the other."""
     trained: Iterator[nn.Parameter] = (p for p in module.parameters() if p.requires_grad)
     return torch.optim.AdamW(trained, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay, foreach=False)

@@ -1,6 +1,6 @@
-"""The plain way to read a `.skeleton` file and to cut a clip: what benchmarks and tests hold jointwise's own against.
+"""The plain way to read a `.skeleton` file and to cut a clip: the yardstick of benchmarks and the reference of tests.
 
-Written as the field's public code does it: a line, a joint, a clip at a time. Nothing here looks for damage.
+It is written as the field's public code is: a line, a joint, a clip at a time. Nothing here checks for damage.
 """
 
 from __future__ import annotations
@@ -18,11 +18,17 @@ _FIELDS = ("x", "y", "z", "depth_x", "depth_y", "colour_x", "colour_y", "w", "qx
 
 
 def read_skeleton(path: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Reads a `.skeleton` file line by line: positions (M, T, 25, 3) in metres, tracking states (M, T, 25).
+    """Read a `.skeleton` file line by line.
 
-    One slot per body id, in order of appearance. Where a body is absent, both are zero; coordinates of joints that the
-    sensor lost are as the file has them. Raises whatever Python raises (OSError, ValueError, IndexError) for a file
-    that is missing or damaged.
+    There is one slot per body id, in order of appearance. Where a body is absent, positions and states are zero.
+    Coordinates of joints that the sensor lost are as the file has them. A file that is missing or damaged raises
+    whatever Python raises (OSError, ValueError, IndexError).
+
+    Args:
+        path: The file.
+
+    Returns:
+        Positions (M, T, 25, 3) in metres, tracking states (M, T, 25).
     """
     frames = []
     with path.open() as file:
@@ -52,10 +58,17 @@ def read_skeleton(path: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.i
 
 
 def cut_clip(positions: Tensor, frames: int, generator: torch.Generator, crop: float, rotation: float) -> Tensor:
-    """One training clip: a part of random length, resampled to `frames`, turned; (M, T, V, C) -> (M, frames, V, C).
+    """Cut one training clip: a part of random length, resampled and rotated.
 
-    crop: least share of the frames kept. rotation: largest angle about each axis, radians. `generator` gives the
-    share, the place of the part and the three angles, in that order.
+    Args:
+        positions: (M, T, V, C).
+        frames: Frames of the clip.
+        generator: Draws the share, the place of the part and the three angles, in that order.
+        crop: Least share of the frames kept.
+        rotation: Largest angle about each axis, radians.
+
+    Returns:
+        (M, frames, V, C).
     """
     persons, total, joints, coordinates = positions.shape
     share, place = (float(torch.rand(1, generator=generator)) for _ in range(2))

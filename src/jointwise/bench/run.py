@@ -1,4 +1,4 @@
-"""`jointwise bench`: runs the figures one after the other, each way in a process of its own; a table and JSON."""
+"""`jointwise bench`: measures figures one after the other, each variant in its own process; writes JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from jointwise.bench.experiment import experiment
-from jointwise.bench.figures import GROUPS, Figure, Where
+from jointwise.bench.figures import GROUPS, BenchDevice, Figure
 from jointwise.bench.score import time_to_score
 from jointwise.errors import ConfigError, JointwiseError, unknown
 from jointwise.report.tables.bench_figures import PLAIN, Row
@@ -20,86 +20,143 @@ from jointwise.training.checkpoint import read_json, write_json
 from jointwise.training.provenance import provenance
 
 SCHEMA = 1
-Program = Callable[
-    [Where, Path, str, Mapping[str, str]], dict[str, Any]
-]  # where, a folder, data, options -> what it tells
-PROGRAMS: dict[str, Program] = {  # what is more than the repetition of a step
+# (device, folder for runs, data, settings) -> what was measured
+Program = Callable[[BenchDevice, Path, str, Mapping[str, str]], dict[str, Any]]
+PROGRAMS: dict[str, Program] = {  # measurements that are more than the repetition of a step
     "score": time_to_score,
-    "experiment": lambda where, _folder, _data, _options: experiment(where),
+    "experiment": lambda on, _folder, _data, _options: experiment(on),
 }
-Say = Callable[[str], None]
 
 
 class BenchError(JointwiseError):
-    """A measurement did not come to its end."""
+    """A measurement failed."""
 
 
-def chosen(group: str, only: Iterable[str]) -> list[Figure]:
-    """The figures of a group whose name contains one of the words of `only`, all when there are none.
+def choose_figures(group: str, only: Iterable[str]) -> list[Figure]:
+    """Choose figures of a group by words in their names.
 
-    Raises ConfigError, naming the nearest, for an unknown group and for a word that is in no name.
+    Args:
+        group: A key of GROUPS.
+        only: Words; a figure is chosen if its name contains one of them. None: all figures.
+
+    Returns:
+        The figures, in their order.
+
+    Raises:
+        ConfigError: The group is unknown, or a word is in no name; the message names the nearest.
     """
     if group not in GROUPS:
         raise ConfigError(unknown("group", group, [*GROUPS, *PROGRAMS]))
-    words, names = list(only), [figure.name for figure in GROUPS[group]]
+    words = list(only)
+    names = [figure.name for figure in GROUPS[group]]
     for word in words:
         if not any(word in name for name in names):
             raise ConfigError(unknown("figure", word, names))
     return [figure for figure in GROUPS[group] if not words or any(word in figure.name for word in words)]
 
 
-def run_bench(figures: Iterable[Figure], where: Where, out: Path, say: Say) -> list[Row]:
-    """Measures figures and writes each row to `out` at once; rows of other figures that are there stay.
+def run_bench(figures: Iterable[Figure], on: BenchDevice, out: Path, announce: Callable[[str], None]) -> list[Row]:
+    """Measure figures, and write each row as soon as it is measured.
 
-    So an interrupted run keeps its rows, and a figure can be measured again; each row says when and from which code.
-    Raises ConfigError for a file that holds something else.
+    Rows of other figures that the file has stay. So an interrupted run keeps its rows, and a figure can be measured
+    again. Each row has its date and commit.
+
+    Args:
+        figures: What to measure.
+        on: Where.
+        out: JSON file.
+        announce: Called with the name of each figure before it is measured.
+
+    Returns:
+        All rows of the file.
+
+    Raises:
+        ConfigError: The file holds something else.
+        BenchError: A variant failed.
     """
     old = read_json(out).get("rows") if out.is_file() else []
     if old is None:
         raise ConfigError(f"{out} holds no rows of figures. Name another file (--out).")
     rows: dict[str, Row] = {row["figure"]: row for row in old}
     for figure in figures:
-        say(figure.name)
-        about = {"compiled": where.compiled, **provenance(where.device, "fp32 and bf16")}
-        rows[figure.name] = measured(figure, where) | about
+        announce(figure.name)
+        about = {"compiled": on.compiled, **provenance(on.device, "fp32 and bf16")}
+        rows[figure.name] = measure_figure(figure, on) | about
         write_json(out, {"schema": SCHEMA, "rows": list(rows.values())})
     return list(rows.values())
 
 
-def run_program(name: str, where: Where, data: str, out: Path, options: Mapping[str, str]) -> dict[str, Any]:
-    """Runs one of PROGRAMS, on `data` and with the settings `options` where it takes any; writes what it tells."""
+def run_program(name: str, on: BenchDevice, data: str, out: Path, options: Mapping[str, str]) -> dict[str, Any]:
+    """Run one of PROGRAMS and write what it measured.
+
+    Args:
+        name: A key of PROGRAMS.
+        on: Where.
+        data: Name of the data it trains on, where it takes any.
+        out: JSON file.
+        options: Settings by name, where it takes any.
+
+    Returns:
+        What it measured.
+    """
     with TemporaryDirectory(prefix="jointwise-bench-") as folder:
-        told = PROGRAMS[name](where, Path(folder), data, options)
-    about = provenance(where.device, told.get("precision", "bf16"))
-    write_json(out, {"schema": SCHEMA, name: told, "compiled": where.compiled, **about})
-    return told
+        measurement = PROGRAMS[name](on, Path(folder), data, options)
+    about = provenance(on.device, measurement.get("precision", "bf16"))
+    write_json(out, {"schema": SCHEMA, name: measurement, "compiled": on.compiled, **about})
+    return measurement
 
 
-def measured(figure: Figure, where: Where) -> Row:
-    """All ways of a figure: seconds per unit, MB, ratios to the yardstick. Raises BenchError where one fails."""
+def measure_figure(figure: Figure, on: BenchDevice) -> Row:
+    """Measure all variants of a figure, each in its own process.
+
+    Args:
+        figure: What to measure.
+        on: Where.
+
+    Returns:
+        The row of the JSON file: seconds per thing handled, MB, and ratios to the yardstick.
+
+    Raises:
+        BenchError: A variant failed.
+    """
     count, unit = figure.handles
-    ways = {}
-    for way in figure.ways:
-        place = (str(where.device), "compiled" if where.compiled else "eager")
-        command = [sys.executable, "-m", "jointwise.bench.measure", figure.name, way, *place]
+    variants = {}
+    for variant in figure.variants:
+        place = (str(on.device), "compiled" if on.compiled else "eager")
+        command = [sys.executable, "-m", "jointwise.bench.measure", figure.name, variant, *place]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise BenchError(f"bench '{figure.name}', {way}: ended with {done.returncode}.\n{done.stderr[-2000:]}")
-        told = json.loads(done.stdout.splitlines()[-1])
-        seconds = [value / count for value in told["seconds"]]
-        ways[way] = {
+            raise BenchError(f"bench '{figure.name}', {variant}: ended with {done.returncode}.\n{done.stderr[-2000:]}")
+        measurement = json.loads(done.stdout.splitlines()[-1])
+        seconds = [value / count for value in measurement["seconds"]]
+        variants[variant] = {
             "seconds": statistics.median(seconds),
             "least": min(seconds),
             "repeats": len(seconds),
-            **{name: value for name, value in told.items() if name != "seconds"},
+            **{name: value for name, value in measurement.items() if name != "seconds"},
         }
-    row: Row = {"figure": figure.name, "unit": unit, "promised": figure.least, "at_most": figure.most, "ways": ways}
-    row["place"] = figure.place
-    return row | {"ratios": ratios(ways, "seconds"), "memory_ratios": ratios(ways, "memory_mb")}
+    return {
+        "figure": figure.name,
+        "unit": unit,
+        "promised": figure.target_ratio,
+        "at_most": figure.most_seconds,
+        "ways": variants,
+        "place": figure.point,
+        "ratios": ratios(variants, "seconds"),
+        "memory_ratios": ratios(variants, "memory_mb"),
+    }
 
 
-def ratios(ways: dict[str, dict[str, float]], what: str) -> dict[str, float]:
-    """How many times the others' the yardstick's is; empty without a yardstick."""
-    if PLAIN not in ways:
+def ratios(variants: dict[str, dict[str, float]], quantity: str) -> dict[str, float]:
+    """How many times larger the yardstick's value is than that of each other variant.
+
+    Args:
+        variants: Name -> measured values.
+        quantity: Which value: `seconds` or `memory_mb`.
+
+    Returns:
+        Variant -> ratio; empty without a yardstick.
+    """
+    if PLAIN not in variants:
         return {}
-    return {way: ways[PLAIN][what] / values[what] for way, values in ways.items() if way != PLAIN}
+    return {name: variants[PLAIN][quantity] / values[quantity] for name, values in variants.items() if name != PLAIN}

@@ -1,6 +1,6 @@
-"""How soon `recommended` is as good as the final system in the end: wall time to a linear score on held-out subjects.
+"""How soon `recommended` reaches the linear score that the final system ends with, on held-out subjects.
 
-Takes some minutes: both systems are pre-trained.
+It takes some minutes, because both systems are pre-trained.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jointwise.bench.figures import FINAL, Where
+from jointwise.bench.figures import FINAL, BenchDevice
 from jointwise.bench.measure import timed
 from jointwise.bench.workload import Step, Workload, plain_pretrain_step, pretrain_step
 from jointwise.config.layers import make_config
@@ -26,9 +26,19 @@ STEPS = 1_000
 
 
 def settings(system: str, data: str, device: str, options: Mapping[str, str] | None = None) -> Config:
-    """The recipe of the data in bf16, a linear probe after every epoch, training subjects held out; then `options`.
+    """The settings of a training that is probed after every epoch, in bf16, with training subjects held out.
 
-    Raises ConfigError for options without a probe or held-out subjects.
+    Args:
+        system: Its name.
+        data: A key of HELD_OUT.
+        device: What `execution.device` says.
+        options: Settings by name, over the usual ones.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: `options` leave no probe or no held-out subjects.
     """
     usual = {
         "pretrain.probe_every": 1,
@@ -44,33 +54,60 @@ def settings(system: str, data: str, device: str, options: Mapping[str, str] | N
 
 
 def scores(config: Config, dataset: Dataset, folder: Path, seed: int = 0) -> list[dict[str, float]]:
-    """The lines of the log of a pre-training that have a linear score."""
+    """Pre-train, and read the linear scores.
+
+    Args:
+        config: Of the training.
+        dataset: The data.
+        folder: Folder of the run.
+        seed: Its seed.
+
+    Returns:
+        The lines of its log that have a linear score.
+    """
     pretrain(config, dataset, seed, folder / config.system)
     return [line for line in read_log(folder / config.system) if "linear" in line]
 
 
 def time_to_score(
-    where: Where, folder: Path, data: str = "synthetic", options: Mapping[str, str] | None = None
+    on: BenchDevice, folder: Path, data: str = "synthetic", options: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Steps, pace and seconds of `recommended` until the linear score that the final system ends with.
+    """Measure the time of `recommended` until the linear score that the final system ends with.
 
-    The yardstick takes the final system's steps to the same losses (the tests hold that), at its own pace; both paces
-    are measured one after the other. `ratio` is None where `recommended` never comes as far. options: settings of both,
-    such as `--clip.frames 64`. Raises ConfigError for data without held-out subjects here.
+    The yardstick needs the final system's steps for the same losses (tests check that), each at its own pace. Both
+    paces are measured one after the other.
+
+    Args:
+        on: Where.
+        folder: Folder of the runs.
+        data: A key of HELD_OUT.
+        options: Settings of both systems by name.
+
+    Returns:
+        Steps, pace and seconds of both; `ratio` is None where `recommended` never reaches the score.
+
+    Raises:
+        ConfigError: No held-out subjects are known for these data.
     """
     if data not in HELD_OUT:
         raise ConfigError(unknown("data", data, HELD_OUT))
     dataset = load_dataset(data)
-    configs = {system: settings(system, data, str(where.device), options) for system in (FINAL, RECOMMENDED)}
-    steps, precision = configs[FINAL].pretrain.steps, configs[FINAL].execution.precision
+    configs = {system: settings(system, data, str(on.device), options) for system in (FINAL, RECOMMENDED)}
+    steps = configs[FINAL].pretrain.steps
+    precision = configs[FINAL].execution.precision
     lines = {system: scores(config, dataset, folder) for system, config in configs.items()}
     aim = lines[FINAL][-1]["linear"]
     reached = next((line for line in lines[RECOMMENDED] if line["linear"] >= aim), None)
     persons = float(dataset.store.index["persons"][dataset.train.ids].mean())
-    sizes = configs[FINAL].pretrain.batch, configs[FINAL].clip.frames, len(dataset.skeleton.joints), persons
-    work = Workload(*sizes, device=where.device)
-    plain = _pace(plain_pretrain_step(work, configs[FINAL]), where)
-    fast = _pace(pretrain_step(work, configs[RECOMMENDED], precision, where.compiled), where)
+    work = Workload(
+        clips=configs[FINAL].pretrain.batch,
+        frames=configs[FINAL].clip.frames,
+        joints=len(dataset.skeleton.joints),
+        persons=persons,
+        device=on.device,
+    )
+    plain = _pace(plain_pretrain_step(work, configs[FINAL]), on)
+    fast = _pace(pretrain_step(work, configs[RECOMMENDED], precision, on.compiled), on)
     return {
         "data": data,
         "options": dict(options or {}),
@@ -83,7 +120,7 @@ def time_to_score(
     }
 
 
-def _pace(step: Step, where: Where) -> float:
+def _pace(step: Step, on: BenchDevice) -> float:
     """Median seconds of a step."""
     step(0)
-    return statistics.median(timed(step, where.device))
+    return statistics.median(timed(step, on.device))

@@ -1,9 +1,9 @@
-"""Stores of many sequences, and what is done to them: opened, read at random, their split checked.
+"""Stores of many sequences, and three operations on them: opening, reading at random, checking the split.
 
-They have index, names, digests and parts of all their sequences; the sequences share the rows of a small file of
-positions, because a disk should hold a million of them.
+Index, names, digests and parts are those of all sequences. The sequences share the rows of one small file of positions,
+so that a disk can hold a million of them.
 
-python -m jointwise.bench.stores PATH COUNT  ->  such a store
+python -m jointwise.bench.stores PATH COUNT  ->  writes such a store
 """
 
 from __future__ import annotations
@@ -22,20 +22,30 @@ from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import NTU25
 from jointwise.data.store.reader import INDEX, TEST, TRAIN, VERSION, Description, Store, fingerprint
 
-FRAMES, SHARED = 60, 100  # of a sequence; sequences that have rows of their own
+FRAMES = 60  # of a sequence
+SHARED = 100  # sequences with rows of their own; the others share these
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-ACCESSES = 2000  # of a step
-CLASSES, SUBJECTS = 60, 106
+ACCESSES = 2000  # sequences read in a step
+CLASSES = 60
+SUBJECTS = 106
 
 
 def write_store(path: Path, count: int) -> None:
-    """Writes a store of `count` sequences of 60 frames of 25 joints at `path`, which must not be there yet."""
+    """Write a store of sequences of 60 frames of 25 joints.
+
+    Args:
+        path: Folder of the store; it must not exist.
+        count: Number of sequences.
+    """
     path.mkdir(parents=True)
     draws = np.random.default_rng(0)
     index = np.zeros(count, INDEX)
     index["row"] = np.arange(count) % SHARED * FRAMES
-    index["frames"], index["persons"], index["fps"] = FRAMES, 1, 30
-    index["label"], index["subject"] = np.arange(count) % CLASSES, draws.integers(1, SUBJECTS + 1, count)
+    index["frames"] = FRAMES
+    index["persons"] = 1
+    index["fps"] = 30
+    index["label"] = np.arange(count) % CLASSES
+    index["subject"] = draws.integers(1, SUBJECTS + 1, count)
     index["camera"] = 1
     digests = np.array([f"{number:032x}" for number in range(count)])
     arrays = {
@@ -59,7 +69,7 @@ def _open(path: Path) -> Dataset:
 
 
 def opening(path: Path) -> Step:
-    """Opens the store and deals its sequences to the parts of its split."""
+    """A step that opens the store at `path` and forms the parts of its split."""
 
     def step(_number: int) -> None:
         _open(path)
@@ -68,7 +78,7 @@ def opening(path: Path) -> Step:
 
 
 def reading(path: Path) -> Step:
-    """Reads 2,000 sequences of the training part at random, as `Dataset` gives them."""
+    """A step that reads 2,000 sequences of the training part at random, as `Dataset` returns them."""
     train = _open(path).train
 
     def step(number: int) -> None:
@@ -80,7 +90,7 @@ def reading(path: Path) -> Step:
 
 
 def checking(path: Path) -> Step:
-    """Opens the store and checks its split: labels, and no sequence in both parts."""
+    """A step that opens the store and checks its split: labels, and that no sequence is in both parts."""
 
     def step(_number: int) -> None:
         _open(path).check_trainable()

@@ -1,4 +1,4 @@
-"""What the benchmark computes: `ntu-like` clips, and one step of each stage, plainly and as the package does it."""
+"""What the benchmark computes: clips like those of NTU RGB+D, and a step of each stage in both implementations."""
 
 from __future__ import annotations
 
@@ -34,18 +34,23 @@ from jointwise.training.optimizer import build_optimizer
 
 CLASSES = 60
 PAIRS = 0.18  # share of clips with a second person, as in NTU RGB+D 60: 1.18 persons per clip
-SCALE = 0.5  # metres; any
-MOMENTUM = 0.999
+SCALE = 0.5  # metres; the value does not affect the cost
+MOMENTUM = 0.999  # of the teacher; likewise
 
 Step = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A batch of `clips` clips of `frames` frames of 25 joints in 3D on `device`; all joints of who is there valid.
+    """Clips in 3D whose joints are all valid.
 
-    joints: V, of which the 25 are repeated or left out; persons: mean number per clip, from 1 to 2; batch: clips of a
-    step, None for all of them.
+    Args:
+        clips: Number of clips.
+        frames: Frames of each.
+        joints: V; the 25 joints of the embedded data are repeated or left out.
+        persons: Mean number of persons per clip, from 1 to 2.
+        batch: Clips of a step; None: all.
+        device: Where the clips are.
     """
 
     clips: int = 32
@@ -61,7 +66,8 @@ class Workload:
         pairs = round(self.clips * (self.persons - 1))
         chosen = [*_recordings(range(20), self.clips - pairs), *_recordings(range(20, 24), pairs)]
         index = np.zeros(len(chosen), INDEX)
-        index["persons"], index["frames"] = [len(one) for one in chosen], [one.shape[1] for one in chosen]
+        index["persons"] = [len(one) for one in chosen]
+        index["frames"] = [one.shape[1] for one in chosen]
         index["row"] = np.cumsum([0, *(one.shape[0] * one.shape[1] for one in chosen[:-1])])
         columns = np.arange(self.joints) % chosen[0].shape[2]
         rows = np.concatenate([one.reshape(-1, *one.shape[2:])[:, columns] for one in chosen]).astype(np.float32)
@@ -70,11 +76,11 @@ class Workload:
 
     @cached_property
     def ids(self) -> Tensor:
-        """Of its sequences, (B,)."""
+        """(B,) places of its sequences."""
         return torch.arange(self.clips)
 
     def ids_of(self, step: int) -> Tensor:
-        """Of the sequences of a step."""
+        """The places of the sequences of a step."""
         return self.ids if self.batch is None else BatchOrder(self.ids, self.batch, 0)[step]
 
     @cached_property
@@ -91,19 +97,38 @@ def _recordings(actions: Iterable[int], count: int) -> list[npt.NDArray[np.float
 
 
 def settings(system: str, frames: int = 120, options: Mapping[str, Any] | None = None) -> Config:
-    """The settings of a system at the size of NTU RGB+D, which are the defaults."""
+    """The settings of a system at the size of NTU RGB+D, which are the defaults.
+
+    Args:
+        system: Its name.
+        frames: Frames of a clip.
+        options: More settings by name.
+
+    Returns:
+        The config.
+    """
     return make_config(system, options={"clip.frames": frames, **(options or {})})
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step of an optimiser down a loss."""
+    """Take one step of an optimiser down the gradient of a loss."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
 
 
 def pretrain_step(workload: Workload, config: Config, precision: str, compiled: bool = False) -> Step:
-    """One step of pre-training as `jointwise pretrain` does it: clips, masks, loss, gradient, optimiser, teacher."""
+    """A step of pre-training as `jointwise pretrain` does it: clips, masks, loss, gradient, optimiser, teacher.
+
+    Args:
+        workload: The clips.
+        config: Of the system.
+        precision: `fp32` or `bf16`.
+        compiled: Whether the transformer blocks are compiled.
+
+    Returns:
+        The step.
+    """
     cutter = workload.cutter
     module = build_distillation(config, cutter.skeleton, 3, SCALE, 0).to(workload.device).train()
     if compiled:
@@ -124,7 +149,17 @@ def pretrain_step(workload: Workload, config: Config, precision: str, compiled: 
 
 
 def finetune_step(workload: Workload, config: Config, precision: str, compiled: bool = False) -> Step:
-    """One step of fine-tuning as `jointwise finetune` does it."""
+    """A step of fine-tuning as `jointwise finetune` does it.
+
+    Args:
+        workload: The clips.
+        config: Of the system.
+        precision: `fp32` or `bf16`.
+        compiled: Whether the transformer blocks are compiled.
+
+    Returns:
+        The step.
+    """
     cutter = workload.cutter
     module = build_classifier(config, config.finetune, cutter.skeleton, 3, CLASSES, 0).to(workload.device).train()
     if compiled:
@@ -145,7 +180,17 @@ def finetune_step(workload: Workload, config: Config, precision: str, compiled: 
 
 
 def inference_step(workload: Workload, config: Config, precision: str, compiled: bool = False) -> Step:
-    """Class scores of the clips, as `jointwise evaluate` and `Recognizer` compute them."""
+    """A step that computes class scores as `jointwise evaluate` and `Recognizer` do.
+
+    Args:
+        workload: The clips.
+        config: Of the system.
+        precision: `fp32` or `bf16`.
+        compiled: Whether the transformer blocks are compiled.
+
+    Returns:
+        The step.
+    """
     cutter = workload.cutter
     module = build_classifier(config, config.finetune, cutter.skeleton, 3, CLASSES, 0).to(workload.device).eval()
     if compiled:
@@ -160,8 +205,18 @@ def inference_step(workload: Workload, config: Config, precision: str, compiled:
 
 
 def plain_clips(workload: Workload, config: Config, number: int) -> tuple[Tensor, Tensor]:
-    """Random clips, cut one by one, with two slots each: (B, 2, T, 25, 3), and who is there (B, 2)."""
-    cutter, augment = workload.cutter, config.pretrain.augment
+    """Cut random clips one by one, with two person slots each.
+
+    Args:
+        workload: The clips.
+        config: Of the system, for its augmentation.
+        number: Of the step: the seed.
+
+    Returns:
+        Positions (B, 2, T, 25, 3) and which slots have a person (B, 2).
+    """
+    cutter = workload.cutter
+    augment = config.pretrain.augment
     generator = torch.Generator().manual_seed(number)
     clips, present = [], []
     assert isinstance(cutter.positions, Tensor)  # no shards
@@ -174,8 +229,9 @@ def plain_clips(workload: Workload, config: Config, number: int) -> tuple[Tensor
 
 
 def plain_pretrain_step(workload: Workload, config: Config) -> Step:
-    """One step of pre-training by the yardstick."""
-    joints, mask = workload.joints, MASKS[config.mask.strategy]
+    """A step of pre-training by the yardstick, for the clips of `workload` and the system of `config`."""
+    joints = workload.joints
+    mask = MASKS[config.mask.strategy]
     module = PlainDistillation(config, joints, 3, SCALE).to(workload.device).train()
     optimizer = plain_optimizer(module, config.pretrain.weight_decay, config.pretrain.lr)
     counts = mask.visible(config.segments, joints, config.mask.ratio)
@@ -195,7 +251,7 @@ def plain_pretrain_step(workload: Workload, config: Config) -> Step:
 
 
 def plain_finetune_step(workload: Workload, config: Config) -> Step:
-    """One step of fine-tuning by the yardstick."""
+    """A step of fine-tuning by the yardstick, for the clips of `workload` and the system of `config`."""
     module = PlainClassifier(config, workload.joints, 3, CLASSES).to(workload.device).train()
     optimizer = plain_optimizer(module, config.finetune.weight_decay, config.finetune.lr)
 
@@ -208,7 +264,7 @@ def plain_finetune_step(workload: Workload, config: Config) -> Step:
 
 
 def plain_inference_step(workload: Workload, config: Config) -> Step:
-    """Class scores by the yardstick."""
+    """A step that computes class scores by the yardstick, for the clips of `workload` and the system of `config`."""
     module = PlainClassifier(config, workload.joints, 3, CLASSES).to(workload.device).eval()
 
     @torch.no_grad()

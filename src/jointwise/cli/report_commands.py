@@ -101,7 +101,7 @@ def add_bench_arguments(parser: Parser) -> None:
         metavar="GROUP",
         nargs="?",
         default="yardstick",
-        help="yardstick (default): ratios to the plain way; scaling: cost as work grows; stores: as data grow; "
+        help="yardstick (default): ratios to plain code; scaling: cost as work grows; stores: as data grow; "
         "gpu: all systems on a GPU; score: how soon recommended is as good as the final system, also with settings of "
         "yours (--clip.frames 64); experiment: the report's, in minutes",
     )
@@ -114,25 +114,24 @@ def add_bench_arguments(parser: Parser) -> None:
 
 
 def bench(args: argparse.Namespace) -> None:
-    """Measure how fast everything is here, as ratios to the same mathematics written the obvious way."""
+    """Measure how fast everything is here, as ratios to a plain implementation of the same mathematics."""
     from rich.console import Console
 
-    from jointwise.bench.figures import Where
-    from jointwise.bench.run import PROGRAMS, chosen, run_bench, run_program
+    from jointwise.bench.figures import BenchDevice
+    from jointwise.bench.run import PROGRAMS, choose_figures, run_bench, run_program
     from jointwise.report.tables.bench_figures import as_grid
     from jointwise.training.device import pick_device
 
-    where, out = Where(pick_device(args.device), args.compile), args.out or Path(f"bench-{args.group}.json")
+    on = BenchDevice(pick_device(args.device), args.compile)
+    out = args.out or Path(f"bench-{args.group}.json")
     if args.settings and args.group != "score":
         raise ConfigError(f"bench {args.group} does not take --{next(iter(args.settings))}: its sizes are fixed.")
     if args.group in PROGRAMS:
-        told = run_program(args.group, where, args.data, out, args.settings)
-        print_columns((name, value) for name, value in told.items() if name not in ("curves", "options"))
+        measurement = run_program(args.group, on, args.data, out, args.settings)
+        print_columns((name, value) for name, value in measurement.items() if name not in ("curves", "options"))
     else:
-        figures = chosen(args.group, split_list("only", args.only) if args.only else [])
-        print(
-            f"{len(figures)} figures, each way in a process of its own; leave the machine alone meanwhile", flush=True
-        )
-        rows = run_bench(figures, where, out, lambda name: print(f"  {name} …", flush=True))
+        figures = choose_figures(args.group, split_list("only", args.only) if args.only else [])
+        print(f"{len(figures)} figures, each variant in its own process; leave the machine idle meanwhile", flush=True)
+        rows = run_bench(figures, on, out, lambda name: print(f"  {name} …", flush=True))
         Console(width=None if sys.stdout.isatty() else 160).print(as_grid(rows).to_terminal("bench"))
     print(out)
