@@ -12,7 +12,7 @@ from jointwise import load_dataset
 from jointwise.data.clips import ClipCutter
 from jointwise.evaluation import knn
 from jointwise.evaluation.features import encoder_features, extract
-from jointwise.model.build import build_encoder
+from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.model_folder import encoder_weights
 

@@ -8,7 +8,7 @@ import torch
 from jointwise import load_dataset
 from jointwise.config.layers import make_config
 from jointwise.data.clips import ClipCutter
-from jointwise.model.build import build_distillation
+from jointwise.model.build import build_objective
 from jointwise.stages.pretrain import PretrainTask
 from jointwise.training.batches import Batch
 from jointwise.training.device import autocast
@@ -32,8 +32,8 @@ for name, options in SYSTEMS.items():
     config = make_config("spatial_segments_decoder", "utd-mhad", options=settings)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames)
     for precision in ("fp32", "bf16"):
-        module = build_distillation(config, dataset.skeleton, 3, 0.5, 0)
-        task = PretrainTask(module, cutter, dataset, config.pretrain.augment, 0.99, 0)
+        module = build_objective(config, dataset.skeleton, 3, 0.5, 0)
+        task = PretrainTask(module, cutter, dataset, config.pretrain.augment, 0)
         optimizer = build_optimizer(module, config.pretrain)
         ids, seconds = torch.from_numpy(dataset.train.ids[:32]), []
         for step in range(9):

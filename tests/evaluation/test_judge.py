@@ -17,7 +17,7 @@ from jointwise.evaluation.features import RAW_FRAMES, encoder_features, raw_feat
 from jointwise.evaluation.judge import judge
 from jointwise.evaluation.protocols import PROTOCOLS
 from jointwise.evaluation.results import read_results, save_result
-from jointwise.model.build import build_encoder
+from jointwise.model.parts import build_encoder
 from jointwise.report.tables.grouping import group_results
 from jointwise.report.tables.tables import accuracy
 from jointwise.stages.evaluate import evaluate

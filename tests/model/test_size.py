@@ -11,7 +11,8 @@ from helpers import tiny
 from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import KINECT20
 from jointwise.evaluation.features import encoder_features
-from jointwise.model.build import build_classifier, build_encoder
+from jointwise.model.build import build_classifier
+from jointwise.model.parts import build_encoder
 from jointwise.model.size import gflops_per_clip
 from jointwise.stages.evaluate import evaluate
 from jointwise.training.model_folder import load_card

@@ -31,7 +31,7 @@ from jointwise.errors import CheckpointError, ConfigError, ReadError
 from jointwise.evaluation.features import encoder_features
 from jointwise.evaluation.results import read_results
 from jointwise.inference.recognizer import Recognizer
-from jointwise.model.build import build_encoder
+from jointwise.model.parts import build_encoder
 from jointwise.model.encoders import AXES
 from jointwise.model.tokens import restrict_joints
 from jointwise.report.tables.grouping import group_results

@@ -24,8 +24,7 @@ from jointwise.data.clips import ClipCutter
 from jointwise.data.randomness import Draws
 from jointwise.data.skeletons import NTU25, nameless
 from jointwise.data.store.reader import INDEX
-from jointwise.model.build import build_classifier, build_distillation
-from jointwise.model.masked_prediction import mask_noise
+from jointwise.model.build import build_classifier, build_objective
 from jointwise.model.masks import MASKS
 from jointwise.model.tokens import to_segments
 from jointwise.training.batches import BatchOrder
@@ -130,20 +129,18 @@ def pretrain_step(workload: Workload, config: Config, precision: str, compiled: 
         The step.
     """
     cutter = workload.cutter
-    module = build_distillation(config, cutter.skeleton, 3, SCALE, 0).to(workload.device).train()
+    objective = build_objective(config, cutter.skeleton, 3, SCALE, 0).to(workload.device).train()
     if compiled:
-        compile_blocks(module)
-    optimizer = build_optimizer(module, config.pretrain)
+        compile_blocks(objective)
+    optimizer = build_optimizer(objective, config.pretrain)
 
     def step(number: int) -> None:
         ids = workload.ids_of(number)
         clips = cutter.random(ids, Draws(ids, 0, "clips", number), **asdict(config.pretrain.augment))
         with autocast(workload.device, precision):
-            persons = clips.persons()
-            noise = mask_noise(persons, clips, config.clip.segment, Draws(ids, 0, "masks", number))
-            loss = module(persons, noise).total
+            loss = objective.losses(clips.persons(), clips, Draws(ids, 0, "masks", number)).total
         descend(optimizer, loss)
-        module.update_teacher(MOMENTUM)
+        objective.after_step(number)
 
     return step
 

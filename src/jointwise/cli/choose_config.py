@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # What a run's encoder was built and trained with: later stages take it from the run, never from today's recipe.
 DECIDED_BY_PRETRAINING = (
+    "objective",
     "clip",
     "encoder",
     "mask",
@@ -63,7 +64,8 @@ def config_of_system(args: argparse.Namespace, system: str) -> Config:
     from jointwise.config.layers import make_config
     from jointwise.config.recipes import recipe_of
 
-    return make_config(system, recipe_of(args.data), quick=args.quick, file=args.config, options=args.settings)
+    config = make_config(system, recipe_of(args.data), quick=args.quick, file=args.config, options=args.settings)
+    return with_known_names(config)
 
 
 def config_of_run(args: argparse.Namespace, run: Path) -> Config:
@@ -88,7 +90,7 @@ def config_of_run(args: argparse.Namespace, run: Path) -> Config:
     decided: Settings = {key: card.settings[key] for key in DECIDED_BY_PRETRAINING if key in card.settings}
     if card.data != data_name(args.data):  # subjects of other data
         decided.pop("validation_subjects", None)
-    return make_config(
+    config = make_config(
         card.system,
         recipe_of(args.data),
         quick=args.quick,
@@ -96,6 +98,7 @@ def config_of_run(args: argparse.Namespace, run: Path) -> Config:
         options=args.settings,
         fixed=Fixed(run, decided),
     )
+    return with_known_names(config)
 
 
 def config_of_raw(args: argparse.Namespace) -> Config:
@@ -105,7 +108,7 @@ def config_of_raw(args: argparse.Namespace) -> Config:
     from jointwise.evaluation.protocols import RAW
 
     config = make_config(None, recipe_of(args.data), file=args.config, options=args.settings)
-    return replace(config, system=RAW)
+    return with_known_names(replace(config, system=RAW))
 
 
 def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
@@ -143,7 +146,19 @@ def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
     args.seed = about["seed"]
     execution = {"execution": settings.pop("execution")}
     fixed = Fixed(folder, settings, base=execution)
-    return make_config(None, file=args.config, options=args.settings, fixed=fixed)
+    return with_known_names(make_config(None, file=args.config, options=args.settings, fixed=fixed))
+
+
+def with_known_names(config: Config) -> Config:
+    """The config, after a check that each name in it is known, before data is loaded.
+
+    Raises:
+        ConfigError: A mask, axis, target, pooling or objective is unknown.
+    """
+    from jointwise.model.build import check_names
+
+    check_names(config)
+    return config
 
 
 def is_resumed(args: argparse.Namespace, folder: Path) -> bool:

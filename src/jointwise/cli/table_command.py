@@ -206,7 +206,7 @@ class _Planner:
         The final system is also trained from scratch, for the finding that compares the two.
         """
         comparison, config = self.comparison, self.comparison.configs[name]
-        if not config.predictor.use and not config.decoder.use:
+        if not config.pretrains:
             yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
             return
         folder = comparison.folder / name / run_name(self.dataset, "pretrain", self.seed)

@@ -61,6 +61,7 @@ def add_pretrain_arguments(parser: Parser) -> None:
 
 def pretrain(args: argparse.Namespace) -> None:
     """Pre-train a system without labels on the training part of a data set."""
+    from jointwise.evaluation.held_out import loss_parts
     from jointwise.report.page import write_report
     from jointwise.stages.pretrain import pretrain
     from jointwise.training.run_folder import run_path
@@ -77,9 +78,7 @@ def pretrain(args: argparse.Namespace) -> None:
     report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
-    held_out = run["held_out"]
-    parts = {"latent": config.predictor.use, "reconstruction": config.decoder.use}
-    losses = [f"{name} {held_out[name]:.4f}" for name, used in parts.items() if used]
+    losses = [f"{name} {loss:.4f}" for name, loss in loss_parts(run["held_out"]).items() if loss]
     print_columns(
         [
             ("held-out loss", ", ".join(losses)),

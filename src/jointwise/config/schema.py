@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 from jointwise.errors import ConfigError
 
-Axis = Literal["spatial", "temporal", "spacetime", "factorised"]
-
 
 def setting(default: Any, help: str) -> Any:
     """A field of a settings group, with its default and the text that `--help-options` shows.
@@ -73,7 +71,7 @@ class ClipConfig:
 class EncoderConfig:
     """The transformer that is trained, distilled and kept."""
 
-    axis: Axis = setting("spatial", "which tokens attend to each other: spatial, temporal, spacetime, factorised")
+    axis: str = setting("spatial", "which tokens attend to each other: spatial, temporal, spacetime, factorised")
     depth: int = setting(5, "transformer blocks")
     width: int = setting(256, "features per token, D; a multiple of heads")
     heads: int = setting(8, "attention heads, of encoder, predictor and decoder")
@@ -88,7 +86,7 @@ class EncoderConfig:
 class MaskConfig:
     """What is hidden from the student."""
 
-    strategy: Literal["random", "motion", "joint-frame", "tube"] = setting(
+    strategy: str = setting(
         "joint-frame", "how hidden tokens are chosen: random, motion, joint-frame, tube"
     )
     ratio: float = setting(0.9, "share of tokens that is hidden")
@@ -116,7 +114,7 @@ class PredictorConfig:
     """From the student's features to the teacher's."""
 
     use: bool = setting(True, "false: no predictor and no teacher")
-    axis: Axis = setting("spacetime", "which tokens attend to each other")
+    axis: str = setting("spacetime", "which tokens attend to each other: spatial, temporal, spacetime, factorised")
     depth: int = setting(3, "transformer blocks")
 
     def __post_init__(self) -> None:
@@ -130,9 +128,9 @@ class DecoderConfig:
     use: bool = setting(True, "false: no decoder")
     depth: int = setting(3, "transformer blocks")
     width: int | None = setting(None, "features per token; null: the encoder's width")
-    target: Literal["joints", "motion"] = setting("joints", "what is rebuilt: joints, or motion between frames")
+    target: str = setting("joints", "what is rebuilt: joints, or motion between frames")
     region: Literal["all", "hidden"] = setting("all", "which tokens enter the loss: all, or hidden ones only")
-    normalisation: Literal["none", "token", "axis-over-time"] = setting(
+    normalisation: str = setting(
         "none", "how the target is standardised: none, token (MAMP), axis-over-time"
     )
 
@@ -305,7 +303,7 @@ class CompleteConfig(TrainConfig):
 class ProbeConfig:
     """Protocols on frozen features."""
 
-    pooling: Literal["mean", "joints", "phases", "joint-phases"] = setting(
+    pooling: str = setting(
         "mean", "how the tokens of a clip become one vector: mean, joints, phases, joint-phases"
     )
     linear: LinearConfig = group(LinearConfig, "linear probe")
@@ -331,6 +329,7 @@ class Config:
     """Everything that decides a result, and how it is executed."""
 
     system: str = setting("", "name of the system")
+    objective: str = setting("masked_prediction", "what pre-training learns from: masked_prediction")
     clip: ClipConfig = group(ClipConfig, "what a clip is")
     encoder: EncoderConfig = group(EncoderConfig, "the transformer that is trained and kept")
     mask: MaskConfig = group(MaskConfig, "what is hidden from the student")
@@ -359,6 +358,11 @@ class Config:
                 f"decoder.width {self.decoder.width} is not a multiple of encoder.heads {self.encoder.heads}: the "
                 "decoder has as many heads as the encoder."
             )
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether there is something to pre-train; else the system learns from labels only."""
+        return self.predictor.use or self.decoder.use
 
     @property
     def segments(self) -> int:

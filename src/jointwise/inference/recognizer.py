@@ -19,7 +19,8 @@ from jointwise.data.sequence import Sequence, as_numbers
 from jointwise.data.skeletons import named_by
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
-from jointwise.model.build import build_classifier, build_encoder
+from jointwise.model.build import build_classifier
+from jointwise.model.parts import build_encoder
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS

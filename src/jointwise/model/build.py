@@ -1,103 +1,109 @@
-"""From a config to the networks it names: the only file where a setting meets a class of `nn` or `methods`."""
+"""From a config to what is trained: the registry of objectives, the classifier, and the check of names in a config."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 
-from jointwise.config.schema import Config, FinetuneConfig, LossConfig
+from jointwise.config.schema import Config, FinetuneConfig
 from jointwise.data.randomness import seed_for
 from jointwise.data.skeletons import Skeleton
 from jointwise.model.classifier import Classifier
-from jointwise.model.encoders import Completion, Encoder
-from jointwise.model.heads import ClassificationHead
-from jointwise.model.masked_prediction import Distillation, Sharpening
+from jointwise.model.encoders import AXES, Completion
+from jointwise.model.heads import POOLINGS, ClassificationHead
+from jointwise.model.masked_prediction import MaskedPrediction
+from jointwise.model.masks import MASKS
+from jointwise.model.objective import Objective
+from jointwise.model.parts import build_completion, build_encoder, check_name
+from jointwise.model.targets import NORMALISATIONS, TARGETS
+
+OBJECTIVES: dict[str, type[Objective]] = {"masked_prediction": MaskedPrediction}
+
+NAMED: dict[str, Collection[str]] = {  # settings whose value is a key of a registry
+    "objective": OBJECTIVES,
+    "encoder.axis": AXES,
+    "mask.strategy": MASKS,
+    "predictor.axis": AXES,
+    "decoder.target": TARGETS,
+    "decoder.normalisation": NORMALISATIONS,
+    "probe.pooling": POOLINGS,
+}
 
 
-def build_encoder(config: Config, skeleton: Skeleton, coordinates: int, drop_path: float = 0.0) -> Encoder:
-    """The encoder of a config for clips of a skeleton."""
-    return Encoder(
-        segments=config.segments,
-        joints=len(skeleton.joints),
-        numbers=config.clip.segment * coordinates,
-        scale=config.clip.scale or 1.0,
-        axis=config.encoder.axis,
-        depth=config.encoder.depth,
-        width=config.encoder.width,
-        heads=config.encoder.heads,
-        drop_path=drop_path,
-    )
+def check_names(config: Config) -> None:
+    """Check every setting whose value is a key of a registry. Called before data is loaded or anything is trained.
+
+    Args:
+        config: All settings.
+
+    Raises:
+        ConfigError: A value is unknown; names the setting and the nearest value.
+    """
+    for setting, registry in NAMED.items():
+        value: object = config
+        for key in setting.split("."):
+            value = getattr(value, key)
+        check_name(setting, str(value), registry)
 
 
-def build_completion(
-    config: Config,
-    skeleton: Skeleton,
-    outputs: int,
-    depth: int,
-    width: int | None = None,
-    axis: str = "spacetime",
-    mask_token: bool = True,
-) -> Completion:
-    """A predictor or decoder for the encoder of a config: `outputs` numbers per token. width: None is the encoder's."""
-    encoder = config.encoder
-    size = config.segments, len(skeleton.joints), encoder.width
-    return Completion(*size, outputs, depth, width or encoder.width, encoder.heads, axis, mask_token)
+def part_titles() -> dict[str, str]:
+    """Key -> short title of the loss parts of all objectives, in the order of the registry."""
+    return {key: title for objective in OBJECTIVES.values() for key, title in objective.PARTS.items()}
 
 
-def build_decoder(config: Config, skeleton: Skeleton, coordinates: int) -> Completion:
-    """The decoder of a config, from the features of its encoder to coordinates."""
-    numbers, dropped = config.clip.segment * coordinates, config.mask.hidden == "dropped"
-    return build_completion(config, skeleton, numbers, config.decoder.depth, config.decoder.width, mask_token=dropped)
+def build_objective(
+    config: Config, skeleton: Skeleton, coordinates: int, coordinate_rms: float, seed: int
+) -> Objective:
+    """The objective of a config, with random weights.
+
+    Args:
+        config: All settings.
+        skeleton: Joints of the clips.
+        coordinates: Coordinates per joint, C.
+        coordinate_rms: Root mean square of the coordinates of the training part.
+        seed: Decides the weights, and nothing else does.
+
+    Raises:
+        ConfigError: A name in the config is unknown.
+    """
+    check_names(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "weights"))
+        return OBJECTIVES[config.objective].build(config, skeleton, coordinates, coordinate_rms)
 
 
 def build_completion_head(config: Config, skeleton: Skeleton, coordinates: int, depth: int, seed: int) -> Completion:
-    """The head of protocol `complete`, weights drawn from `seed` alone."""
+    """The head of protocol `complete`, with random weights.
+
+    Args:
+        config: Settings of the encoder.
+        skeleton: Joints of the clips.
+        coordinates: Coordinates per joint, C.
+        depth: Transformer blocks.
+        seed: Decides the weights, and nothing else does.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "completion head"))
         return build_completion(config, skeleton, config.clip.segment * coordinates, depth)
 
 
-def build_distillation(
-    config: Config, skeleton: Skeleton, coordinates: int, coordinate_scale: float, seed: int
-) -> Distillation:
-    """Student, teacher, predictor and decoder of a config, weights drawn from `seed` alone."""
-    width, predictor, mask = config.encoder.width, config.predictor, config.mask
-    both = None if mask.segment_ratio is None or mask.joint_ratio is None else (mask.segment_ratio, mask.joint_ratio)
-    dropped = mask.hidden == "dropped"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(seed, "weights"))
-        return Distillation(
-            build_encoder(config, skeleton, coordinates),
-            build_completion(config, skeleton, width, predictor.depth, axis=predictor.axis, mask_token=dropped)
-            if predictor.use
-            else None,
-            build_decoder(config, skeleton, coordinates) if config.decoder.use else None,
-            segment=config.clip.segment,
-            mask=config.mask.strategy,
-            ratio=both or mask.ratio,
-            hidden_as=mask.hidden,
-            parts=skeleton.parts,
-            coordinate_scale=coordinate_scale,
-            target=config.decoder.target,
-            region=config.decoder.region,
-            normalisation=config.decoder.normalisation,
-            teacher_normalise=config.teacher.normalise,
-            teacher_blocks=config.teacher.blocks,
-            latent_weight=config.loss.latent,
-            reconstruction_weight=config.loss.reconstruction,
-            sharpening=_sharpening(config.loss, width),
-        )
-
-
-def _sharpening(settings: LossConfig, width: int) -> Sharpening | None:
-    if settings.objective == "l2":
-        return None
-    return Sharpening(width, settings.student_temperature, settings.teacher_temperature, settings.centre_momentum)
-
-
 def build_classifier(
     config: Config, recipe: FinetuneConfig, skeleton: Skeleton, coordinates: int, classes: int, seed: int
 ) -> Classifier:
-    """Encoder and head with the regularisation of `recipe`, weights drawn from `seed` alone."""
+    """Encoder and classification head, with random weights.
+
+    Args:
+        config: Settings of the encoder.
+        recipe: Settings of the fine-tuning: regularisation and size of the head.
+        skeleton: Joints of the clips.
+        coordinates: Coordinates per joint, C.
+        classes: Number of classes, K.
+        seed: Decides the weights, and nothing else does.
+
+    Raises:
+        ConfigError: `encoder.axis` is unknown.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "classifier weights"))
         encoder = build_encoder(config, skeleton, coordinates, recipe.drop_path)

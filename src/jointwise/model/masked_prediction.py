@@ -5,16 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from jointwise.config.schema import Config, LossConfig, MaskConfig
 from jointwise.data.clips import Clips, Persons
 from jointwise.data.randomness import Draws
+from jointwise.data.skeletons import Skeleton
+from jointwise.model.averaging import teacher_momentum
 from jointwise.model.encoders import Completion, Encoder
 from jointwise.model.heads import mean_over_clips, pool_mean
-from jointwise.model.losses import Total, all_here, cross_entropy, mean_square, spread
+from jointwise.model.losses import BatchSum, cross_entropy, mean_square, spread, whole_batch
 from jointwise.model.masks import MASKS, Ratio, Visible
+from jointwise.model.objective import Losses, Objective, Rebuilt, Watched
+from jointwise.model.parts import build_decoder, build_encoder, build_predictor
 from jointwise.model.targets import latent_target, reconstruction_target
 from jointwise.model.tokens import (
     TokenSet,
@@ -28,27 +34,16 @@ from jointwise.model.tokens import (
 
 
 @dataclass
-class Losses:
-    """One batch: total loss, its two parts, and what the collapse watch looks at (no gradient).
+class StudentView:
+    """What the student sees of a batch, and its features.
 
-    Where only a part of the batch is here, each scalar is what it adds to that of the whole batch. teacher_spread: mean
-    over features of the standard deviation of the teacher's output over tokens of the batch.
-    pooled: (B, D) the teacher's features, mean over valid tokens and persons; None without a teacher.
-    """
-
-    total: Tensor
-    latent: Tensor
-    reconstruction: Tensor
-    teacher_spread: Tensor
-    pooled: Tensor | None
-
-
-@dataclass
-class Look:
-    """What a student makes of a batch with hidden tokens.
-
-    segments: (P, S, V, s · C). valid, hidden: (P, S, V). everything: all tokens. visible: those it was given. features:
-    (P, K, D) of them.
+    Args:
+        segments: (P, S, V, s · C) numbers of all tokens.
+        valid: (P, S, V) bool.
+        hidden: (P, S, V) bool.
+        everything: All tokens.
+        visible: The tokens that the student gets.
+        features: (P, K, D) the student's features of the visible tokens.
     """
 
     segments: Tensor
@@ -58,50 +53,111 @@ class Look:
     visible: TokenSet
     features: Tensor
 
+    @property
+    def valid_tokens(self) -> Tensor:
+        """(P, N, 1) bool: tokens that are valid."""
+        return self.valid.flatten(1)[..., None]
+
+    @property
+    def hidden_tokens(self) -> Tensor:
+        """(P, N, 1) bool: tokens that are valid and hidden."""
+        return (self.hidden & self.valid).flatten(1)[..., None]
+
 
 def mask_noise(persons: Persons, clips: Clips, segment: int, draws: Draws) -> Tensor:
-    """Uniform noise (P, S + 1, V + 1) for the mask; drawn per clip and slot, whoever else is in the batch."""
+    """Uniform noise for the masks, drawn per clip and person slot: a person's noise does not depend on the others.
+
+    Args:
+        persons: The P persons of the clips.
+        clips: B clips.
+        segment: Frames per segment, s.
+        draws: Random numbers of the clips.
+
+    Returns:
+        (P, S + 1, V + 1) in [0, 1).
+    """
     frames, joints = persons.valid.shape[1:]
     noise = draws.uniform(clips.slots, frames // segment + 1, joints + 1, device=persons.valid.device)
     return noise[persons.clip, persons.slot]
 
 
 class Sharpening(nn.Module):
-    """Cross-entropy to the teacher's distribution over the features, centred and sharpened, instead of L2.
+    """Cross-entropy to the teacher's centred and sharpened distribution over the features, instead of L2.
 
-    S-JEPA (Abdelfattah and Alahi, ECCV 2024), after DINO (Caron et al., ICCV 2021, section 3.1): a centre that moves
-    with the teacher's mean keeps one feature from winning everywhere, a low temperature keeps all from being equal.
+    S-JEPA (Abdelfattah and Alahi, ECCV 2024), after DINO (Caron et al., ICCV 2021, section 3.1). The centre follows the
+    teacher's mean, so that no feature wins everywhere. A low temperature keeps the features from being all equal.
+
+    Args:
+        width: Features per token, D.
+        student_temperature: Temperature of the student's distribution.
+        teacher_temperature: Temperature of the teacher's distribution.
+        centre_momentum: Share of the centre that a step keeps.
     """
 
-    def __init__(self, width: int, student_temperature: float, teacher_temperature: float, momentum: float) -> None:
+    def __init__(
+        self, width: int, student_temperature: float, teacher_temperature: float, centre_momentum: float
+    ) -> None:
         super().__init__()
-        self.student_temperature, self.teacher_temperature = student_temperature, teacher_temperature
-        self.momentum = momentum
+        self.student_temperature = student_temperature
+        self.teacher_temperature = teacher_temperature
+        self.centre_momentum = centre_momentum
         self.centre: Tensor
         self.register_buffer("centre", torch.zeros(width))
 
-    def forward(self, prediction: Tensor, wanted: Tensor, weights: Tensor, total: Total = all_here) -> Tensor:
-        """(P, N, D) predicted and taught features, (P, N, 1) 1 where a token counts -> the loss."""
-        target = ((wanted - self.centre) / self.teacher_temperature).softmax(-1)
-        return cross_entropy(prediction.float() / self.student_temperature, target, weights, total)
+    def forward(
+        self, prediction: Tensor, teacher_features: Tensor, weights: Tensor, batch_sum: BatchSum = whole_batch
+    ) -> Tensor:
+        """The loss.
+
+        Args:
+            prediction: (P, N, D) predicted features.
+            teacher_features: (P, N, D).
+            weights: (P, N, 1), 1 where a token counts, else 0.
+            batch_sum: Adds up the shares of a batch.
+        """
+        target = ((teacher_features - self.centre) / self.teacher_temperature).softmax(-1)
+        return cross_entropy(prediction.float() / self.student_temperature, target, weights, batch_sum)
 
     @torch.no_grad()
-    def move_centre(self, taught: Tensor, weights: Tensor, total: Total = all_here) -> None:
-        """Moves the centre towards the mean of the taught features (P, N, D) over the tokens that are there."""
-        mean = total((taught * weights).sum((0, 1))) / total(weights.sum()).clamp(min=1)
-        self.centre.lerp_(mean, 1 - self.momentum)
+    def move_centre(self, teacher_features: Tensor, weights: Tensor, batch_sum: BatchSum = whole_batch) -> None:
+        """Move the centre towards the mean of the teacher's features.
+
+        Args:
+            teacher_features: (P, N, D).
+            weights: (P, N, 1), 1 where a token counts, else 0.
+            batch_sum: Adds up the shares of a batch.
+        """
+        mean = batch_sum((teacher_features * weights).sum((0, 1))) / batch_sum(weights.sum()).clamp(min=1)
+        self.centre.lerp_(mean, 1 - self.centre_momentum)
 
 
-class Distillation(nn.Module):
-    """Student encoder on the visible tokens; predictor to the teacher's features; decoder to the coordinates.
+class MaskedPrediction(Objective):
+    """A student sees some tokens; a predictor predicts the teacher's features, a decoder the coordinates.
 
-    student: the encoder that is kept. predictor, decoder: None switches the part (and its loss) off. segment: frames
-    per segment s. mask, ratio: which tokens are hidden; hidden_as: `dropped` for the student, or `zeroed`. parts: body
-    part of each joint, for masks that need it. coordinate_scale: RMS of the training set's coordinates, by which target
-    `joints` is divided. target, region (`all` or `hidden`), normalisation: of the reconstruction. teacher_normalise:
-    `layer` or `none`; teacher_blocks: over how many of its last blocks its features are averaged (1: its output).
-    latent_weight, reconstruction_weight: w_st and w_rec. sharpening: a latent loss instead of L2.
+    Settings keep their names: `mask.strategy` is `mask_strategy` here.
+
+    Args:
+        student: The encoder that is kept.
+        predictor: None: no teacher and no latent loss.
+        decoder: None: no reconstruction loss.
+        segment: Frames per segment, s.
+        mask_strategy: Which tokens are hidden, a key of MASKS.
+        mask_ratio: Share of hidden tokens; or shares of hidden segments and of hidden joints.
+        mask_hidden: Whether hidden tokens are `dropped` or `zeroed`.
+        body_parts: (V,) body part of each joint, for masks that need it.
+        coordinate_scale: RMS of the coordinates of the training part. Target `joints` is divided by it.
+        decoder_target: What the decoder rebuilds, a key of TARGETS.
+        decoder_region: Whether `all` tokens or `hidden` ones only enter the reconstruction loss.
+        decoder_normalisation: How the target is standardised, a key of NORMALISATIONS.
+        teacher_momentum: α, share of the teacher that a step keeps.
+        teacher_normalise: `layer` or `none`, see `latent_target`.
+        teacher_blocks: 1: the target is the teacher's output; K > 1: the mean over its last K blocks.
+        loss_latent: Weight of the latent loss, w_st.
+        loss_reconstruction: Weight of the reconstruction loss, w_rec.
+        sharpening: The latent loss instead of L2.
     """
+
+    PARTS: ClassVar = {"latent": "L_st", "reconstruction": "L_rec"}
 
     def __init__(
         self,
@@ -110,117 +166,217 @@ class Distillation(nn.Module):
         decoder: Completion | None,
         *,
         segment: int,
-        mask: str = "joint-frame",
-        ratio: Ratio = 0.9,
-        hidden_as: str = "dropped",
-        parts: Sequence[int] = (),
+        mask_strategy: str = "joint-frame",
+        mask_ratio: Ratio = 0.9,
+        mask_hidden: str = "dropped",
+        body_parts: Sequence[int] = (),
         coordinate_scale: float = 1.0,
-        target: str = "joints",
-        region: str = "all",
-        normalisation: str = "none",
+        decoder_target: str = "joints",
+        decoder_region: str = "all",
+        decoder_normalisation: str = "none",
+        teacher_momentum: float = 0.9999,
         teacher_normalise: str = "layer",
         teacher_blocks: int = 1,
-        latent_weight: float = 1.0,
-        reconstruction_weight: float = 1.0,
+        loss_latent: float = 1.0,
+        loss_reconstruction: float = 1.0,
         sharpening: Sharpening | None = None,
     ) -> None:
-        super().__init__()
-        self.student, self.predictor, self.decoder, self.sharpening = student, predictor, decoder, sharpening
+        super().__init__(student)
+        self.predictor = predictor
+        self.decoder = decoder
+        self.sharpening = sharpening
         self.teacher = None
         if predictor is not None:
             self.teacher = copy.deepcopy(student).requires_grad_(False).eval()
         self.coordinate_scale: Tensor
         self.register_buffer("coordinate_scale", torch.tensor(float(coordinate_scale)))
-        self.parts: Tensor
-        self.register_buffer("parts", torch.tensor(parts, dtype=torch.long), persistent=False)
-        self.segment, self.mask, self.ratio, self.hidden_as = segment, MASKS[mask], ratio, hidden_as
-        self.target, self.region, self.normalisation = target, region, normalisation
-        self.teacher_normalise, self.teacher_blocks = teacher_normalise, teacher_blocks
-        self.latent_weight, self.reconstruction_weight = latent_weight, reconstruction_weight
+        self.body_parts: Tensor
+        self.register_buffer("body_parts", torch.tensor(body_parts, dtype=torch.long), persistent=False)
+        self.segment = segment
+        self.mask_strategy = mask_strategy
+        self.mask_ratio = mask_ratio
+        self.mask_hidden = mask_hidden
+        self.decoder_target = decoder_target
+        self.decoder_region = decoder_region
+        self.decoder_normalisation = decoder_normalisation
+        self.teacher_momentum = teacher_momentum
+        self.teacher_normalise = teacher_normalise
+        self.teacher_blocks = teacher_blocks
+        self.loss_latent = loss_latent
+        self.loss_reconstruction = loss_reconstruction
 
-    def train(self, mode: bool = True) -> Distillation:
-        """The teacher stays in evaluation mode always."""
+    @classmethod
+    def build(cls, config: Config, skeleton: Skeleton, coordinates: int, coordinate_rms: float) -> Self:
+        """See `Objective.build`."""
+        return cls(
+            student=build_encoder(config, skeleton, coordinates),
+            predictor=build_predictor(config, skeleton) if config.predictor.use else None,
+            decoder=build_decoder(config, skeleton, coordinates) if config.decoder.use else None,
+            segment=config.clip.segment,
+            mask_strategy=config.mask.strategy,
+            mask_ratio=_mask_ratio(config.mask),
+            mask_hidden=config.mask.hidden,
+            body_parts=skeleton.parts,
+            coordinate_scale=coordinate_rms,
+            decoder_target=config.decoder.target,
+            decoder_region=config.decoder.region,
+            decoder_normalisation=config.decoder.normalisation,
+            teacher_momentum=teacher_momentum(config.teacher, config.pretrain.steps),
+            teacher_normalise=config.teacher.normalise,
+            teacher_blocks=config.teacher.blocks,
+            loss_latent=config.loss.latent,
+            loss_reconstruction=config.loss.reconstruction,
+            sharpening=_build_sharpening(config.loss, config.encoder.width),
+        )
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode. The teacher stays in evaluation mode always."""
         super().train(mode)
         if self.teacher is not None:
             self.teacher.eval()
         return self
 
-    def visible(self, segments: int, joints: int) -> Visible:
-        """How many tokens of a clip of this size stay visible."""
-        return self.mask.visible(segments, joints, self.ratio)
+    def losses(self, persons: Persons, clips: Clips, draws: Draws, batch_sum: BatchSum = whole_batch) -> Losses:
+        """See `Objective.losses`; `draws` decides which tokens are hidden."""
+        losses: Losses = self(persons, mask_noise(persons, clips, self.segment, draws), batch_sum)
+        return losses
 
-    def look(self, persons: Persons, noise: Tensor) -> Look:
-        """What the student sees of a batch; noise (P, S + 1, V + 1) uniform in [0, 1) decides what is hidden."""
+    def forward(self, persons: Persons, noise: Tensor, batch_sum: BatchSum = whole_batch) -> Losses:
+        """The losses of a batch, or of a share of it.
+
+        Args:
+            persons: P persons.
+            noise: (P, S + 1, V + 1) uniform in [0, 1): decides which tokens are hidden.
+            batch_sum: Adds up the shares of a batch.
+        """
+        view = self.student_view(persons, noise)
+        latent = reconstruction = view.segments.new_zeros(())
+        watched = None
+        if self.predictor is not None and self.teacher is not None:
+            latent, watched = self._latent_loss(self.predictor, self.teacher, view, persons, batch_sum)
+        if self.decoder is not None:
+            reconstruction = self._reconstruction_loss(self.decoder, view, persons, batch_sum)
+        total = self.loss_latent * latent + self.loss_reconstruction * reconstruction
+        return Losses(total, {"latent": latent.detach(), "reconstruction": reconstruction.detach()}, watched)
+
+    def visible(self, segments: int, joints: int) -> Visible:
+        """How many tokens of a clip of S segments and V joints stay visible."""
+        return MASKS[self.mask_strategy].visible(segments, joints, self.mask_ratio)
+
+    def student_view(self, persons: Persons, noise: Tensor) -> StudentView:
+        """Hide tokens, and encode what is left.
+
+        Args:
+            persons: P persons.
+            noise: As for `forward`.
+        """
         segments = to_segments(persons.positions, self.segment)
         valid = token_validity(persons.valid, self.segment)
         counts = self.visible(*valid.shape[1:])
-        hidden = self.mask.draw(segments, valid, noise, counts, self.parts)
+        hidden = MASKS[self.mask_strategy].draw(segments, valid, noise, counts, self.body_parts)
         fewest = 0 if persons.known is None else fewest_valid(persons.known, self.segment)
         everything = all_tokens(valid, fewest == valid[0].numel())
-        if self.hidden_as == "zeroed":
+        if self.mask_hidden == "zeroed":
             features = self.student(segments * ~hidden[..., None], everything)
-            return Look(segments, valid, hidden, everything, everything, features)
-        # invalid tokens are hidden first, in a grid whole segments and joints of them only
+            return StudentView(segments, valid, hidden, everything, everything, features)
+        # Invalid tokens are hidden first, so visible ones are all valid where enough are. A grid hides whole segments
+        # and joints: there it is only certain where all tokens are valid.
         whole = fewest >= (valid[0].numel() if counts.grid else counts.count)
         visible = visible_tokens(hidden, valid, counts.grid, counts.count, whole)
-        return Look(segments, valid, hidden, everything, visible, self.student(segments, visible))
+        return StudentView(segments, valid, hidden, everything, visible, self.student(segments, visible))
 
-    def forward(self, persons: Persons, noise: Tensor, total: Total = all_here) -> Losses:
-        """Losses of a batch, or of the part that is here; noise (P, S + 1, V + 1) uniform in [0, 1) hides tokens."""
-        look = self.look(persons, noise)
-        segments, valid, visible, features = look.segments, look.valid, look.visible, look.features
-        everything = look.everything
-        latent = reconstruction = teacher_spread = segments.new_zeros(())
-        pooled = None
-        hidden_valid, there = (look.hidden & valid).flatten(1)[..., None], valid.flatten(1)[..., None]
-        if self.predictor is not None and self.teacher is not None:
-            with torch.no_grad():
-                layers = self.teacher.layers(segments, everything)
-                taught = layers[-1]
-                teacher_spread = spread(taught, there, total)
-                means = pool_mean(taught.float().unflatten(1, valid.shape[1:]), valid)
-                pooled = mean_over_clips(means, persons.clip, persons.clips)
-                averaged = layers[-1:] if self.teacher_blocks == 1 else layers[-1 - self.teacher_blocks : -1]
-                wanted = latent_target(averaged, self.teacher_normalise)
-            latent = self._latent_loss(self.predictor(features, visible, everything), wanted, hidden_valid, total)
-            if self.sharpening is not None and self.training:
-                self.sharpening.move_centre(wanted, there, total)
-        if self.decoder is not None:
-            wanted, counted = reconstruction_target(
-                persons.positions, persons.valid, self.segment, self.target, self.normalisation
+    def _latent_loss(
+        self, predictor: Completion, teacher: Encoder, view: StudentView, persons: Persons, batch_sum: BatchSum
+    ) -> tuple[Tensor, Watched]:
+        """The loss of the predictor over hidden tokens (the report, eq. 1), and the teacher's features to watch."""
+        with torch.no_grad():
+            layers = teacher.layers(view.segments, view.everything)
+            output = layers[-1]
+            means = pool_mean(output.float().unflatten(1, view.valid.shape[1:]), view.valid)
+            watched = Watched(
+                spread=spread(output, view.valid_tokens, batch_sum),
+                pooled=mean_over_clips(means, persons.clip, persons.clips),
+                momentum=self.teacher_momentum,
             )
-            if self.target == "joints" and self.normalisation == "none":
-                wanted = wanted / self.coordinate_scale
-            if self.region == "hidden":
-                counted = counted * hidden_valid
-            reconstruction = mean_square(self.decoder(features, visible, everything), wanted, counted, total)
-        both = self.latent_weight * latent + self.reconstruction_weight * reconstruction
-        return Losses(both, latent.detach(), reconstruction.detach(), teacher_spread, pooled)
+            averaged = layers[-1:] if self.teacher_blocks == 1 else layers[-1 - self.teacher_blocks : -1]
+            target = latent_target(averaged, self.teacher_normalise)
+        prediction = predictor(view.features, view.visible, view.everything)
+        loss: Tensor = (self.sharpening or mean_square)(prediction, target, view.hidden_tokens, batch_sum)
+        if self.sharpening is not None and self.training:
+            self.sharpening.move_centre(target, view.valid_tokens, batch_sum)
+        return loss, watched
 
-    def _latent_loss(self, prediction: Tensor, wanted: Tensor, weights: Tensor, total: Total) -> Tensor:
-        loss: Tensor = (self.sharpening or mean_square)(prediction, wanted, weights, total)
-        return loss
+    def _reconstruction_loss(
+        self, decoder: Completion, view: StudentView, persons: Persons, batch_sum: BatchSum
+    ) -> Tensor:
+        """The loss of the decoder over valid coordinates (the report, eq. 2)."""
+        target, counted = reconstruction_target(
+            persons.positions, persons.valid, self.segment, self.decoder_target, self.decoder_normalisation
+        )
+        if self._decodes_joints:
+            target = target / self.coordinate_scale
+        if self.decoder_region == "hidden":
+            counted = counted * view.hidden_tokens
+        return mean_square(decoder(view.features, view.visible, view.everything), target, counted, batch_sum)
+
+    @property
+    def _decodes_joints(self) -> bool:
+        """Whether what is decoded, times `coordinate_scale`, is coordinates."""
+        return self.decoder_target == "joints" and self.decoder_normalisation == "none"
 
     @torch.no_grad()
-    def rebuild(self, persons: Persons, noise: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What the student sees of persons, and what the decoder makes of it; noise as for `forward`.
+    def rebuild(self, persons: Persons, clips: Clips, draws: Draws) -> Rebuilt:
+        """What the student sees of persons, and the joints that the decoder makes of it.
 
-        Returns seen (P, T, V) bool and joints (P, T, V, C) in the unit of the data; None for the joints when there is
-        no decoder or it says something else (motion, normalised coordinates). Where the decoder learned to rebuild
-        hidden tokens only, seen ones are as given.
+        Where the decoder has learned hidden tokens only, visible joints are those that were given.
+
+        Args:
+            persons: The persons of the clips, packed.
+            clips: B clips.
+            draws: Random numbers of the clips.
+
+        Returns:
+            No joints where there is no decoder, or where it decodes motion or normalised coordinates.
         """
-        look = self.look(persons, noise)
-        seen = (~look.hidden & look.valid).repeat_interleave(self.segment, 1)
-        if self.decoder is None or self.target != "joints" or self.normalisation != "none":
-            return seen, None
-        said = self.decoder(look.features, look.visible, look.everything).float()
-        joints = from_segments(said.unflatten(1, look.valid.shape[1:]), self.segment) * self.coordinate_scale
-        return seen, torch.where(seen[..., None], persons.positions, joints) if self.region == "hidden" else joints
+        view = self.student_view(persons, mask_noise(persons, clips, self.segment, draws))
+        seen = (~view.hidden & view.valid).repeat_interleave(self.segment, 1)
+        if self.decoder is None or not self._decodes_joints:
+            return Rebuilt(seen, None)
+        output = self.decoder(view.features, view.visible, view.everything).float()
+        joints = from_segments(output.unflatten(1, view.valid.shape[1:]), self.segment) * self.coordinate_scale
+        if self.decoder_region == "hidden":
+            joints = torch.where(seen[..., None], persons.positions, joints)
+        return Rebuilt(seen, joints)
+
+    def describe(self, segments: int, joints: int) -> dict[str, Any]:
+        """How many tokens of a clip the student sees."""
+        return {"visible_tokens": self.visible(segments, joints).count}
+
+    def after_step(self, step: int) -> None:
+        """Move the teacher."""
+        self.update_teacher(self.teacher_momentum)
 
     @torch.no_grad()
     def update_teacher(self, momentum: float) -> None:
-        """Δ ← α Δ + (1 − α) θ (the report, eq. 3), to be called after each optimiser step."""
+        """Δ ← α Δ + (1 − α) θ (the report, eq. 3).
+
+        Args:
+            momentum: α, share of the teacher's weights Δ that stays; the rest comes from the student's θ.
+        """
         if self.teacher is not None:
             teacher: list[Tensor] = list(self.teacher.parameters())
             student: list[Tensor] = list(self.student.parameters())
             torch._foreach_lerp_(teacher, student, 1 - momentum)
+
+
+def _mask_ratio(settings: MaskConfig) -> Ratio:
+    """The share of hidden tokens, or where these are given the shares of hidden segments and of hidden joints."""
+    if settings.segment_ratio is None or settings.joint_ratio is None:
+        return settings.ratio
+    return settings.segment_ratio, settings.joint_ratio
+
+
+def _build_sharpening(settings: LossConfig, width: int) -> Sharpening | None:
+    if settings.objective == "l2":
+        return None
+    return Sharpening(width, settings.student_temperature, settings.teacher_temperature, settings.centre_momentum)

@@ -21,7 +21,8 @@ from jointwise.evaluation.features import RAW_FRAMES, FeatureFunction, encoder_f
 from jointwise.evaluation.judge import probe_scores
 from jointwise.evaluation.protocols import COMPLETE, PROTOCOLS, RAW, SCORE
 from jointwise.evaluation.results import ClipErrors, Evaluation, check_folder, save_result
-from jointwise.model.build import build_classifier, build_completion_head, build_decoder, build_encoder
+from jointwise.model.build import build_classifier, build_completion_head, check_names
+from jointwise.model.parts import build_decoder, build_encoder
 from jointwise.model.size import gflops_per_clip
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_weights
@@ -48,6 +49,7 @@ def evaluate(
     """
     if protocol not in (*PROTOCOLS, COMPLETE, SCORE):
         raise ConfigError(unknown("protocol", protocol, (*PROTOCOLS, COMPLETE, SCORE)))
+    check_names(config)
     is_test, dataset = not config.validation_subjects, dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
@@ -174,9 +176,12 @@ def _completion(
 def _own_decoder(run: Path, card: ModelCard, encoder: nn.Module, dataset: Dataset, which: str) -> Completer | None:
     """The student with the decoder it was trained with, where that says joints; on the joints of `dataset`.
 
-    None also where hidden tokens were zeroed: such a decoder knows no tokens that are not there.
+    None also where hidden tokens were zeroed: such a decoder knows no tokens that are not there. Only masked prediction
+    is known to have such a decoder.
     """
     settings = card.config
+    if settings.objective != "masked_prediction":
+        return None
     says_joints = settings.decoder.use and settings.decoder.target == "joints" and settings.mask.hidden == "dropped"
     if card.kind != "pretrained" or which != "student" or not says_joints or settings.decoder.normalisation != "none":
         return None

@@ -18,7 +18,8 @@ from jointwise.data.label_subset import choose_labelled
 from jointwise.errors import ConfigError
 from jointwise.evaluation.class_scores import class_scores, classifier_gflops
 from jointwise.evaluation.results import Evaluation, check_folder, save_result
-from jointwise.model.build import build_classifier
+from jointwise.model.averaging import average_momentum
+from jointwise.model.build import build_classifier, check_names
 from jointwise.model.classifier import Classifier
 from jointwise.model.size import count_parameters
 from jointwise.training import distributed
@@ -29,7 +30,7 @@ from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import make_examples, write_examples
 from jointwise.training.loop import fit
 from jointwise.training.model_folder import ModelCard, encoder_weights, load_card, load_seen, save_model
-from jointwise.training.optimizer import average_momentum, build_optimizer
+from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import peak_memory, provenance
 from jointwise.training.run_folder import about_run, open_run, resume_command
 
@@ -87,6 +88,7 @@ def finetune(
     """
     if which != "student" and not pretrained:
         raise ConfigError(f"--encoder {which}: from random weights there is one encoder. Leave it out.")
+    check_names(config)
     is_test, words = not config.validation_subjects, dataset.arguments
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)

@@ -13,7 +13,7 @@ import torch
 from jointwise.config.schema import Config
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError
-from jointwise.model.masked_prediction import Distillation
+from jointwise.model.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Foreign:
     config: Config
     skeleton: Skeleton
     coordinates: int
-    module: Distillation
+    objective: Objective
     assumed: tuple[str, ...]
 
 

@@ -47,7 +47,7 @@ def import_checkpoint(
     if method not in IMPORTS:
         raise ConfigError(unknown("method", method, IMPORTS))
     foreign = IMPORTS[method](checkpoint, heads, skeleton)
-    config, module = foreign.config, foreign.module
+    config, objective = foreign.config, foreign.objective
     with checkpoint.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     about = {
@@ -75,9 +75,9 @@ def import_checkpoint(
         steps={},
         split=NOT_KNOWN,
         terms=f"those of {checkpoint.name} and of the data it was trained on, which it does not name",
-        parameters=count_parameters(encoder=module.student, pretrain=module),
+        parameters=count_parameters(encoder=objective.encoder, pretrain=objective),
     )
     open_run(folder, config, about, resume=False)
-    save_model(folder / "model", card, module.state_dict(), seen=set())
+    save_model(folder / "model", card, objective.state_dict(), seen=set())
     write_json(folder / "run.json", about | {"parameters": card.parameters, **provenance(torch.device("cpu"), "fp32")})
     return Imported(card, foreign.assumed)

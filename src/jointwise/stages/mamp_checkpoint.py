@@ -11,7 +11,7 @@ from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
 from jointwise.data.skeletons import NTU25, Skeleton, nameless
 from jointwise.errors import CheckpointError, ConfigError
-from jointwise.model.build import build_distillation
+from jointwise.model.build import build_objective
 from jointwise.stages.foreign_checkpoint import Foreign, load_checkpoint
 from jointwise.training.checkpoint import load_weights, misfits
 
@@ -81,8 +81,8 @@ def import_mamp(checkpoint: Path, heads: int | None = None, skeleton: Skeleton |
             "another with --skeleton, or leave it out."
         )
     config = _config(weights, heads, checkpoint)
-    module = build_distillation(config, skeleton, coordinates, coordinate_scale=1.0, seed=0)
-    own = module.state_dict()
+    objective = build_objective(config, skeleton, coordinates, coordinate_rms=1.0, seed=0)
+    own = objective.state_dict()
     scale = {"coordinate_scale": own.pop("coordinate_scale")}  # MAMP predicts normalised motion: it has no unit
     shapes = {
         official_name(name): _official_shape(official_name(name), tensor, coordinates) for name, tensor in own.items()
@@ -90,8 +90,8 @@ def import_mamp(checkpoint: Path, heads: int | None = None, skeleton: Skeleton |
     if problems := misfits(weights, shapes):
         raise _unfit(checkpoint, weights, problems)
     ours = {name: _converted(official_name(name), weights).reshape(own[name].shape) for name in own}
-    load_weights(module, ours | scale, checkpoint)
-    return Foreign(config, skeleton, coordinates, module, assumed)
+    load_weights(objective, ours | scale, checkpoint)
+    return Foreign(config, skeleton, coordinates, objective, assumed)
 
 
 def _weights(content: dict[str, Any], checkpoint: Path) -> dict[str, Tensor]:

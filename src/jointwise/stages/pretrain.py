@@ -1,4 +1,4 @@
-"""Pre-training without labels: a student learns to predict what the teacher sees, on the training part only."""
+"""Pre-training without labels, on the training part only: open the data, build, fit, evaluate, save."""
 
 from __future__ import annotations
 
@@ -18,55 +18,113 @@ from jointwise.data.randomness import Draws
 from jointwise.errors import ConfigError
 from jointwise.evaluation.collapse import collapse_warning, effective_rank
 from jointwise.evaluation.features import encoder_features
+from jointwise.evaluation.held_out import SPLIT, held_out_losses
 from jointwise.evaluation.judge import accuracies
 from jointwise.evaluation.protocols import PROTOCOLS
-from jointwise.model.build import build_distillation
-from jointwise.model.masked_prediction import Distillation, mask_noise
+from jointwise.model.build import build_objective, check_names
+from jointwise.model.objective import Objective, Rebuilt, Watched
 from jointwise.model.size import count_parameters
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder
 from jointwise.training.checkpoint import write_json
 from jointwise.training.coordinate_scale import coordinate_rms, typical_size, with_scale
-from jointwise.training.device import autocast, compile_blocks, pick_device
+from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import Rebuild, make_examples, write_examples
 from jointwise.training.loop import fit
 from jointwise.training.model_folder import ModelCard, save_model
-from jointwise.training.optimizer import build_optimizer, teacher_momentum
+from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import peak_memory, provenance
 from jointwise.training.run_folder import about_run, open_run, read_log, resume_command
 
-Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none when it is not their turn
+Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none where no probe is due
 
 WATCHED_CLIPS = 2048  # pooled features of one epoch that the effective rank is computed from
 
 
-def make_probe(
-    module: Distillation, cutter: ClipCutter, dataset: Dataset, order: BatchOrder, config: Config, seed: int
-) -> Probe | None:
-    """Scores the student's frozen features on `dataset.test` every `pretrain.probe_every` epochs and at the end.
+def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: bool = False) -> dict[str, Any]:
+    """Pre-train a system on the training part of a data set, and write its run folder.
 
-    Draws nothing that training draws, and leaves the module as it was. None when it is off.
+    Args:
+        config: All settings.
+        dataset: The data under its split.
+        seed: Decides weights, order, clips and masks.
+        folder: The run folder.
+        resume: Whether the run is there already and is continued.
+
+    Returns:
+        The content of run.json. Where there are several processes, only the first one has it; the others get {}.
+
+    Raises:
+        ConfigError: The system learns from labels only, a name in the config is unknown, or probes have no subjects.
     """
-    settings = config.pretrain
-    if not settings.probe_every:
-        return None
-    features = encoder_features(module.student, module.segment, config.probe.pooling)
+    check_pretrains(config, dataset)
+    check_names(config)
+    check_probes(config)
+    dataset = dataset.hold_out(config.validation_subjects)
+    dataset.check_trainable(config.allow_duplicates)
+    config = with_scale(config, dataset)
+    about = about_run("pretrain", config.system, dataset, seed, "none")
+    open_run(folder, config, about, resume)
 
-    def probe(done: int) -> dict[str, float]:
-        if int(order.epoch(done)) % settings.probe_every and done < settings.steps:
-            return {}
-        training = module.training
-        module.eval()
-        try:
-            return accuracies(features, cutter, dataset, config, seed)
-        finally:
-            module.train(training)
+    device = pick_device(config.execution.device)
+    cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
+    coordinates = dataset.store.description.coordinates
+    objective = build_objective(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
+    if config.execution.compile:
+        compile_blocks(objective)
+    seconds_per_epoch = _fit(objective, cutter, dataset, config, seed, folder)
 
-    return probe
+    test = torch.from_numpy(dataset.test.ids)
+    held_out = held_out_losses(objective, cutter, test, config.execution.precision)
+    examples = make_examples(dataset, cutter, seed, _rebuild_by(objective, seed))
+    size = typical_size(dataset.train)
+    if not distributed.is_first():
+        return {}
+    log = read_log(folder)
+    run: dict[str, Any] = about | {
+        "steps": config.pretrain.steps,
+        "parameters": count_parameters(encoder=objective.encoder, pretrain=objective),
+        **objective.describe(config.segments, len(dataset.skeleton.joints)),
+        "seconds_per_epoch": seconds_per_epoch,
+        "held_out": held_out | {SPLIT: dataset.split},
+        "peak_memory_mb": peak_memory(device),
+        "collapse": collapse_warning(log),
+        "probes": {name: value for name, value in log[-1].items() if name in PROTOCOLS},
+        **provenance(device, config.execution.precision),
+    }
+    card = _card(config, dataset, run, size)
+    save_model(folder / "model", card, objective.state_dict(), set(dataset.train.digests))
+    write_examples(folder, examples)
+    write_json(folder / "run.json", run)
+    return run
+
+
+def check_pretrains(config: Config, dataset: Dataset) -> None:
+    """Check that a system has something to pre-train.
+
+    Args:
+        config: All settings.
+        dataset: The data, for the message.
+
+    Raises:
+        ConfigError: It learns from labels only.
+    """
+    if not config.pretrains:
+        raise ConfigError(
+            f"system '{config.system}' learns from labels only: there is nothing to pre-train. Train it with: "
+            f"jointwise finetune {config.system} {shlex.join(dataset.arguments)}."
+        )
 
 
 def check_probes(config: Config) -> None:
-    """Raises ConfigError for probes without held-out subjects: test subjects are not looked at during training."""
+    """Check that probes have held-out subjects to score: test subjects are never looked at during training.
+
+    Args:
+        config: All settings.
+
+    Raises:
+        ConfigError: Probes are on, and no subjects are held out.
+    """
     if config.pretrain.probe_every and not config.validation_subjects:
         raise ConfigError(
             f"pretrain.probe_every {config.pretrain.probe_every} needs held-out training subjects to score, as test "
@@ -74,141 +132,145 @@ def check_probes(config: Config) -> None:
         )
 
 
+def make_probe(
+    objective: Objective, cutter: ClipCutter, dataset: Dataset, order: BatchOrder, config: Config, seed: int
+) -> Probe | None:
+    """Score the encoder's frozen features every `pretrain.probe_every` epochs and at the end.
+
+    A probe draws nothing that training draws, and leaves the objective as it was.
+
+    Args:
+        objective: What is trained.
+        cutter: Cuts the clips.
+        dataset: Its test part is scored.
+        order: Tells when an epoch ends.
+        config: All settings.
+        seed: Decides what the probe draws.
+
+    Returns:
+        The probe; None where probes are off.
+    """
+    settings = config.pretrain
+    if not settings.probe_every:
+        return None
+    features = encoder_features(objective.encoder, config.clip.segment, config.probe.pooling)
+
+    def probe(done: int) -> dict[str, float]:
+        if int(order.epoch(done)) % settings.probe_every and done < settings.steps:
+            return {}
+        training = objective.training
+        objective.eval()
+        try:
+            return accuracies(features, cutter, dataset, config, seed)
+        finally:
+            objective.train(training)
+
+    return probe
+
+
 class PretrainTask:
-    """Clips and masks of each step, the loss, the teacher's update, the collapse watch."""
+    """The losses of each step, the objective's update after it, and the collapse watch.
+
+    Args:
+        objective: What is trained.
+        cutter: Cuts the clips.
+        dataset: Its training part is learned from.
+        augment: How clips vary.
+        seed: Decides clips and masks.
+        probe: Scores the encoder at the end of some epochs.
+    """
 
     def __init__(
         self,
-        module: Distillation,
+        objective: Objective,
         cutter: ClipCutter,
         dataset: Dataset,
         augment: AugmentConfig,
-        momentum: float,
         seed: int,
         probe: Probe | None = None,
     ) -> None:
-        self.module: Distillation = module
-        self.cutter, self.dataset, self.augment = cutter, dataset, augment
-        self.momentum, self.seed = momentum, seed
-        self.probe, self._done = probe, 0
-        self._pooled: list[Tensor] = []
+        self.module: Objective = objective
+        self.cutter = cutter
+        self.dataset = dataset
+        self.augment = augment
+        self.seed = seed
+        self.probe = probe
+        self._done = 0
+        self._watched: list[Watched] = []  # since the last end of an epoch
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted loss, and its parts for the log."""
+        """The loss of a step, and its parts for the log.
+
+        Args:
+            batch: The samples of the step that this process has.
+
+        Returns:
+            What is minimised, and scalars by their key in metrics.jsonl.
+        """
         clips = self.cutter.random(batch.ids, batch.draws(self.seed, "clips"), **asdict(self.augment))
-        persons = clips.persons()
-        noise = mask_noise(persons, clips, self.module.segment, batch.draws(self.seed, "masks"))
-        losses = self.module(persons, noise, distributed.total)
-        if losses.pooled is not None:
-            self._pooled.append(losses.pooled)
-        scalars = {"latent": losses.latent, "reconstruction": losses.reconstruction}
-        return losses.total, scalars | ({"teacher_spread": losses.teacher_spread} if losses.pooled is not None else {})
+        losses = self.module.losses(clips.persons(), clips, batch.draws(self.seed, "masks"), distributed.total)
+        scalars = dict(losses.parts)
+        if losses.watched is not None:
+            self._watched.append(losses.watched)
+            scalars["teacher_spread"] = losses.watched.spread
+        return losses.total, scalars
 
     def after_step(self, step: int) -> None:
-        """Moves the teacher."""
+        """Let the objective move what moves after a step, such as a teacher."""
         self._done = step + 1
-        self.module.update_teacher(self.momentum)
+        self.module.after_step(step)
 
     def epoch_metrics(self) -> dict[str, float]:
-        """Effective rank of the teacher's pooled features since the last call, and what the probe says."""
+        """Effective rank of the watched features since the last call, and the accuracies of a probe that is due."""
         return self._rank() | (self.probe(self._done) if self.probe else {})
 
     def _rank(self) -> dict[str, float]:
-        if not self._pooled:
+        if not self._watched:
             return {}
-        shares = distributed.gather([pooled.cpu() for pooled in self._pooled])
+        momentum = self._watched[-1].momentum
+        shares = distributed.gather([watched.pooled.cpu() for watched in self._watched])
         features = torch.cat([share for step in zip(*shares, strict=True) for share in step])[-WATCHED_CLIPS:]
-        self._pooled.clear()
+        self._watched.clear()
         if len(features) < min(WATCHED_CLIPS, len(self.dataset.train)) // 2:
             return {}  # a resumed or last part of an epoch: the rank of few clips is low whatever the features are
-        return {"effective_rank": effective_rank(features), "ema_momentum": self.momentum}
+        rank = {"effective_rank": effective_rank(features)}
+        return rank if momentum is None else rank | {"ema_momentum": momentum}
 
     def describe(self, ids: Tensor) -> list[str]:
-        """Files of the samples."""
+        """Names of the recordings of samples (n,), for messages."""
         return [str(name) for name in self.dataset.store.names[ids.numpy()]]
 
 
-@torch.no_grad()
-def held_out_losses(
-    module: Distillation, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 64
-) -> dict[str, float]:
-    """`L_st` and `L_rec` on centre clips with fixed masks: means over tokens of each batch, then over clips."""
-    module.eval()
-    sums = torch.zeros(2, dtype=torch.float64)
-    for places in distributed.own_batches(ids, batch, cutter.shards):
-        clips = cutter.centre(ids[places])
-        persons = clips.persons()
-        with autocast(cutter.device, precision):
-            losses = module(persons, mask_noise(persons, clips, module.segment, Draws(places, "held-out masks")))
-        sums += torch.stack([losses.latent, losses.reconstruction]).double().cpu() * len(places)
-    latent, reconstruction = (distributed.total(sums) / len(ids)).tolist()
-    return {"latent": latent, "reconstruction": reconstruction}
+def _fit(
+    objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config, seed: int, folder: Path
+) -> float:
+    """Train the objective; returns the seconds per epoch."""
+    settings = config.pretrain
+    order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed, cutter.shards)
+    probe = make_probe(objective, cutter, dataset, order, config, seed)
+    seconds = fit(
+        PretrainTask(objective, cutter, dataset, settings.augment, seed, probe),
+        order,
+        build_optimizer(objective, settings),
+        settings,
+        config.execution,
+        folder,
+        title=f"pretrain {config.system}",
+        seed=seed,
+        resume_hint=resume_command("pretrain", config.system, dataset.arguments, folder),
+    )
+    return seconds / order.epoch(settings.steps)
 
 
-def _rebuild_by(module: Distillation, seed: int) -> Rebuild:
-    """What a trained module rebuilds of clips, with masks that `seed` decides."""
+def _rebuild_by(objective: Objective, seed: int) -> Rebuild:
+    """What a trained objective rebuilds of clips, with masks that `seed` decides."""
 
-    def rebuild(clips: Clips, persons: Persons) -> tuple[Tensor, Tensor | None]:
+    def rebuild(clips: Clips, persons: Persons) -> Rebuilt | None:
         draws = Draws(torch.arange(len(clips.ids)), seed, "example masks")
-        noise = mask_noise(persons, clips, module.segment, draws)
-        return module.eval().rebuild(persons, noise)
+        with torch.no_grad():
+            return objective.eval().rebuild(persons, clips, draws)
 
     return rebuild
-
-
-def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: bool = False) -> dict[str, Any]:
-    """Pre-trains a system on the training part of `dataset`; writes the run folder; returns what run.json says.
-
-    Where there are several processes, the first one writes and the others return nothing.
-    Raises ConfigError for a system that has nothing to pre-train, and what `fit` and `open_run` raise.
-    """
-    if not config.predictor.use and not config.decoder.use:
-        raise ConfigError(
-            f"system '{config.system}' learns from labels only: there is nothing to pre-train. Train it with: "
-            f"jointwise finetune {config.system} {shlex.join(dataset.arguments)}."
-        )
-    check_probes(config)
-    dataset = dataset.hold_out(config.validation_subjects)
-    dataset.check_trainable(config.allow_duplicates)
-    config = with_scale(config, dataset)
-    about = about_run("pretrain", config.system, dataset, seed, "none")
-    open_run(folder, config, about, resume)
-    device, settings, execution = pick_device(config.execution.device), config.pretrain, config.execution
-    cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
-    coordinates = dataset.store.description.coordinates
-    module = build_distillation(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
-    if execution.compile:
-        compile_blocks(module)
-    order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed, cutter.shards)
-    probe = make_probe(module, cutter, dataset, order, config, seed)
-    task = PretrainTask(
-        module, cutter, dataset, settings.augment, teacher_momentum(config.teacher, settings.steps), seed, probe
-    )
-    command = resume_command("pretrain", config.system, dataset.arguments, folder)
-    optimizer, title = build_optimizer(module, settings), f"pretrain {config.system}"
-    seconds = fit(task, order, optimizer, settings, execution, folder, title, seed, command)
-    held_out = held_out_losses(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision)
-    examples = make_examples(dataset, cutter, seed, _rebuild_by(module, seed))
-    size = typical_size(dataset.train)
-    if not distributed.is_first():
-        return {}
-    parameters = count_parameters(encoder=module.student, pretrain=module)
-    run: dict[str, Any] = about | {
-        "steps": settings.steps,
-        "parameters": parameters,
-        "visible_tokens": module.visible(config.segments, len(dataset.skeleton.joints)).count,
-        "seconds_per_epoch": seconds / order.epoch(settings.steps),
-        "held_out": held_out | {"split": dataset.split},
-        "peak_memory_mb": peak_memory(device),
-        "collapse": collapse_warning(read_log(folder)),
-        "probes": {name: value for name, value in read_log(folder)[-1].items() if name in PROTOCOLS},
-        **provenance(device, execution.precision),
-    }
-    card = _card(config, dataset, run, size)
-    save_model(folder / "model", card, module.state_dict(), set(dataset.train.digests))
-    write_examples(folder, examples)
-    write_json(folder / "run.json", run)
-    return run
 
 
 def _card(config: Config, dataset: Dataset, run: dict[str, Any], size: float) -> ModelCard:

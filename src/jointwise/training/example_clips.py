@@ -21,14 +21,14 @@ from jointwise.data.randomness import generator_for
 from jointwise.data.sequence import Bools, Floats
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import DataError, writing
+from jointwise.model.objective import Rebuilt
 from jointwise.training import distributed
 
 NAME = "examples.npz"
 MOST = 8
 MOST_FRAMES = 120  # of a recording that is kept to be looked at; a model's clip may have so few that motion is lost
 
-# (clips, their persons) -> seen (P, T, V), rebuilt joints (P, T, V, C) or None: what `Distillation.rebuild` says
-Rebuild = Callable[[Clips, Persons], tuple[Tensor, Tensor | None]]
+Rebuild = Callable[[Clips, Persons], Rebuilt | None]  # clips, their persons -> what the report shows of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebu
     ids = torch.from_numpy(dataset.test.ids[places])
     clips = _cut_by_owners(cutter, ids)
     persons = clips.persons()
-    seen, rebuilt = rebuild(clips, persons) if rebuild else (None, None)
+    rebuilt = rebuild(clips, persons) if rebuild else None
     kept = centre_windows(cutter.lengths[ids])[1].numpy()
     frames = max(cutter.frames, min(int(kept.max()), MOST_FRAMES))
     recording = _cut_by_owners(ClipCutter.from_store(dataset.store, frames), ids)
@@ -117,8 +117,8 @@ def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebu
         recording=recording.positions.numpy(),
         valid=recording.valid.numpy(),
         clip=clips.positions.cpu().numpy(),
-        seen=None if seen is None else unpacked(seen).numpy(),
-        rebuilt=None if rebuilt is None else unpacked(rebuilt).numpy(),
+        seen=None if rebuilt is None else unpacked(rebuilt.seen).numpy(),
+        rebuilt=None if rebuilt is None or rebuilt.joints is None else unpacked(rebuilt.joints).numpy(),
     )
 
 

@@ -1,4 +1,4 @@
-"""AdamW with the right parameters decayed, and the schedules of learning rate and teacher momentum."""
+"""AdamW with the right parameters decayed, and the schedule of the learning rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import torch
 from torch import nn
 
-from jointwise.config.schema import TeacherConfig, TrainConfig
+from jointwise.config.schema import TrainConfig
 
 # Position embeddings and mask token never decay (trap 10 of the field), nor do biases and LayerNorm, as is usual.
 _NO_DECAY = re.compile(r"(position\.(segment|joint)|mask_token|bias)$|norm\d?\.weight$")
@@ -56,13 +56,3 @@ def learning_rate(step: int, settings: TrainConfig) -> float:
         return settings.lr * (step + 1) / warmup
     progress = (step - warmup) / max(1, settings.steps - warmup)
     return settings.final_lr + (settings.lr - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def teacher_momentum(settings: TeacherConfig, steps: int) -> float:
-    """α of the teacher: fixed, or from the averaging horizon as a share of the run, clipped to [0.98, 0.9999]."""
-    return average_momentum(settings.horizon, steps) if settings.momentum is None else settings.momentum
-
-
-def average_momentum(horizon: float, steps: int) -> float:
-    """α of a moving average over `horizon` (a share) of `steps` steps: 1 − 1 / (horizon · steps), in [0.98, 0.9999]."""
-    return min(max(1 - 1 / (horizon * steps), 0.98), 0.9999)
