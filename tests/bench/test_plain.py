@@ -9,8 +9,8 @@ from jointwise.bench.workload import CLASSES, SCALE, Workload, settings
 from jointwise.config.schema import Config
 from jointwise.data.clips import Clips
 from jointwise.data.randomness import Draws
-from jointwise.model.build import build_classifier, build_distillation
-from jointwise.model.masked_prediction import Distillation, mask_noise
+from jointwise.model.build import build_classifier, build_objective
+from jointwise.model.masked_prediction import MaskedPrediction, mask_noise
 from jointwise.model.tokens import to_segments
 from jointwise.training.device import autocast
 
@@ -54,8 +54,8 @@ def assert_gradients_equal(fast: nn.Module, plain: nn.Module, tolerance: float) 
             assert difference(found[name], gradient) < 5 * tolerance, name
 
 
-def distillation_and_yardstick(config: Config, work: Workload) -> tuple[Distillation, PlainDistillation]:
-    fast = build_distillation(config, work.cutter.skeleton, 3, SCALE, 0)
+def objective_and_yardstick(config: Config, work: Workload) -> tuple[MaskedPrediction, PlainDistillation]:
+    fast = build_objective(config, work.cutter.skeleton, 3, SCALE, 0)
     plain = PlainDistillation(config, 25, 3, SCALE)
     weights = {name: value for name, value in fast.state_dict().items() if name != "coordinate_scale"}
     plain.load_state_dict(weights)
@@ -66,11 +66,11 @@ def distillation_and_yardstick(config: Config, work: Workload) -> tuple[Distilla
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_pre_training_has_the_loss_and_gradients_of_the_yardstick(system: str, precision: str, work: Workload) -> None:
     config = settings(system, 64, SIZE | {"predictor.depth": 1, "decoder.depth": 1, "mask.ratio": 0.6})
-    fast, plain = distillation_and_yardstick(config, work)
+    fast, plain = objective_and_yardstick(config, work)
     clips = work.cutter.centre(work.ids)
     persons = clips.persons()
     noise = mask_noise(persons, clips, config.clip.segment, Draws(work.ids, 0, "masks", 0))
-    hidden_there = fast.look(persons, noise).hidden
+    hidden_there = fast.student_view(persons, noise).hidden
     slots, present = both_slots(clips)
     hidden = hidden_there[:1].repeat(present.numel(), 1, 1)  # any for those who are not there
     hidden[present.flatten()] = hidden_there
@@ -108,7 +108,7 @@ def test_fine_tuning_has_the_logits_and_gradients_of_the_yardstick(system: str, 
 
 
 def test_the_teacher_of_the_yardstick_moves_as_the_real_one(work: Workload) -> None:
-    fast, plain = distillation_and_yardstick(settings("spatial_segments_decoder", 64, SIZE), work)
+    fast, plain = objective_and_yardstick(settings("spatial_segments_decoder", 64, SIZE), work)
     for module in (fast, plain):
         for parameter in module.student.parameters():
             torch.nn.init.constant_(parameter, 3.0)

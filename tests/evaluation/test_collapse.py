@@ -9,7 +9,7 @@ from jointwise.data.dataset import Part
 from jointwise.data.randomness import Draws
 from jointwise.data.store.reader import Store
 from jointwise.evaluation.collapse import collapse_warning, effective_rank
-from jointwise.stages.pretrain import mask_noise
+from jointwise.model.masked_prediction import mask_noise
 from jointwise.training.coordinate_scale import coordinate_rms
 
 

@@ -8,22 +8,23 @@ from torch import Tensor
 
 from jointwise.data.clips import Clips, Persons
 from jointwise.model.encoders import AXES, Completion, Encoder
-from jointwise.model.masked_prediction import Distillation, Sharpening
+from jointwise.model.masked_prediction import MaskedPrediction, Sharpening
 from jointwise.model.masks import MASKS
+from jointwise.model.objective import Losses
 from jointwise.model.tokens import TokenSet, all_tokens, to_segments, token_validity
 
 B, M, S, LENGTH, V, C, WIDTH = 3, 2, 6, 2, 5, 3, 16
 T, NUMBERS, RMS, PARTS = S * LENGTH, LENGTH * C, 0.4, (0, 0, 1, 1, 2)
 
 
-def make(axis: str = "spatial", predictor: bool = True, decoder: bool = True, **options: object) -> Distillation:
+def make(axis: str = "spatial", predictor: bool = True, decoder: bool = True, **options: object) -> MaskedPrediction:
     torch.manual_seed(0)
     student = Encoder(S, V, NUMBERS, axis, depth=2, width=WIDTH, heads=2)
-    module = Distillation(
+    module = MaskedPrediction(
         student,
         Completion(S, V, WIDTH, WIDTH, depth=1, width=WIDTH, heads=2) if predictor else None,
         Completion(S, V, WIDTH, NUMBERS, depth=1, width=WIDTH, heads=2) if decoder else None,
-        **{"segment": LENGTH, "ratio": 0.6, "coordinate_scale": RMS, "parts": PARTS} | options,
+        **{"segment": LENGTH, "mask_ratio": 0.6, "coordinate_scale": RMS, "body_parts": PARTS} | options,
     )
     if module.teacher is not None:  # as after some steps: the teacher is no longer the student
         with torch.no_grad():
@@ -44,18 +45,27 @@ def clips(gaps: bool = True) -> Clips:
     return Clips(torch.randn(B, M, T, V, C, generator=generator), valid, torch.arange(B))
 
 
+def scalar(losses: Losses, name: str) -> Tensor:
+    """One of the numbers in `losses`, by name."""
+    if name in losses.parts:
+        return losses.parts[name]
+    return losses.total if name == "total" else getattr(losses.watched, name)
+
+
 def noise_for(persons: Persons) -> Tensor:
     """Noise that belongs to a clip and slot, whoever else is there."""
     noise = torch.rand(B, M + 1, S + 1, V + 1, generator=torch.Generator().manual_seed(2))
     return noise[persons.clip, persons.slot]
 
 
-def hidden_of(module: Distillation, persons: Persons) -> Tensor:
+def hidden_of(module: MaskedPrediction, persons: Persons) -> Tensor:
     segments, valid = to_segments(persons.positions, LENGTH), token_validity(persons.valid, LENGTH)
-    return module.mask.draw(segments, valid, noise_for(persons), module.visible(S, V), module.parts)
+    return MASKS[module.mask_strategy].draw(
+        segments, valid, noise_for(persons), module.visible(S, V), module.body_parts
+    )
 
 
-def reference_losses(module: Distillation, persons: Persons, mask: str) -> tuple[float, float]:
+def reference_losses(module: MaskedPrediction, persons: Persons, mask: str) -> tuple[float, float]:
     """`L_st` and `L_rec` person by person and token by token, from the module's own networks."""
     latent, reconstruction = [], []
     hidden = hidden_of(module, persons)
@@ -94,13 +104,13 @@ def reference_losses(module: Distillation, persons: Persons, mask: str) -> tuple
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("gaps", [False, True], ids=["complete", "gaps"])
 def test_the_losses_are_the_means_of_the_step_by_step_reference(axis: str, mask: str, gaps: bool) -> None:
-    module = make(axis, mask=mask, latent_weight=0.5, reconstruction_weight=2.0)
+    module = make(axis, mask_strategy=mask, loss_latent=0.5, loss_reconstruction=2.0)
     persons = clips(gaps).persons()
     assert persons.clip.tolist() == [0, 0, 1, 2, 2]
     losses = module(persons, noise_for(persons))
     latent, reconstruction = reference_losses(module, persons, mask)
-    assert float(losses.latent) == pytest.approx(latent, rel=1e-4)
-    assert float(losses.reconstruction) == pytest.approx(reconstruction, rel=1e-4)
+    assert float(losses.parts["latent"]) == pytest.approx(latent, rel=1e-4)
+    assert float(losses.parts["reconstruction"]) == pytest.approx(reconstruction, rel=1e-4)
     assert float(losses.total.detach()) == pytest.approx(0.5 * latent + 2 * reconstruction, rel=1e-4)
 
 
@@ -113,20 +123,20 @@ def test_without_a_decoder_or_a_predictor_its_loss_is_zero_and_the_other_stays()
     )
     expected = both(persons, noise_for(persons))
     latent_only, rebuilt_only = (module(persons, noise_for(persons)) for module in (no_decoder, no_predictor))
-    torch.testing.assert_close(latent_only.total, expected.latent, check_dtype=False)
-    assert float(latent_only.reconstruction) == 0
-    torch.testing.assert_close(rebuilt_only.total, expected.reconstruction)
-    assert float(rebuilt_only.latent) == 0
+    torch.testing.assert_close(latent_only.total, expected.parts["latent"], check_dtype=False)
+    assert float(latent_only.parts["reconstruction"]) == 0
+    torch.testing.assert_close(rebuilt_only.total, expected.parts["reconstruction"])
+    assert float(rebuilt_only.parts["latent"]) == 0
     assert no_predictor.teacher is None
-    assert rebuilt_only.pooled is None
+    assert rebuilt_only.watched is None
 
 
 def test_region_hidden_counts_the_hidden_tokens_only() -> None:
-    module, persons = make(predictor=False, region="hidden"), clips().persons()
+    module, persons = make(predictor=False, decoder_region="hidden"), clips().persons()
     hidden, valid = hidden_of(module, persons), token_validity(persons.valid, LENGTH)
     seen: list[Tensor] = []
     module.decoder.register_forward_hook(lambda *call: seen.append(call[2].detach()))
-    loss = module(persons, noise_for(persons)).reconstruction
+    loss = module(persons, noise_for(persons)).parts["reconstruction"]
     errors = []
     for p in range(len(hidden)):
         for s in range(S):
@@ -143,16 +153,16 @@ def test_the_plain_teacher_features_are_the_target_when_no_norm_is_asked_for() -
     module, persons = make(decoder=False, teacher_normalise="none"), clips().persons()
     predicted: list[Tensor] = []
     module.predictor.register_forward_hook(lambda *call: predicted.append(call[2].detach()))
-    loss = module(persons, noise_for(persons)).latent
+    loss = module(persons, noise_for(persons)).parts["latent"]
     valid = token_validity(persons.valid, LENGTH)
     taught = module.teacher(to_segments(persons.positions, LENGTH), all_tokens(valid))
     counts = (hidden_of(module, persons) & valid).flatten(1)
     torch.testing.assert_close(loss, (predicted[0] - taught)[counts].square().mean())
 
 
-def zeroed(axis: str) -> Distillation:
+def zeroed(axis: str) -> MaskedPrediction:
     """The report's first version: hidden joints stay in the sequence with coordinates 0."""
-    module = make(axis, hidden_as="zeroed")
+    module = make(axis, mask_hidden="zeroed")
     for name, outputs in (("predictor", WIDTH), ("decoder", NUMBERS)):
         setattr(module, name, Completion(S, V, WIDTH, outputs, 1, WIDTH, 2, axis, mask_token=False))
     return module
@@ -172,8 +182,8 @@ def test_zeroed_tokens_stay_in_the_sequence_and_are_what_is_predicted(axis: str,
     taught = module.teacher(to_segments(persons.positions, LENGTH), everything)
     counts = (hidden & valid).flatten(1)
     wanted = (taught - taught.mean(2, keepdim=True)) / (taught.var(2, unbiased=False, keepdim=True) + 1e-5).sqrt()
-    torch.testing.assert_close(losses.latent, (predicted - wanted)[counts].square().mean())
-    assert float(losses.reconstruction) > 0
+    torch.testing.assert_close(losses.parts["latent"], (predicted - wanted)[counts].square().mean())
+    assert float(losses.parts["reconstruction"]) > 0
     losses.total.backward()
     assert module.student.embed.proj.weight.grad.any()
 
@@ -182,7 +192,7 @@ def test_the_target_can_be_the_mean_of_the_teachers_last_blocks() -> None:
     module, persons = make(decoder=False, teacher_blocks=2), clips().persons()
     predicted: list[Tensor] = []
     module.predictor.register_forward_hook(lambda *call: predicted.append(call[2].detach()))
-    loss = module(persons, noise_for(persons)).latent
+    loss = module(persons, noise_for(persons)).parts["latent"]
     valid = token_validity(persons.valid, LENGTH)
     first, second, _ = module.teacher.layers(to_segments(persons.positions, LENGTH), all_tokens(valid))
     norm = [
@@ -197,7 +207,7 @@ def test_sharpened_cross_entropy_is_that_of_the_centred_teacher_at_its_own_tempe
     module.sharpening.centre.copy_(torch.linspace(-1, 1, WIDTH))
     predicted: list[Tensor] = []
     module.predictor.register_forward_hook(lambda *call: predicted.append(call[2].detach()))
-    loss = module(persons, noise_for(persons)).latent
+    loss = module(persons, noise_for(persons)).parts["latent"]
     valid = token_validity(persons.valid, LENGTH)
     taught = module.teacher(to_segments(persons.positions, LENGTH), all_tokens(valid)).detach()
     losses = []
@@ -233,33 +243,33 @@ def test_the_loss_of_a_batch_pools_over_the_persons_of_all_clips() -> None:
         person = Persons(persons.positions[one], persons.valid[one], torch.tensor([0]), torch.tensor([0]), 1)
         alone.append(module(person, noise[one]))
     for part in ("total", "latent", "reconstruction"):
-        torch.testing.assert_close(getattr(together, part), torch.stack([getattr(x, part) for x in alone]).mean())
+        torch.testing.assert_close(scalar(together, part), torch.stack([scalar(x, part) for x in alone]).mean())
 
 
 @pytest.mark.parametrize("mask", MASKS)
 def test_an_empty_person_slot_changes_nothing(mask: str) -> None:
-    module, batch = make(mask=mask), clips()
+    module, batch = make(mask_strategy=mask), clips()
     wider = Clips(
         torch.cat([batch.positions, torch.full((B, 1, T, V, C), 9.0)], 1),
         torch.cat([batch.valid, torch.zeros(B, 1, T, V, dtype=torch.bool)], 1),
         batch.ids,
     )
     narrow, wide = (module(x.persons(), noise_for(x.persons())) for x in (batch, wider))
-    for part in ("total", "latent", "reconstruction", "teacher_spread", "pooled"):
-        assert torch.equal(getattr(narrow, part), getattr(wide, part))
+    for part in ("total", "latent", "reconstruction", "spread", "pooled"):
+        assert torch.equal(scalar(narrow, part), scalar(wide, part))
 
 
 @pytest.mark.parametrize("target", ["joints", "motion"])
 @pytest.mark.parametrize("normalisation", ["none", "token", "axis-over-time"])
 def test_frames_of_invalid_tokens_change_no_loss(target: str, normalisation: str) -> None:
-    module, batch = make(target=target, normalisation=normalisation), clips()
+    module, batch = make(decoder_target=target, decoder_normalisation=normalisation), clips()
     valid = token_validity(batch.valid.flatten(0, 1), LENGTH).repeat_interleave(LENGTH, 1).view(B, M, T, V)
     filled = Clips(torch.where(valid[..., None], batch.positions, torch.tensor(30.0)), batch.valid, batch.ids)
     persons, others = batch.persons(), filled.persons()
     assert not torch.equal(persons.positions, others.positions)
     losses, found = module(persons, noise_for(persons)), module(others, noise_for(persons))
-    for part in ("total", "latent", "reconstruction", "teacher_spread", "pooled"):
-        torch.testing.assert_close(getattr(found, part), getattr(losses, part), atol=1e-5, rtol=1e-5)
+    for part in ("total", "latent", "reconstruction", "spread", "pooled"):
+        torch.testing.assert_close(scalar(found, part), scalar(losses, part), atol=1e-5, rtol=1e-5)
 
 
 def test_a_clip_without_any_valid_person_adds_nothing_and_stays_finite() -> None:
@@ -272,14 +282,14 @@ def test_a_clip_without_any_valid_person_adds_nothing_and_stays_finite() -> None
     without = Persons(*(x[keep] for x in (persons.positions, persons.valid, persons.clip, persons.slot)), B)
     losses, expected = module(persons, noise_for(persons)), module(without, noise_for(persons)[keep])
     for part in ("total", "latent", "reconstruction", "pooled"):
-        torch.testing.assert_close(getattr(losses, part), getattr(expected, part), atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(scalar(losses, part), scalar(expected, part), atol=1e-6, rtol=1e-5)
     losses.total.backward()
     assert all(p.grad.isfinite().all() for p in module.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("mask", ["random", "joint-frame"])  # `motion` looks at coordinates to choose
 def test_the_student_never_sees_hidden_tokens_but_the_teacher_does(mask: str) -> None:
-    module, persons = make(mask=mask), clips().persons()
+    module, persons = make(mask_strategy=mask), clips().persons()
     hidden = hidden_of(module, persons).repeat_interleave(LENGTH, 1)
     changed = torch.where(hidden[..., None], persons.positions + 1, persons.positions)
     said: dict[str, list[Tensor]] = {"student": [], "predictor": [], "decoder": [], "teacher.transformer.norm": []}
@@ -294,7 +304,7 @@ def test_the_student_never_sees_hidden_tokens_but_the_teacher_does(mask: str) ->
 
 def test_the_teacher_starts_as_a_copy_of_the_student_that_shares_no_memory() -> None:
     student = Encoder(S, V, NUMBERS, depth=1, width=WIDTH, heads=2, drop_path=0.5)
-    module = Distillation(student, Completion(S, V, WIDTH, WIDTH, 1, WIDTH, 2), None, segment=LENGTH)
+    module = MaskedPrediction(student, Completion(S, V, WIDTH, WIDTH, 1, WIDTH, 2), None, segment=LENGTH)
     for (name, own), copied in zip(student.named_parameters(), module.teacher.parameters(), strict=True):
         assert torch.equal(own, copied), name
         assert own.data_ptr() != copied.data_ptr()
@@ -315,18 +325,18 @@ def test_the_teacher_gets_no_gradient_and_stays_in_evaluation_mode() -> None:
         for name, parameter in part.named_parameters():
             assert parameter.grad is not None, name
             assert parameter.grad.any(), name
-    assert not losses.latent.requires_grad
-    assert not losses.reconstruction.requires_grad
-    assert not losses.pooled.requires_grad
+    assert not losses.parts["latent"].requires_grad
+    assert not losses.parts["reconstruction"].requires_grad
+    assert not losses.watched.pooled.requires_grad
 
 
 def test_drop_path_of_the_student_never_touches_the_teacher() -> None:
     student = Encoder(S, V, NUMBERS, depth=2, width=WIDTH, heads=2, drop_path=0.5)
-    module = Distillation(student, Completion(S, V, WIDTH, WIDTH, 1, WIDTH, 2), None, segment=LENGTH).train()
+    module = MaskedPrediction(student, Completion(S, V, WIDTH, WIDTH, 1, WIDTH, 2), None, segment=LENGTH).train()
     persons = clips().persons()
     first, second = (module(persons, noise_for(persons)) for _ in range(2))
-    assert torch.equal(first.pooled, second.pooled)
-    assert float(first.latent) != float(second.latent)
+    assert torch.equal(first.watched.pooled, second.watched.pooled)
+    assert float(first.parts["latent"]) != float(second.parts["latent"])
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9, 1.0])
@@ -351,12 +361,12 @@ def test_the_collapse_watch_measures_the_teacher_over_valid_tokens() -> None:
     tokens = [taught[p, s, v] for p in range(5) for s in range(S) for v in range(V) if valid[p, s, v]]
     columns = torch.stack(tokens).T
     spread = sum(float(column.std()) for column in columns) / WIDTH
-    assert float(losses.teacher_spread) == pytest.approx(spread, rel=1e-4)
+    assert float(losses.watched.spread) == pytest.approx(spread, rel=1e-4)
     means = [
         torch.stack([taught[p, s, v] for s in range(S) for v in range(V) if valid[p, s, v]]).mean(0) for p in range(5)
     ]
     pooled = torch.stack([(means[0] + means[1]) / 2, means[2], (means[3] + means[4]) / 2])
-    torch.testing.assert_close(losses.pooled, pooled, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(losses.watched.pooled, pooled, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -367,5 +377,5 @@ def test_the_losses_in_bf16_are_those_of_fp32_up_to_rounding(training: bool) -> 
         with torch.autocast("cpu", dtype=torch.bfloat16):
             rounded = module(persons, noise_for(persons))
     assert rounded.total.dtype == torch.float32
-    for part in ("total", "latent", "reconstruction", "teacher_spread", "pooled"):
-        torch.testing.assert_close(getattr(rounded, part), getattr(exact, part), rtol=2e-2, atol=2e-2)
+    for part in ("total", "latent", "reconstruction", "spread", "pooled"):
+        torch.testing.assert_close(scalar(rounded, part), scalar(exact, part), rtol=2e-2, atol=2e-2)

@@ -14,16 +14,20 @@ from jointwise.config.systems import systems
 from jointwise.data.clips import Persons
 from jointwise.data.randomness import Draws
 from jointwise.model import classifier as supervised
-from jointwise.model import masked_prediction as distillation
+from jointwise.model import masked_prediction
 from jointwise.model import tokens
-from jointwise.model.build import build_classifier, build_distillation
-from jointwise.model.masked_prediction import mask_noise
+from jointwise.model.build import build_classifier, build_objective
 from jointwise.training.optimizer import build_optimizer
 
-SIZE = (
-    *("--encoder.width", "16", "--encoder.heads", "2", "--encoder.depth", "2", "--finetune.hidden", "16"),
-    *("--predictor.depth", "1", "--decoder.depth", "1", "--mask.ratio", "0.6"),
-)
+SIZE = {
+    "encoder.width": 16,
+    "encoder.heads": 2,
+    "encoder.depth": 2,
+    "finetune.hidden": 16,
+    "predictor.depth": 1,
+    "decoder.depth": 1,
+    "mask.ratio": 0.6,
+}
 # of these, the shape or the Python value of the result depends on values that a GPU would have to be asked for
 QUESTIONS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal", "bincount")
 
@@ -48,7 +52,7 @@ def looked_up(persons: Persons, segment: int) -> Iterator[None]:
     assert persons.known is not None
     fewest = tokens.fewest_valid(persons.known, segment)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (distillation, supervised):
+        for module in (masked_prediction, supervised):
             patch.setattr(module, "fewest_valid", lambda _known, _length: fewest)
         yield
 
@@ -70,27 +74,26 @@ def test_the_refusal_refuses() -> None:
 @pytest.mark.parametrize("system", sorted(name for name in systems() if "supervised" not in name))
 def test_a_step_of_pre_training_never_waits(system: str, gaps: bool, work: Workload) -> None:
     config = settings(system, 16, SIZE)
-    module = build_distillation(config, work.cutter.skeleton, 3, SCALE, 0).train()
-    optimizer = build_optimizer(module, config.pretrain)
+    objective = build_objective(config, work.cutter.skeleton, 3, SCALE, 0).train()
+    optimizer = build_optimizer(objective, config.pretrain)
     if gaps:
         work.cutter.valid[::3, ::4] = False
     places = Draws(work.ids, 0, "x")
     persons = (clips := work.cutter.random(work.ids, places, rotation=0.3, mirror=0.5, bones=0.1)).persons()
     for _ in range(2):  # the optimiser makes its state in the first
-        noise = mask_noise(persons, clips, config.clip.segment, places)
         with looked_up(persons, config.clip.segment), Unasked():
-            loss = module(persons, noise).total
+            loss = objective.losses(persons, clips, places).total
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(objective.parameters(), 1.0)
             optimizer.step()
-            module.update_teacher(0.9)
+            objective.after_step(0)
     assert loss.isfinite()
 
 
 @pytest.mark.parametrize("axis", ["spatial", "temporal", "spacetime", "factorised"])
 def test_a_step_of_fine_tuning_never_waits(axis: str, work: Workload) -> None:
-    config = settings("supervised_segments", 16, (*SIZE, "--encoder.axis", axis))
+    config = settings("supervised_segments", 16, SIZE | {"encoder.axis": axis})
     module = build_classifier(config, config.finetune, work.cutter.skeleton, 3, CLASSES, 0).train()
     optimizer = build_optimizer(module, config.finetune)
     persons = work.cutter.centre(work.ids).persons()

@@ -22,9 +22,9 @@ from jointwise.data.clips import Persons
 from jointwise.data.skeletons import KINECT20, NTU25, SBU15, nameless
 from jointwise.errors import CheckpointError, ConfigError
 from jointwise.inference.recognizer import Recognizer
-from jointwise.model.build import build_distillation
+from jointwise.model.build import build_objective
 from jointwise.model.encoders import Completion
-from jointwise.model.masked_prediction import Distillation
+from jointwise.model.masked_prediction import MaskedPrediction
 from jointwise.model.masks import MASKS
 from jointwise.model.tokens import all_tokens, to_segments, token_validity, visible_tokens
 from jointwise.stages.import_checkpoint import IMPORTS, NOT_KNOWN, import_checkpoint
@@ -68,10 +68,10 @@ def walks(count: int, frames: int, joints: int = 25, coordinates: int = 3) -> Te
     return (0.1 * speed * steps).cumsum(1)
 
 
-def distillation_of(run: Path) -> Distillation:
+def objective_of(run: Path) -> MaskedPrediction:
     """The pre-training model in a run, built from its card."""
     card, weights = load_model(run)
-    module = build_distillation(card.config, card.skeleton, card.coordinates, 1.0, 1)
+    module = build_objective(card.config, card.skeleton, card.coordinates, 1.0, 1)
     load_weights(module, weights, run)
     return module.eval()
 
@@ -81,12 +81,12 @@ def distillation_of(run: Path) -> Distillation:
 
 @torch.no_grad()
 def test_features_prediction_and_loss_of_mamp_are_those_of_its_equations(imported: Path, state: mamp.State) -> None:
-    module = distillation_of(imported)
+    module = objective_of(imported)
     clips = walks(3, 16)
     valid = torch.ones(clips.shape[:3], dtype=torch.bool)
     noise = torch.rand(3, 5, 26, generator=torch.Generator().manual_seed(3))
     segments, tokens = to_segments(clips, 4), token_validity(valid, 4)
-    hidden = module.mask.draw(segments, tokens, noise, module.visible(4, 25), module.parts)
+    hidden = MASKS[module.mask_strategy].draw(segments, tokens, noise, module.visible(4, 25), module.body_parts)
     visible = visible_tokens(hidden, tokens, None)
     features = module.student(segments, visible)
     assert module.decoder is not None
@@ -101,7 +101,7 @@ def test_features_prediction_and_loss_of_mamp_are_those_of_its_equations(importe
         torch.testing.assert_close(predictions[i].double(), said, atol=1e-5, rtol=0)
         losses.append(mamp.loss(said, mamp.motion_targets(clip, 4), hidden[i].flatten()))
     ours = module(Persons(clips, valid, torch.arange(3), torch.zeros(3, dtype=torch.long), 3), noise)
-    assert float(ours.total) == float(ours.reconstruction) == pytest.approx(np.mean(losses), abs=1e-5)
+    assert float(ours.total) == float(ours.parts["reconstruction"]) == pytest.approx(np.mean(losses), abs=1e-5)
 
 
 def test_the_mask_of_mamp_is_that_of_its_equations() -> None:
@@ -189,7 +189,7 @@ def test_heads_are_those_of_the_file_then_those_given_then_the_published_ones(tm
 def test_a_decoder_may_have_a_width_of_its_own() -> None:
     def decoder(**options: int) -> Completion:
         config = make_config("mamp_published", quick=True, options={"decoder": options})
-        module = build_distillation(config, KINECT20, 3, 1.0, 0)
+        module = build_objective(config, KINECT20, 3, 1.0, 0)
         assert module.decoder is not None
         return module.decoder
 
@@ -329,7 +329,7 @@ def test_an_imported_run_says_that_nobody_knows_what_it_was_trained_on(method: s
     assert card.data == "unknown-imported-theirs"
     assert card.split == card.data_fingerprint == NOT_KNOWN
     assert card.steps == {}
-    assert card.parameters["encoder"] == sum(p.numel() for p in distillation_of(tmp_path / "run").student.parameters())
+    assert card.parameters["encoder"] == sum(p.numel() for p in objective_of(tmp_path / "run").student.parameters())
     assert load_seen(tmp_path / "run") == set()
     about = read_json(tmp_path / "run" / "run.json")
     assert (about["stage"], about["checkpoint"], len(about["checkpoint_sha256"])) == ("import", "theirs.pth", 64)

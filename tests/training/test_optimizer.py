@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from jointwise.config.schema import TeacherConfig, TrainConfig
+from jointwise.config.schema import TrainConfig
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Completion, Encoder
 from jointwise.model.heads import ClassificationHead
-from jointwise.model.masked_prediction import Distillation
-from jointwise.training.optimizer import build_optimizer, decays, layer_scale, learning_rate, teacher_momentum
+from jointwise.model.masked_prediction import MaskedPrediction
+from jointwise.training.optimizer import build_optimizer, decays, layer_scale, learning_rate
 
 DEPTH = 3
 
@@ -22,16 +22,16 @@ def make_encoder() -> Encoder:
     return Encoder(segments=4, joints=5, numbers=6, depth=DEPTH, width=8, heads=2)
 
 
-def make_distillation() -> Distillation:
+def make_objective() -> MaskedPrediction:
     parts = (Completion(4, 5, 8, outputs, depth=2, width=8, heads=2) for outputs in (8, 6))
-    return Distillation(make_encoder(), *parts, segment=2)
+    return MaskedPrediction(make_encoder(), *parts, segment=2)
 
 
 def make_classifier() -> Classifier:
     return Classifier(make_encoder(), ClassificationHead(5, 8, 3, hidden=16), segment=2)
 
 
-@pytest.mark.parametrize("make", [make_distillation, make_classifier])
+@pytest.mark.parametrize("make", [make_objective, make_classifier])
 def test_weight_decay_applies_to_the_matrices_of_linear_layers_and_to_nothing_else(make: object) -> None:
     module = make()
     matrices = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Linear)}
@@ -41,7 +41,7 @@ def test_weight_decay_applies_to_the_matrices_of_linear_layers_and_to_nothing_el
 
 
 def test_embeddings_mask_token_biases_and_norms_do_not_decay() -> None:
-    module = make_distillation()
+    module = make_objective()
     parameters = dict(module.named_parameters())
     for name in (
         "student.embed.position.segment",
@@ -62,7 +62,7 @@ def test_embeddings_mask_token_biases_and_norms_do_not_decay() -> None:
     assert decays("head.mlp.3.weight", head["head.mlp.3.weight"])
 
 
-@pytest.mark.parametrize("make", [make_distillation, make_classifier])
+@pytest.mark.parametrize("make", [make_objective, make_classifier])
 def test_the_optimizer_holds_every_trainable_parameter_once_with_the_right_decay(make: object) -> None:
     module = make()
     optimizer = build_optimizer(module, TrainConfig(lr=2e-3, weight_decay=0.07, beta2=0.95), layer_decay=0.5)
@@ -94,7 +94,7 @@ def test_each_layer_below_the_head_learns_at_the_decay_times_the_one_above() -> 
         assert layer_scale(name, DEPTH, 0.5) == factor
 
 
-@pytest.mark.parametrize("make", [make_distillation, make_classifier])
+@pytest.mark.parametrize("make", [make_objective, make_classifier])
 def test_without_layer_decay_all_learn_at_the_same_rate(make: object) -> None:
     assert {group["scale"] for group in build_optimizer(make(), TrainConfig()).param_groups} == {1.0}
 
@@ -120,18 +120,6 @@ def test_the_rate_rises_to_lr_then_falls_to_the_final_one_and_never_leaves_the_r
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert all(rate >= 5e-4 for rate in rates[top:])
-
-
-@pytest.mark.parametrize(
-    ("steps", "momentum"),
-    [(100, 0.98), (1000, 0.98), (2000, 0.99), (20_000, 0.999), (125_000, 0.99984), (1_000_000, 0.9999)],
-)
-def test_the_teacher_averages_over_a_twentieth_of_the_run_within_bounds(steps: int, momentum: float) -> None:
-    assert teacher_momentum(TeacherConfig(), steps) == pytest.approx(momentum, abs=1e-12)  # 1 − 20 / steps
-
-
-def test_a_fixed_teacher_momentum_is_taken_as_it_is() -> None:
-    assert teacher_momentum(TeacherConfig(momentum=0.5), 10) == 0.5
 
 
 def test_one_step_moves_each_parameter_by_its_scaled_rate() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,18 @@ from markupsafe import Markup
 
 from jointwise.config.systems import STYLES
 from jointwise.errors import writing
+from jointwise.model.build import part_titles
 from jointwise.report.page import charts
 from jointwise.report.page.reading import Run, read_run
-from jointwise.report.page.runs import STAGES, Curve, Panel, collapse_warnings
+from jointwise.report.page.runs import STAGES, Curve, Panel, collapse_warnings, run_parts, words_of
 from jointwise.report.page.scales import short
 from jointwise.report.tables.grouping import labels_amount
 from jointwise.report.tables.text_table import Grid
 from jointwise.report.templates import templates
 from jointwise.training.checkpoint import read_json
 
-PANELS: dict[str, tuple[Panel, ...]] = {
+PANELS: dict[str, tuple[Panel, ...]] = {  # by stage; those of the parts of its loss come first
     "pretrain": (
-        Panel("Latent loss L_st", (Curve("latent", ""),), may_be_log=True),
-        Panel("Reconstruction loss L_rec", (Curve("reconstruction", ""),), may_be_log=True),
         Panel("Effective rank of the teacher's features", (Curve("effective_rank", ""),), zero=True),
         Panel("Spread of the teacher's features", (Curve("teacher_spread", ""),), zero=True),
     ),
@@ -100,12 +99,27 @@ def _choose(stage: str, runs: Sequence[Path]) -> dict[str, Run]:
 
 def draw_stage(stage: str, runs: Mapping[str, Run]) -> Drawn | None:
     """The curves of all systems in one stage; None when there are none."""
-    drawn = [(panel.title, drawing) for panel in PANELS[stage] if (drawing := _overlay(panel, runs)) is not None]
+    panels = (*part_panels(runs.values()), *PANELS[stage])
+    drawn = [(panel.title, drawing) for panel in panels if (drawing := _overlay(panel, runs)) is not None]
     if not drawn:
         return None
     legend = tuple((system, style(system)) for system in runs)
     warnings = tuple(f"{system}: {words}" for system, run in runs.items() for words in collapse_warnings(run))
     return Drawn(STAGES[stage], legend, tuple(drawn), warnings)
+
+
+def part_panels(runs: Iterable[Run]) -> list[Panel]:
+    """One panel for each part of the loss that a run has.
+
+    Args:
+        runs: Runs of one stage.
+    """
+    titles = part_titles()
+    parts = {key for run in runs for key in run_parts(run)}
+    return [
+        Panel(f"{words_of(key).capitalize()} loss {titles.get(key, '')}".strip(), (Curve(key, ""),), may_be_log=True)
+        for key in (*(key for key in titles if key in parts), *sorted(parts - set(titles)))
+    ]
 
 
 def style(system: str) -> str:

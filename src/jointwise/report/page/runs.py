@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
 from jointwise.evaluation.collapse import collapse_warning
+from jointwise.evaluation.held_out import loss_parts
+from jointwise.model.build import part_titles
 from jointwise.report.page import charts
 from jointwise.report.page.provenance import Origin, device, labels_in_words, parameters, run_origin, stated
 from jointwise.report.page.reading import Run
@@ -38,16 +41,7 @@ class Panel:
     share: bool = False  # values in [0, 1], shown as percentages
 
 
-PANELS = (
-    Panel(
-        "Loss",
-        (
-            Curve("loss", "total", 1),
-            Curve("latent", "latent", 2),
-            Curve("reconstruction", "reconstruction", 3),
-        ),
-        may_be_log=True,
-    ),
+PANELS = (  # below the one of the loss
     Panel(
         "Accuracy (%)",
         (Curve("train_top1", "training", 1),),
@@ -69,6 +63,36 @@ PANELS = (
     Panel("Learning rate", (Curve("learning_rate", "learning rate", 4),), zero=True),
     Panel("EMA momentum", (Curve("ema_momentum", "momentum", 4),)),
 )
+
+
+def loss_panel(parts: Iterable[str]) -> Panel:
+    """The panel of the loss and its parts; colours 2 to 4 take turns, dashed from the fourth part on.
+
+    Args:
+        parts: Keys of the parts in metrics.jsonl.
+    """
+    curves = [Curve(key, words_of(key), 2 + place % 3, place >= 3) for place, key in enumerate(parts)]
+    return Panel("Loss", (Curve("loss", "total", 1), *curves), may_be_log=True)
+
+
+def run_parts(run: Run) -> list[str]:
+    """Keys of the parts of the loss that a run has logged or measured at its end, those of known objectives first.
+
+    Args:
+        run: A run, finished or not.
+    """
+    measured = loss_parts(run.facts.within("held_out").values)
+    logged = {key for record in run.records for key in record}
+    return [key for key in dict.fromkeys([*part_titles(), *measured]) if key in logged or key in measured]
+
+
+def words_of(key: str) -> str:
+    """The key of a part as it stands in a sentence.
+
+    >>> words_of("mean_position")
+    'mean position'
+    """
+    return key.replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -108,6 +132,7 @@ def view_run(run: Run) -> RunView:
     stage = facts.text("stage")
     words = (STAGES.get(stage or "", stage), facts.text("system"), facts.text("data"))
     encoder, pretrain, finetune = parameters(facts)
+    parts = run_parts(run)
     shown = {
         "seed": facts.text("seed"),
         "labels": None if stage == "pretrain" else labels_in_words(facts.text("labels")),
@@ -115,14 +140,13 @@ def view_run(run: Run) -> RunView:
         "steps": count(facts.number("steps") or run.last("step")),
         "time": duration(run.last("seconds")),
         "time per epoch": duration(facts.number("seconds_per_epoch")),
-        "held-out latent loss": short(facts.within("held_out").number("latent")),
-        "held-out reconstruction loss": short(facts.within("held_out").number("reconstruction")),
+        **{f"held-out {words_of(key)} loss": short(facts.within("held_out").number(key)) for key in parts},
         "device": device(facts),
         "encoder parameters": encoder,
         "all parameters": finetune if stage == "finetune" else pretrain,
     }
     along = "epoch" if all(math.isfinite(record.get("epoch", math.nan)) for record in run.records) else "step"
-    drawn = (draw_panel(panel, run, along) for panel in PANELS)
+    drawn = (draw_panel(panel, run, along) for panel in (loss_panel(parts), *PANELS))
     return RunView(
         "\u00a0· ".join(word for word in words if word) or run.name,
         stated(shown),

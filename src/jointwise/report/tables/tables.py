@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jointwise.errors import DataError
+from jointwise.evaluation.held_out import loss_parts
 from jointwise.evaluation.results import read_results
+from jointwise.model.build import part_titles
+from jointwise.model.masked_prediction import MaskedPrediction
 from jointwise.report.tables.bench_figures import bench_table
 from jointwise.report.tables.completions import completions
 from jointwise.report.tables.findings import findings
@@ -33,7 +36,9 @@ def costs(groups: list[Group]) -> Grid:
 
     Of the memory it is the largest. Rows without an encoder are left out.
     """
-    header = ("system", "start", "protocol", "labels", "L_st", "L_rec", "s / epoch", "MB", "parameters", "GFLOPs")
+    parts = _loss_titles(groups)
+    titles = tuple(parts.values())
+    header = ("system", "start", "protocol", "labels", *titles, "s / epoch", "MB", "parameters", "GFLOPs")
     chosen: dict[tuple[str, str], Group] = {}
     for group in groups:  # fine-tuning comes first in their order, and its most labels last
         key = (group.way.system, group.way.start)
@@ -43,7 +48,7 @@ def costs(groups: list[Group]) -> Grid:
     for group in sorted(chosen.values(), key=lambda group: group.way.place[-2:]):
         if any(result["parameters"] for result in group.results):
             way = group.way
-            losses = (_mean(group.results, "held_out", name, "{:.3f}") for name in ("latent", "reconstruction"))
+            losses = (_mean(group.results, "held_out", name, "{:.3f}") for name in parts)
             rows.append(
                 (
                     *(way.system, way.start, way.protocol, way.labels, *losses),
@@ -54,12 +59,19 @@ def costs(groups: list[Group]) -> Grid:
                 )
             )
     caption = (
-        "L_st, L_rec: held-out losses. s / epoch, MB (largest memory): pre-training + fine-tuning. "
+        f"{', '.join(titles)}: held-out losses. s / epoch, MB (largest memory): pre-training + fine-tuning. "
         "Parameters: encoder / pre-training / fine-tuning. GFLOPs: forward, per clip. Losses compare only within one "
         "target and mask (MAMP's L_rec is of motion standardised per token, sjepa's L_st a cross-entropy). The seconds "
         "of several jobs share the cores."
     )
     return Grid(header, rows, caption)
+
+
+def _loss_titles(groups: list[Group]) -> dict[str, str]:
+    """Key -> column of each part of the loss: those of masked prediction always, others where a result has them."""
+    measured = [key for group in groups for result in group.results for key in loss_parts(result.get("held_out"))]
+    keys = dict.fromkeys([*MaskedPrediction.PARTS, *measured])
+    return {key: part_titles().get(key, key) for key in keys}
 
 
 Summary = Callable[[list[Result], str, str, str], str]
