@@ -23,8 +23,8 @@ from jointwise.evaluation.interpolation import BASELINES, hold, neighbours, stra
 from jointwise.evaluation.results import read_results
 from jointwise.evaluation.statistics import Measurement, bootstrap_interval
 from jointwise.model.build import build_completion_head
-from jointwise.model.parts import build_encoder
 from jointwise.model.encoders import AXES
+from jointwise.model.parts import build_encoder
 from jointwise.report.page import write_report
 from jointwise.report.tables.completions import lines_of
 from jointwise.report.tables.grouping import group_results

@@ -14,8 +14,7 @@ from jointwise.config.systems import systems
 from jointwise.data.clips import Persons
 from jointwise.data.randomness import Draws
 from jointwise.model import classifier as supervised
-from jointwise.model import masked_prediction
-from jointwise.model import tokens
+from jointwise.model import masked_prediction, tokens
 from jointwise.model.build import build_classifier, build_objective
 from jointwise.training.optimizer import build_optimizer
 

@@ -31,8 +31,8 @@ from jointwise.errors import CheckpointError, ConfigError, ReadError
 from jointwise.evaluation.features import encoder_features
 from jointwise.evaluation.results import read_results
 from jointwise.inference.recognizer import Recognizer
-from jointwise.model.parts import build_encoder
 from jointwise.model.encoders import AXES
+from jointwise.model.parts import build_encoder
 from jointwise.model.tokens import restrict_joints
 from jointwise.report.tables.grouping import group_results
 from jointwise.stages.evaluate import evaluate

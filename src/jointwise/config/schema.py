@@ -86,9 +86,7 @@ class EncoderConfig:
 class MaskConfig:
     """What is hidden from the student."""
 
-    strategy: str = setting(
-        "joint-frame", "how hidden tokens are chosen: random, motion, joint-frame, tube"
-    )
+    strategy: str = setting("joint-frame", "how hidden tokens are chosen: random, motion, joint-frame, tube")
     ratio: float = setting(0.9, "share of tokens that is hidden")
     joint_ratio: float | None = setting(
         None, "share of joints hidden by joint-frame; null: ratio is split evenly over joints and segments"
@@ -130,9 +128,7 @@ class DecoderConfig:
     width: int | None = setting(None, "features per token; null: the encoder's width")
     target: str = setting("joints", "what is rebuilt: joints, or motion between frames")
     region: Literal["all", "hidden"] = setting("all", "which tokens enter the loss: all, or hidden ones only")
-    normalisation: str = setting(
-        "none", "how the target is standardised: none, token (MAMP), axis-over-time"
-    )
+    normalisation: str = setting("none", "how the target is standardised: none, token (MAMP), axis-over-time")
 
     def __post_init__(self) -> None:
         _check_at_least(1, "decoder", depth=self.depth)
@@ -303,9 +299,7 @@ class CompleteConfig(TrainConfig):
 class ProbeConfig:
     """Protocols on frozen features."""
 
-    pooling: str = setting(
-        "mean", "how the tokens of a clip become one vector: mean, joints, phases, joint-phases"
-    )
+    pooling: str = setting("mean", "how the tokens of a clip become one vector: mean, joints, phases, joint-phases")
     linear: LinearConfig = group(LinearConfig, "linear probe")
     complete: CompleteConfig = group(CompleteConfig, "head of protocol complete")
 

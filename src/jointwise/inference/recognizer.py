@@ -20,10 +20,10 @@ from jointwise.data.skeletons import named_by
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
 from jointwise.model.build import build_classifier
-from jointwise.model.parts import build_encoder
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS
+from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.coordinate_scale import coordinate_size, other_unit
 from jointwise.training.device import pick_device

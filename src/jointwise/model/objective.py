@@ -109,7 +109,7 @@ class Objective(nn.Module, ABC):
             batch_sum: Adds a sum over the share up to the sum over the whole batch, for means.
         """
 
-    def after_step(self, step: int) -> None:  # noqa: B027 - most objectives have nothing to do here
+    def after_step(self, step: int) -> None:
         """Called after each optimiser step, to move a teacher, say.
 
         Args:

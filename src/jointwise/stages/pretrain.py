@@ -241,9 +241,7 @@ class PretrainTask:
         return [str(name) for name in self.dataset.store.names[ids.numpy()]]
 
 
-def _fit(
-    objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config, seed: int, folder: Path
-) -> float:
+def _fit(objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config, seed: int, folder: Path) -> float:
     """Train the objective; returns the seconds per epoch."""
     settings = config.pretrain
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed, cutter.shards)

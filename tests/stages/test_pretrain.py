@@ -1,0 +1,95 @@
+"""Pre-training through the loop: the teacher moves, and what was made before a setting existed still opens."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from helpers import tiny
+from helpers.stopping import stop_in_step
+from jointwise.data.dataset import Dataset
+from jointwise.errors import ConfigError
+from jointwise.model.averaging import teacher_momentum
+from jointwise.model.build import build_objective
+from jointwise.model.masked_prediction import MaskedPrediction
+from jointwise.stages.pretrain import pretrain
+from jointwise.training.checkpoint import read_json, write_json
+from jointwise.training.coordinate_scale import coordinate_rms, with_scale
+from jointwise.training.loop import Interrupted
+from jointwise.training.model_folder import load_card, load_model
+from jointwise.training.run_folder import read_log
+
+MOVING = ("--teacher.momentum", "0.25", "--pretrain.warmup", "0")
+
+
+def test_a_step_of_pre_training_moves_the_teacher_towards_the_student(dataset: Dataset, tmp_path: Path) -> None:
+    """Δ ← α Δ + (1 − α) θ, with the θ that the optimiser has just made; at first Δ is θ."""
+    config = tiny.config(*MOVING, "--pretrain.steps", "1")
+    pretrain(config, dataset, 0, tmp_path / "run")
+    _, after = load_model(tmp_path / "run")
+    start = build_objective(with_scale(config, dataset), dataset.skeleton, 3, coordinate_rms(dataset.train), 0)
+    moved = 0
+    for name, first in start.student.state_dict().items():
+        student, teacher = after[f"student.{name}"], after[f"teacher.{name}"]
+        torch.testing.assert_close(teacher, 0.25 * first + 0.75 * student, atol=1e-7, rtol=1e-6)
+        moved += not torch.equal(student, first) and not torch.equal(teacher, first)
+    assert moved > 10
+
+
+def test_every_step_moves_the_teacher_once_with_the_momentum_of_the_settings(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny.config("--teacher.horizon", "0.9", "--pretrain.steps", "5")
+    students: list[dict[str, torch.Tensor]] = []
+    real = MaskedPrediction.after_step
+
+    def note(self: MaskedPrediction, step: int) -> None:
+        students.append({name: weights.clone() for name, weights in self.student.state_dict().items()})
+        real(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MaskedPrediction, "after_step", note)
+        pretrain(config, dataset, 0, tmp_path / "run")
+    assert len(students) == 5
+    _, after = load_model(tmp_path / "run")
+    start = build_objective(with_scale(config, dataset), dataset.skeleton, 3, coordinate_rms(dataset.train), 0)
+    momentum = teacher_momentum(config.teacher, 5)
+    for name, first in start.student.state_dict().items():
+        teacher = first
+        for student in students:
+            teacher = momentum * teacher + (1 - momentum) * student[name]
+        torch.testing.assert_close(after[f"teacher.{name}"], teacher, atol=1e-6, rtol=1e-5)
+    assert not torch.equal(after["teacher.embed.proj.weight"], start.student.state_dict()["embed.proj.weight"])
+
+
+def test_a_system_without_predictor_and_decoder_has_nothing_to_pre_train(dataset: Dataset, tmp_path: Path) -> None:
+    config = tiny.config(system=tiny.BASELINE)
+    assert not config.pretrains
+    with pytest.raises(ConfigError, match="learns from labels only"):
+        pretrain(config, dataset, 0, tmp_path / "run")
+    assert tiny.config("--decoder.use", "false").pretrains
+    assert tiny.config("--predictor.use", "false").pretrains
+
+
+def test_a_run_made_before_there_were_objectives_opens_and_goes_on(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, old = tmp_path / "whole", tmp_path / "old"
+    pretrain(tiny.config(), dataset, 0, whole)
+    with monkeypatch.context() as patch:
+        stop_in_step(patch, 5)
+        with pytest.raises(Interrupted):
+            pretrain(tiny.config(), dataset, 0, old)
+    settings = yaml.safe_load((old / "config.yaml").read_text())
+    assert settings.pop("objective") == "masked_prediction"
+    (old / "config.yaml").write_text(yaml.safe_dump(settings))
+    pretrain(tiny.config(), dataset, 0, old, resume=True)
+    weights = [folder / "model" / "model.safetensors" for folder in (whole, old)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert [line["latent"] for line in read_log(old)] == [line["latent"] for line in read_log(whole)]
+
+    card = read_json(old / "model" / "config.json")
+    del card["settings"]["objective"]
+    write_json(old / "model" / "config.json", card)
+    assert load_card(old).config == load_card(whole).config
