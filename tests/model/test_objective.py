@@ -92,7 +92,7 @@ def test_every_objective_keeps_to_the_seam(name: str, toy: Path, dataset: Datase
 
 @pytest.mark.parametrize("name", [*OBJECTIVES, "mean_position"])
 def test_the_losses_of_two_shares_add_up_to_those_of_the_batch(name: str, toy: Path, dataset: Dataset) -> None:
-    """Counts and sums over the batch are what `batch_sum` gives; here it is asked twice, first to note, then to tell."""
+    """A sum over the batch is known once both shares have been asked for it: each round learns one more."""
     objective = build_objective(tiny.config("--objective", name), dataset.skeleton, 3, 0.5, 0).eval()
     cutter = ClipCutter.from_store(dataset.store, 16)
     places = (torch.arange(0, 4), torch.arange(4, 6))

@@ -12,10 +12,15 @@ from jointwise.model.attention import attend
 
 @dataclass(frozen=True)
 class Rows:
-    """Which tokens attend to each other. Tokens (P, K, D) are seen as a grid (P, first, second, D), K = first · second.
+    """Which tokens attend to each other: those of the same row of a grid.
 
-    A row runs along `second` (or, with `along_first`, along `first`); tokens of one row attend to each other.
-    mask: bool, True where a query may look, broadcastable to (P, rows, heads, query, key); None: everywhere.
+    Tokens (P, K, D) are laid out as (P, first, second, D) with K = first · second.
+
+    Args:
+        first: Size of the grid's first axis.
+        second: Size of the grid's second axis.
+        along_first: Whether rows run along the first axis; else along the second.
+        mask: Bool, True where a query attends to a key, broadcastable to (P, rows, heads, query, key); None: all True.
     """
 
     first: int
@@ -25,7 +30,15 @@ class Rows:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with biased query, key and value projections (Vaswani et al., 2017)."""
+    """Multi-head self-attention with biased query, key and value projections (Vaswani et al., 2017).
+
+    Args:
+        width: Features per token, D; a multiple of `heads`.
+        heads: Attention heads.
+
+    Raises:
+        ValueError: `width` is not a multiple of `heads`.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -36,7 +49,15 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor, rows: Rows) -> Tensor:
-        """(P, K, D) -> (P, K, D); tokens look at the tokens of their own row only."""
+        """Mix each token with the tokens of its row.
+
+        Args:
+            tokens: (P, K, D).
+            rows: Which tokens share a row.
+
+        Returns:
+            (P, K, D).
+        """
         persons, count, width = tokens.shape
         grid = self.qkv(tokens).view(persons, rows.first, rows.second, 3, self.heads, width // self.heads)
         # -> (3, P, row, head, place in the row, d)
@@ -48,14 +69,18 @@ class Attention(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Leaves a residual branch out for random persons during training (Huang et al., 2016)."""
+    """Drop a residual branch for random persons during training (Huang et al., 2016).
+
+    Args:
+        rate: Probability that the branch of a person is dropped.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
 
     def forward(self, branch: Tensor) -> Tensor:
-        """(P, …) -> (P, …), scaled so that the expectation stays."""
+        """Drop and rescale, so that the expectation stays: (P, …) -> (P, …)."""
         if not self.training or self.rate == 0:
             return branch
         keep = torch.empty(branch.shape[0], *[1] * (branch.ndim - 1), device=branch.device, dtype=branch.dtype)
@@ -63,7 +88,13 @@ class DropPath(nn.Module):
 
 
 class Block(nn.Module):
-    """LayerNorm → attention → residual; LayerNorm → MLP (4D, GELU) → residual."""
+    """LayerNorm → attention → residual; LayerNorm → MLP (4D, GELU) → residual.
+
+    Args:
+        width: Features per token, D.
+        heads: Attention heads.
+        drop_path: Probability that a branch of a person is dropped in training.
+    """
 
     def __init__(self, width: int, heads: int, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -74,13 +105,13 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, tokens: Tensor, rows: Rows) -> Tensor:
-        """(P, K, D) -> (P, K, D)."""
+        """(P, K, D) -> (P, K, D); `rows` says which tokens attend to each other."""
         tokens = tokens + self.drop_path(self.attn(self.norm1(tokens), rows))
         return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
 
 
 def initialise(module: nn.Module) -> None:
-    """Linear layers Xavier-uniform with zero bias; what else there is keeps its own initialisation."""
+    """Initialise linear layers: Xavier-uniform, zero bias. Other layers keep their own initialisation."""
     for part in module.modules():
         if isinstance(part, nn.Linear):
             nn.init.xavier_uniform_(part.weight)
@@ -89,5 +120,5 @@ def initialise(module: nn.Module) -> None:
 
 
 def embedding(*shape: int) -> nn.Parameter:
-    """A learned embedding or mask token: truncated normal, σ 0.02 (kept out of weight decay by `optim`)."""
+    """A learned embedding or mask token of a shape: truncated normal, σ 0.02. The optimiser does not decay it."""
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(*shape), std=0.02))

@@ -14,7 +14,16 @@ from jointwise.model.tokens import all_tokens, fewest_valid, to_segments, token_
 
 
 def encode(encoder: nn.Module, persons: Persons, segment: int) -> tuple[Tensor, Tensor]:
-    """Features of all tokens of whole clips: (P, S, V, D) and their validity (P, S, V)."""
+    """Features of all tokens of persons; nothing is hidden.
+
+    Args:
+        encoder: Of tokens with `segment` frames.
+        persons: P persons.
+        segment: Frames per segment, s.
+
+    Returns:
+        Features (P, S, V, D), and their validity (P, S, V) bool.
+    """
     segments, valid = to_segments(persons.positions, segment), token_validity(persons.valid, segment)
     whole = persons.known is not None and fewest_valid(persons.known, segment) == valid[0].numel()
     features: Tensor = encoder(segments, all_tokens(valid, whole))
@@ -22,22 +31,29 @@ def encode(encoder: nn.Module, persons: Persons, segment: int) -> tuple[Tensor, 
 
 
 class Classifier(nn.Module):
-    """Names the action of a clip. segment: frames per segment of the encoder.
+    """Scores the classes of a clip.
 
-    average: a copy whose weights follow slowly (`keep_average`), None without.
+    `average` is a copy whose weights follow slowly, None before `keep_average`.
+
+    Args:
+        encoder: From tokens to features.
+        head: From features to logits.
+        segment: Frames per segment of the encoder, s.
     """
 
     def __init__(self, encoder: Encoder, head: ClassificationHead, segment: int) -> None:
         super().__init__()
-        self.encoder, self.head, self.segment = encoder, head, segment
+        self.encoder = encoder
+        self.head = head
+        self.segment = segment
         self.average: Classifier | None = None
 
     def keep_average(self) -> None:
-        """From now on `update_average` moves a copy of this classifier."""
+        """Start an average of the weights, at the present ones. `update_average` moves it."""
         self.average = copy.deepcopy(self).requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Classifier:
-        """The average stays in evaluation mode always."""
+        """Set training or evaluation mode. The average stays in evaluation mode always."""
         super().train(mode)
         if self.average is not None:
             self.average.eval()
@@ -45,7 +61,11 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def update_average(self, momentum: float) -> None:
-        """Moves the average towards the weights with share 1 − momentum; BatchNorm's statistics are copied."""
+        """Move the average towards the weights; statistics of BatchNorm are copied. Without an average, do nothing.
+
+        Args:
+            momentum: Share of the average that stays.
+        """
         if self.average is not None:
             followed: list[Tensor] = [*self.encoder.parameters(), *self.head.parameters()]
             torch._foreach_lerp_(list(self.average.parameters()), followed, 1 - momentum)
@@ -53,7 +73,7 @@ class Classifier(nn.Module):
                 own.copy_(followed_buffer)
 
     def forward(self, persons: Persons) -> Tensor:
-        """-> (B, K) logits."""
+        """The logits (B, K) of the clips that the persons belong to."""
         features, valid = encode(self.encoder, persons, self.segment)
         logits: Tensor = self.head(features, valid, persons.clip, persons.clips)
         return logits

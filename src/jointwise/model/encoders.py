@@ -39,14 +39,14 @@ def spacetime_rows(tokens: TokenSet) -> Rows:
 
 
 def _rows_by_group(tokens: TokenSet, group: Tensor) -> Rows:
-    """Rows of unequal length: one row of all tokens, in which only those of the same group (P, K) see each other."""
+    """Rows of unequal length: one row of all tokens, in which a mask keeps groups (P, K) apart."""
     mask = group[:, :, None] == group[:, None, :]
     if tokens.valid is not None:
         mask = mask & tokens.valid[:, None, :]
     return Rows(1, tokens.index.shape[1], mask=mask[:, None, None])
 
 
-# The rule of each block in turn; a shorter list than there are blocks starts again.
+# axis -> the rule of each block in turn; where there are more blocks than rules, the rules repeat
 AXES: dict[str, tuple[Callable[[TokenSet], Rows], ...]] = {
     "spatial": (spatial_rows,),
     "temporal": (temporal_rows,),
@@ -56,7 +56,15 @@ AXES: dict[str, tuple[Callable[[TokenSet], Rows], ...]] = {
 
 
 class Transformer(nn.Module):
-    """Pre-norm blocks along one axis with a final LayerNorm; drop-path grows linearly with depth."""
+    """Pre-norm blocks with a final LayerNorm.
+
+    Args:
+        axis: Which tokens attend to each other, a key of AXES.
+        depth: Number of blocks.
+        width: Features per token, D.
+        heads: Attention heads.
+        drop_path: Probability of the last block; it grows linearly with depth.
+    """
 
     def __init__(self, axis: str, depth: int, width: int, heads: int, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -66,13 +74,26 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, features: Tensor, tokens: TokenSet) -> Tensor:
-        """(P, K, D) -> (P, K, D); invalid tokens are never attended to, their own output means nothing."""
+        """Run all blocks. No token attends to invalid tokens, whose own output means nothing.
+
+        Args:
+            features: (P, K, D).
+            tokens: Which tokens these are.
+
+        Returns:
+            (P, K, D).
+        """
         last = deque(self.layers(features, tokens), maxlen=1).pop()
         normalised: Tensor = self.norm(last)
         return normalised
 
     def layers(self, features: Tensor, tokens: TokenSet) -> Iterator[Tensor]:
-        """The output (P, K, D) of each block, before the final LayerNorm."""
+        """The output (P, K, D) of each block, before the final LayerNorm.
+
+        Args:
+            features: (P, K, D).
+            tokens: Which tokens these are.
+        """
         rows = [rule(tokens) for rule in self.axis[: len(self.blocks)]]
         for number, block in enumerate(self.blocks):
             features = block(features, rows[number % len(rows)])
@@ -80,10 +101,18 @@ class Transformer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Token embedding and transformer: what is trained, distilled, fine-tuned and shipped.
+    """Token embedding and transformer: what is pre-trained, fine-tuned and kept.
 
-    segments: S. joints: V. numbers: s · C per token. axis: a key of AXES. depth, width, heads: of the transformer.
-    scale: what coordinates are divided by.
+    Args:
+        segments: Segments per clip, S.
+        joints: Joints, V.
+        numbers: Numbers per token, s · C.
+        axis: Which tokens attend to each other, a key of AXES.
+        depth: Transformer blocks.
+        width: Features per token, D.
+        heads: Attention heads.
+        drop_path: Probability that the last block is skipped for a person in training.
+        scale: Coordinates are divided by it.
     """
 
     def __init__(
@@ -105,12 +134,28 @@ class Encoder(nn.Module):
         initialise(self)
 
     def forward(self, segments: Tensor, tokens: TokenSet) -> Tensor:
-        """(P, S, V, s · C) -> (P, K, D): features of the tokens in the set, computed from these tokens alone."""
+        """Features of a set of tokens, computed from these tokens alone.
+
+        Args:
+            segments: (P, S, V, s · C) numbers of all tokens.
+            tokens: K tokens of each person.
+
+        Returns:
+            (P, K, D).
+        """
         features: Tensor = self.transformer(self.embed(segments, tokens), tokens)
         return features
 
     def layers(self, segments: Tensor, tokens: TokenSet) -> list[Tensor]:
-        """As `forward`, but what each block says, and last what `forward` returns: depth + 1 times (P, K, D)."""
+        """The output of each block, and last that of `forward`.
+
+        Args:
+            segments: As for `forward`.
+            tokens: As for `forward`.
+
+        Returns:
+            depth + 1 tensors (P, K, D).
+        """
         outputs = list(self.transformer.layers(self.embed(segments, tokens), tokens))
         return [*outputs, self.transformer.norm(outputs[-1])]
 
@@ -118,8 +163,18 @@ class Encoder(nn.Module):
 class Completion(nn.Module):
     """Predictor or decoder: encoder outputs at visible, a mask token at hidden positions → all positions.
 
-    linear → own joint and segment embeddings → blocks along `axis` → LayerNorm → linear to `outputs` numbers.
-    mask_token: False when the encoder's outputs are at all positions already (hidden ones were zeroed, not dropped).
+    Linear → own joint and segment embeddings → blocks along `axis` → LayerNorm → linear.
+
+    Args:
+        segments: Segments per clip, S.
+        joints: Joints, V.
+        encoder_width: Features per token of the encoder.
+        outputs: Numbers per token that come out.
+        depth: Transformer blocks.
+        width: Features per token inside.
+        heads: Attention heads.
+        axis: Which tokens attend to each other, a key of AXES.
+        mask_token: False where the encoder's outputs are at all positions: hidden tokens were zeroed, not dropped.
     """
 
     def __init__(
@@ -143,7 +198,16 @@ class Completion(nn.Module):
         initialise(self)
 
     def forward(self, features: Tensor, visible: TokenSet, everything: TokenSet) -> Tensor:
-        """(P, K, D) at the visible tokens -> (P, N, outputs) at all tokens."""
+        """Outputs at all tokens, from features at the visible ones.
+
+        Args:
+            features: (P, K, D).
+            visible: The K tokens of each person that they belong to.
+            everything: All N tokens.
+
+        Returns:
+            (P, N, outputs).
+        """
         filled = self.embed(features)
         if self.mask_token is not None:
             index = visible.index[..., None].expand(-1, -1, filled.shape[-1])

@@ -11,7 +11,16 @@ from jointwise.model.blocks import initialise
 
 
 def mean_over_clips(vectors: Tensor, clip: Tensor, clips: int) -> Tensor:
-    """Mean over the valid persons of each clip: (P, F), (P,) -> (B, F)."""
+    """Mean over the persons of each clip.
+
+    Args:
+        vectors: (P, F), one of each person.
+        clip: (P,) the clip each person belongs to.
+        clips: Number of clips, B.
+
+    Returns:
+        (B, F); zeros for a clip without persons.
+    """
     total = vectors.new_zeros(clips, vectors.shape[1]).index_add(0, clip, vectors)
     count = vectors.new_zeros(clips).index_add(0, clip, torch.ones_like(clip, dtype=vectors.dtype))
     return total / count.clamp(min=1)[:, None]
@@ -23,23 +32,23 @@ def _masked_mean(features: Tensor, valid: Tensor, axes: tuple[int, ...]) -> Tens
 
 
 def pool_mean(features: Tensor, valid: Tensor) -> Tensor:
-    """Mean over valid tokens: (P, S, V, D), (P, S, V) -> (P, D)."""
+    """Mean over valid tokens: (P, S, V, D) and validity (P, S, V) -> (P, D)."""
     return _masked_mean(features, valid, (1, 2))
 
 
 def pool_joints(features: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the valid segments of each joint, joints concatenated: -> (P, V · D); zeros for never-valid joints."""
+    """Mean over the valid segments of each joint, joints concatenated: -> (P, V · D). Never valid: zeros."""
     return _masked_mean(features, valid, (1,)).flatten(1)
 
 
 def pool_phases(features: Tensor, valid: Tensor, phases: int = 4) -> Tensor:
-    """Mean over joints and over each of `phases` parts of the time, concatenated: keeps the order of time."""
+    """Mean over joints and over each of `phases` parts of the time, concatenated: keeps order. -> (P, phases · D)."""
     parts = zip(features.tensor_split(phases, 1), valid.tensor_split(phases, 1), strict=True)
     return torch.cat([_masked_mean(part, part_valid, (1, 2)) for part, part_valid in parts], 1)
 
 
 def pool_joint_phases(features: Tensor, valid: Tensor, phases: int = 4) -> Tensor:
-    """Mean over each of `phases` parts of the time, joints and parts concatenated: keeps body and order of time."""
+    """Mean over each of `phases` parts of the time, per joint; keeps joints and order. -> (P, phases · V · D)."""
     parts = zip(features.tensor_split(phases, 1), valid.tensor_split(phases, 1), strict=True)
     return torch.cat([pool_joints(part, part_valid) for part, part_valid in parts], 1)
 
@@ -55,7 +64,12 @@ POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 class ClassificationHead(nn.Module):
     """MAMP's fine-tuning head: dropout → mean over valid segments, joints concatenated → MLP with BatchNorm.
 
-    joints: V. width: D. classes: K. hidden: width of the MLP. dropout: on the token features.
+    Args:
+        joints: Joints, V.
+        width: Features per token, D.
+        classes: Number of classes, K.
+        hidden: Width of the MLP.
+        dropout: Dropout on the token features.
     """
 
     def __init__(self, joints: int, width: int, classes: int, hidden: int = 2048, dropout: float = 0.3) -> None:
@@ -67,9 +81,18 @@ class ClassificationHead(nn.Module):
         initialise(self)
 
     def forward(self, features: Tensor, valid: Tensor, clip: Tensor, clips: int) -> Tensor:
-        """(P, S, V, D) features, (P, S, V) valid, (P,) clip -> (B, K) logits, in fp32 whatever autocast says.
+        """The logits of clips, always in fp32.
 
         In bf16, with three digits, the best classes of a clip are often equal.
+
+        Args:
+            features: (P, S, V, D).
+            valid: (P, S, V) bool.
+            clip: (P,) the clip each person belongs to.
+            clips: Number of clips, B.
+
+        Returns:
+            (B, K).
         """
         joined = pool_joints(self.dropout(features), valid)
         hidden = self.mlp[:-1](mean_over_clips(joined, clip, clips))

@@ -1,4 +1,4 @@
-"""Mask strategies: which tokens the student does not see; the same number stays visible for every person."""
+"""Mask strategies: which tokens are hidden from the student. The same number stays visible for every person."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import torch
 from torch import Tensor
 
 MOTION_TEMPERATURE = 0.8  # τ of MAMP (Mao et al., ICCV 2023), section 3.3
-TUBE_RUNS = 4  # the time of a clip is cut into about as many runs of segments
+TUBE_RUNS = 4  # a clip is cut into about this many runs of segments
 
 Ratio = float | tuple[float, float]  # share of hidden tokens; or shares of hidden segments and of hidden joints
 
 
 @dataclass(frozen=True)
 class Visible:
-    """How much stays visible: `count` tokens; `grid` (S', V') when they are some segments × some joints."""
+    """How much stays visible.
+
+    Args:
+        count: Number of tokens.
+        grid: (S', V') where they are every combination of S' segments and V' joints; else None.
+    """
 
     count: int
     grid: tuple[int, int] | None = None
@@ -25,11 +30,12 @@ class Visible:
 
 @dataclass(frozen=True)
 class MaskStrategy:
-    """One way to hide tokens.
+    """One way to hide tokens. Invalid tokens are hidden first.
 
-    visible: (segments, joints, ratio) -> Visible. draw: (segment numbers (P, S, V, s · C), valid (P, S, V), noise
-    (P, S + 1, V + 1) uniform in [0, 1), Visible, body part of each joint (V,)) -> hidden (P, S, V) bool. Invalid tokens
-    take hidden places first.
+    Args:
+        visible: From segments S, joints V and the share of hidden tokens to what stays visible.
+        draw: From the numbers of all tokens (P, S, V, s · C), their validity (P, S, V), noise (P, S + 1, V + 1) uniform
+            in [0, 1), what stays visible, and the body part of each joint (V,) to hidden (P, S, V) bool.
     """
 
     visible: Callable[[int, int, Ratio], Visible]
@@ -37,40 +43,47 @@ class MaskStrategy:
 
 
 def count_tokens(segments: int, joints: int, ratio: Ratio) -> Visible:
-    """round(N (1 − ratio)) visible tokens, at least one; of two shares the visible ones are multiplied."""
+    """A number of tokens: round(N (1 − ratio)), at least 1. Two shares that stay visible are multiplied."""
     seen = 1 - ratio if isinstance(ratio, float) else (1 - ratio[0]) * (1 - ratio[1])
     return Visible(max(1, round(segments * joints * seen)))
 
 
 def count_grid(segments: int, joints: int, ratio: Ratio) -> Visible:
-    """One ratio is split evenly over both axes: 8 joints × 9 segments of 25 × 30 at 0.9. Rounded to whole ones."""
+    """A grid of segments × joints, at least 1 × 1. One ratio is split evenly: 9 × 8 of 30 × 25 stay visible at 0.9."""
     seen = (math.sqrt(1 - ratio),) * 2 if isinstance(ratio, float) else (1 - ratio[0], 1 - ratio[1])
     grid = max(1, round(segments * seen[0])), max(1, round(joints * seen[1]))
     return Visible(grid[0] * grid[1], grid)
 
 
 def _hide_all_but_lowest(keys: Tensor, valid: Tensor, count: int) -> Tensor:
-    """(…, n) keys, (…, n) valid -> (…, n) bool, False at the `count` lowest keys; invalid ones are hidden first."""
+    """(…, n) keys and validity -> (…, n) bool, False at the `count` lowest keys. Invalid ones are hidden first."""
     order = keys.masked_fill(~valid, torch.inf).argsort(dim=-1, stable=True)
     return torch.ones_like(valid).scatter(-1, order[..., :count], False)
 
 
 def draw_random(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible, parts: Tensor) -> Tensor:
-    """Every token is as likely to stay visible as any other (MAE: He et al., CVPR 2022)."""
+    """Hide tokens, each with the same probability (MAE: He et al., CVPR 2022); see `MaskStrategy`."""
     hidden = _hide_all_but_lowest(noise[:, 1:, 1:].flatten(1), valid.flatten(1), visible.count)
     return hidden.view_as(valid)
 
 
 def motion_scores(segments: Tensor) -> Tensor:
-    """(P, S, V, F) -> (P, S, V): mean |segment − previous segment|; the first segment copies the second's."""
+    """How much each token moves: mean |segment − previous segment|; the first segment takes the second's.
+
+    Args:
+        segments: (P, S, V, s · C) numbers of all tokens.
+
+    Returns:
+        (P, S, V).
+    """
     change = (segments[:, 1:] - segments[:, :-1]).abs().mean(-1)
     return torch.cat([change[:, :1], change], 1) if segments.shape[1] > 1 else segments.new_zeros(segments.shape[:3])
 
 
 def draw_motion(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible, parts: Tensor) -> Tensor:
-    """Tokens that move more are hidden more often (MAMP: Mao et al., ICCV 2023, eq. 3 to 5).
+    """Hide tokens that move more often than others (MAMP: Mao et al., ICCV 2023, eq. 3 to 5); see `MaskStrategy`.
 
-    Scores divided by (largest of the person · τ) → log-softmax over tokens → Gumbel noise added; the smallest stay.
+    Scores divided by (largest of the person · τ) → log-softmax over tokens → plus Gumbel noise; the smallest stay.
     """
     scores = motion_scores(segments).masked_fill(~valid, 0).flatten(1)
     largest = scores.amax(1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
@@ -81,10 +94,10 @@ def draw_motion(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible
 
 
 def draw_joint_frame(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible, parts: Tensor) -> Tensor:
-    """A random subset of joints × a random subset of segments stays visible (the report, section 3.1).
+    """Keep a random subset of joints × a random subset of segments (the report, section 3.1); see `MaskStrategy`.
 
-    Joints and segments that are valid nowhere are hidden first; a single invalid token inside the visible grid is
-    padding there.
+    Joints and segments that are valid nowhere are hidden first. A single invalid token inside the visible grid stays as
+    padding.
     """
     assert visible.grid is not None
     hidden_segments = _hide_all_but_lowest(noise[:, 1:, 0], valid.any(2), visible.grid[0])
@@ -93,10 +106,10 @@ def draw_joint_frame(segments: Tensor, valid: Tensor, noise: Tensor, visible: Vi
 
 
 def draw_tube(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible, parts: Tensor) -> Tensor:
-    """Whole body parts (arm, leg, torso …) stay visible or are hidden over runs of segments (tubes of body parts).
+    """Hide whole body parts (arm, leg, torso …) over runs of segments: tubes; see `MaskStrategy`.
 
     A clip has about `TUBE_RUNS` runs, which begin at a random segment. The last visible tube may be cut short, so that
-    the count is that of every other strategy.
+    as many tokens stay visible as with every other strategy.
     """
     count, joints = valid.shape[1:]
     length = max(1, round(count / TUBE_RUNS))

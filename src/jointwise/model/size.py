@@ -13,7 +13,7 @@ from jointwise.data.clips import Clips
 
 
 def count_parameters(**modules: nn.Module) -> dict[str, int]:
-    """Trainable parameters of each module."""
+    """Number of trainable parameters of each module, by name."""
     return {name: sum(p.numel() for p in module.parameters() if p.requires_grad) for name, module in modules.items()}
 
 
@@ -21,10 +21,16 @@ def count_parameters(**modules: nn.Module) -> dict[str, int]:
 def gflops_per_clip(
     forward: Callable[[Clips], Tensor], frames: int, joints: int, coordinates: int, device: torch.device
 ) -> float:
-    """10⁹ operations (2 per multiply-add of a matrix product) of one clip with one person whose joints are all valid.
+    """Operations of one clip with one person whose joints are all valid, in 10⁹; 2 per multiply-add.
 
-    forward: a network in evaluation mode. Attention is counted too: written out, as the counter knows not every fused
-    kernel.
+    Attention runs unfused here, because the counter does not know every fused kernel.
+
+    Args:
+        forward: A network in evaluation mode.
+        frames: Frames of the clip, T.
+        joints: Joints, V.
+        coordinates: Coordinates per joint, C.
+        device: Where the network lies.
     """
     shape = (1, 1, frames, joints)
     clip = Clips(

@@ -1,4 +1,4 @@
-"""What the decoder is asked to rebuild, and the losses over hidden or valid tokens."""
+"""What predictor and decoder learn: the targets of the reconstruction and of the latent loss."""
 
 from __future__ import annotations
 
@@ -10,17 +10,33 @@ from torch.nn import functional
 
 from jointwise.model.tokens import to_segments
 
-Target = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Target = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # positions, valid -> target, its validity
 Normalisation = Callable[[Tensor, Tensor, int], Tensor]  # target (P, T, V, C), valid (P, T, V), segment length
 
 
 def joints_target(positions: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """The joints themselves (the report, eq. 2): (P, T, V, C), (P, T, V) -> target and its validity, same shapes."""
+    """The coordinates themselves (the report, eq. 2).
+
+    Args:
+        positions: (P, T, V, C).
+        valid: (P, T, V) bool.
+
+    Returns:
+        Target and its validity, same shapes.
+    """
     return positions, valid
 
 
 def motion_target(positions: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Forward difference, last frame 0 (MAMP, eq. 6); valid where both frames are (the last where it is)."""
+    """Difference to the next frame, 0 in the last frame (MAMP, eq. 6).
+
+    Args:
+        positions: (P, T, V, C).
+        valid: (P, T, V) bool.
+
+    Returns:
+        Target and its validity, same shapes. A difference is valid where both frames are; the last frame, where it is.
+    """
     motion = torch.zeros_like(positions)
     motion[:, :-1] = positions[:, 1:] - positions[:, :-1]
     both = valid.clone()
@@ -36,7 +52,7 @@ def _keep(target: Tensor, valid: Tensor, length: int) -> Tensor:
 
 
 def _standardise(values: Tensor, weights: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """(x − mean) / √(unbiased variance + 1e-6) over `axes`, statistics of the weighted (0 or 1) values only."""
+    """(x − mean) / √(unbiased variance + 1e-6) over `axes`; the statistics are of values with weight 1, not 0."""
     count = weights.sum(axes, keepdim=True)
     mean = (values * weights).sum(axes, keepdim=True) / count.clamp(min=1)
     variance = ((values - mean).square() * weights).sum(axes, keepdim=True) / (count - 1).clamp(min=1)
@@ -64,9 +80,17 @@ NORMALISATIONS: dict[str, Normalisation] = {
 def reconstruction_target(
     positions: Tensor, valid: Tensor, length: int, target: str, normalisation: str
 ) -> tuple[Tensor, Tensor]:
-    """What the decoder should say and where it counts: (P, N, s · C) each, the second 0 or 1.
+    """What the decoder rebuilds. Filled values of invalid frames never count.
 
-    positions: (P, T, V, C). valid: (P, T, V). Filled values of invalid frames never count.
+    Args:
+        positions: (P, T, V, C).
+        valid: (P, T, V) bool.
+        length: Frames per segment, s.
+        target: A key of TARGETS.
+        normalisation: A key of NORMALISATIONS.
+
+    Returns:
+        Target (P, N, s · C), and where it counts: 1 or 0, same shape.
     """
     values, valid = TARGETS[target](positions, valid)
     values = NORMALISATIONS[normalisation](values, valid, length)
@@ -75,9 +99,14 @@ def reconstruction_target(
 
 
 def latent_target(layers: Sequence[Tensor], normalise: str) -> Tensor:
-    """The mean over layers of the teacher's features (…, D) as targets.
+    """What the predictor predicts: the mean over layers of the teacher's features, in fp32.
 
-    normalise: each after a LayerNorm without parameters (`layer`), or as is (`none`).
+    Args:
+        layers: Features (…, D) of each layer.
+        normalise: `layer`: each layer passes a LayerNorm without parameters; `none`: as it is.
+
+    Returns:
+        (…, D).
     """
     whole = [layer.float() for layer in layers]
     if normalise == "layer":

@@ -12,12 +12,20 @@ from jointwise.model.blocks import embedding
 
 
 def to_segments(frames: Tensor, length: int) -> Tensor:
-    """(P, T, V, C) -> (P, S, V, length · C), S = T / length: the numbers of one joint in one segment."""
+    """Gather the numbers of each token: one joint in one segment.
+
+    Args:
+        frames: (P, T, V, C), T a multiple of `length`.
+        length: Frames per segment, s.
+
+    Returns:
+        (P, S, V, s · C), S = T / s.
+    """
     return frames.unflatten(1, (-1, length)).transpose(2, 3).flatten(3)
 
 
 def from_segments(segments: Tensor, length: int) -> Tensor:
-    """The inverse of `to_segments`: (P, S, V, length · C) -> (P, T, V, C)."""
+    """The inverse of `to_segments`: (P, S, V, s · C) -> (P, T, V, C), with s = `length`."""
     return segments.unflatten(3, (length, -1)).transpose(2, 3).flatten(1, 2)
 
 
@@ -30,8 +38,11 @@ def token_validity(valid: Tensor, length: int) -> Tensor:
 class TokenSet:
     """A set of tokens of each person, the same number K for all.
 
-    index: (P, K) flat places segment · V + joint, ascending. valid: (P, K) bool, None when all are.
-    joints: V. grid: (S', V') when the set is every combination of S' segments and V' joints, else None.
+    Args:
+        index: (P, K) flat places segment · V + joint, ascending.
+        valid: (P, K) bool; None where all are valid.
+        joints: Joints, V.
+        grid: (S', V') where the set is every combination of S' segments and V' joints; else None.
     """
 
     index: Tensor
@@ -40,23 +51,33 @@ class TokenSet:
     grid: tuple[int, int] | None
 
     def take(self, tokens: Tensor) -> Tensor:
-        """(P, S, V, F) -> (P, K, F)."""
+        """The values of the tokens in the set: (P, S, V, F) -> (P, K, F)."""
         flat = tokens.flatten(1, 2)
         return flat.gather(1, self.index[..., None].expand(-1, -1, flat.shape[-1]))
 
 
 def fewest_valid(valid: Tensor, length: int) -> int:
-    """(P, T, V) bool, on the CPU -> the valid tokens of the person who has fewest."""
+    """Number of valid tokens of the person who has fewest.
+
+    Args:
+        valid: (P, T, V) bool, on the CPU, so that no GPU is waited for.
+        length: Frames per segment, s.
+    """
     return int(token_validity(valid, length).flatten(1).sum(1).min())
 
 
 def _are_all(valid: Tensor, known: bool) -> bool:
-    """Whether all are valid, as far as that is known without waiting for a GPU: there it saves a mask and no more."""
+    """Whether all are valid. On a GPU only what is `known` counts: asking would make the CPU wait, to save one mask."""
     return known or (valid.device.type == "cpu" and bool(valid.all()))
 
 
 def all_tokens(valid: Tensor, whole: bool = False) -> TokenSet:
-    """Every token of every person; valid (P, S, V). whole: they are known to be all valid."""
+    """Every token of every person.
+
+    Args:
+        valid: (P, S, V) bool.
+        whole: Whether all are known to be valid.
+    """
     persons, segments, joints = valid.shape
     index = torch.arange(segments * joints, device=valid.device).expand(persons, -1)
     return TokenSet(index, None if _are_all(valid, whole) else valid.flatten(1), joints, (segments, joints))
@@ -65,9 +86,14 @@ def all_tokens(valid: Tensor, whole: bool = False) -> TokenSet:
 def visible_tokens(
     hidden: Tensor, valid: Tensor, grid: tuple[int, int] | None, count: int | None = None, whole: bool = False
 ) -> TokenSet:
-    """The tokens that are not hidden; hidden, valid (P, S, V), with the same number visible for every person.
+    """The tokens that are not hidden.
 
-    count: that number, where it is known. whole: visible tokens are known to be all valid.
+    Args:
+        hidden: (P, S, V) bool, with the same number visible for every person.
+        valid: (P, S, V) bool.
+        grid: (S', V') where the visible tokens are every combination of S' segments and V' joints; else None.
+        count: How many are visible, where that is known.
+        whole: Whether visible tokens are known to be all valid.
     """
     joints, flat = hidden.shape[2], hidden.flatten(1)
     if count is None:
@@ -78,7 +104,13 @@ def visible_tokens(
 
 
 class PositionEmbedding(nn.Module):
-    """A learned joint embedding plus a learned segment embedding."""
+    """A learned joint embedding plus a learned segment embedding.
+
+    Args:
+        segments: Segments per clip, S.
+        joints: Joints, V.
+        width: Features per token, D.
+    """
 
     def __init__(self, segments: int, joints: int, width: int) -> None:
         super().__init__()
@@ -86,22 +118,37 @@ class PositionEmbedding(nn.Module):
         self.joint = embedding(1, joints, width)
 
     def forward(self, index: Tensor | None = None) -> Tensor:
-        """All positions (S · V, D), or those at `index` (P, K) -> (P, K, D)."""
+        """The embeddings of all positions (S · V, D), or of those at `index` (P, K) as (P, K, D)."""
         table = (self.segment + self.joint).flatten(0, 1)
         return table if index is None else table[index]
 
 
 def restrict_joints(weights: Mapping[str, Tensor], places: Sequence[int]) -> dict[str, Tensor]:
-    """Weights of a network over the joints `places` (of V) only: the rows of its joint embeddings, the rest as it is.
+    """The weights of a network for some of its joints: of joint embeddings the rows of these, the rest as it is.
 
-    Exact: what is left computes what the whole network computes when the other joints are invalid.
+    Exact: it computes what the whole network computes where the other joints are invalid.
+
+    Args:
+        weights: Of a network with V joints.
+        places: The joints that stay, as places among the V.
+
+    Returns:
+        The weights, by the same names.
     """
     rows = list(places)
     return {name: tensor[:, rows] if name.endswith("position.joint") else tensor for name, tensor in weights.items()}
 
 
 class TokenEmbedding(nn.Module):
-    """Joint embedding: the numbers of a token, divided by `scale` → linear → width, plus its position."""
+    """From the numbers of a token to its features: divided by `scale` → linear, plus the embedding of its position.
+
+    Args:
+        segments: Segments per clip, S.
+        joints: Joints, V.
+        numbers: Numbers per token, s · C.
+        width: Features per token, D.
+        scale: Coordinates are divided by it.
+    """
 
     def __init__(self, segments: int, joints: int, numbers: int, width: int, scale: float = 1.0) -> None:
         super().__init__()
@@ -110,6 +157,14 @@ class TokenEmbedding(nn.Module):
         self.position = PositionEmbedding(segments, joints, width)
 
     def forward(self, segments: Tensor, tokens: TokenSet) -> Tensor:
-        """(P, S, V, s · C) -> (P, K, D) for the tokens of the set."""
+        """Features of the tokens in the set.
+
+        Args:
+            segments: (P, S, V, s · C) numbers of all tokens.
+            tokens: K tokens of each person.
+
+        Returns:
+            (P, K, D).
+        """
         embedded: Tensor = self.proj(tokens.take(segments) / self.scale) + self.position(tokens.index)
         return embedded

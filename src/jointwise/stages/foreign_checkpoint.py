@@ -1,4 +1,4 @@
-"""A model that others trained, as an importer hands it over; and how its file is opened: nothing in it is run."""
+"""A model that others trained, as an importer hands it over, and how its file is opened without running code in it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from jointwise.model.objective import Objective
 class Foreign:
     """A model of others in our networks.
 
-    config: its sizes, and the mask, target and loss of its method; how it was trained is not in it. skeleton,
-    coordinates: of the sequences it takes. module: holds its weights. assumed: what the file does not say, and what was
-    taken instead, in words.
+    Args:
+        config: Its sizes, and the mask, target and loss of its method. How it was trained is not in it.
+        skeleton: Joints of the sequences it takes.
+        coordinates: Coordinates per joint, C.
+        objective: Holds its weights.
+        assumed: Sentences on what the file does not tell, and what was taken instead.
     """
 
     config: Config
@@ -33,10 +36,15 @@ class Foreign:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The dict in a file of `torch.save`: tensors, plain values, and no object but an `argparse.Namespace`.
+    """Read the dict in a file of `torch.save`: tensors, plain values, and no object but an `argparse.Namespace`.
 
-    A checkpoint is a pickle, and a pickle may name any code; every other class is refused, unrun. Raises
-    CheckpointError for such a file, and for one that is missing, damaged or no dict.
+    A checkpoint is a pickle, and a pickle may name any code. Every other class is refused before it runs.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, holds no dict, or names another class.
     """
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):

@@ -1,4 +1,4 @@
-"""Models that others trained, made into runs of ours: one file per method, from its checkpoints to our networks."""
+"""Models that others trained, made into runs of ours. Each method has its own file, such as mamp_checkpoint.py."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ NOT_KNOWN = "not known: the imported file does not say"
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a checkpoint: the card of the model, and what was assumed because the file does not say it."""
+    """What a checkpoint was made into.
+
+    Args:
+        card: The card of the model.
+        assumed: Sentences on what was assumed because the file does not tell it.
+    """
 
     card: ModelCard
     assumed: tuple[str, ...]
@@ -38,11 +43,24 @@ class Imported:
 def import_checkpoint(
     method: str, checkpoint: Path, folder: Path, heads: int | None = None, skeleton: Skeleton | None = None
 ) -> Imported:
-    """Makes the run `folder` of a checkpoint of `method` (a key of IMPORTS); its model is of kind `pretrained`.
+    """Make a run of a checkpoint; its model is of kind `pretrained`.
 
-    Nobody can check what such a model was trained on: its card calls the data `unknown-imported-<file>`, and its list
-    of sequences seen is empty. Raises ConfigError for an unknown method or a folder that is not empty, and what the
-    importers raise; then nothing is written.
+    What such a model was trained on cannot be checked. Its card calls the data `unknown-imported-<file>`, and its list
+    of sequences seen is empty. Where something is raised, nothing is written.
+
+    Args:
+        method: A key of IMPORTS.
+        checkpoint: The file.
+        folder: The run folder to make.
+        heads: Attention heads; None: those in the file, or those that were published.
+        skeleton: Joints of the sequences the model takes; None: those that the method was published with.
+
+    Returns:
+        The card of the model, and what was assumed.
+
+    Raises:
+        ConfigError: The method is unknown, the folder is not empty, or heads or skeleton contradict the file.
+        CheckpointError: The file is damaged, or no checkpoint of the method.
     """
     if method not in IMPORTS:
         raise ConfigError(unknown("method", method, IMPORTS))

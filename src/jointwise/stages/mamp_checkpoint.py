@@ -1,4 +1,4 @@
-"""Official checkpoints of MAMP (Mao et al., ICCV 2023): other names, shapes and orders for the same numbers."""
+"""Official checkpoints of MAMP (Mao et al., ICCV 2023): the same weights under other names, in other shapes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADS = 8  # of the published models
 
 CONVOLUTION = "joints_embed.proj.weight"  # (D, C, s, 1), where ours is linear over (frame, coordinate): (D, s · C)
 EMBEDDINGS = ("temp_embed", "pos_embed", "decoder_temp_embed", "decoder_pos_embed")  # ours lack the leading 1
-_SIZED = {CONVOLUTION: 4, "temp_embed": 4, "pos_embed": 4, "mask_token": 3}  # what tells the sizes -> its axes
+_SIZED = {CONVOLUTION: 4, "temp_embed": 4, "pos_embed": 4, "mask_token": 3}  # weights that give sizes -> their axes
 
 _OFFICIAL = {  # parts of our names -> of theirs
     "student.embed.proj": "joints_embed.proj",
@@ -39,7 +39,7 @@ _OFFICIAL = {  # parts of our names -> of theirs
 
 
 def official_name(name: str) -> str:
-    """What MAMP's code calls a weight of ours.
+    """The name of one of our weights in MAMP's code.
 
     >>> official_name("decoder.transformer.blocks.2.mlp.0.bias")
     'decoder_blocks.2.mlp.fc1.bias'
@@ -50,11 +50,19 @@ def official_name(name: str) -> str:
 
 
 def import_mamp(checkpoint: Path, heads: int | None = None, skeleton: Skeleton | None = None) -> Foreign:
-    """The model in a checkpoint of MAMP's pre-training, encoder and decoder; sizes are read off the shapes.
+    """Read encoder and decoder from a checkpoint of MAMP's pre-training. Sizes are read off the shapes.
 
-    heads: None takes those of `args.model_args` in the file, or 8. skeleton: None takes NTU RGB+D's for 25 joints, else
-    numbered joints. Raises CheckpointError naming the weights that are missing, left over or of another shape, and for
-    a file of another kind; ConfigError for heads or a skeleton that contradict it.
+    Args:
+        checkpoint: The file.
+        heads: Attention heads; None: those of `args.model_args` in the file, or 8.
+        skeleton: Joints; None: NTU RGB+D's for 25 joints, else numbered ones.
+
+    Returns:
+        The model in our networks.
+
+    Raises:
+        CheckpointError: The file is of another kind; or weights, which it names, are missing, left over or misshapen.
+        ConfigError: Heads or skeleton contradict the file.
     """
     content = load_checkpoint(checkpoint)
     if "model_mae" in str(getattr(content.get("args"), "model", "")):
@@ -95,7 +103,7 @@ def import_mamp(checkpoint: Path, heads: int | None = None, skeleton: Skeleton |
 
 
 def _weights(content: dict[str, Any], checkpoint: Path) -> dict[str, Tensor]:
-    """The named tensors under `model`, fp32. Raises CheckpointError when there are none, or one is not finite."""
+    """The named tensors under `model`, as fp32; CheckpointError where there are none, or one is not finite."""
     weights = content.get("model")
     if not isinstance(weights, dict) or not weights:
         found = ", ".join(map(str, list(content)[:5])) or "nothing"
@@ -112,20 +120,20 @@ def _weights(content: dict[str, Any], checkpoint: Path) -> dict[str, Tensor]:
 
 
 def _heads(args: Any, heads: int | None, checkpoint: Path) -> tuple[int, tuple[str, ...]]:
-    """How many heads, and what was assumed for it: no shape tells."""
+    """How many heads there are, and what was assumed for it. No shape depends on their number."""
     model_args = getattr(args, "model_args", None)
-    said = model_args.get("num_heads") if isinstance(model_args, dict) else None
-    if said is None:
+    stated = model_args.get("num_heads") if isinstance(model_args, dict) else None
+    if stated is None:
         assumed = () if heads else (f"heads: {HEADS}, as published (the file does not say; --heads says otherwise)",)
         return (HEADS, assumed) if heads is None else (heads, ())
-    if type(said) is not int:
-        raise CheckpointError(f"{checkpoint}: args.model_args['num_heads'] is {said!r}, not a whole number.")
-    if heads not in (None, said):
+    if type(stated) is not int:
+        raise CheckpointError(f"{checkpoint}: args.model_args['num_heads'] is {stated!r}, not a whole number.")
+    if heads not in (None, stated):
         raise ConfigError(
-            f"{checkpoint}: was trained with {said} heads (its args.model_args), but --heads says {heads}. Leave "
+            f"{checkpoint}: was trained with {stated} heads (its args.model_args), but --heads says {heads}. Leave "
             "--heads out."
         )
-    return said, ()
+    return stated, ()
 
 
 def _config(weights: dict[str, Tensor], heads: int, checkpoint: Path) -> Config:
@@ -146,12 +154,12 @@ def _config(weights: dict[str, Tensor], heads: int, checkpoint: Path) -> Config:
 
 
 def _depth(blocks: str, weights: dict[str, Tensor]) -> int:
-    """How many blocks there are, one at least: with a gap in their numbers, some are missing and some left over."""
+    """How many blocks there are, at least 1. A gap in their numbers shows later, as weights missing and left over."""
     return max(1, len({name.split(".")[1] for name in weights if name.startswith(f"{blocks}.")}))
 
 
 def _official_shape(name: str, ours: Tensor, coordinates: int) -> tuple[int, ...]:
-    """The shape of a weight in MAMP's code, from that of ours."""
+    """The shape of a weight in MAMP's code, from our weight."""
     if name == CONVOLUTION:
         width, numbers = ours.shape
         return width, coordinates, numbers // coordinates, 1
