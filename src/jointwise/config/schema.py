@@ -323,7 +323,7 @@ class Config:
     """Everything that decides a result, and how it is executed."""
 
     system: str = setting("", "name of the system")
-    objective: str = setting("masked_prediction", "what pre-training learns from: masked_prediction")
+    objective: str = setting("masked_prediction", "what pre-training learns from, a key of OBJECTIVES")
     clip: ClipConfig = group(ClipConfig, "what a clip is")
     encoder: EncoderConfig = group(EncoderConfig, "the transformer that is trained and kept")
     mask: MaskConfig = group(MaskConfig, "what is hidden from the student")
