@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from jointwise.cli.choose_config import with_known_names
 from jointwise.config.layers import make_config
 from jointwise.data.dataset import load_dataset
 from jointwise.data.store.build import Watch
@@ -37,7 +38,7 @@ def run_demo(folder: Path, seed: int, settings: dict[str, str], watch: Watch) ->
     Raises:
         CheckpointError: The folder holds something that is not a demo.
     """
-    config = make_config(SYSTEM, DATA, options=settings)
+    config = with_known_names(make_config(SYSTEM, DATA, options=settings))
     marker = folder / "demo"
     if folder.exists() and not marker.is_file() and (folder.is_file() or any(folder.iterdir())):
         raise CheckpointError(f"{folder}: holds something that is not a demo. Name another folder with --run.")
