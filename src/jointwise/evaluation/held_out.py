@@ -35,13 +35,13 @@ def held_out_losses(
     """
     objective.eval()
     sums = torch.zeros(len(objective.PARTS), dtype=torch.float64)
-    for places in distributed.own_batches(ids, batch, cutter.shards):
+    for places in distributed.local_batches(ids, batch, cutter.shards):
         clips = cutter.centre(ids[places])
         with autocast(cutter.device, precision):
             losses = objective.losses(clips.persons(), clips, Draws(places, "held-out masks"))
         parts = torch.stack([losses.parts[name] for name in objective.PARTS])
         sums += parts.double().cpu() * len(places)
-    means = (distributed.total(sums) / len(ids)).tolist()
+    means = (distributed.all_reduce_sum(sums) / len(ids)).tolist()
     return dict(zip(objective.PARTS, means, strict=True))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jointwise.config.schema import TeacherConfig
 
 
-def average_momentum(horizon: float, steps: int) -> float:
+def ema_momentum(horizon: float, steps: int) -> float:
     """α of a moving average: 1 − 1 / (horizon · steps), clipped to [0.98, 0.9999].
 
     Args:
@@ -22,4 +22,4 @@ def teacher_momentum(settings: TeacherConfig, steps: int) -> float:
         settings: Settings of the teacher.
         steps: Steps of the pre-training.
     """
-    return average_momentum(settings.horizon, steps) if settings.momentum is None else settings.momentum
+    return ema_momentum(settings.horizon, steps) if settings.momentum is None else settings.momentum

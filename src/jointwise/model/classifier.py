@@ -25,7 +25,7 @@ def encode(encoder: nn.Module, persons: Persons, segment: int) -> tuple[Tensor, 
         Features (P, S, V, D), and their validity (P, S, V) bool.
     """
     segments, valid = to_segments(persons.positions, segment), token_validity(persons.valid, segment)
-    whole = persons.known is not None and fewest_valid(persons.known, segment) == valid[0].numel()
+    whole = persons.valid_on_cpu is not None and fewest_valid(persons.valid_on_cpu, segment) == valid[0].numel()
     features: Tensor = encoder(segments, all_tokens(valid, whole))
     return features.unflatten(1, valid.shape[1:]), valid
 

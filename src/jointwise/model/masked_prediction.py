@@ -274,7 +274,7 @@ class MaskedPrediction(Objective):
         valid = token_validity(persons.valid, self.segment)
         counts = self.visible(*valid.shape[1:])
         hidden = MASKS[self.mask_strategy].draw(segments, valid, noise, counts, self.body_parts)
-        fewest = 0 if persons.known is None else fewest_valid(persons.known, self.segment)
+        fewest = 0 if persons.valid_on_cpu is None else fewest_valid(persons.valid_on_cpu, self.segment)
         everything = all_tokens(valid, fewest == valid[0].numel())
         if self.mask_hidden == "zeroed":
             features = self.student(segments * ~hidden[..., None], everything)

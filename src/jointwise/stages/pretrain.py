@@ -27,7 +27,7 @@ from jointwise.model.size import count_parameters
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder
 from jointwise.training.checkpoint import write_json
-from jointwise.training.coordinate_scale import coordinate_rms, typical_size, with_scale
+from jointwise.training.coordinate_scale import coordinate_rms, median_coordinate_rms, with_coordinate_scale
 from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import Rebuild, make_examples, write_examples
 from jointwise.training.loop import fit
@@ -62,7 +62,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     check_probes(config)
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
-    config = with_scale(config, dataset)
+    config = with_coordinate_scale(config, dataset)
     about = about_run("pretrain", config.system, dataset, seed, "none")
     open_run(folder, config, about, resume)
 
@@ -77,8 +77,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     test = torch.from_numpy(dataset.test.ids)
     held_out = held_out_losses(objective, cutter, test, config.execution.precision)
     examples = make_examples(dataset, cutter, seed, _rebuild_by(objective, seed))
-    size = typical_size(dataset.train)
-    if not distributed.is_first():
+    size = median_coordinate_rms(dataset.train)
+    if not distributed.is_main_process():
         return {}
     log = read_log(folder)
     run: dict[str, Any] = about | {
@@ -208,7 +208,7 @@ class PretrainTask:
             What is minimised, and scalars by their key in metrics.jsonl.
         """
         clips = self.cutter.random(batch.ids, batch.draws(self.seed, "clips"), **asdict(self.augment))
-        losses = self.module.losses(clips.persons(), clips, batch.draws(self.seed, "masks"), distributed.total)
+        losses = self.module.losses(clips.persons(), clips, batch.draws(self.seed, "masks"), distributed.all_reduce_sum)
         scalars = dict(losses.parts)
         if losses.watched is not None:
             self._watched.append(losses.watched)
@@ -228,7 +228,7 @@ class PretrainTask:
         if not self._watched:
             return {}
         momentum = self._watched[-1].momentum
-        shares = distributed.gather([watched.pooled.cpu() for watched in self._watched])
+        shares = distributed.all_gather([watched.pooled.cpu() for watched in self._watched])
         features = torch.cat([share for step in zip(*shares, strict=True) for share in step])[-WATCHED_CLIPS:]
         self._watched.clear()
         if len(features) < min(WATCHED_CLIPS, len(self.dataset.train)) // 2:
