@@ -20,10 +20,15 @@ from jointwise.model.build import build_classifier, build_distillation
 from jointwise.model.masked_prediction import mask_noise
 from jointwise.training.optimizer import build_optimizer
 
-SIZE = (
-    *("--encoder.width", "16", "--encoder.heads", "2", "--encoder.depth", "2", "--finetune.hidden", "16"),
-    *("--predictor.depth", "1", "--decoder.depth", "1", "--mask.ratio", "0.6"),
-)
+SIZE = {
+    "encoder.width": 16,
+    "encoder.heads": 2,
+    "encoder.depth": 2,
+    "finetune.hidden": 16,
+    "predictor.depth": 1,
+    "decoder.depth": 1,
+    "mask.ratio": 0.6,
+}
 # of these, the shape or the Python value of the result depends on values that a GPU would have to be asked for
 QUESTIONS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal", "bincount")
 
@@ -90,7 +95,7 @@ def test_a_step_of_pre_training_never_waits(system: str, gaps: bool, work: Workl
 
 @pytest.mark.parametrize("axis", ["spatial", "temporal", "spacetime", "factorised"])
 def test_a_step_of_fine_tuning_never_waits(axis: str, work: Workload) -> None:
-    config = settings("supervised_segments", 16, (*SIZE, "--encoder.axis", axis))
+    config = settings("supervised_segments", 16, SIZE | {"encoder.axis": axis})
     module = build_classifier(config, config.finetune, work.cutter.skeleton, 3, CLASSES, 0).train()
     optimizer = build_optimizer(module, config.finetune)
     persons = work.cutter.centre(work.ids).persons()
