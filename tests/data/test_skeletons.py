@@ -20,7 +20,7 @@ from jointwise.data.skeletons import (
     SKELETONS,
     Skeleton,
     get_skeleton,
-    nameless,
+    unnamed_skeleton,
 )
 from jointwise.errors import ConfigError
 
@@ -82,7 +82,7 @@ def test_the_name_ends_in_the_number_of_joints(skeleton: Skeleton) -> None:
 
 def test_json_keeps_a_layout(skeleton: Skeleton) -> None:
     assert Skeleton.from_json(json.loads(json.dumps(asdict(skeleton)))) == skeleton
-    assert Skeleton.from_json(json.loads(json.dumps(asdict(nameless(7))))) == nameless(7)
+    assert Skeleton.from_json(json.loads(json.dumps(asdict(unnamed_skeleton(7))))) == unnamed_skeleton(7)
 
 
 def test_joint_counts_and_order_are_those_of_the_sensors() -> None:
@@ -124,7 +124,7 @@ def test_the_two_layouts_of_25_joints_are_not_the_same() -> None:
 
 
 def test_joints_without_names_have_no_bones_root_or_sides() -> None:
-    skeleton = nameless(4)
+    skeleton = unnamed_skeleton(4)
     assert skeleton.name == "joints4"
     assert skeleton.joints == ("joint_0", "joint_1", "joint_2", "joint_3")
     assert (skeleton.bones, skeleton.root, skeleton.root_index, skeleton.lateral) == ((), None, None, None)
@@ -183,7 +183,7 @@ def test_an_unknown_skeleton_names_the_nearest() -> None:
 
 def test_a_body_has_a_mirror_image_only_when_every_sided_joint_has_its_other_side() -> None:
     assert NTU25.has_mirror_image
-    assert not nameless(4).has_mirror_image
+    assert not unnamed_skeleton(4).has_mirror_image
     assert not NTU25.on_joints(
         ("spine_mid", "spine_shoulder", "right_shoulder", "right_elbow", "head")
     ).has_mirror_image
@@ -205,4 +205,4 @@ def test_parts_of_the_body_are_two_arms_two_legs_trunk_and_head() -> None:
 def test_parts_are_numbered_from_zero_without_gaps_and_joints_of_no_part_stand_alone(skeleton: Skeleton) -> None:
     assert set(skeleton.parts) == set(range(max(skeleton.parts) + 1))
     assert 3 <= len(set(skeleton.parts)) <= 6
-    assert nameless(4).parts == (0, 1, 2, 3)
+    assert unnamed_skeleton(4).parts == (0, 1, 2, 3)

@@ -50,8 +50,8 @@ class Unasked(TorchDispatchMode):
 @contextmanager
 def looked_up(persons: Persons, segment: int) -> Iterator[None]:
     """What is looked up on the CPU, `fewest_valid` of what is known, is looked up before."""
-    assert persons.known is not None
-    fewest = tokens.fewest_valid(persons.known, segment)
+    assert persons.valid_on_cpu is not None
+    fewest = tokens.fewest_valid(persons.valid_on_cpu, segment)
     with pytest.MonkeyPatch.context() as patch:
         for module in (distillation, supervised):
             patch.setattr(module, "fewest_valid", lambda _known, _length: fewest)

@@ -19,7 +19,7 @@ from jointwise.config.layers import make_config
 from jointwise.config.systems import systems
 from jointwise.data.centring import PREPARATION
 from jointwise.data.clips import Persons
-from jointwise.data.skeletons import KINECT20, NTU25, SBU15, nameless
+from jointwise.data.skeletons import KINECT20, NTU25, SBU15, unnamed_skeleton
 from jointwise.errors import CheckpointError, ConfigError
 from jointwise.inference.recognizer import Recognizer
 from jointwise.model.build import build_distillation
@@ -29,7 +29,7 @@ from jointwise.model.masks import MASKS
 from jointwise.model.tokens import all_tokens, to_segments, token_validity, visible_tokens
 from jointwise.stages.import_checkpoint import IMPORTS, NOT_KNOWN, import_checkpoint
 from jointwise.training.checkpoint import load_weights, read_json
-from jointwise.training.model_folder import load_card, load_model, load_seen
+from jointwise.training.model_folder import load_card, load_model, load_trained_on
 
 KINECT = mamp.SIZES | {"joints": 20}
 # how a checkpoint of each method may look: every importer is tested by what it makes of it
@@ -158,7 +158,7 @@ def test_sizes_are_read_off_the_shapes_and_the_settings_are_those_of_mamp(import
 def test_two_coordinates_and_another_number_of_joints_are_taken(tmp_path: Path) -> None:
     state = mamp.random_state(mamp.SIZES | {"joints": 7, "coordinates": 2, "segment": 3})
     done = import_checkpoint("mamp", mamp.save_checkpoint(tmp_path / "x.pth", state), tmp_path / "run")
-    assert (done.card.skeleton, done.card.coordinates) == (nameless(7), 2)
+    assert (done.card.skeleton, done.card.coordinates) == (unnamed_skeleton(7), 2)
     array = walks(1, 13, joints=7, coordinates=2)[0].numpy()  # its test clip: the first 12
     clip = torch.from_numpy(array[:12] - array[0].mean(0))  # no root: the mean joint is the origin
     wanted = mamp.encode(clip, state, mamp.HEADS).mean(0).numpy()
@@ -330,7 +330,7 @@ def test_an_imported_run_says_that_nobody_knows_what_it_was_trained_on(method: s
     assert card.split == card.data_fingerprint == NOT_KNOWN
     assert card.steps == {}
     assert card.parameters["encoder"] == sum(p.numel() for p in distillation_of(tmp_path / "run").student.parameters())
-    assert load_seen(tmp_path / "run") == set()
+    assert load_trained_on(tmp_path / "run") == set()
     about = read_json(tmp_path / "run" / "run.json")
     assert (about["stage"], about["checkpoint"], len(about["checkpoint_sha256"])) == ("import", "theirs.pth", 64)
 

@@ -23,8 +23,8 @@ from jointwise.data.skeletons import (
     SKELETONS,
     Skeleton,
     choose_joints,
-    nameless,
     shared_joints,
+    unnamed_skeleton,
 )
 from jointwise.data.store.reader import Description, Store
 from jointwise.errors import CheckpointError, ConfigError, ReadError
@@ -117,8 +117,8 @@ def test_joints_are_shared_by_name_and_numbers_are_no_names() -> None:
     assert shared_joints(BODY25, SBU15) == tuple(
         joint for joint in SBU15.joints if joint.endswith(("shoulder", "elbow", "hip", "knee"))
     )
-    assert shared_joints(nameless(20), nameless(25)) == ()
-    assert shared_joints(nameless(20), nameless(20)) == nameless(20).joints
+    assert shared_joints(unnamed_skeleton(20), unnamed_skeleton(25)) == ()
+    assert shared_joints(unnamed_skeleton(20), unnamed_skeleton(20)) == unnamed_skeleton(20).joints
 
 
 def test_joints_are_chosen_by_layout_or_by_name() -> None:
@@ -128,7 +128,7 @@ def test_joints_are_chosen_by_layout_or_by_name() -> None:
     with pytest.raises(
         ConfigError, match=r"--joints kinect20: at least 5 .* 'joints3' has none of its joints\. It has"
     ):
-        choose_joints("kinect20", nameless(3))
+        choose_joints("kinect20", unnamed_skeleton(3))
     with pytest.raises(ConfigError, match=r"at least 5 different joints are needed; '.*' has neck, spine_mid of them"):
         choose_joints("h36m17", NTU25.on_joints(("neck", "head", "spine_mid")))
     with pytest.raises(ConfigError, match="at least 5 different joints"):
@@ -215,7 +215,7 @@ def test_a_whole_recording_is_recognised_by_the_joints_the_model_knows(transferr
         answer = recognizer.predict(sequence)
         assert [answer.probabilities[name] for name in ntu.classes] == pytest.approx(scores[place].tolist(), abs=1e-5)
         assert recognizer.predict(sequence.on_joints(KINECT_ONLY)).probabilities == answer.probabilities
-        numbered = replace(sequence, skeleton=nameless(25))
+        numbered = replace(sequence, skeleton=unnamed_skeleton(25))
         assert recognizer.predict(numbered).probabilities == answer.probabilities
     array = np.random.default_rng(1).normal(size=(9, 25, 3))
     assert recognizer.predict(array).probabilities == recognizer.predict(Sequence(array, NTU25)).probabilities
@@ -280,9 +280,9 @@ def test_too_few_shared_joints_are_refused_and_those_of_both_named(pretrained: P
 
 
 def test_numbered_joints_are_not_matched_with_those_of_other_numbered_data(pretrained: Path, tmp_path: Path) -> None:
-    card = replace(load_card(pretrained), skeleton=nameless(20))
+    card = replace(load_card(pretrained), skeleton=unnamed_skeleton(20))
     with pytest.raises(CheckpointError, match="share 0 of the model's 20 joints"):
-        card.on_shared_joints(random_data(tmp_path, nameless(25)), pretrained)
+        card.on_shared_joints(random_data(tmp_path, unnamed_skeleton(25)), pretrained)
 
 
 def test_flat_poses_are_no_data_for_a_model_of_three_coordinates(pretrained: Path, tmp_path: Path) -> None:
@@ -338,9 +338,9 @@ def test_the_command_says_which_joints_go_together(
 
 def test_the_same_joints_around_another_origin_are_told_apart(pretrained: Path, dataset: Dataset) -> None:
     card = load_card(pretrained)
-    assert card.coverage(dataset) is None
+    assert card.compatibility_notes(dataset) is None
     elsewhere = replace(card, skeleton=replace(card.skeleton, root="spine_base"))
-    assert "origins differ: spine_mid in the data, spine_base before" in str(elsewhere.coverage(dataset))
+    assert "origins differ: spine_mid in the data, spine_base before" in str(elsewhere.compatibility_notes(dataset))
 
 
 def test_training_from_scratch_on_some_joints_is_a_run_of_its_own_and_resumes(

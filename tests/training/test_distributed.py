@@ -178,7 +178,7 @@ def company(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
 
     def be(rank: int, size: int) -> None:
         monkeypatch.setattr(distributed, "rank", lambda: rank)
-        monkeypatch.setattr(distributed, "size", lambda: size)
+        monkeypatch.setattr(distributed, "world_size", lambda: size)
 
     return be
 
@@ -189,24 +189,24 @@ def test_shares_are_even_in_order_and_hold_everything_once(company, size: int, c
     shares = []
     for rank in range(size):
         company(rank, size)
-        shares.append(np.flatnonzero(distributed.owners(np.zeros(count, int), ONE_SHARD) == rank).tolist())
+        shares.append(np.flatnonzero(distributed.assign_ranks(np.zeros(count, int), ONE_SHARD) == rank).tolist())
     assert [number for share in shares for number in share] == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_shares_of_a_step_are_its_batch_with_the_same_draws(company) -> None:  # type: ignore[no-untyped-def]
     order = BatchOrder(torch.arange(10) + 5, 7, 0)
-    whole = order.batch_of(3)
+    whole = order.local_batch(3)
     shares = []
     for rank in range(3):
         company(rank, 3)
-        shares.append(order.batch_of(3))
+        shares.append(order.local_batch(3))
     assert torch.equal(torch.cat([share.ids for share in shares]), whole.ids)
     drawn = torch.cat([share.draws(1, "clips").uniform(4) for share in shares])
     assert torch.equal(drawn, whole.draws(1, "clips").uniform(4))
     company(0, 8)
     with pytest.raises(ConfigError, match="a batch of 7 samples cannot be shared by 8 processes"):
-        order.batch_of(3)
+        order.local_batch(3)
 
 
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (3, True), (4, False), (7, False)])
@@ -214,15 +214,15 @@ def test_every_process_gets_the_two_samples_that_batchnorm_needs(company, size: 
     company(0, size)
     order = BatchOrder(torch.arange(7), 7, 0, least=2)
     if fits:
-        assert len(order.batch_of(0).ids) >= 2
+        assert len(order.local_batch(0).ids) >= 2
         return
     with pytest.raises(ConfigError, match=r"cannot be shared by \d processes: each needs 2\. Start fewer, at most 3,"):
-        order.batch_of(0)
+        order.local_batch(0)
 
 
 def test_a_single_sample_is_too_small_a_batch_for_batchnorm() -> None:
     with pytest.raises(ConfigError, match="a batch of 1 samples is too small: it takes 2"):
-        BatchOrder(torch.arange(1), 24, 0, least=2).batch_of(0)
+        BatchOrder(torch.arange(1), 24, 0, least=2).local_batch(0)
 
 
 def test_parts_of_losses_add_up_to_the_loss_of_all() -> None:
@@ -257,7 +257,7 @@ def test_a_stage_of_a_table_hears_nothing_of_torchrun(monkeypatch: pytest.Monkey
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "GROUP_RANK", "ROLE_NAME"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("JOINTWISE_DATA", "here")
-    alone = distributed.environment_alone()
+    alone = distributed.single_process_environment()
     assert alone["JOINTWISE_DATA"] == "here"
     assert not {
         name for name in alone if name.startswith(("RANK", "WORLD", "LOCAL_", "MASTER_", "TORCHEL", "GROUP", "ROLE"))
@@ -269,7 +269,7 @@ def test_a_claim_is_that_of_the_first_to_ask(monkeypatch: pytest.MonkeyPatch) ->
     claims = []
     for rank, name in (("1", "a"), ("0", "a"), ("1", "a"), ("0", "b"), ("1", "b")):
         monkeypatch.setenv("RANK", rank)
-        claims.append(distributed.claim(name))
+        claims.append(distributed.claim_once(name))
     assert claims == [True, False, True, True, False]
 
 
@@ -280,7 +280,7 @@ def test_processes_take_whole_chains_of_stages_each_stage_once(tmp_path: Path, m
         planned += [first, Stage(f"finetune {name}", (), (tmp_path / f"{name}2",), None, tmp_path / "log", first)]
     planned[0].products[0].touch()  # finished before
     owners: dict[str, int] = {}
-    monkeypatch.setattr(distributed, "claim", lambda name: owners.setdefault(name, get_ident()) == get_ident())
+    monkeypatch.setattr(distributed, "claim_once", lambda name: owners.setdefault(name, get_ident()) == get_ident())
     monkeypatch.setattr(stages, "PAUSE", 0.001)
     started: list[tuple[int, Stage]] = []
 
@@ -320,9 +320,9 @@ def test_commands_that_are_no_work_for_several_are_refused(monkeypatch: pytest.M
 
 def test_alone_every_function_does_nothing() -> None:
     part = torch.ones(2)
-    assert distributed.total(part) is part
-    assert distributed.any_of(True) is True
-    assert distributed.gather(3) == distributed.gather_shares([3]) == [3]
-    assert distributed.claim("a chain") is distributed.claim("a chain") is True
-    assert distributed.wait_for_all("the end", "said") == ["said"]
-    assert (distributed.rank(), distributed.size(), distributed.is_first()) == (0, 1, True)
+    assert distributed.all_reduce_sum(part) is part
+    assert distributed.all_reduce_any(True) is True
+    assert distributed.all_gather(3) == distributed.all_gather_concat([3]) == [3]
+    assert distributed.claim_once("a chain") is distributed.claim_once("a chain") is True
+    assert distributed.store_barrier("the end", "said") == ["said"]
+    assert (distributed.rank(), distributed.world_size(), distributed.is_main_process()) == (0, 1, True)

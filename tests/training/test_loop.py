@@ -331,7 +331,7 @@ SIZES = given(count=st.integers(1, 40), batch=st.integers(1, 50), seed=st.intege
 @SIZES
 def test_every_epoch_holds_every_sample_once(count: int, batch: int, seed: int) -> None:
     order = BatchOrder(torch.arange(count) + 100, batch, seed)
-    steps = -(-3 * count // order.batch)
+    steps = -(-3 * count // order.batch_size)
     stream = torch.cat([order[step] for step in range(steps)]).tolist()
     for epoch in range(3):
         assert sorted(stream[epoch * count : (epoch + 1) * count]) == list(range(100, 100 + count))

@@ -22,7 +22,7 @@ from jointwise.data import synthetic
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.clips import ClipCutter
 from jointwise.data.randomness import Draws
-from jointwise.data.skeletons import NTU25, nameless
+from jointwise.data.skeletons import NTU25, unnamed_skeleton
 from jointwise.data.store.reader import INDEX
 from jointwise.model.build import build_classifier, build_distillation
 from jointwise.model.masked_prediction import mask_noise
@@ -71,7 +71,7 @@ class Workload:
         index["row"] = np.cumsum([0, *(one.shape[0] * one.shape[1] for one in chosen[:-1])])
         columns = np.arange(self.joints) % chosen[0].shape[2]
         rows = np.concatenate([one.reshape(-1, *one.shape[2:])[:, columns] for one in chosen]).astype(np.float32)
-        skeleton = NTU25 if self.joints == len(NTU25.joints) else nameless(self.joints)
+        skeleton = NTU25 if self.joints == len(NTU25.joints) else unnamed_skeleton(self.joints)
         return ClipCutter(rows, np.ones(rows.shape[:2], bool), index, skeleton, self.frames, self.device)
 
     @cached_property

@@ -151,7 +151,7 @@ def is_resumed(args: argparse.Namespace, folder: Path) -> bool:
     from jointwise.training import distributed
 
     restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
-    begun = distributed.gather(restarts and (folder / "config.yaml").is_file())[0]  # as the first process sees it
+    begun = distributed.all_gather(restarts and (folder / "config.yaml").is_file())[0]  # as the first process sees it
     return bool(args.resume) or begun
 
 
@@ -166,9 +166,9 @@ def seed_of(args: argparse.Namespace, run: Path | None) -> int:
 
 def labels_of(args: argparse.Namespace) -> str:
     """--labels in the form that runs and results use; all labels where it is not given."""
-    from jointwise.data.label_subset import labels_name
+    from jointwise.data.label_subset import canonical_labels
 
-    return labels_name(args.labels or "1.0")
+    return canonical_labels(args.labels or "1.0")
 
 
 def transfer_suffix(run: Path, dataset: Dataset) -> str:

@@ -26,7 +26,7 @@ from jointwise.report.tables.text_table import Grid
 from jointwise.training import distributed
 from jointwise.training.checkpoint import read_json, write_json
 from jointwise.training.loop import Interrupted
-from jointwise.training.run_folder import check_same, run_name
+from jointwise.training.run_folder import check_same_settings, run_name
 
 FINETUNE = "finetune"
 QUICK_NOTE = "Findings are left out: the scores of --quick mean nothing."
@@ -159,10 +159,10 @@ class Comparison:
         now |= {"systems": configs}
         known = before.get("systems", {})
         if before:
-            check_same(self.folder, {**before, "systems": {}}, {**now, "systems": {}})
+            check_same_settings(self.folder, {**before, "systems": {}}, {**now, "systems": {}})
             for name in set(configs) & set(known):
                 begun = to_settings(build_config(known[name] | {"execution": {}})) | {"execution": None}
-                check_same(self.folder, begun, configs[name], f"{name}: ")
+                check_same_settings(self.folder, begun, configs[name], f"{name}: ")
         if before != (now := now | {"systems": known | configs}):
             write_json(file, now)
 
@@ -296,18 +296,18 @@ def compare(comparison: Comparison, jobs: int, start: Start, console: Console, a
     """
     if jobs < 1:
         raise ConfigError(f"--jobs {jobs}: at least one is needed.")
-    with distributed.first_goes_first():
+    with distributed.main_process_first():
         comparison.check()
     stages, command = plan(comparison), shlex.join(["jointwise", *again])
     try:
         own = run_stages(stages, jobs, start, console)
-        failed_titles = distributed.wait_for_all("end of the stages", "\n".join(stage.title for stage in own))
+        failed_titles = distributed.store_barrier("end of the stages", "\n".join(stage.title for stage in own))
     except KeyboardInterrupt:
-        if distributed.is_first():
+        if distributed.is_main_process():
             show_tables(comparison, stages, console.print)
         done = sum(stage.finished for stage in stages)
         raise Interrupted(f"stopped, {done} of {len(stages)} stages are finished. Go on with: {command}") from None
-    if not distributed.is_first():
+    if not distributed.is_main_process():
         return
     show_tables(comparison, stages, console.print)
     titled = {stage.title: stage for stage in stages}

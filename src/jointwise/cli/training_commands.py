@@ -160,9 +160,9 @@ def load_data(args: argparse.Namespace) -> Dataset:
     """
     from jointwise.data.dataset import load_dataset
     from jointwise.data.skeletons import choose_joints
-    from jointwise.training.distributed import first_goes_first
+    from jointwise.training.distributed import main_process_first
 
-    with first_goes_first():  # it prepares what is not prepared yet
+    with main_process_first():  # it prepares what is not prepared yet
         dataset = load_dataset(args.data, args.root, args.split, show_progress)
     print(f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})")
     if args.joints is not None:
@@ -184,7 +184,7 @@ def load_data_for(args: argparse.Namespace, run: Path | None) -> Dataset:
     from jointwise.training.model_folder import load_card
 
     dataset = load_data(args)
-    coverage = load_card(run).coverage(dataset) if run else None
+    coverage = load_card(run).compatibility_notes(dataset) if run else None
     if coverage:
         print(coverage)
     return dataset
@@ -199,9 +199,9 @@ def print_result(results: list[Path], run: Path | None) -> None:
     """
     from jointwise.report.tables.completions import is_completion, lines_of
     from jointwise.training.checkpoint import read_json
-    from jointwise.training.distributed import is_first
+    from jointwise.training.distributed import is_main_process
 
-    if not is_first():
+    if not is_main_process():
         return
     content = read_json(results[0])
     scores, interval = content["scores"], content["interval"]

@@ -30,7 +30,7 @@ class Persons:
     """The persons of a batch, packed: empty slots are gone, so they cost no compute and enter no mean.
 
     positions: (P, T, V, C). valid: (P, T, V). clip: (P,) which clip each belongs to. slot: (P,) its person slot there.
-    clips: number of clips B. looked_up: `valid` on the CPU, where that lies on a GPU.
+    clips: number of clips B. cpu_copy: `valid` on the CPU, where that lies on a GPU.
     """
 
     positions: Tensor
@@ -38,12 +38,12 @@ class Persons:
     clip: Tensor
     slot: Tensor
     clips: int
-    looked_up: Tensor | None = None
+    cpu_copy: Tensor | None = None
 
     @property
-    def known(self) -> Tensor | None:
+    def valid_on_cpu(self) -> Tensor | None:
         """`valid` on the CPU: what decides shapes and shortcuts is looked up there, so that no GPU is waited for."""
-        return self.valid if self.valid.device.type == "cpu" else self.looked_up
+        return self.valid if self.valid.device.type == "cpu" else self.cpu_copy
 
 
 class Clips:
@@ -98,7 +98,7 @@ class Clips:
         if device.type == "cpu":
             return packed
         valid, clip, slot = (send(what, device) for what in (packed.valid, packed.clip, packed.slot))
-        return Persons(packed.positions, valid, clip, slot, packed.clips, looked_up=packed.valid)
+        return Persons(packed.positions, valid, clip, slot, packed.clips, cpu_copy=packed.valid)
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

@@ -13,7 +13,7 @@ from jointwise.errors import ConfigError, DataError
 _SHOTS = re.compile(r"0*([1-9]\d*)shot")
 
 
-def labels_name(labels: str) -> str:
+def canonical_labels(labels: str) -> str:
     """`0.1` and `5shot` as they are; `1`, `1.0` and `all` are all `1.0`."""
     if labels == "all":
         return "1.0"

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 
-def as_numbers(positions: object, source: str) -> Floats:
+def as_float_array(positions: object, source: str) -> Floats:
     """Positions as an array of float32. Raises ReadError for text, lists of unequal length, and what is no array."""
     try:
         with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where
@@ -50,7 +50,7 @@ class Sequence:
     source: str = "array"
 
     def __post_init__(self) -> None:
-        positions = as_numbers(self.positions, self.source)
+        positions = as_float_array(self.positions, self.source)
         if positions.ndim == 3:
             positions = positions[None]
         joints = len(self.skeleton.joints)

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from jointwise.errors import ConfigError, few, unknown
+from jointwise.errors import ConfigError, first_few, unknown
 
 JOINTS = (5, 133)  # fewest and most that can be learned from: below, nothing is left to mask; above, no sensor goes
 
@@ -330,9 +330,9 @@ SKELETONS: dict[str, Skeleton] = {
 }
 
 
-def named_by(known: Skeleton, found: Skeleton) -> Skeleton:
+def resolve_layout(known: Skeleton, found: Skeleton) -> Skeleton:
     """`known` where `found` has the same joints, or only numbers as many; otherwise `found`, whatever it is."""
-    return known if found.joints in (known.joints, nameless(len(known.joints)).joints) else found
+    return known if found.joints in (known.joints, unnamed_skeleton(len(known.joints)).joints) else found
 
 
 def shared_joints(model: Skeleton, data: Skeleton) -> tuple[str, ...]:
@@ -359,7 +359,11 @@ def choose_joints(words: str, skeleton: Skeleton) -> tuple[str, ...]:
     else:
         names = shared_joints(SKELETONS[words], skeleton)
     if len(names) < JOINTS[0] or len(set(names)) < len(names):
-        found = f"'{skeleton.name}' has {few(names)} of them" if names else f"'{skeleton.name}' has none of its joints"
+        found = (
+            f"'{skeleton.name}' has {first_few(names)} of them"
+            if names
+            else f"'{skeleton.name}' has none of its joints"
+        )
         raise ConfigError(
             f"--joints {words}: at least {JOINTS[0]} different joints are needed; {found}. It has: "
             f"{', '.join(skeleton.joints)}."
@@ -377,10 +381,10 @@ def get_skeleton(name: str) -> Skeleton:
 _NUMBERED = re.compile(r"joint_\d+")
 
 
-def nameless(joints: int) -> Skeleton:
+def unnamed_skeleton(joints: int) -> Skeleton:
     """The layout of recordings that do not say what their joints are: no bones, no root, no sides, so no mirror images.
 
-    >>> nameless(3).joints
+    >>> unnamed_skeleton(3).joints
     ('joint_0', 'joint_1', 'joint_2')
     """
     return Skeleton(f"joints{joints}", tuple(f"joint_{joint}" for joint in range(joints)), (), None, None, None)

@@ -19,11 +19,11 @@ def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision:
     """(n, K) probabilities of the evaluation clips of `ids`."""
     module.eval()
     parts = []
-    for places in distributed.own_batches(ids, batch, cutter.shards):
+    for places in distributed.local_batches(ids, batch, cutter.shards):
         with autocast(cutter.device, precision):
             logits = module(cutter.centre(ids[places]).persons())
         parts.append(logits.float().softmax(-1).cpu())
-    scores: np.ndarray = torch.cat(distributed.gather_shares(parts)).numpy()
+    scores: np.ndarray = torch.cat(distributed.all_gather_concat(parts)).numpy()
     return scores
 
 

@@ -116,7 +116,7 @@ def train_head(
     for step in track(range(settings.steps), description="complete: train the head"):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, settings)
-        batch = order.batch_of(step)
+        batch = order.local_batch(step)
         clips = cutter.random(batch.ids, batch.draws(seed, "completion clips"), **asdict(settings.augment))
         noise = batch.draws(seed, "completion joints").uniform(len(cutter.skeleton.joints))
         loss = torch.zeros((), device=cutter.device)
@@ -125,10 +125,10 @@ def train_head(
                 said = completer(persons, hiding)
             judged = judged_places(persons, hiding, completer.segment)
             wanted = persons.positions / completer.scale
-            loss = loss + mean_square(said / completer.scale, wanted, judged[..., None], distributed.total)
+            loss = loss + mean_square(said / completer.scale, wanted, judged[..., None], distributed.all_reduce_sum)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        distributed.add_gradients(completer.head.parameters())
+        distributed.all_reduce_gradients(completer.head.parameters())
         optimizer.step()
     completer.eval()
 
@@ -157,7 +157,7 @@ def completion_errors(
     """
     parts: dict[str, list[Tensor]] = {}
     noise = Draws(torch.arange(len(ids)), seed, "hidden joints").uniform(len(cutter.skeleton.joints))
-    for places in distributed.own_batches(ids, batch, cutter.shards):
+    for places in distributed.local_batches(ids, batch, cutter.shards):
         segment = next(iter(completers.values())).segment
         for task, (persons, hiding) in _tasks(cutter.centre(ids[places]), noise[places], segment).items():
             judged = judged_places(persons, hiding, segment)
@@ -172,6 +172,6 @@ def completion_errors(
                     raise DataError(f"the completions of task '{task}' are not finite numbers. Look at the encoder.")
                 errors = clip_errors(prediction, persons, judged).cpu()
                 parts.setdefault(f"{task}_{name}".rstrip("_"), []).append(errors)
-    names = next(names for names in distributed.gather(list(parts)) if names)
-    shares = {name: distributed.gather_shares(parts.get(name, [])) for name in names}
+    names = next(names for names in distributed.all_gather(list(parts)) if names)
+    shares = {name: distributed.all_gather_concat(parts.get(name, [])) for name in names}
     return {name: torch.cat(errors).double().numpy() for name, errors in shares.items()}

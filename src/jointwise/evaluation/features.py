@@ -57,7 +57,7 @@ def extract(
     Raises DataError when `features` gives something else than one finite vector for each clip.
     """
     parts = []
-    for places in distributed.own_batches(ids, batch, cutter.shards):
+    for places in distributed.local_batches(ids, batch, cutter.shards):
         some = ids[places]
         with autocast(cutter.device, precision):
             vectors = features(cutter.centre(some)).float().cpu()
@@ -70,4 +70,4 @@ def extract(
             bad = int(some[int((~vectors.isfinite().all(1)).nonzero()[0])])
             raise DataError(f"the features of sequence {bad} of the store are not finite numbers. Look at the encoder.")
         parts.append(vectors)
-    return torch.cat(distributed.gather_shares(parts))
+    return torch.cat(distributed.all_gather_concat(parts))

@@ -11,7 +11,7 @@ import torch
 from jointwise.config.schema import Config
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
-from jointwise.data.label_subset import choose_labelled, labels_name
+from jointwise.data.label_subset import canonical_labels, choose_labelled
 from jointwise.errors import ConfigError, unknown
 from jointwise.evaluation.features import FeatureFunction, extract
 from jointwise.evaluation.metrics import top_k_hits
@@ -72,7 +72,7 @@ def judge(
         raise ConfigError(f"name '{name}': results are files called so. Use letters, digits, spaces and . + - _ only.")
     held = dataset.hold_out(config.validation_subjects)
     held.check_trainable(config.allow_duplicates)
-    labels = labels_name(labels)
+    labels = canonical_labels(labels)
     labelled = choose_labelled(held.train, labels, seed, held.classes)
     cutter = ClipCutter.from_store(held.store, frames, pick_device(config.execution.device))
     return Evaluation(

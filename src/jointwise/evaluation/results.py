@@ -217,7 +217,7 @@ def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> P
     """
     part, name = evaluation.dataset.test, evaluation.name()
     path = folder / f"{name}.json"
-    if not distributed.is_first():
+    if not distributed.is_main_process():
         return path
     content = evaluation.summary() | {"peak_memory_mb": peak_memory(device)}
     content |= provenance(device, evaluation.config.execution.precision)

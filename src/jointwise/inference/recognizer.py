@@ -15,8 +15,8 @@ from jointwise.data.centring import prepare_sequence
 from jointwise.data.cleaning import CLEANING
 from jointwise.data.clips import TEST_CROP, ClipCutter, Clips
 from jointwise.data.formats import read
-from jointwise.data.sequence import Sequence, as_numbers
-from jointwise.data.skeletons import named_by
+from jointwise.data.sequence import Sequence, as_float_array
+from jointwise.data.skeletons import resolve_layout
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
 from jointwise.model.build import build_classifier, build_encoder
@@ -24,7 +24,7 @@ from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS
 from jointwise.training.checkpoint import load_weights
-from jointwise.training.coordinate_scale import coordinate_size, other_unit
+from jointwise.training.coordinate_scale import recording_rms, unit_warning
 from jointwise.training.device import pick_device
 from jointwise.training.model_folder import ModelCard, load_model
 
@@ -97,11 +97,11 @@ class Recognizer:
         if isinstance(recording, str | Path):
             recording = read(recording)
         elif not isinstance(recording, Sequence):
-            array = as_numbers(recording, "array")
+            array = as_float_array(recording, "array")
             fitting = [layout for layout in layouts if array.shape[-2:-1] == (len(layout.joints),)]
             recording = Sequence(array, fitting[0] if fitting else known)
         for layout in layouts:
-            named = replace(recording, skeleton=named_by(layout, recording.skeleton))
+            named = replace(recording, skeleton=resolve_layout(layout, recording.skeleton))
             if set(named.skeleton.joints) == set(layout.joints):  # all recorded joints decide where the origin is
                 return self._prepare(replace(named.on_joints(layout.joints), skeleton=layout)).on_joints(own.joints)
         raise ReadError(
@@ -117,7 +117,7 @@ class Recognizer:
                 f"{self.card.coordinates}."
             )
         sequence = prepare_sequence(CLEANING[self.card.cleaning](recording).sequence)
-        doubt = other_unit(coordinate_size(sequence.positions, sequence.validity), self.card.size)
+        doubt = unit_warning(recording_rms(sequence.positions, sequence.validity), self.card.size)
         if doubt:
             warnings.warn(
                 f"{sequence.source}: {doubt} The answer is worth little then.", JointwiseWarning, stacklevel=6

@@ -16,7 +16,7 @@ from jointwise.model.tokens import all_tokens, fewest_valid, to_segments, token_
 def encode(encoder: nn.Module, persons: Persons, segment: int) -> tuple[Tensor, Tensor]:
     """Features of all tokens of whole clips: (P, S, V, D) and their validity (P, S, V)."""
     segments, valid = to_segments(persons.positions, segment), token_validity(persons.valid, segment)
-    whole = persons.known is not None and fewest_valid(persons.known, segment) == valid[0].numel()
+    whole = persons.valid_on_cpu is not None and fewest_valid(persons.valid_on_cpu, segment) == valid[0].numel()
     features: Tensor = encoder(segments, all_tokens(valid, whole))
     return features.unflatten(1, valid.shape[1:]), valid
 

@@ -155,7 +155,7 @@ class Distillation(nn.Module):
         valid = token_validity(persons.valid, self.segment)
         counts = self.visible(*valid.shape[1:])
         hidden = self.mask.draw(segments, valid, noise, counts, self.parts)
-        fewest = 0 if persons.known is None else fewest_valid(persons.known, self.segment)
+        fewest = 0 if persons.valid_on_cpu is None else fewest_valid(persons.valid_on_cpu, self.segment)
         everything = all_tokens(valid, fewest == valid[0].numel())
         if self.hidden_as == "zeroed":
             features = self.student(segments * ~hidden[..., None], everything)

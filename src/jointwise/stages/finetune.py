@@ -24,12 +24,12 @@ from jointwise.model.size import count_parameters
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder
 from jointwise.training.checkpoint import load_weights, write_json
-from jointwise.training.coordinate_scale import typical_size, with_scale
+from jointwise.training.coordinate_scale import median_coordinate_rms, with_coordinate_scale
 from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import make_examples, write_examples
 from jointwise.training.loop import fit
-from jointwise.training.model_folder import ModelCard, encoder_weights, load_card, load_seen, save_model
-from jointwise.training.optimizer import average_momentum, build_optimizer
+from jointwise.training.model_folder import ModelCard, encoder_weights, load_card, load_trained_on, save_model
+from jointwise.training.optimizer import build_optimizer, ema_momentum
 from jointwise.training.provenance import peak_memory, provenance
 from jointwise.training.run_folder import about_run, open_run, resume_command
 
@@ -40,7 +40,7 @@ class FinetuneTask:
     def __init__(self, module: Classifier, cutter: ClipCutter, part: Part, recipe: FinetuneConfig, seed: int) -> None:
         self.module: Classifier = module
         self.cutter, self.part, self.recipe, self.seed = cutter, part, recipe, seed
-        self.momentum = average_momentum(recipe.average, recipe.steps) if recipe.average else None
+        self.momentum = ema_momentum(recipe.average, recipe.steps) if recipe.average else None
         if self.momentum is not None:
             module.keep_average()
         self.labels = torch.from_numpy(part.store.index["label"].astype(np.int64)).to(cutter.device)
@@ -91,7 +91,7 @@ def finetune(
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
-    config = with_scale(config, dataset, load_card(pretrained).config if pretrained else None)
+    config = with_coordinate_scale(config, dataset, load_card(pretrained).config if pretrained else None)
     recipe = config.finetune if pretrained else config.scratch
     before, module, dataset = _begin(config, recipe, dataset, seed, pretrained, which)
     labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
@@ -101,7 +101,7 @@ def finetune(
         "encoder": which if pretrained else None,
     }
     open_run(folder, config, about, resume)
-    if distributed.is_first():
+    if distributed.is_main_process():
         write_json(folder / "labelled.json", labelled.names)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, pick_device(config.execution.device))
     copied = ["--results", str(results)] if results else []
@@ -129,7 +129,7 @@ def finetune(
         memory_mb=(before.memory_mb if before else {}) | {"finetune": peak_memory(cutter.device)},
         gflops=classifier_gflops(module, dataset, config.clip.frames, cutter.device),
     )
-    _save(folder, module, evaluation, about, cutter, load_seen(pretrained) if pretrained else set())
+    _save(folder, module, evaluation, about, cutter, load_trained_on(pretrained) if pretrained else set())
     if results is not None:
         save_result(results, evaluation, cutter.device)
     return save_result(folder / "results", evaluation, cutter.device)
@@ -162,7 +162,7 @@ def _train(
     command: str,
 ) -> float:
     """Fits the classifier; returns the seconds per epoch. command: resumes it, for messages."""
-    distributed.share_statistics(module)
+    distributed.convert_sync_batchnorm(module)
     task = FinetuneTask(module, cutter, labelled, recipe, seed)
     order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed, cutter.shards, least=2)
     optimizer = build_optimizer(module, recipe, recipe.layer_decay)
@@ -183,8 +183,8 @@ def _save(
     # the report plays the examples of the pre-training, if it was on the same data
     elsewhere = evaluation.pretrained_on != evaluation.dataset.name
     examples = make_examples(evaluation.dataset, cutter, evaluation.seed) if elsewhere else None
-    size = typical_size(evaluation.dataset.train)
-    if not distributed.is_first():
+    size = median_coordinate_rms(evaluation.dataset.train)
+    if not distributed.is_main_process():
         return
     if examples:
         write_examples(folder, examples)

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
-from jointwise.data.skeletons import NTU25, Skeleton, nameless
+from jointwise.data.skeletons import NTU25, Skeleton, unnamed_skeleton
 from jointwise.errors import CheckpointError, ConfigError
 from jointwise.model.build import build_distillation
 from jointwise.stages.foreign_checkpoint import Foreign, load_checkpoint
-from jointwise.training.checkpoint import load_weights, misfits
+from jointwise.training.checkpoint import describe_mismatch, load_weights
 
 SYSTEM = "mamp_published"
 HEADS = 8  # of the published models
@@ -73,7 +73,7 @@ def import_mamp(checkpoint: Path, heads: int | None = None, skeleton: Skeleton |
         raise _unfit(checkpoint, weights, f"{CONVOLUTION} takes {coordinates} coordinates, not 2 or 3")
     heads, assumed = _heads(content.get("args"), heads, checkpoint)
     if skeleton is None:
-        skeleton = NTU25 if joints == len(NTU25.joints) else nameless(joints)
+        skeleton = NTU25 if joints == len(NTU25.joints) else unnamed_skeleton(joints)
         assumed += (f"joints: {_order(skeleton)} (the file names none; --skeleton says otherwise)",)
     elif len(skeleton.joints) != joints:
         raise ConfigError(
@@ -87,7 +87,7 @@ def import_mamp(checkpoint: Path, heads: int | None = None, skeleton: Skeleton |
     shapes = {
         official_name(name): _official_shape(official_name(name), tensor, coordinates) for name, tensor in own.items()
     }
-    if problems := misfits(weights, shapes):
+    if problems := describe_mismatch(weights, shapes):
         raise _unfit(checkpoint, weights, problems)
     ours = {name: _converted(official_name(name), weights).reshape(own[name].shape) for name in own}
     load_weights(module, ours | scale, checkpoint)

@@ -26,7 +26,7 @@ from jointwise.model.size import count_parameters
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder
 from jointwise.training.checkpoint import write_json
-from jointwise.training.coordinate_scale import coordinate_rms, typical_size, with_scale
+from jointwise.training.coordinate_scale import coordinate_rms, median_coordinate_rms, with_coordinate_scale
 from jointwise.training.device import autocast, compile_blocks, pick_device
 from jointwise.training.example_clips import Rebuild, make_examples, write_examples
 from jointwise.training.loop import fit
@@ -98,7 +98,7 @@ class PretrainTask:
         clips = self.cutter.random(batch.ids, batch.draws(self.seed, "clips"), **asdict(self.augment))
         persons = clips.persons()
         noise = mask_noise(persons, clips, self.module.segment, batch.draws(self.seed, "masks"))
-        losses = self.module(persons, noise, distributed.total)
+        losses = self.module(persons, noise, distributed.all_reduce_sum)
         if losses.pooled is not None:
             self._pooled.append(losses.pooled)
         scalars = {"latent": losses.latent, "reconstruction": losses.reconstruction}
@@ -116,7 +116,7 @@ class PretrainTask:
     def _rank(self) -> dict[str, float]:
         if not self._pooled:
             return {}
-        shares = distributed.gather([pooled.cpu() for pooled in self._pooled])
+        shares = distributed.all_gather([pooled.cpu() for pooled in self._pooled])
         features = torch.cat([share for step in zip(*shares, strict=True) for share in step])[-WATCHED_CLIPS:]
         self._pooled.clear()
         if len(features) < min(WATCHED_CLIPS, len(self.dataset.train)) // 2:
@@ -135,13 +135,13 @@ def held_out_losses(
     """`L_st` and `L_rec` on centre clips with fixed masks: means over tokens of each batch, then over clips."""
     module.eval()
     sums = torch.zeros(2, dtype=torch.float64)
-    for places in distributed.own_batches(ids, batch, cutter.shards):
+    for places in distributed.local_batches(ids, batch, cutter.shards):
         clips = cutter.centre(ids[places])
         persons = clips.persons()
         with autocast(cutter.device, precision):
             losses = module(persons, mask_noise(persons, clips, module.segment, Draws(places, "held-out masks")))
         sums += torch.stack([losses.latent, losses.reconstruction]).double().cpu() * len(places)
-    latent, reconstruction = (distributed.total(sums) / len(ids)).tolist()
+    latent, reconstruction = (distributed.all_reduce_sum(sums) / len(ids)).tolist()
     return {"latent": latent, "reconstruction": reconstruction}
 
 
@@ -170,7 +170,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     check_probes(config)
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
-    config = with_scale(config, dataset)
+    config = with_coordinate_scale(config, dataset)
     about = about_run("pretrain", config.system, dataset, seed, "none")
     open_run(folder, config, about, resume)
     device, settings, execution = pick_device(config.execution.device), config.pretrain, config.execution
@@ -189,8 +189,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     seconds = fit(task, order, optimizer, settings, execution, folder, title, seed, command)
     held_out = held_out_losses(module, cutter, torch.from_numpy(dataset.test.ids), execution.precision)
     examples = make_examples(dataset, cutter, seed, _rebuild_by(module, seed))
-    size = typical_size(dataset.train)
-    if not distributed.is_first():
+    size = median_coordinate_rms(dataset.train)
+    if not distributed.is_main_process():
         return {}
     parameters = count_parameters(encoder=module.student, pretrain=module)
     run: dict[str, Any] = about | {

@@ -42,37 +42,37 @@ class BatchOrder:
     """
 
     def __init__(self, ids: Tensor, batch: int, seed: int, shards: Shards = ONE_SHARD, least: int = 1) -> None:
-        self.ids, self.batch, self.seed, self.shards = ids, min(batch, len(ids)), seed, shards
+        self.ids, self.batch_size, self.seed, self.shards = ids, min(batch, len(ids)), seed, shards
         self.least = least
         self._epoch, self._order = -1, ids
 
     def epoch(self, step: int) -> float:
         """Epochs seen after `step` steps."""
-        return step * self.batch / len(self.ids)
+        return step * self.batch_size / len(self.ids)
 
     def __getitem__(self, step: int) -> Tensor:
-        epoch, start = divmod(step * self.batch, len(self.ids))
-        first = self._shuffled(epoch)[start : start + self.batch]
-        missing = self.batch - len(first)
+        epoch, start = divmod(step * self.batch_size, len(self.ids))
+        first = self._shuffled(epoch)[start : start + self.batch_size]
+        missing = self.batch_size - len(first)
         batch = torch.cat([first, self._shuffled(epoch + 1)[:missing]]) if missing else first
         return batch[_ascending(self._shards_of(batch))]
 
-    def batch_of(self, step: int) -> Batch:
+    def local_batch(self, step: int) -> Batch:
         """This process's share of the batch of a step. Raises ConfigError when there are too few for each."""
-        batch, count = self[step], distributed.size()
-        whose = distributed.owners(self._shards_of(batch), self.shards)
+        batch, count = self[step], distributed.world_size()
+        whose = distributed.assign_ranks(self._shards_of(batch), self.shards)
         if np.bincount(whose, minlength=count).min() < self.least:
             own = " of its own shards" if len(self.shards.begins) > 1 else ""
-            most = f"at most {self.batch // self.least}, " if self.batch < count * self.least else ""
+            most = f"at most {self.batch_size // self.least}, " if self.batch_size < count * self.least else ""
             raise ConfigError(
-                f"a batch of {self.batch} samples cannot be shared by {count} processes: each needs "
+                f"a batch of {self.batch_size} samples cannot be shared by {count} processes: each needs "
                 f"{self.least}{own}. Start fewer, {most}or raise `batch` of this stage where the data has more."
                 if count > 1
-                else f"a batch of {self.batch} samples is too small: it takes {self.least}. Raise `batch` of this "
+                else f"a batch of {self.batch_size} samples is too small: it takes {self.least}. Raise `batch` of this "
                 "stage, or give it more data."
             )
         places = torch.from_numpy(np.flatnonzero(whose == distributed.rank()))
-        return Batch(step, batch[places], places, self.batch)
+        return Batch(step, batch[places], places, self.batch_size)
 
     def _shards_of(self, ids: Tensor) -> Ints:
         return self.shards.of(ids.numpy())

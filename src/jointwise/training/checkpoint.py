@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from jointwise.errors import CheckpointError, few, writing
+from jointwise.errors import CheckpointError, first_few, writing
 
 _ANEW = "Copy it again, or make it anew."  # what to do about a file that is lost
 
@@ -61,7 +61,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: missing or damaged ({error}). {_ANEW}") from error
 
 
-def misfits(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
+def describe_mismatch(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
     """Which tensors are missing, left over or of another shape, in words, some of each; empty when all fit."""
     missing = [f"missing {name}" for name in shapes if name not in tensors]
     unexpected = [f"unexpected {name}" for name in tensors if name not in shapes]
@@ -70,12 +70,12 @@ def misfits(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]
         for name, shape in shapes.items()
         if name in tensors and tensors[name].shape != shape
     ]
-    return "; ".join(few(problems, separator="; ") for problems in (missing, unexpected, misshapen) if problems)
+    return "; ".join(first_few(problems, separator="; ") for problems in (missing, unexpected, misshapen) if problems)
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
     """Strict loading. Raises CheckpointError naming the tensors that are missing, left over or of another shape."""
-    problems = misfits(tensors, {name: tensor.shape for name, tensor in module.state_dict().items()})
+    problems = describe_mismatch(tensors, {name: tensor.shape for name, tensor in module.state_dict().items()})
     if problems:
         raise CheckpointError(
             f"{source}: does not fit this model: {problems}. "

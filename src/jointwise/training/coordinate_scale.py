@@ -19,13 +19,13 @@ _ANOTHER_UNIT = 20.0  # times larger or smaller than in training: no body is, mi
 def _squares(part: Part) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Of each sequence of a part the sum of the squares of its valid coordinates, and how many these are: (n,) each."""
     parts: list[tuple[float, int]] = []
-    for places in distributed.own_batches(torch.from_numpy(part.ids), 1, part.store.shards):
+    for places in distributed.local_batches(torch.from_numpy(part.ids), 1, part.store.shards):
         entry = part.store.index[part.ids[int(places)]]
         rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
         joints = slice(None) if part.store.picked is None else part.store.picked
         values = part.store.positions[rows][:, joints][part.store.valid[rows][:, joints]]
         parts.append((float(np.square(values, dtype=np.float64).sum()), values.size))
-    totals, counts = zip(*distributed.gather_shares(parts), strict=True)
+    totals, counts = zip(*distributed.all_gather_concat(parts), strict=True)
     return np.array(totals), np.array(counts)
 
 
@@ -35,7 +35,7 @@ def coordinate_rms(part: Part) -> float:
     return math.sqrt(sum(totals) / max(sum(counts), 1))
 
 
-def typical_size(part: Part) -> float:
+def median_coordinate_rms(part: Part) -> float:
     """Median over the sequences of a part of the RMS of their valid coordinates, in their unit.
 
     However wild a coordinate is, it counts for its own sequence only; with it, `coordinate_rms` may be anything.
@@ -45,13 +45,13 @@ def typical_size(part: Part) -> float:
     return float(np.median(np.sqrt(totals[there] / counts[there]))) if there.any() else 0.0
 
 
-def coordinate_size(positions: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> float:
+def recording_rms(positions: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> float:
     """RMS of the valid coordinates of one recording, in their unit; positions (…, C), valid (…), 0 without any."""
     seen = positions[valid].astype(np.float64)
     return math.sqrt(float(np.square(seen).mean())) if seen.size else 0.0
 
 
-def other_unit(size: float, trained: float | None) -> str | None:
+def unit_warning(size: float, trained: float | None) -> str | None:
     """A sentence where coordinates of that size are hardly in the unit of a model's training data, else None.
 
     size: RMS around the origin. trained: that of the training data, None where nobody knows it.
@@ -65,8 +65,8 @@ def other_unit(size: float, trained: float | None) -> str | None:
     )
 
 
-def with_scale(config: Config, dataset: Dataset, trained: Config | None = None) -> Config:
-    """The config with `clip.scale` said: 1 for metres, else the `typical_size` of the training part in 3 digits.
+def with_coordinate_scale(config: Config, dataset: Dataset, trained: Config | None = None) -> Config:
+    """The config with `clip.scale` set: 1 for metres, else the `median_coordinate_rms` of the training part.
 
     trained: of the run whose encoder is used; its weights are for coordinates divided by its scale. Positions enter a
     network beside embeddings of order 0.02. In pixels, a hundred times as large as in metres, they would drown them,
@@ -74,5 +74,5 @@ def with_scale(config: Config, dataset: Dataset, trained: Config | None = None) 
     """
     scale = (trained or config).clip.scale
     if scale is None and trained is None:
-        scale = 1.0 if dataset.metres else float(f"{typical_size(dataset.train):.3g}") or 1.0
+        scale = 1.0 if dataset.metres else float(f"{median_coordinate_rms(dataset.train):.3g}") or 1.0
     return replace(config, clip=replace(config.clip, scale=scale))

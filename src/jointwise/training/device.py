@@ -43,8 +43,8 @@ def pick_device(name: str) -> torch.device:
         raise ConfigError(f"execution.device '{name}': not a device. Use auto, cpu, cuda or cuda:1.") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError("execution.device cuda: torch sees no GPU here. Use cpu, or install a CUDA build of torch.")
-    if device.type == "cuda" and distributed.size() > 1:
-        return torch.device("cuda", distributed.own_gpu())
+    if device.type == "cuda" and distributed.world_size() > 1:
+        return torch.device("cuda", distributed.local_gpu())
     return device
 
 

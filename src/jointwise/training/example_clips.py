@@ -72,15 +72,15 @@ def choose_examples(part: Part, seed: int, most: int = MOST) -> npt.NDArray[np.i
 
 def _cut_by_owners(cutter: ClipCutter, ids: Tensor) -> Clips:
     """The evaluation clips of `ids`, each cut by the process whose shard it lies in; all processes get all."""
-    if distributed.size() == 1:
+    if distributed.world_size() == 1:
         return cutter.centre(ids)
-    whose = distributed.owners(cutter.shards.of(ids.numpy()), cutter.shards)
+    whose = distributed.assign_ranks(cutter.shards.of(ids.numpy()), cutter.shards)
     mine = np.flatnonzero(whose == distributed.rank())
     own = []
     if len(mine):
         clips = cutter.centre(ids[mine])
         own = [*zip(torch.from_numpy(mine), clips.positions.cpu(), clips.valid.cpu(), strict=True)]
-    cut = sorted(distributed.gather_shares(own), key=lambda clip: int(clip[0]))
+    cut = sorted(distributed.all_gather_concat(own), key=lambda clip: int(clip[0]))
     _, *parts = zip(*cut, strict=True)
     positions, valid = (pad_sequence([*part], batch_first=True) for part in parts)
     return Clips(positions.to(cutter.device), valid.to(cutter.device), ids)

@@ -124,7 +124,7 @@ class _Log:
             line |= dict(zip(names, means.tolist(), strict=True))
             self.pending.clear()
         line |= extra | {"seconds": round(self.seconds, 3)}
-        if distributed.is_first():
+        if distributed.is_main_process():
             with writing(self.path), self.path.open("a") as file:
                 file.write(json.dumps(line) + "\n")
         return line.get("loss", math.nan)
@@ -160,15 +160,15 @@ class _Training:
             state = self.checkpoint.load(task.module, optimizer)
             if state["seed"] != seed:
                 raise TrainingError(f"{folder}: the checkpoint was made with seed {state['seed']}, not {seed}.")
-        elif (folder / "metrics.jsonl").is_file() and distributed.is_first():
+        elif (folder / "metrics.jsonl").is_file() and distributed.is_main_process():
             warnings.warn(
                 f"{folder}: begun before, but there is no checkpoint in it. It starts at step 1 again.",
                 JointwiseWarning,
                 stacklevel=2,
             )
         self.done: int = state["step"]
-        distributed.start_alike(task.module)
-        if distributed.is_first():
+        distributed.broadcast_weights(task.module)
+        if distributed.is_main_process():
             _truncate_log(folder / "metrics.jsonl", self.done)
         self.log = _Log(folder / "metrics.jsonl", state["seconds"])
 
@@ -180,15 +180,15 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         with autocast(self.device, self.execution.precision):
-            loss, scalars = self.task.loss(order.batch_of(step))
-        self.log.pending.append((step, distributed.totals({"loss": loss.detach(), **scalars})))
+            loss, scalars = self.task.loss(order.local_batch(step))
+        self.log.pending.append((step, distributed.all_reduce_scalars({"loss": loss.detach(), **scalars})))
         epoch_ends = int(order.epoch(step + 1)) > int(order.epoch(step))
         line_due = (step + 1) % self.execution.log_every == 0 or epoch_ends or step + 1 == settings.steps
         if line_due or self.device.type == "cpu":  # looking at a loss makes a GPU wait
             self.stop_if_not_finite()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        distributed.add_gradients(self.task.module.parameters())
+        distributed.all_reduce_gradients(self.task.module.parameters())
         if settings.clip_gradient:
             nn.utils.clip_grad_norm_(self.task.module.parameters(), settings.clip_gradient)
         self.optimizer.step()
@@ -206,11 +206,11 @@ class _Training:
     def save(self) -> None:
         """Saves the state, unless something in it is not finite; no process goes on before it is saved."""
         self.stop_if_not_finite()
-        distributed.average_statistics(self.task.module)
+        distributed.average_batchnorm_statistics(self.task.module)
         if not all(bool(weights.isfinite().all()) for weights in self.task.module.parameters()):
             self._stop(self.done, "update of the weights")  # the loss was finite, its gradient was not
         state = {"seed": self.seed, "seconds": self.log.seconds}
-        if distributed.is_first():
+        if distributed.is_main_process():
             self.checkpoint.save(self.done, self.task.module, self.optimizer, state)
         distributed.barrier()
 
@@ -274,7 +274,7 @@ def fit(
             if loss is not None:
                 show(training.done, loss)
             last = training.done == settings.steps
-            stop = distributed.any_of(interrupt.is_set())
+            stop = distributed.all_reduce_any(interrupt.is_set())
             if stop or last or training.done % execution.checkpoint_every == 0:
                 training.save()
             if stop and not last:

@@ -15,14 +15,14 @@ from jointwise.config.layers import Settings, build_config, to_settings
 from jointwise.config.schema import Config, FinetuneConfig
 from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import Skeleton, shared_joints
-from jointwise.errors import CheckpointError, DataError, differing, writing
+from jointwise.errors import CheckpointError, DataError, describe_difference, writing
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
-from jointwise.training.coordinate_scale import other_unit, typical_size
+from jointwise.training.coordinate_scale import median_coordinate_rms, unit_warning
 
 FORMAT = 1
 SEEN = "trained_on.npy"
-LEAST_SHARED = 5  # joints that model and data must have in common
+MIN_SHARED_JOINTS = 5  # joints that model and data must have in common
 
 
 @dataclass
@@ -34,7 +34,7 @@ class ModelCard:
     labels: share or shots the classifier was trained with, `none` before. initialisation: of the classifier's encoder,
     `pretrained`, `finetuned` or `scratch`; pretrained_on: the data of that pre-training. recorded: the layout of its
     data where it knows only some of their joints (those of `skeleton`). scores: measured on the evaluation split that
-    `split` names. terms: of use. size: of the coordinates it was trained on (`scale.typical_size`), None where unknown.
+    `split` names. terms: of use. size: of the coordinates it was trained on , None where unknown.
     held_out: losses of the pre-training and the split they were measured on. memory_mb: largest memory, by stage.
     """
 
@@ -102,18 +102,19 @@ class ModelCard:
         """`dataset` on the joints that the model knows by name, in the order of the data: itself when it knows all.
 
         Units, axes and frame rates are not converted. Raises CheckpointError when it was prepared otherwise or has
-        another number of coordinates, and, naming the joints of both, when they share too few (fewer than LEAST_SHARED,
+        another number of coordinates, and, naming the joints of both, when they share too few (fewer than
+        MIN_SHARED_JOINTS,
         or less than a third of the model's).
         """
         self._check_kind(dataset, source)
         own, other = self.skeleton, dataset.skeleton
         shared = shared_joints(own, other)
-        if len(shared) >= max(LEAST_SHARED, len(own.joints) / 3) or own.joints == other.joints:
+        if len(shared) >= max(MIN_SHARED_JOINTS, len(own.joints) / 3) or own.joints == other.joints:
             return dataset.on_joints(shared)
         raise CheckpointError(
             f"{source}: made for skeleton '{own.name}', but data '{dataset.name}' has '{other.name}': they share "
             f"{len(shared)} of the model's {len(own.joints)} joints by name, too few (at least "
-            f"{max(LEAST_SHARED, -(-len(own.joints) // 3))}). The model's: {', '.join(own.joints)}. The data's: "
+            f"{max(MIN_SHARED_JOINTS, -(-len(own.joints) // 3))}). The model's: {', '.join(own.joints)}. The data's: "
             f"{', '.join(other.joints)}. Pre-train on data with this skeleton, or name the joints of a folder of your "
             "own in its dataset.yaml."
         )
@@ -136,7 +137,8 @@ class ModelCard:
         if self.classes and self.classes != dataset.classes:
             raise CheckpointError(
                 f"{source}: names the {len(self.classes)} classes of '{self.data}', but data '{dataset.name}' has "
-                f"{len(dataset.classes)}: {differing(dataset.classes, self.classes)}. Fine-tune on this data instead."
+                f"{len(dataset.classes)}: {describe_difference(dataset.classes, self.classes)}. Fine-tune on this data "
+                "instead."
             )
         return dataset.on_joints(own.joints)
 
@@ -153,7 +155,7 @@ class ModelCard:
                 "Pre-train on data with as many."
             )
 
-    def coverage(self, dataset: Dataset) -> str | None:
+    def compatibility_notes(self, dataset: Dataset) -> str | None:
         """Sentences on what of model and data does not go together: joints, origin, unit; None when all does."""
         sentences = (self._joints_in_common(dataset), self._other_unit(dataset))
         return "\n".join(sentence for sentence in sentences if sentence) or None
@@ -161,7 +163,7 @@ class ModelCard:
     def _other_unit(self, dataset: Dataset) -> str | None:
         if self.data_fingerprint == dataset.store.fingerprint or not len(dataset.train):
             return None
-        doubt = other_unit(typical_size(dataset.train), self.size)
+        doubt = unit_warning(median_coordinate_rms(dataset.train), self.size)
         return doubt and f"WARNING: {dataset.name}: {doubt}"
 
     def _joints_in_common(self, dataset: Dataset) -> str | None:
@@ -194,7 +196,7 @@ def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: 
     write_json(folder / "config.json", asdict(card))
 
 
-def load_seen(path: Path) -> set[str]:
+def load_trained_on(path: Path) -> set[str]:
     """Digests of the sequences that the model in a run or model folder was trained on.
 
     Raises CheckpointError when the model does not tell.
@@ -274,7 +276,9 @@ def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard,
 
 def check_unseen(run: Path, card: ModelCard, dataset: Dataset) -> None:
     """Raises DataError when the model was trained on sequences that would be scored, whatever they are called."""
-    seen = load_seen(run) - set(dataset.train.digests)  # copies in both parts are another matter, and were allowed
+    seen = load_trained_on(run) - set(
+        dataset.train.digests
+    )  # copies in both parts are another matter, and were allowed
     names = [name for name, digest in zip(dataset.test.names, dataset.test.digests, strict=True) if digest in seen]
     if names:
         raise DataError(

@@ -60,9 +60,9 @@ def learning_rate(step: int, settings: TrainConfig) -> float:
 
 def teacher_momentum(settings: TeacherConfig, steps: int) -> float:
     """α of the teacher: fixed, or from the averaging horizon as a share of the run, clipped to [0.98, 0.9999]."""
-    return average_momentum(settings.horizon, steps) if settings.momentum is None else settings.momentum
+    return ema_momentum(settings.horizon, steps) if settings.momentum is None else settings.momentum
 
 
-def average_momentum(horizon: float, steps: int) -> float:
+def ema_momentum(horizon: float, steps: int) -> float:
     """α of a moving average over `horizon` (a share) of `steps` steps: 1 − 1 / (horizon · steps), in [0.98, 0.9999]."""
     return min(max(1 - 1 / (horizon * steps), 0.98), 0.9999)

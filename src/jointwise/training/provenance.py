@@ -55,7 +55,7 @@ def provenance(device: torch.device, precision: str) -> dict[str, Any]:
     """What every run and result records."""
     return {
         "device": device_name(device),
-        "processes": distributed.size(),
+        "processes": distributed.world_size(),
         "precision": precision,
         "versions": {
             "jointwise": jointwise.__version__,

@@ -55,7 +55,7 @@ def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) 
     be written. `about` (stage, data, labels, seed …) must be the same for a resumed run. Where there are several
     processes, the first one does it.
     """
-    if distributed.is_first():
+    if distributed.is_main_process():
         _open(folder, config, about, resume)
     distributed.barrier()
 
@@ -73,8 +73,8 @@ def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> 
             raise CheckpointError(f"{folder}: not a run (no config.yaml). Name another folder with --run.")
         # what the run did not know yet has its default: it was begun before the setting existed
         before = to_settings(build_config(_read_settings(folder / "config.yaml")))
-        check_same(folder, {**before, "execution": None}, {**settings, "execution": None})
-        check_same(folder, read_json(folder / "about.json"), about)
+        check_same_settings(folder, {**before, "execution": None}, {**settings, "execution": None})
+        check_same_settings(folder, read_json(folder / "about.json"), about)
         return
     if resume:
         raise CheckpointError(f"{folder}: nothing to resume here. Start it without --resume.")
@@ -101,12 +101,12 @@ def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
     return _read_settings(folder / "config.yaml"), read_json(folder / "about.json")
 
 
-def check_same(folder: Path, before: Settings, now: Settings, prefix: str = "") -> None:
+def check_same_settings(folder: Path, before: Settings, now: Settings, prefix: str = "") -> None:
     """Raises ConfigError, naming it, for a setting that was another when `folder` was begun."""
     for key in {**before, **now}:
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            check_same(folder, old, new, f"{prefix}{key}.")
+            check_same_settings(folder, old, new, f"{prefix}{key}.")
         elif old != new:
             raise ConfigError(
                 f"{folder} was started with {prefix}{key} {old!r}, now it is {new!r}. Resume with the same settings, "

@@ -21,7 +21,7 @@ from jointwise.data.datasets.ntu import ACTIONS
 from jointwise.data.datasets.source import DataSource
 from jointwise.data.formats import restricted_pickle
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import COCO17, NTU25, nameless
+from jointwise.data.skeletons import COCO17, NTU25, unnamed_skeleton
 from jointwise.data.store.reader import INDEX, TEST, TRAIN, UNUSED
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError
 
@@ -387,7 +387,7 @@ def test_another_layout_and_other_classes_have_no_names(tmp_path: Path) -> None:
     content["annotations"][0]["frame_dir"] = "my video"
     content["split"] = {"train": ["my video"], "test": NAMES[1:]}
     source = source_of(dump(tmp_path, content, "gym.pkl"))
-    assert source.description.skeleton == nameless(18)
+    assert source.description.skeleton == unnamed_skeleton(18)
     assert source.description.classes == tuple(f"class {number}" for number in range(1, 9))
     first = read_all(source)["my video"]
     assert (first.subject, first.camera, first.label) == (None, None, 7)

@@ -202,7 +202,7 @@ LAYOUTS = given(
 
 def as_one_of(rank: int, count: int, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(distributed, "rank", lambda: rank)
-    patch.setattr(distributed, "size", lambda: count)
+    patch.setattr(distributed, "world_size", lambda: count)
 
 
 def owned(weights: list[int], count: int) -> list[set[int]]:
@@ -217,14 +217,14 @@ def test_every_epoch_holds_every_sample_once_and_every_batch_its_part_of_every_s
 ) -> None:
     shards, whole = Shards.of_sizes(sizes), sum(sizes)
     order = BatchOrder(torch.arange(whole), batch, seed, shards)
-    batches = [order[step] for step in range(-(-3 * whole // order.batch))]
+    batches = [order[step] for step in range(-(-3 * whole // order.batch_size))]
     seen = np.bincount(torch.cat(batches).numpy(), minlength=whole)
     assert set(seen.tolist()) <= {3, 4}
     stream = [order._shuffled(epoch).sort().values.tolist() for epoch in range(3)]
     assert stream == [list(range(whole))] * 3
     for some in batches:
         found = np.bincount(shards.of(some.numpy()), minlength=len(sizes))
-        assert np.abs(found - order.batch * np.array(sizes) / whole).max() <= 1 + len(sizes) / 2
+        assert np.abs(found - order.batch_size * np.array(sizes) / whole).max() <= 1 + len(sizes) / 2
 
 
 @LAYOUTS
@@ -236,14 +236,14 @@ def test_what_processes_take_is_the_batch_of_one_and_lies_in_their_own_shards(
     mine = [set() for _ in range(count)]
     for step in range(4):
         with pytest.MonkeyPatch.context() as patch:
-            single = order.batch_of(step)
+            single = order.local_batch(step)
             shares = []
             for rank in range(count):
                 as_one_of(rank, count, patch)
                 try:
-                    shares.append(order.batch_of(step))
+                    shares.append(order.local_batch(step))
                 except ConfigError:  # fewer samples than processes, or none in the shards of one
-                    assert order.batch < 4 * count
+                    assert order.batch_size < 4 * count
                     return
                 mine[rank] |= set(shards.of(shares[-1].ids.numpy()).tolist())
         assert torch.equal(torch.cat([share.ids for share in shares]), single.ids)
@@ -261,8 +261,8 @@ def test_training_and_evaluation_open_the_same_shards_and_the_work_is_nearly_eve
     for rank in range(4):
         with pytest.MonkeyPatch.context() as patch:
             as_one_of(rank, 4, patch)
-            shares = [order.batch_of(step).ids.numpy() for step in range(20)]
-            own = distributed.own_batches(ids, 10, shards)
+            shares = [order.local_batch(step).ids.numpy() for step in range(20)]
+            own = distributed.local_batches(ids, 10, shards)
         taken.append(set(shards.of(np.concatenate(shares)).tolist()))
         assert {int(number) for places in own for number in shards.of(places.numpy())} <= taken[-1]
         assert {len(share) for share in shares} <= set(range(13, 20))
@@ -276,7 +276,7 @@ def test_a_process_without_a_sample_in_its_shards_says_what_to_do(monkeypatch: p
     order = BatchOrder(torch.arange(40), 2, 0, Shards.of_sizes([10] * 4))
     as_one_of(0, 3, monkeypatch)
     with pytest.raises(ConfigError, match=r"needs 1 of its own shards\. Start fewer, at most 2, or raise `batch`"):
-        order.batch_of(0)
+        order.local_batch(0)
 
 
 # --- two processes, neither of which has the other's shard ---

@@ -19,7 +19,7 @@ import yaml
 from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, file_size, file_stamp, parts
 from jointwise.data.formats import FORMATS, read, recordings_in
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import JOINTS, Skeleton, get_skeleton, named_by
+from jointwise.data.skeletons import JOINTS, Skeleton, get_skeleton, resolve_layout
 from jointwise.data.store.reader import UNKNOWN, Description, Parts
 from jointwise.errors import ConfigError, DataError, unknown
 
@@ -180,7 +180,7 @@ def _read_item(skeleton: Skeleton | None, fps: float | None, item: _Item) -> Seq
     sequence = read(item.path)
     changes: dict[str, Any] = {"label": item.label} | ({"fps": float(fps)} if fps else {})
     changes |= {"subject": item.subject} if item.subject is not None else {}
-    changes |= {"skeleton": named_by(skeleton, sequence.skeleton)} if skeleton else {}
+    changes |= {"skeleton": resolve_layout(skeleton, sequence.skeleton)} if skeleton else {}
     return replace(sequence, **changes)
 
 

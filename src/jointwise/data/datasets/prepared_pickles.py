@@ -22,7 +22,7 @@ from jointwise.data.datasets.source import DataSource, Index, Recordings, Split,
 from jointwise.data.formats import restricted_pickle
 from jointwise.data.formats.skeleton import NAME as NTU_NAME
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import COCO17, JOINTS, NTU25, Skeleton, nameless
+from jointwise.data.skeletons import COCO17, JOINTS, NTU25, Skeleton, unnamed_skeleton
 from jointwise.data.store.reader import Parts
 from jointwise.errors import DataError, ReadError
 
@@ -54,7 +54,7 @@ def source_of(path: Path) -> DataSource:
         raise DataError(
             f"{path}: the first annotation has {joints} joints. jointwise works with {JOINTS[0]} to {JOINTS[1]} joints."
         )
-    skeleton = _LAYOUTS.get((joints, coordinates)) or nameless(joints)
+    skeleton = _LAYOUTS.get((joints, coordinates)) or unnamed_skeleton(joints)
     ntu = "ntu" in path.stem.lower()
     count = max(int(annotation["label"]) for annotation in items.values()) + 1
     if ntu and count <= 120:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from jointwise.data.formats.files import AGAIN, check_file
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, nameless
+from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, unnamed_skeleton
 from jointwise.errors import ConfigError, ReadError, writing
 
 Content = Mapping[str, npt.NDArray[Any]]
@@ -154,7 +154,7 @@ def _skeleton(path: Path, content: Content, count: int) -> Skeleton:
     if "joints" not in content:
         if about:
             raise ReadError(f"{path}: '{about[0]}' without 'joints'. Save the names of the {count} joints as well.")
-        return nameless(count)
+        return unnamed_skeleton(count)
     joints = _texts(path, content, "joints")
     try:
         if joints.ndim == 0:
@@ -205,7 +205,7 @@ def write(path: Path, sequence: Sequence) -> None:
             content[key] = np.int64(getattr(sequence, key))
     if SKELETONS.get(skeleton.name) == skeleton:
         content["joints"] = np.array(skeleton.name)
-    elif skeleton != nameless(len(skeleton.joints)):
+    elif skeleton != unnamed_skeleton(len(skeleton.joints)):
         content["joints"] = np.array(skeleton.joints)
         content["bones"] = np.array(skeleton.bones, str).reshape(-1, 2)
         content["layout"] = np.array(skeleton.name)

@@ -20,7 +20,7 @@ from jointwise.data.centring import PREPARATION
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.reader import INDEX, UNKNOWN, VERSION, Description, Parts, digest, fingerprint
 from jointwise.data.store.shards import Shard
-from jointwise.errors import DataError, StorageError, StoreBusy, differing, writing
+from jointwise.errors import DataError, StorageError, StoreBusy, describe_difference, writing
 
 try:
     import fcntl
@@ -297,7 +297,7 @@ def check_belongs(sequence: Sequence, description: Description) -> None:
         own, others = sequence.skeleton, description.skeleton
         raise DataError(
             f"{sequence.source}: skeleton '{own.name}' ({len(own.joints)} joints) in a store of '{others.name}' "
-            f"({len(others.joints)} joints) sequences: {differing(own.joints, others.joints)}. A store "
+            f"({len(others.joints)} joints) sequences: {describe_difference(own.joints, others.joints)}. A store "
             "holds one joint layout."
         )
     if sequence.positions.shape[-1] != description.coordinates:
