@@ -75,7 +75,7 @@ def build_distillation(
             mask=config.mask.strategy,
             ratio=both or mask.ratio,
             hidden_as=mask.hidden,
-            parts=skeleton.parts,
+            parts=skeleton.body_parts,
             coordinate_scale=coordinate_scale,
             target=config.decoder.target,
             region=config.decoder.region,

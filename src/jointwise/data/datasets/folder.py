@@ -19,7 +19,7 @@ import yaml
 from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, file_size, file_stamp, parts
 from jointwise.data.formats import FORMATS, read, recordings_in
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import JOINTS, Skeleton, get_skeleton, resolve_layout
+from jointwise.data.skeletons import MAX_JOINTS, MIN_JOINTS, Skeleton, get_skeleton, resolve_layout
 from jointwise.data.store.reader import UNKNOWN, Description, Parts
 from jointwise.errors import ConfigError, DataError, unknown
 
@@ -200,9 +200,9 @@ def source_of(path: Path) -> DataSource:
     read_item = partial(_read_item, skeleton, settings.fps)
     first = _typical(list(items.values()), read_item)
     layout = skeleton or first.skeleton
-    if not JOINTS[0] <= len(layout.joints) <= JOINTS[1]:
+    if not MIN_JOINTS <= len(layout.joints) <= MAX_JOINTS:
         raise DataError(
-            f"{first.source}: {len(layout.joints)} joints. jointwise works with {JOINTS[0]} to {JOINTS[1]} joints."
+            f"{first.source}: {len(layout.joints)} joints. jointwise works with {MIN_JOINTS} to {MAX_JOINTS} joints."
         )
     description = Description(
         data=data_name(path),

@@ -22,7 +22,7 @@ from jointwise.data.datasets.source import DataSource, Index, Recordings, Split,
 from jointwise.data.formats import restricted_pickle
 from jointwise.data.formats.skeleton import NAME as NTU_NAME
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import COCO17, JOINTS, NTU25, Skeleton, unnamed_skeleton
+from jointwise.data.skeletons import COCO17, MAX_JOINTS, MIN_JOINTS, NTU25, Skeleton, unnamed_skeleton
 from jointwise.data.store.reader import Parts
 from jointwise.errors import DataError, ReadError
 
@@ -50,9 +50,10 @@ def source_of(path: Path) -> DataSource:
             raise DataError(f"{path}: two annotations are called '{annotation['frame_dir']}'. Which is right?")
         items[annotation["frame_dir"]] = annotation
     joints, coordinates = next(iter(items.values()))["keypoint"].shape[2:]
-    if not JOINTS[0] <= joints <= JOINTS[1]:
+    if not MIN_JOINTS <= joints <= MAX_JOINTS:
         raise DataError(
-            f"{path}: the first annotation has {joints} joints. jointwise works with {JOINTS[0]} to {JOINTS[1]} joints."
+            f"{path}: the first annotation has {joints} joints. jointwise works with {MIN_JOINTS} to {MAX_JOINTS} "
+            "joints."
         )
     skeleton = _LAYOUTS.get((joints, coordinates)) or unnamed_skeleton(joints)
     ntu = "ntu" in path.stem.lower()
