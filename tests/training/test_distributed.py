@@ -212,7 +212,7 @@ def test_shares_of_a_step_are_its_batch_with_the_same_draws(company) -> None:  #
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (3, True), (4, False), (7, False)])
 def test_every_process_gets_the_two_samples_that_batchnorm_needs(company, size: int, fits: bool) -> None:  # type: ignore[no-untyped-def]
     company(0, size)
-    order = BatchOrder(torch.arange(7), 7, 0, least=2)
+    order = BatchOrder(torch.arange(7), 7, 0, min_share=2)
     if fits:
         assert len(order.local_batch(0).ids) >= 2
         return
@@ -222,7 +222,7 @@ def test_every_process_gets_the_two_samples_that_batchnorm_needs(company, size: 
 
 def test_a_single_sample_is_too_small_a_batch_for_batchnorm() -> None:
     with pytest.raises(ConfigError, match="a batch of 1 samples is too small: it takes 2"):
-        BatchOrder(torch.arange(1), 24, 0, least=2).local_batch(0)
+        BatchOrder(torch.arange(1), 24, 0, min_share=2).local_batch(0)
 
 
 def test_parts_of_losses_add_up_to_the_loss_of_all() -> None:

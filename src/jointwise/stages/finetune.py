@@ -164,7 +164,7 @@ def _train(
     """Fits the classifier; returns the seconds per epoch. command: resumes it, for messages."""
     distributed.convert_sync_batchnorm(module)
     task = FinetuneTask(module, cutter, labelled, recipe, seed)
-    order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed, cutter.shards, least=2)
+    order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed, cutter.shards, min_share=2)
     optimizer = build_optimizer(module, recipe, recipe.layer_decay)
     title = f"{'from scratch' if recipe is config.scratch else 'finetune'} {config.system}"
     seconds = fit(task, order, optimizer, recipe, config.execution, folder, title, seed, command)
