@@ -199,7 +199,7 @@ class ModelCard:
             )
 
     def compatibility_notes(self, dataset: Dataset) -> str | None:
-        """What differs between `dataset` and the data of the model (joints, origin, unit), in sentences; None if nothing."""
+        """How `dataset` differs from the data of the model (joints, origin, unit), in sentences; None if not at all."""
         sentences = (self._joint_notes(dataset), self._unit_note(dataset))
         return "\n".join(sentence for sentence in sentences if sentence) or None
 
