@@ -126,10 +126,10 @@ def test_a_crash_between_checkpoints_and_resume_is_bitwise_never_stopping_and_lo
 ) -> None:
     folder = tmp_path / "run"
     again = pytest.warns(JointwiseWarning, match="there is no checkpoint in it. It starts at step 1 again")
-    for step, told in ((3, nullcontext()), (8, again)):  # before the first checkpoint, and three steps behind it
+    for step, warning in ((3, nullcontext()), (8, again)):  # before the first checkpoint, and three steps behind it
         with monkeypatch.context() as patch:
             stop_at(patch, step, "crash")
-            with told, pytest.raises(Crash):
+            with warning, pytest.raises(Crash):
                 train(stage, dataset, folder, pretrained, step > 3)
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9, "los')  # a line that the crash tore apart
@@ -171,7 +171,9 @@ class LineTask:
     """Fits w to 0; `bad` gives steps other losses."""
 
     def __init__(self, bad: dict[int, float] | None = None, bad_gradient: int | None = None) -> None:
-        self.module, self.bad, self.bad_gradient = Line(), bad or {}, bad_gradient
+        self.module = Line()
+        self.bad = bad or {}
+        self.bad_gradient = bad_gradient
         self.seen: list[int] = []
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
