@@ -271,7 +271,7 @@ def test_data_in_metres_are_judged_in_millimetres(
 
 def test_completions_have_a_table_of_their_own(completed: Path, tmp_path: Path) -> None:
     results = read_results(completed)
-    assert [group.way.protocol for group in group_results(results)] == ["knn"]
+    assert [group.condition.protocol for group in group_results(results)] == ["knn"]
     grid = table_of(results)
     header, (row,) = grid.header, grid.rows
     assert row[:4] == (tiny.SYSTEM, "pretrained", "2", "units of the data")

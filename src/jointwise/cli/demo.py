@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jointwise.config.layers import make_config
+from jointwise.config.systems import FINAL
 from jointwise.data.dataset import load_dataset
 from jointwise.data.store.build import Watch
 from jointwise.errors import CheckpointError, writing
@@ -17,7 +18,7 @@ from jointwise.report.tables.tables import tables
 from jointwise.stages.finetune import finetune
 from jointwise.stages.pretrain import pretrain
 
-SYSTEM = "spatial_segments_decoder"
+SYSTEM = FINAL
 DATA = "synthetic"
 LABELS = "0.1"
 

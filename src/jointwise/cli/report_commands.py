@@ -10,6 +10,7 @@ from jointwise.cli.arguments import TABLE_SETTINGS, Parser, add_data, add_quick,
 from jointwise.cli.choose_config import config_of_system
 from jointwise.cli.output import print_columns
 from jointwise.errors import ConfigError
+from jointwise.evaluation.protocols import FINETUNE, compared_protocols
 
 
 def add_table_arguments(parser: Parser) -> None:
@@ -28,8 +29,8 @@ def add_table_arguments(parser: Parser) -> None:
         "--protocols",
         metavar="P",
         nargs="+",
-        default=["finetune"],
-        help="finetune, linear, knn, also as a,b (default: finetune)",
+        default=[FINETUNE],
+        help=f"{', '.join(compared_protocols())}, also as a,b (default: {FINETUNE})",
     )
     add_quick(parser)
     parser.add_argument(

@@ -19,20 +19,20 @@ from jointwise.errors import ConfigError
 from jointwise.evaluation.collapse import collapse_warning, effective_rank
 from jointwise.evaluation.features import encoder_features
 from jointwise.evaluation.judge import accuracies
-from jointwise.evaluation.protocols import PROTOCOLS
+from jointwise.evaluation.protocols import frozen_protocols
 from jointwise.model.build import build_distillation
 from jointwise.model.masked_prediction import Distillation, mask_noise
-from jointwise.model.size import count_parameters
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder
 from jointwise.training.checkpoint import write_json
 from jointwise.training.coordinate_scale import coordinate_rms, median_coordinate_rms, with_coordinate_scale
+from jointwise.training.costs import PRETRAIN, Costs
 from jointwise.training.device import autocast, compile_blocks, pick_device
 from jointwise.training.example_clips import Rebuild, make_examples, write_examples
 from jointwise.training.loop import fit
 from jointwise.training.model_folder import ModelCard, save_model
 from jointwise.training.optimizer import build_optimizer, teacher_momentum
-from jointwise.training.provenance import peak_memory, provenance
+from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import about_run, open_run, read_log, resume_command
 
 Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none when it is not their turn
@@ -192,37 +192,25 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     size = median_coordinate_rms(dataset.train)
     if not distributed.is_main_process():
         return {}
-    parameters = count_parameters(encoder=module.student, pretrain=module)
+    costs = Costs().with_stage(
+        PRETRAIN,
+        steps=settings.steps,
+        seconds=seconds,
+        epochs=order.epoch(settings.steps),
+        device=device,
+        held_out=held_out | {"split": dataset.split},
+        encoder=module.student,
+        pretrain=module,
+    )
     run: dict[str, Any] = about | {
-        "steps": settings.steps,
-        "parameters": parameters,
+        **costs.of_run(PRETRAIN),
         "visible_tokens": module.visible(config.segments, len(dataset.skeleton.joints)).count,
-        "seconds_per_epoch": seconds / order.epoch(settings.steps),
-        "held_out": held_out | {"split": dataset.split},
-        "peak_memory_mb": peak_memory(device),
         "collapse": collapse_warning(read_log(folder)),
-        "probes": {name: value for name, value in read_log(folder)[-1].items() if name in PROTOCOLS},
+        "probes": {name: value for name, value in read_log(folder)[-1].items() if name in frozen_protocols()},
         **provenance(device, execution.precision),
     }
-    card = _card(config, dataset, run, size)
+    card = ModelCard.of(config, dataset, kind="pretrained", classes=(), seed=seed, costs=costs, size=size)
     save_model(folder / "model", card, module.state_dict(), set(dataset.train.digests))
     write_examples(folder, examples)
     write_json(folder / "run.json", run)
     return run
-
-
-def _card(config: Config, dataset: Dataset, run: dict[str, Any], size: float) -> ModelCard:
-    """The card of a pre-trained model, with what run.json says of it."""
-    return ModelCard.of(
-        config,
-        dataset,
-        kind="pretrained",
-        classes=(),
-        seed=run["seed"],
-        steps={"pretrain": run["steps"]},
-        parameters=run["parameters"],
-        seconds_per_epoch={"pretrain": run["seconds_per_epoch"]},
-        held_out=run["held_out"],
-        memory_mb={"pretrain": run["peak_memory_mb"]},
-        size=size,
-    )

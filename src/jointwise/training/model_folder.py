@@ -19,6 +19,7 @@ from jointwise.errors import CheckpointError, DataError, describe_difference, wr
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.training.coordinate_scale import median_coordinate_rms, unit_warning
+from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
 
 FORMAT = 1
 SEEN = "trained_on.npy"
@@ -40,7 +41,6 @@ class ModelCard:
         data_fingerprint: Fingerprint of their store.
         preparation: How their sequences were prepared.
         seed: Of the training.
-        steps: Training steps, by stage.
         split: The evaluation split of the data.
         labels: Share or shots of labels that a classifier was trained with; `none` for a pre-trained model.
         initialisation: What a classifier's encoder started as: `pretrained`, `finetuned` or `scratch`.
@@ -50,10 +50,7 @@ class ModelCard:
         terms: Terms of use.
         size: The `median_coordinate_rms` of the training part; None if unknown.
         scores: Scores on `split`, by name.
-        parameters: Number of parameters, by part of the model.
-        seconds_per_epoch: Of the training, by stage.
-        held_out: Losses of the pre-training on held-out data, and the split they were measured on.
-        memory_mb: Largest memory, by stage.
+        costs: What the training took, stage by stage; its fields stand at the top level of config.json.
         code_version: The version of jointwise that wrote the card.
         format: Version of this format.
     """
@@ -68,7 +65,6 @@ class ModelCard:
     data_fingerprint: str
     preparation: str
     seed: int
-    steps: dict[str, int]
     split: str
     labels: str = "none"
     initialisation: str = "none"
@@ -78,10 +74,7 @@ class ModelCard:
     terms: str = ""
     size: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
-    parameters: dict[str, int] = field(default_factory=dict)
-    seconds_per_epoch: dict[str, float] = field(default_factory=dict)
-    held_out: dict[str, Any] | None = None
-    memory_mb: dict[str, float] = field(default_factory=dict)
+    costs: Costs = field(default_factory=Costs)
     code_version: str = jointwise.__version__
     format: int = FORMAT
 
@@ -243,7 +236,9 @@ def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: 
     save_tensors(folder / "model.safetensors", weights)
     with writing(folder):
         np.save(folder / SEEN, np.array(sorted(seen)))
-    write_json(folder / "config.json", asdict(card))
+    content = asdict(card)
+    del content["costs"]
+    write_json(folder / "config.json", content | card.costs.to_card())
 
 
 def load_trained_on(path: Path) -> set[str]:
@@ -299,7 +294,9 @@ def load_card(path: Path) -> ModelCard:
         content |= {"skeleton": Skeleton.from_json(content["skeleton"]), "classes": tuple(content["classes"])}
         if content.get("recorded"):
             content["recorded"] = Skeleton.from_json(content["recorded"])
-        return _completed(ModelCard(**content), file.parent.parent / "run.json")
+        costs = Costs.from_json(content)
+        card = ModelCard(**{key: content[key] for key in content if key not in COST_KEYS}, costs=costs)
+        return _completed(card, file.parent.parent / "run.json")
     except (KeyError, TypeError) as error:
         raise CheckpointError(
             f"{file}: damaged card ({error}). Copy the model folder again, or train it anew."
@@ -307,13 +304,11 @@ def load_card(path: Path) -> ModelCard:
 
 
 def _completed(card: ModelCard, run_file: Path) -> ModelCard:
-    """A card made before losses and memory stood in it, with what run.json beside the model folder says of them."""
-    if card.memory_mb or not run_file.is_file():
+    """A card, with the costs that older cards lack taken from run.json beside the model folder."""
+    if not run_file.is_file():
         return card
-    run = read_json(run_file)
-    stage = "pretrain" if card.kind == "pretrained" else "finetune"
-    memory = run.get("peak_memory_mb")
-    return replace(card, held_out=run.get("held_out"), memory_mb={} if memory is None else {stage: memory})
+    stage = PRETRAIN if card.kind == "pretrained" else FINETUNE
+    return replace(card, costs=card.costs.completed(read_json(run_file), stage))
 
 
 def load_model(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from jointwise.config.systems import STYLES
+from jointwise.config.systems import line_style
 from jointwise.errors import writing
 from jointwise.report.page import charts
 from jointwise.report.page.reading import Run, read_run
@@ -110,7 +110,7 @@ def draw_stage(stage: str, runs: Mapping[str, Run]) -> Drawn | None:
 
 def style(system: str) -> str:
     """The style sheet's classes for a system's curve."""
-    colour, stroke = STYLES.get(system, (7, "dashed"))
+    colour, stroke = line_style(system)
     return f"c{colour}" + ("" if stroke == "solid" else f" {stroke}")
 
 
@@ -121,7 +121,7 @@ def _overlay(panel: Panel, runs: Mapping[str, Run]) -> Markup | None:
         x, y = run.curve(panel.curves[0].key, "step")
         finite = y[np.isfinite(y)]
         if len(finite) and finite.any():  # the loss of a part that a system has not is zero
-            colour, stroke = STYLES.get(system, (7, "dashed"))
+            colour, stroke = line_style(system)
             label = f"{system} (last {short(float(finite[-1]))})"
             lines.append(charts.Line(label, x, y, colour, stroke == "dashed", stroke == "dotted"))
             values += finite.tolist()

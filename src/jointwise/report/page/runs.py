@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from jointwise.evaluation.collapse import collapse_warning
+from jointwise.evaluation.protocols import frozen_protocols, protocol_title
 from jointwise.report.page import charts
 from jointwise.report.page.provenance import Origin, device, labels_in_words, parameters, run_origin, stated
 from jointwise.report.page.reading import Run
@@ -56,7 +57,7 @@ PANELS = (
     ),
     Panel(
         "Frozen features on held-out subjects, accuracy (%)",
-        (Curve("knn", "nearest neighbour", 1), Curve("linear", "linear probe", 2)),
+        tuple(Curve(name, protocol_title(name), place) for place, name in enumerate(frozen_protocols(), 1)),
         zero=True,
         share=True,
     ),
