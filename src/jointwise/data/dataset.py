@@ -14,7 +14,7 @@ import numpy.typing as npt
 from jointwise.data.datasets import DATASETS, find_source, folder, is_prepared, own_path, store_path
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
-from jointwise.data.store.build import Summary, Watch, Wishes, build_store, unwatched, wishes
+from jointwise.data.store.build import ShowProgress, SkipRequest, Summary, build_store, no_progress, skip_request
 from jointwise.data.store.join import join_stores
 from jointwise.data.store.reader import TEST, TRAIN, UNKNOWN, Store, find_duplicates
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
@@ -209,7 +209,7 @@ def prepare(
     skip_list: str | Path | None = None,
     skip_bad: bool = False,
     workers: int = 1,
-    watch: Watch = unwatched,
+    progress: ShowProgress = no_progress,
 ) -> Summary:
     """Reads the recordings of a data set (under `root` where it needs files) and writes its store.
 
@@ -219,9 +219,9 @@ def prepare(
     damaged.
     """
     _check_root(data, root)
-    wished = wishes(None if skip_list is None else Path(skip_list), skip_bad)
+    skips = skip_request(None if skip_list is None else Path(skip_list), skip_bad)
     place, files = store_path(data), None if root is None else Path(root)
-    return build_store(place, find_source(data), files, wished=wished, workers=workers, watch=watch)
+    return build_store(place, find_source(data), files, skips=skips, workers=workers, progress=progress)
 
 
 def join(data: str, stores: Iterable[str | Path]) -> Store:
@@ -241,7 +241,7 @@ def join(data: str, stores: Iterable[str | Path]) -> Store:
 
 
 def load_dataset(
-    data: str, root: str | Path | None = None, split: str | None = None, watch: Watch = unwatched
+    data: str, root: str | Path | None = None, split: str | None = None, progress: ShowProgress = no_progress
 ) -> Dataset:
     """Opens a data set: by name, or a folder or file of one's own; prepares it first where that is still to be done.
 
@@ -257,9 +257,9 @@ def load_dataset(
             return Dataset.of(store, data, split)
         if store and store.joined:
             raise DataError(f"{place}: joined from shards that are out of date. Prepare them again, and join them.")
-        wished = Wishes(**store.summary["wished"]) if store else None  # what was left out before stays out
+        skips = SkipRequest(**store.summary["wished"]) if store else None  # what was left out before stays out
         try:
-            build_store(place, find_source(data), None if root is None else Path(root), wished=wished, watch=watch)
+            build_store(place, find_source(data), None if root is None else Path(root), skips=skips, progress=progress)
         except StoreBusy:  # two trainings were started on a folder that is new: the other one prepares it
             time.sleep(1.0)
         else:

@@ -416,16 +416,16 @@ def test_a_folder_called_like_a_known_data_set_is_refused(tmp_path: Path) -> Non
 def test_mended_files_of_a_folder_are_all_that_is_read_again(tmp_path: Path) -> None:
     root, seen = gestures(tmp_path / "own", each=4), []
 
-    def watch(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
+    def progress(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
         seen.append(count)
         return things
 
     damaged = root / "nod" / "00.npz"
     damaged.write_bytes(b"")
     with pytest.raises(DataError, match="what was read is kept"):
-        prepare(f"{root}/", watch=watch)
+        prepare(f"{root}/", progress=progress)
     write(damaged, 55)
-    assert prepare(f"{root}/", watch=watch).stored == 8
+    assert prepare(f"{root}/", progress=progress).stored == 8
     assert seen == [8, 1]
 
 

@@ -37,14 +37,14 @@ def fingerprint() -> str:
     return Store(store_path("ntu60")).fingerprint
 
 
-def stop_after(count: int) -> preparing.Watch:
-    def watch(things: Iterable[Any], _count: int, _title: str) -> Iterator[Any]:
+def stop_after(count: int) -> preparing.ShowProgress:
+    def progress(things: Iterable[Any], _count: int, _title: str) -> Iterator[Any]:
         for place, thing in enumerate(things):
             if place == count:
                 raise KeyboardInterrupt
             yield thing
 
-    return watch
+    return progress
 
 
 def killed(code: str, enough: Callable[[str], bool]) -> str:
@@ -56,12 +56,12 @@ def killed(code: str, enough: Callable[[str], bool]) -> str:
     return line
 
 
-def counting(seen: list[int]) -> preparing.Watch:
-    def watch(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
+def counting(seen: list[int]) -> preparing.ShowProgress:
+    def progress(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
         seen.append(count)
         return things
 
-    return watch
+    return progress
 
 
 def test_several_processes_make_the_same_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,9 +77,9 @@ def test_an_interrupted_prepare_goes_on_and_makes_the_same_store(root: Path, aft
     prepare("ntu60", root)
     whole, seen = fingerprint(), []
     with pytest.raises(KeyboardInterrupt):
-        prepare("ntu60", root, watch=stop_after(after))
+        prepare("ntu60", root, progress=stop_after(after))
     assert fingerprint() == whole  # the store that was there is still there
-    prepare("ntu60", root, watch=counting(seen))
+    prepare("ntu60", root, progress=counting(seen))
     assert seen == [96 - after]
     assert fingerprint() == whole
 
@@ -88,16 +88,16 @@ def test_a_killed_prepare_loses_a_few_files_at_most(root: Path) -> None:
     slow = (
         "import time, jointwise.data.dataset as d, jointwise.data.store.writer as w\n"
         "w._SAVE_EVERY = 0.1\n"
-        "def watch(things, count, title):\n"
+        "def progress(things, count, title):\n"
         "    for i, thing in enumerate(things):\n"
         "        print(i, flush=True)\n"
         "        time.sleep(0.01)\n"
         "        yield thing\n"
-        f"d.prepare('ntu60', {str(root)!r}, watch=watch)\n"
+        f"d.prepare('ntu60', {str(root)!r}, progress=progress)\n"
     )
     killed(slow, lambda line: line == "80")
     seen: list[int] = []
-    prepare("ntu60", root, watch=counting(seen))
+    prepare("ntu60", root, progress=counting(seen))
     resumed = fingerprint()
     assert 0 < seen[0] <= 96 - 80 + 11  # 80 were written, at most 11 of them since the last saving
     prepare("ntu60", root)
@@ -118,9 +118,9 @@ def test_a_process_that_was_ended_from_outside_is_named_and_what_was_read_is_kep
             yield thing
 
     with pytest.raises(ReadError, match=r"ended from outside.*What was read is kept.*--workers 1"):
-        prepare("ntu60", root, workers=2, watch=ended)
+        prepare("ntu60", root, workers=2, progress=ended)
     seen: list[int] = []
-    assert prepare("ntu60", root, watch=counting(seen)).stored == 96
+    assert prepare("ntu60", root, progress=counting(seen)).stored == 96
     assert seen[0] <= 86
 
 
@@ -128,14 +128,14 @@ def test_a_process_that_was_ended_from_outside_is_named_and_what_was_read_is_kep
 def test_the_other_processes_end_with_the_one_that_writes(root: Path) -> None:
     endless = (
         "import multiprocessing, time, jointwise.data.dataset as d, jointwise.data.store.build as p\n"
-        "def watch(things, count, title):\n"
+        "def progress(things, count, title):\n"
         "    for thing in things:\n"
         "        print(*(process.pid for process in multiprocessing.active_children()), flush=True)\n"
         "        time.sleep(60)\n"
         "        yield thing\n"
         "if __name__ == '__main__':\n"
         "    p._WORTH_A_WORKER = 1\n"
-        f"    d.prepare('ntu60', {str(root)!r}, workers=2, watch=watch)\n"
+        f"    d.prepare('ntu60', {str(root)!r}, workers=2, progress=progress)\n"
     )
     other = Path("/proc", killed(endless, lambda line: Path("/proc", line, "stat").is_file()))
     deadline = time.monotonic() + 30
@@ -161,7 +161,7 @@ def test_damaged_files_are_listed_and_only_they_are_read_again(root: Path) -> No
     for place, content in good.items():
         files[place].write_bytes(content)
     seen: list[int] = []
-    assert prepare("ntu60", root, watch=counting(seen)).bad == []
+    assert prepare("ntu60", root, progress=counting(seen)).bad == []
     assert seen == [3]
     mended = fingerprint()
     prepare("ntu60", root)
@@ -275,7 +275,7 @@ def test_memory_does_not_grow_with_the_number_or_the_size_of_files(
 
     monkeypatch.setattr(preparing, "_do_all", counted)
     monkeypatch.setattr(preparing, "ProcessPoolExecutor", Pool)
-    assert prepare("ntu60", root, workers=3, watch=written).stored == 96
+    assert prepare("ntu60", root, workers=3, progress=written).stored == 96
     assert alive == 0
     assert most <= (2 * preparing._AHEAD + preparing._UNWRITTEN) * 4
 

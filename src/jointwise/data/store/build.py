@@ -39,16 +39,16 @@ _WORTH_A_WORKER = 200  # recordings: with fewer, starting another process takes 
 _SHOWN = 10  # damaged files that an error message names
 
 # (things that will come, how many, name of the data) -> the same things, shown as they pass (a progress bar)
-Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
+ShowProgress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 
 
-def unwatched(things: Iterable[Any], _count: int, _title: str) -> Iterable[Any]:
-    """The Watch that shows nothing."""
+def no_progress(things: Iterable[Any], _count: int, _title: str) -> Iterable[Any]:
+    """The ShowProgress that shows nothing."""
     return things
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SkipRequest:
     """What a user wants left out. names: of recordings, and the file they stand in. bad: damaged ones as well."""
 
     names: tuple[str, ...] = ()
@@ -63,8 +63,8 @@ class Summary:
     read: recordings looked at. stored: how many of them are in the store. left_out: why the others are not, how many.
     cleaned: what cleaning dropped inside the stored ones. bad: name and message of damaged files that were left out.
     zeros: joints that are valid and lie exactly at zero, together with another one of their body, in all stored ones:
-    most likely nobody saw them. lists: skip lists that were honoured. wished: what --skip-list and --skip-bad said, for
-    the next time. duplicates: by split, (training name, test name) of equal sequences.
+    most likely nobody saw them. lists: skip lists that were honoured. skips: what --skip-list and --skip-bad asked for,
+    for the next time. duplicates: by split, (training name, test name) of equal sequences.
     """
 
     read: int = 0
@@ -74,8 +74,12 @@ class Summary:
     bad: list[tuple[str, str]] = field(default_factory=list)
     zeros: int = 0
     lists: list[str] = field(default_factory=list)
-    wished: Wishes = field(default_factory=Wishes)
+    skips: SkipRequest = field(default_factory=SkipRequest)
     duplicates: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `summary` in store.json, where `skips` is called `wished`."""
+        return {"wished" if key == "skips" else key: value for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -203,25 +207,25 @@ def read_skip_list(path: Path) -> set[str]:
         raise DataError(f"{path}: the skip list cannot be read ({error.strerror}). Check --skip-list.") from error
 
 
-def wishes(skip_list: Path | None, skip_bad: bool) -> Wishes:
+def skip_request(skip_list: Path | None, skip_bad: bool) -> SkipRequest:
     """The wishes that --skip-list and --skip-bad express."""
     names = tuple(sorted(read_skip_list(skip_list))) if skip_list else ()
-    return Wishes(names, str(skip_list) if skip_list else "", skip_bad)
+    return SkipRequest(names, str(skip_list) if skip_list else "", skip_bad)
 
 
 _ENDING = re.compile(r"\.[A-Za-z]+$")
 
 
-def _skipped(source: DataSource, root: Path | None, wished: Wishes, names: Iterable[str]) -> dict[str, str]:
+def _skipped(source: DataSource, root: Path | None, skips: SkipRequest, names: Iterable[str]) -> dict[str, str]:
     """Name -> file of the skip list that names it."""
     below = sorted(root.rglob(source.skip_lists)) if root is not None and root.is_dir() and source.skip_lists else []
     listed = {name: path.name for path in below for name in read_skip_list(path)}
-    listed |= dict.fromkeys(wished.names, Path(wished.file).name)
+    listed |= dict.fromkeys(skips.names, Path(skips.file).name)
     listed |= {_ENDING.sub("", name): path for name, path in listed.items()}
     found = {name: listed.get(name) or listed.get(_ENDING.sub("", name)) for name in names}
-    if wished.names and Path(wished.file).name not in found.values():
+    if skips.names and Path(skips.file).name not in found.values():
         raise DataError(
-            f"{wished.file}: not one of its lines names a recording of {source.name}. A skip list has one name per "
+            f"{skips.file}: not one of its lines names a recording of {source.name}. A skip list has one name per "
             f"line, such as {next(iter(found), 'NAME')}."
         )
     return {name: path for name, path in found.items() if path}
@@ -232,31 +236,31 @@ def build_store(
     source: DataSource,
     root: Path | None = None,
     *,
-    wished: Wishes | None = None,
+    skips: SkipRequest | None = None,
     workers: int = 1,
-    watch: Watch = unwatched,
+    progress: ShowProgress = no_progress,
 ) -> Summary:
     """Reads, cleans and prepares every recording of a data set and writes its store at `path`.
 
     An interrupted call goes on where it was stopped. Damaged files are collected; in the end they are an error that
-    lists them (what was read is kept), or with `wished.bad` left out. workers: processes that read.
+    lists them (what was read is kept), or with `skips.bad` left out. workers: processes that read.
     Raises DataError, StorageError.
     """
-    wished = wished or Wishes()
+    skips = skips or SkipRequest()
     recordings = source.recordings(root)
-    skipped = _skipped(source, root, wished, recordings.items)
+    skipped = _skipped(source, root, skips, recordings.items)
     names = [name for name in recordings.items if name not in skipped]
     made_from = json.dumps([VERSION, PREPARATION, source.title, asdict(source.description)])
     made_from = hashlib.sha256(made_from.encode()).hexdigest()
     with StoreWriter(path, source.description, made_from) as writer:
-        bad = _read_all(writer, source, recordings, names, workers, watch)
+        bad = _read_all(writer, source, recordings, names, workers, progress)
         listed = path.with_name(f"{path.name}.bad.txt")
-        if bad and not wished.bad:
+        if bad and not skips.bad:
             again = ["jointwise", "prepare", source.address]
             again += ["--root", str(root)] if root else []
-            again += ["--skip-list", wished.file] if wished.file else []
+            again += ["--skip-list", skips.file] if skips.file else []
             raise DataError(_bad_message(listed, source.name, bad, len(names), shlex.join([*again, "--skip-bad"])))
-        if not bad and str(listed) != wished.file:
+        if not bad and str(listed) != skips.file:
             listed.unlink(missing_ok=True)
         names = [name for name in names if name not in bad]
         left_out = Counter(writer.entries[name]["left_out"] for name in names if "left_out" in writer.entries[name])
@@ -278,18 +282,23 @@ def build_store(
             zeros=zeros,
             bad=list(bad.items()),
             lists=sorted(set(skipped.values())),
-            wished=wished,
+            skips=skips,
             duplicates={
                 name: [(stored[a], stored[b]) for a, b in find_duplicates(digests, parts == TRAIN, parts == TEST)]
                 for name, (_, parts) in splits.items()
             },
         )
-        writer.finish(stored, splits, asdict(summary), source.revision)
+        writer.finish(stored, splits, summary.to_json(), source.revision)
     return summary
 
 
 def _read_all(
-    writer: StoreWriter, source: DataSource, recordings: Recordings, names: list[str], workers: int, watch: Watch
+    writer: StoreWriter,
+    source: DataSource,
+    recordings: Recordings,
+    names: list[str],
+    workers: int,
+    progress: ShowProgress,
 ) -> dict[str, str]:
     """Adds what is not in the store yet; returns the damaged ones, name -> message."""
     stamps = {name: recordings.stamp(recordings.items[name]) for name in names}
@@ -299,7 +308,7 @@ def _read_all(
     workers = min(workers, 1 + len(items) // _WORTH_A_WORKER) if recordings.parallel else 1
     outcomes = _outcomes(work, items, recordings.size, workers)
     bad: dict[str, str] = {}
-    for name, outcome in zip(todo, watch(outcomes, len(todo), source.name), strict=True):
+    for name, outcome in zip(todo, progress(outcomes, len(todo), source.name), strict=True):
         if isinstance(outcome, _Ready):
             writer.add(name, outcome.sequence, outcome.notes, stamps[name], outcome.digest)
         elif isinstance(outcome, EmptyRecording):
