@@ -6,7 +6,7 @@ import numpy as np
 
 from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
-from jointwise.data.datasets.source import DataSource, Recordings, Split, subjects_train
+from jointwise.data.datasets.source import DataSource, Recordings, Split, train_on_subjects
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import KINECT20
 from jointwise.data.store.reader import Description
@@ -69,7 +69,7 @@ SOURCE = DataSource(
     title="tiny",
     description=Description(data=NAME, skeleton=KINECT20, classes=CLASSES),
     recordings=recordings,
-    splits={"xsub": Split("cross-subject (odd train, even test)", subjects_train(1, 3))},
+    splits={"xsub": Split("cross-subject (odd train, even test)", train_on_subjects(1, 3))},
     count=len(CLASSES) * len(SUBJECTS) * TRIALS,
     origin="tests/tiny.py",
 )

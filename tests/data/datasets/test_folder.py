@@ -17,7 +17,7 @@ from helpers import tiny
 from jointwise.cli import run as jointwise
 from jointwise.data.dataset import Dataset, load_dataset, prepare
 from jointwise.data.datasets import store_path
-from jointwise.data.datasets.folder import HELP, data_name, read_settings
+from jointwise.data.datasets.folder import HELP, name_from_path, read_settings
 from jointwise.data.formats import FORMATS, npz
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import get_skeleton
@@ -243,7 +243,7 @@ def test_a_folder_is_prepared_again_when_it_changed_and_only_then(tmp_path: Path
 def test_two_folders_of_one_name_have_two_stores(tmp_path: Path) -> None:
     roots = [gestures(tmp_path / where / "own", each=2) for where in ("a", "b")]
     assert store_path(f"{roots[0]}/") != store_path(f"{roots[1]}/")
-    assert {data_name(root) for root in roots} == {"own"}
+    assert {name_from_path(root) for root in roots} == {"own"}
 
 
 def test_other_files_hidden_files_and_empty_folders_are_no_recordings(tmp_path: Path) -> None:
@@ -445,7 +445,9 @@ def test_a_reader_that_fails_in_an_unforeseen_way_costs_one_recording(
 
     monkeypatch.setitem(FORMATS, "*.npz", odd)
     root = gestures(tmp_path / "own", each=3)
-    with pytest.raises(DataError, match=r"2 of 6 (.|\n)*01\.npz.*IndexError: list index(.|\n)*please report it"):
+    with pytest.raises(
+        DataError, match=r"2 of 6 (.|\n)*01\.npz.*unexpected IndexError: list index(.|\n)*Please report it"
+    ):
         load(root)
     assert prepare(f"{root}/", skip_bad=True).stored == 4
 

@@ -17,8 +17,8 @@ from jointwise.cli import run as jointwise
 from jointwise.data import synthetic
 from jointwise.data.dataset import load_dataset, prepare
 from jointwise.data.datasets import store_path
-from jointwise.data.store import build as preparing
-from jointwise.data.store.build import EMPTY
+from jointwise.data.store import workers
+from jointwise.data.store.build import EMPTY, ShowProgress
 from jointwise.data.store.reader import Store
 from jointwise.errors import DataError, ReadError
 
@@ -37,7 +37,7 @@ def fingerprint() -> str:
     return Store(store_path("ntu60")).fingerprint
 
 
-def stop_after(count: int) -> preparing.ShowProgress:
+def stop_after(count: int) -> ShowProgress:
     def progress(things: Iterable[Any], _count: int, _title: str) -> Iterator[Any]:
         for place, thing in enumerate(things):
             if place == count:
@@ -56,7 +56,7 @@ def killed(code: str, enough: Callable[[str], bool]) -> str:
     return line
 
 
-def counting(seen: list[int]) -> preparing.ShowProgress:
+def counting(seen: list[int]) -> ShowProgress:
     def progress(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
         seen.append(count)
         return things
@@ -67,7 +67,7 @@ def counting(seen: list[int]) -> preparing.ShowProgress:
 def test_several_processes_make_the_same_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare("ntu60", root)
     alone = fingerprint()
-    monkeypatch.setattr(preparing, "_WORTH_A_WORKER", 1)
+    monkeypatch.setattr(workers, "_ITEMS_PER_WORKER", 1)
     assert prepare("ntu60", root, workers=2).stored == 96
     assert fingerprint() == alone
 
@@ -107,8 +107,8 @@ def test_a_killed_prepare_loses_a_few_files_at_most(root: Path) -> None:
 def test_a_process_that_was_ended_from_outside_is_named_and_what_was_read_is_kept(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "_WORTH_A_WORKER", 1)
-    monkeypatch.setattr(preparing, "_BATCH", 4)
+    monkeypatch.setattr(workers, "_ITEMS_PER_WORKER", 1)
+    monkeypatch.setattr(workers, "_BATCH_ITEMS", 4)
 
     def ended(things: Iterable[Any], _count: int, _title: str) -> Iterable[Any]:
         for number, thing in enumerate(things):
@@ -127,14 +127,14 @@ def test_a_process_that_was_ended_from_outside_is_named_and_what_was_read_is_kep
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc who is there")
 def test_the_other_processes_end_with_the_one_that_writes(root: Path) -> None:
     endless = (
-        "import multiprocessing, time, jointwise.data.dataset as d, jointwise.data.store.build as p\n"
+        "import multiprocessing, time, jointwise.data.dataset as d, jointwise.data.store.workers as w\n"
         "def progress(things, count, title):\n"
         "    for thing in things:\n"
         "        print(*(process.pid for process in multiprocessing.active_children()), flush=True)\n"
         "        time.sleep(60)\n"
         "        yield thing\n"
         "if __name__ == '__main__':\n"
-        "    p._WORTH_A_WORKER = 1\n"
+        "    w._ITEMS_PER_WORKER = 1\n"
         f"    d.prepare('ntu60', {str(root)!r}, workers=2, progress=progress)\n"
     )
     other = Path("/proc", killed(endless, lambda line: Path("/proc", line, "stat").is_file()))
@@ -233,18 +233,18 @@ def test_memory_does_not_grow_with_the_number_or_the_size_of_files(
 
     Also where the first of them is the slowest, and all others are done.
     """
-    monkeypatch.setattr(preparing, "_WORTH_A_WORKER", 1)
-    monkeypatch.setattr(preparing, "_BATCH", 4)
-    monkeypatch.setattr(preparing, "_BATCH_BYTES", largest)
+    monkeypatch.setattr(workers, "_ITEMS_PER_WORKER", 1)
+    monkeypatch.setattr(workers, "_BATCH_ITEMS", 4)
+    monkeypatch.setattr(workers, "_BATCH_BYTES", largest)
     alive = most = 0
-    do_all = preparing._do_all
+    run_batch = workers._run_batch
 
     def counted(work: Any, items: list[Any]) -> list[Any]:
         nonlocal alive, most
         assert len(items) == 1 or sum(item.stat().st_size for item in items) <= largest
         alive += len(items)
         most = max(most, alive)
-        return do_all(work, items)
+        return run_batch(work, items)
 
     def written(things: Iterable[Any], _count: int, _title: str) -> Iterable[Any]:
         nonlocal alive
@@ -273,11 +273,11 @@ def test_memory_does_not_grow_with_the_number_or_the_size_of_files(
             future.set_result(function(*arguments))
             return future
 
-    monkeypatch.setattr(preparing, "_do_all", counted)
-    monkeypatch.setattr(preparing, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(workers, "_run_batch", counted)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
     assert prepare("ntu60", root, workers=3, progress=written).stored == 96
     assert alive == 0
-    assert most <= (2 * preparing._AHEAD + preparing._UNWRITTEN) * 4
+    assert most <= (2 * workers._QUEUED_BATCHES + workers._UNWRITTEN_BATCHES) * 4
 
 
 def test_what_prepare_prints_is_enough_to_judge_the_data(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,7 +165,7 @@ def test_what_is_interrupted_while_it_finishes_keeps_what_was_read(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jointwise.data.store.writer, "write_about", interrupted)
+    monkeypatch.setattr(jointwise.data.store.writer, "write_all_but_rows", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_store(tmp_path / "store", DESCRIPTION, some())
     with StoreWriter(tmp_path / "store", DESCRIPTION, "a test") as writer:
@@ -218,7 +218,7 @@ def test_a_full_disk_says_what_to_do_and_keeps_the_old_store(tmp_path: Path, mon
     def full(self: object, rows: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(jointwise.data.store.writer._GrowingArray, "append", full)
+    monkeypatch.setattr(jointwise.data.store.writer.GrowingArray, "append", full)
     with pytest.raises(StorageError, match=rf"cannot write {path}: No space left on device.*JOINTWISE_DATA"):
         write_store(path, DESCRIPTION, some(2))
     assert read_all(path) == before

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jointwise.errors import ReadError
 
-AGAIN = "Copy or download the file again, or leave it out."  # what to do about one that is damaged
+FETCH_AGAIN = "Copy or download the file again, or leave it out."  # what to do about one that is damaged
 
 
 def check_file(path: Path) -> None:
@@ -14,7 +14,7 @@ def check_file(path: Path) -> None:
     if not path.is_file():
         raise ReadError(f"{path}: no such file. Check the path.")
     if not path.stat().st_size:
-        raise ReadError(f"{path}: the file is empty (0 bytes). {AGAIN}")
+        raise ReadError(f"{path}: the file is empty (0 bytes). {FETCH_AGAIN}")
 
 
 def read_bytes(path: Path) -> bytes:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.formats.files import AGAIN, check_file
+from jointwise.data.formats.files import FETCH_AGAIN, check_file
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, unnamed_skeleton
 from jointwise.errors import ConfigError, ReadError, writing
@@ -75,7 +75,7 @@ def _load(path: Path) -> Content:
                     f"{path}: a single array, not an .npz file. Save it with numpy.savez(path, positions=array)."
                 )
             if not zipfile.is_zipfile(stream):
-                raise ReadError(f"{path}: not an .npz file, or cut off ({path.stat().st_size} bytes). {AGAIN}")
+                raise ReadError(f"{path}: not an .npz file, or cut off ({path.stat().st_size} bytes). {FETCH_AGAIN}")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as file:
                 # `x_train` is only looked for: it may be larger than the memory
@@ -84,7 +84,7 @@ def _load(path: Path) -> Content:
         raise
     except Exception as error:  # on a damaged archive NumPy raises nearly anything; a false size is a MemoryError
         raise ReadError(
-            f"{path}: damaged or not an .npz file ({path.stat().st_size} bytes; {error}). {AGAIN}"
+            f"{path}: damaged or not an .npz file ({path.stat().st_size} bytes; {error}). {FETCH_AGAIN}"
         ) from error
 
 

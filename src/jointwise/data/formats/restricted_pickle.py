@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jointwise.data.formats.files import AGAIN, check_file
+from jointwise.data.formats.files import FETCH_AGAIN, check_file
 from jointwise.errors import ReadError
 
 _PLAIN = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[SU]\d{1,4})")  # types whose bytes mean numbers or text
@@ -121,5 +121,6 @@ def load(path: Path) -> Any:
         ) from refused
     except Exception as error:  # a damaged pickle may raise nearly anything
         raise ReadError(
-            f"{path}: damaged, or not a pickle of containers and arrays ({type(error).__name__}: {error}). {AGAIN}"
+            f"{path}: damaged, or not a pickle of containers and arrays ({type(error).__name__}: {error}). "
+            f"{FETCH_AGAIN}"
         ) from error

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.formats.files import AGAIN, read_bytes
+from jointwise.data.formats.files import FETCH_AGAIN, read_bytes
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SBU15
 from jointwise.errors import ReadError
@@ -44,7 +44,7 @@ def read(path: Path) -> Sequence:
     if len(gaps):
         line = int(gaps[0]) + 1
         raise ReadError(
-            f"{path}, line {line + 1}: frame {table[line, 0]:g} follows frame {table[line - 1, 0]:g}. {AGAIN}"
+            f"{path}, line {line + 1}: frame {table[line, 0]:g} follows frame {table[line - 1, 0]:g}. {FETCH_AGAIN}"
         )
     normalised = table[:, 1:].reshape(-1, _PERSONS, _JOINTS, 3)
     name = NAME.fullmatch("/".join(path.parts[-4:-1]))
@@ -70,12 +70,12 @@ def _parse(path: Path, content: bytes) -> npt.NDArray[np.float64]:
         if len(fields) != _COLUMNS:
             raise ReadError(
                 f"{path}, line {number}: {len(fields)} columns, expected {_COLUMNS}: the frame, then 2 persons × 15 "
-                f"joints × (x, y, z). {AGAIN}"
+                f"joints × (x, y, z). {FETCH_AGAIN}"
             )
         try:
             rows.append([float(field) for field in fields])
         except ValueError as error:
-            raise ReadError(f"{path}, line {number}: not a number ({error}). {AGAIN}") from error
+            raise ReadError(f"{path}, line {number}: not a number ({error}). {FETCH_AGAIN}") from error
     if not rows:
-        raise ReadError(f"{path}: not one frame in it. {AGAIN}")
+        raise ReadError(f"{path}: not one frame in it. {FETCH_AGAIN}")
     return np.array(rows)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.formats.files import AGAIN
+from jointwise.data.formats.files import FETCH_AGAIN
 from jointwise.data.formats.text import Text
 from jointwise.data.sequence import Bools, Sequence
 from jointwise.data.skeletons import NTU25
@@ -89,10 +89,10 @@ def _read_lines(path: Path) -> Text:
     if not content.isascii():
         at = next(place for place, byte in enumerate(content) if byte > 127)
         raise ReadError(
-            f"{path}: not a .skeleton file: byte {at} is not text. If it is an archive, unpack it first. {AGAIN}"
+            f"{path}: not a .skeleton file: byte {at} is not text. If it is an archive, unpack it first. {FETCH_AGAIN}"
         )
     if content.isspace() or not content:
-        raise ReadError(f"{path}: the file is empty. {AGAIN}")
+        raise ReadError(f"{path}: the file is empty. {FETCH_AGAIN}")
     return Text(content)
 
 
@@ -103,8 +103,10 @@ def _count(path: Path, lines: Text, at: int, what: str, frame: int | None = None
         return int(text)
     where = f"{path}, line {at + 1}" + ("" if frame is None else f" (frame {frame})")
     if at >= lines.count:
-        raise ReadError(f"{where}: the file ends where {what} should be; its first line promises {lines[0]}. {AGAIN}")
-    raise ReadError(f"{where}: expected {what}, found '{text[:40]}'. {AGAIN}")
+        raise ReadError(
+            f"{where}: the file ends where {what} should be; its first line promises {lines[0]}. {FETCH_AGAIN}"
+        )
+    raise ReadError(f"{where}: expected {what}, found '{text[:40]}'. {FETCH_AGAIN}")
 
 
 def _find_bodies(path: Path, lines: Text) -> _Tracks:
@@ -117,7 +119,7 @@ def _find_bodies(path: Path, lines: Text) -> _Tracks:
         if at >= lines.count:
             raise ReadError(
                 f"{path}, line {at + 1}: the file is cut off: line 1 promises {tracks.frames} frames, "
-                f"it ends after {frame}. {AGAIN}"
+                f"it ends after {frame}. {FETCH_AGAIN}"
             )
         bodies = _count(path, lines, at, "the number of bodies", frame)
         at += 1
@@ -126,7 +128,8 @@ def _find_bodies(path: Path, lines: Text) -> _Tracks:
             at = _find_body(path, lines, at, frame, tracks, seen)
     if at < lines.count:
         raise ReadError(
-            f"{path}, line {at + 1}: the file goes on after the {tracks.frames} frames that line 1 promises. {AGAIN}"
+            f"{path}, line {at + 1}: the file goes on after the {tracks.frames} frames that line 1 promises. "
+            f"{FETCH_AGAIN}"
         )
     return tracks
 
@@ -136,7 +139,7 @@ def _find_body(path: Path, lines: Text, at: int, frame: int, tracks: _Tracks, se
     fields = lines[at].split() if at < lines.count else []
     if at < lines.count and len(fields) != 10:
         raise ReadError(
-            f"{path}, line {at + 1} (frame {frame}): a body's line has 10 fields, this has {len(fields)}. {AGAIN}"
+            f"{path}, line {at + 1} (frame {frame}): a body's line has 10 fields, this has {len(fields)}. {FETCH_AGAIN}"
         )
     joints = _count(path, lines, at + 1, "the number of joints", frame)
     if joints != _JOINTS:
@@ -147,11 +150,11 @@ def _find_body(path: Path, lines: Text, at: int, frame: int, tracks: _Tracks, se
     if at + 2 + _JOINTS > lines.count:
         raise ReadError(
             f"{path}, line {lines.count + 1} (frame {frame}): the file is cut off in the middle of a body; "
-            f"line 1 promises {tracks.frames} frames. {AGAIN}"
+            f"line 1 promises {tracks.frames} frames. {FETCH_AGAIN}"
         )
     body = fields[0]
     if body in seen:
-        raise ReadError(f"{path}, line {at + 1} (frame {frame}): body {body} is in this frame twice. {AGAIN}")
+        raise ReadError(f"{path}, line {at + 1} (frame {frame}): body {body} is in this frame twice. {FETCH_AGAIN}")
     seen.add(body)
     slot = tracks.slots.setdefault(body, len(tracks.slots))
     tracks.places.append((slot, frame, at + 2))
@@ -176,7 +179,7 @@ def _parse_joints(path: Path, lines: Text, tracks: _Tracks) -> npt.NDArray[np.fl
         raise ReadError(
             f"{path}, line {line + joint + 1} (frame {frame}, {NTU25.joints[joint]}): a joint's line has {_FIELDS} "
             "numbers, finite coordinates unless the joint is lost, the last one its tracking state 0, 1 or 2; "
-            f"found '{lines[line + joint].strip()[:60]}'. {AGAIN}"
+            f"found '{lines[line + joint].strip()[:60]}'. {FETCH_AGAIN}"
         )
     return numbers.reshape(-1, _JOINTS, len(_COLUMNS))
 

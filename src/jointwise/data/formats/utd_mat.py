@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointwise.data.formats.files import AGAIN, check_file
+from jointwise.data.formats.files import FETCH_AGAIN, check_file
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import KINECT20
 from jointwise.errors import ReadError
@@ -28,7 +28,7 @@ def read(path: Path) -> Sequence:
         content = scipy.io.loadmat(path)
     except Exception as error:  # on damaged files scipy raises nearly anything: OSError, UnboundLocalError …
         raise ReadError(
-            f"{path}: damaged or not a MATLAB file ({path.stat().st_size} bytes; {error}). {AGAIN}"
+            f"{path}: damaged or not a MATLAB file ({path.stat().st_size} bytes; {error}). {FETCH_AGAIN}"
         ) from error
     if "d_skel" not in content:
         found = ", ".join(sorted(key for key in content if not key.startswith("__"))) or "nothing"

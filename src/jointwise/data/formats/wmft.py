@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointwise.data.formats.files import AGAIN, read_bytes
+from jointwise.data.formats.files import FETCH_AGAIN, read_bytes
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import NTU25
 from jointwise.errors import ReadError
@@ -33,7 +33,7 @@ def read(path: Path) -> Sequence:
     if len(content) % _FRAME_BYTES:
         raise ReadError(
             f"{path}: {len(content)} bytes are no whole number of frames of {_FRAME_BYTES} bytes (25 joints × 3 float32"
-            f"): the file is cut off or of another kind. {AGAIN}"
+            f"): the file is cut off or of another kind. {FETCH_AGAIN}"
         )
     name = NAME.fullmatch(path.stem)
     return Sequence(
