@@ -122,7 +122,8 @@ def _read_header(path: Path, archive: zipfile.ZipFile, key: str, kinds: str = _N
             f"{path}: '{key}' lies in Fortran order, in which a recording is scattered over the whole file. Save it "
             f"again with numpy.ascontiguousarray({key})."
         )
-    size, promised = archive.getinfo(f"{key}.npy").file_size, math.prod(shape) * dtype.itemsize
+    size = archive.getinfo(f"{key}.npy").file_size
+    promised = math.prod(shape) * dtype.itemsize
     if size != header.begin + promised:
         raise DataError(
             f"{path}: '{key}' of shape {shape} needs {promised} bytes, but has {size - header.begin}. {FETCH_AGAIN}"
@@ -138,7 +139,9 @@ class _RowReader:
     """
 
     def __init__(self, path: Path, headers: Mapping[str, _Header], labels: Mapping[str, npt.NDArray[np.int64]]) -> None:
-        self.path, self.headers, self.labels = path, headers, labels
+        self.path = path
+        self.headers = headers
+        self.labels = labels
         self._stream: IO[bytes] | None = None
         self._key = ""  # key of the array that is open
         self._damage: dict[str, str] = {}  # array -> its damage: no row behind it can be read
@@ -146,7 +149,8 @@ class _RowReader:
     def read(self, item: tuple[str, int]) -> Sequence:
         """Read the recording in row `item[1]` of array `item[0]`, without the padding behind its last frame."""
         key, row = item
-        header, source = self.headers[key], f"{self.path.name}: {key}[{row}]"
+        header = self.headers[key]
+        source = f"{self.path.name}: {key}[{row}]"
         try:
             block = self._read_block(key, row)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:

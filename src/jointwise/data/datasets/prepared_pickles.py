@@ -130,7 +130,8 @@ def _splits(path: Path, content: Any, known: Set[str]) -> dict[str, Split]:
     for name, named in listed.items():
         if len(named) == 1 or "train" not in named:
             continue
-        train, scored = named["train"], named.get("test", named.get("val", frozenset()))
+        train = named["train"]
+        scored = named.get("test", named.get("val", frozenset()))
         both = sorted(train & scored)
         if both:
             raise DataError(

@@ -157,7 +157,7 @@ def build_store(
 ) -> Summary:
     """Read, clean and centre every recording of a data set, and write its store.
 
-    An interrupted call is continued by the next one, which reads only what is missing or has changed.
+    An interrupted call is continued by the next, which reads only what is missing or has changed.
 
     Args:
         path: The folder of the store.
@@ -171,8 +171,7 @@ def build_store(
         What was found.
 
     Raises:
-        DataError: No recordings are found or left, or some are damaged and not to be left out. The message lists the
-            damaged ones; all others are kept for the next call.
+        DataError: No recordings are found or left, or some are damaged; all others are kept for the next call.
         StorageError: The disk refuses, or something that is no store lies at `path`.
     """
     skips = skips or SkipRequest()
@@ -181,11 +180,7 @@ def build_store(
     names = [name for name in recordings.items if name not in skipped]
     with StoreWriter(path, source.description, _made_from(source)) as writer:
         bad = _read_all(writer, source, recordings, names, workers, progress)
-        bad_list = path.with_name(f"{path.name}.bad.txt")
-        if bad and not skips.bad:
-            raise DataError(_bad_message(bad_list, source, root, skips, bad, len(names)))
-        if not bad and str(bad_list) != skips.file:
-            bad_list.unlink(missing_ok=True)
+        _check_bad(path.with_name(f"{path.name}.bad.txt"), source, root, skips, bad, len(names))
         names = [name for name in names if name not in bad]
         left_out = Counter(writer.entries[name]["left_out"] for name in names if "left_out" in writer.entries[name])
         left_out.update(f"named in {skip_list}" for skip_list in skipped.values())
@@ -196,15 +191,14 @@ def build_store(
             reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
             raise DataError(f"{source.name}: not one of {len(recordings.items)} recordings is left: {reasons}.")
         splits = source.split(index, stored)
-        notes = sum((Counter(writer.entries[name]["notes"]) for name in stored), Counter[str]())
-        zeros = notes.pop(ZEROS, 0)
+        notes = _sum_notes(writer, stored)
         summary = Summary(
             read=len(recordings.items),
             stored=len(stored),
             left_out=dict(left_out),
-            cleaned=dict(notes),
+            zeros=notes.pop(ZEROS, 0),
+            cleaned=notes,
             bad=list(bad.items()),
-            zeros=zeros,
             lists=sorted(set(skipped.values())),
             skips=skips,
             duplicates=_duplicates(writer, stored, splits),
@@ -282,6 +276,11 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
         return ReadError(f"{item}: unexpected {type(error).__name__}: {error}. Please report it.")
 
 
+def _sum_notes(writer: StoreWriter, stored: list[str]) -> dict[str, int]:
+    """What cleaning noted -> how often, over all stored recordings."""
+    return dict(sum((Counter(writer.entries[name]["notes"]) for name in stored), Counter[str]()))
+
+
 def _duplicates(
     writer: StoreWriter, stored: list[str], splits: Mapping[str, tuple[str, Parts]]
 ) -> dict[str, list[tuple[str, str]]]:
@@ -293,10 +292,17 @@ def _duplicates(
     }
 
 
-def _bad_message(
+def _check_bad(
     bad_list: Path, source: DataSource, root: Path | None, skips: SkipRequest, bad: dict[str, str], count: int
-) -> str:
-    """Name the damaged files, and what to do with them. All names are written to `bad_list`, which is a skip list."""
+) -> None:
+    """Raise DataError for damaged recordings, unless they are to be left out.
+
+    The message says what to do with them. All their names are written to `bad_list`, which can be used as a skip list.
+    """
+    if not bad and str(bad_list) != skips.file:
+        bad_list.unlink(missing_ok=True)  # of an earlier call
+    if not bad or skips.bad:
+        return
     with writing(bad_list):
         bad_list.write_text("".join(f"{name}\n" for name in bad), "utf-8", "surrogateescape")
     command = ["jointwise", "prepare", source.address]
@@ -305,7 +311,7 @@ def _bad_message(
     command += ["--skip-bad"]
     shown = "\n".join(f"  {message}" for message in list(bad.values())[:_FILES_SHOWN])
     more = f"\n  … and {len(bad) - _FILES_SHOWN} more" if len(bad) > _FILES_SHOWN else ""
-    return (
+    raise DataError(
         f"{source.name}: {len(bad)} of {count} recordings cannot be used:\n{shown}{more}\nTheir names are in "
         f"{bad_list}. Fetch these files again and run the same command (what was read is kept), or leave them out: "
         f"{shlex.join(command)}"

@@ -21,7 +21,9 @@ from jointwise.errors import DataError
 
 VERSION = 2
 UNKNOWN = -1  # a label, subject or camera that the recording does not state
-UNUSED, TRAIN, TEST = 0, 1, 2  # the part of a sequence under a split
+UNUSED = 0  # the part of a sequence under a split
+TRAIN = 1
+TEST = 2
 Parts = npt.NDArray[np.int8]  # one of the above for each sequence
 Mask = npt.NDArray[np.bool_]
 
@@ -239,7 +241,8 @@ class Store:
         entry = self.index[item]
         rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
         shape = (int(entry["persons"]), int(entry["frames"]))
-        positions, valid = self.positions[rows], self.valid[rows]
+        positions = self.positions[rows]
+        valid = self.valid[rows]
         known = {name: int(entry[name]) for name in ("label", "subject", "camera") if entry[name] != UNKNOWN}
         whole = Sequence(
             positions=np.array(positions).reshape(*shape, *positions.shape[1:]),

@@ -93,7 +93,9 @@ class ShardedRows:
     """
 
     def __init__(self, store: Path, array: str, shards: tuple[Shard, ...]) -> None:
-        self.store, self.array, self.shards = store, array, shards
+        self.store = store
+        self.array = array
+        self.shards = shards
         self.ends = np.cumsum([shard.rows for shard in shards])
         self._opened: dict[int, npt.NDArray[Any]] = {}
 
