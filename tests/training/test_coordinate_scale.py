@@ -72,7 +72,7 @@ def test_metres_stay_as_they_are_and_so_does_what_a_user_says(
     sizes = [np.sqrt(np.square(s.positions[s.validity], dtype=np.float64).mean()) for s in dataset.train]
     assert with_coordinate_scale(tiny.config(), dataset).clip.scale == pytest.approx(np.median(sizes), rel=5e-3)
     assert with_coordinate_scale(tiny.config("--clip.scale", "7"), dataset).clip.scale == 7
-    metres = load(replace(tiny.SOURCE, metres=True), tmp_path, monkeypatch)
+    metres = load(tiny.SOURCE_IN_METRES, tmp_path, monkeypatch)
     assert with_coordinate_scale(tiny.config(), metres).clip.scale == 1
 
 

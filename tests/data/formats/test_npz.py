@@ -189,6 +189,6 @@ def test_a_single_array_under_this_name_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "x.npz")
 
 
-def test_where_nothing_can_be_written_says_so(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_that_cannot_be_written_names_it(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot write"):
         npz.write(tmp_path / "no" / "folder" / "x.npz", Sequence(POSITIONS, unnamed_skeleton(3)))

@@ -54,7 +54,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert after.skeleton is NTU25
 
 
-def test_a_person_never_seen_keeps_the_place(tmp_path: Path) -> None:
+def test_a_person_never_seen_keeps_its_slot(tmp_path: Path) -> None:
     valid = np.ones((2, 3, 25), bool)
     valid[1] = False
     write(tmp_path / NAME, Sequence(np.ones((2, 3, 25, 3), np.float32), NTU25, valid))
@@ -83,7 +83,7 @@ def test_either_line_end_is_read(tmp_path: Path, end: str) -> None:
     assert sequence.validity.all()
 
 
-def test_the_name_of_the_file_tells_label_subject_and_camera(tmp_path: Path) -> None:
+def test_label_subject_and_camera_come_from_the_file_name(tmp_path: Path) -> None:
     named = read(save(tmp_path, recording([body(BIG)])))
     assert (named.label, named.subject, named.camera) == (23, 3, 2)
     other = read(save(tmp_path, recording([body(BIG)]), name="my own.skeleton"))

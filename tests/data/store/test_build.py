@@ -1,5 +1,7 @@
 """From a folder of NTU files to a store: several processes, interruptions, damaged files, skip lists, the summary."""
 
+import hashlib
+import json
 import multiprocessing
 import os
 import signal
@@ -8,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,12 @@ import pytest
 
 from jointwise.cli import run as jointwise
 from jointwise.data import synthetic
+from jointwise.data.centring import PREPARATION
 from jointwise.data.dataset import load_dataset, prepare
-from jointwise.data.datasets import store_path
+from jointwise.data.datasets import DATASETS, store_path
 from jointwise.data.store import workers
 from jointwise.data.store.build import EMPTY, ShowProgress
-from jointwise.data.store.reader import Store
+from jointwise.data.store.reader import VERSION, Store
 from jointwise.errors import DataError, ReadError
 
 TITLE = "Samples with missing skeletons"
@@ -73,7 +77,7 @@ def test_several_processes_make_the_same_store(root: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("after", [1, 50, 95])
-def test_an_interrupted_prepare_goes_on_and_makes_the_same_store(root: Path, after: int) -> None:
+def test_an_interrupted_prepare_is_continued_and_makes_the_same_store(root: Path, after: int) -> None:
     prepare("ntu60", root)
     whole, seen = fingerprint(), []
     with pytest.raises(KeyboardInterrupt):
@@ -82,6 +86,15 @@ def test_an_interrupted_prepare_goes_on_and_makes_the_same_store(root: Path, aft
     prepare("ntu60", root, progress=counting(seen))
     assert seen == [96 - after]
     assert fingerprint() == whole
+
+
+def test_a_store_begun_before_stores_stated_metres_is_continued(root: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        prepare("ntu60", root, progress=stop_after(1))
+    description = asdict(DATASETS["ntu60"].description)
+    del description["metres"]
+    before = hashlib.sha256(json.dumps([VERSION, PREPARATION, "NTU RGB+D 60", description]).encode()).hexdigest()
+    assert (store_path("ntu60").with_name("ntu60.unfinished") / "begun.txt").read_text() == before
 
 
 def test_a_killed_prepare_loses_a_few_files_at_most(root: Path) -> None:
@@ -104,9 +117,7 @@ def test_a_killed_prepare_loses_a_few_files_at_most(root: Path) -> None:
     assert fingerprint() == resumed
 
 
-def test_a_process_that_was_ended_from_outside_is_named_and_what_was_read_is_kept(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_a_worker_is_killed_what_was_read_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_ITEMS_PER_WORKER", 1)
     monkeypatch.setattr(workers, "_BATCH_ITEMS", 4)
 
@@ -125,7 +136,7 @@ def test_a_process_that_was_ended_from_outside_is_named_and_what_was_read_is_kep
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc who is there")
-def test_the_other_processes_end_with_the_one_that_writes(root: Path) -> None:
+def test_workers_end_when_the_process_that_writes_is_killed(root: Path) -> None:
     endless = (
         "import multiprocessing, time, jointwise.data.dataset as d, jointwise.data.store.workers as w\n"
         "def progress(things, count, title):\n"
@@ -168,7 +179,7 @@ def test_damaged_files_are_listed_and_only_they_are_read_again(root: Path) -> No
     assert fingerprint() == mended
 
 
-def test_damaged_files_are_left_out_on_demand_and_the_summary_names_them(
+def test_skip_bad_leaves_damaged_files_out_and_the_summary_names_them(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = sorted(root.glob("*.skeleton"))[7]
@@ -195,7 +206,7 @@ def test_skip_lists_in_the_root_and_on_the_command_line_are_honoured(root: Path,
     assert not names & {files[place].stem for place in (0, 1, 2)}
 
 
-def test_a_skip_list_that_matches_nothing_or_is_missing_is_a_mistake(root: Path, tmp_path: Path) -> None:
+def test_a_skip_list_that_matches_nothing_or_is_missing_is_an_error(root: Path, tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("a1_s1_t1\n")
     with pytest.raises(DataError, match=r"other\.txt: not one of its lines names a recording of ntu60"):
         prepare("ntu60", root, skip_list=tmp_path / "other.txt")
@@ -280,7 +291,7 @@ def test_memory_does_not_grow_with_the_number_or_the_size_of_files(
     assert most <= (2 * workers._QUEUED_BATCHES + workers._UNWRITTEN_BATCHES) * 4
 
 
-def test_what_prepare_prints_is_enough_to_judge_the_data(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prepare_prints_counts_classes_layout_splits_and_terms(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jointwise(["prepare", "ntu60", "--root", str(root)])
     printed = capsys.readouterr().out
     for expected in ("96 of 96", "60", "25 (ntu25)", "split xsub", "48 to train, 48 to test", "split xsub-quarter"):
