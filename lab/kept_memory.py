@@ -39,7 +39,7 @@ print(time.process_time() - begin)
 
 def seconds(task: str, kept: bool, folder: Path, run: int) -> float:
     """CPU seconds of one process that reads or prepares all files."""
-    words = [task, "kept" if kept else "given back", str(folder / "files"), str(folder / f"store{run}-{kept}")]
+    words = [task, "kept" if kept else "returned", str(folder / "files"), str(folder / f"store{run}-{kept}")]
     done = subprocess.run(
         [sys.executable, "-c", RUN, *words],
         env=os.environ | {"OMP_NUM_THREADS": "1"},

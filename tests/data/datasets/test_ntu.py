@@ -293,10 +293,10 @@ def test_a_file_without_frames_or_bodies_is_empty_and_not_damaged(tmp_path: Path
         NTU60.recordings(tmp_path).read(path)
 
 
-def test_a_file_that_goes_on_after_its_0_frames_is_damaged(tmp_path: Path) -> None:
+def test_a_file_with_lines_after_its_0_frames_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "S001C001P001R001A001.skeleton"
     path.write_text("0\n1\n")
-    with pytest.raises(ReadError, match="line 2: the file goes on after the 0 frames") as caught:
+    with pytest.raises(ReadError, match="line 2: the file continues after the 0 frames") as caught:
         skeleton.read(path)
     assert not isinstance(caught.value, EmptyRecording)
 

@@ -143,7 +143,7 @@ BROKEN = {
     "cut off": (recording([body(BIG)], promised=103), r"line 30: the file is cut off: line 1 promises 103 .* after 1"),
     "cut in a body": (recording([body(BIG)])[:-3], r"line 27 \(frame 0\): the file is cut off in the middle"),
     "cut before joints": (recording([body(BIG)])[:3], r"line 4 \(frame 0\): the file ends where the number of joints"),
-    "too long": ([*recording([body(BIG)]), "1"], r"line 30: the file goes on after the 1 frames"),
+    "too long": ([*recording([body(BIG)]), "1"], r"line 30: the file continues after the 1 frames"),
     "wrong joint count": (recording([body(BIG, joints=20)]), r"line 4 \(frame 0\): 20 joints, but .* has 25"),
     "not a count": (edited(1, "103 frames"), r"line 1: expected the number of frames, found '103 frames'"),
     "no frames": (["0"], r"line 1: the file says that it has 0 frames"),

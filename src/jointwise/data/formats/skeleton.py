@@ -139,7 +139,7 @@ def _find_bodies(path: Path, lines: Text) -> _Tracks:
             at = _find_body(path, lines, at, frame, tracks, seen)
     if at < lines.count:
         raise ReadError(
-            f"{path}, line {at + 1}: the file goes on after the {tracks.frames} frames that line 1 promises. "
+            f"{path}, line {at + 1}: the file continues after the {tracks.frames} frames that line 1 promises. "
             f"{FETCH_AGAIN}"
         )
     return tracks

@@ -115,7 +115,7 @@ def _keep_freed_memory() -> None:
     """Let glibc keep the memory that is freed after each file instead of returning it to the system.
 
     Freeing a mapped block of 8 MB raises glibc's threshold for keeping memory to 16 MB (mallopt(3), dynamic threshold).
-    Elsewhere it does nothing. Preparing NTU files then takes 0.81 times the CPU time (0.78 to 0.84 in 9 pairs), reading
-    alone 0.89 times: `python lab/kept_memory.py`.
+    Elsewhere it does nothing. Preparing NTU files then takes 0.90 times the CPU time (0.85 to 0.92 in 9 pairs), reading
+    alone 0.87 times (0.85 to 0.89): `python lab/kept_memory.py`.
     """
     np.empty(8 << 20, np.uint8)
