@@ -25,4 +25,4 @@ check: setup
 	$(BIN)/python -m pytest tests/test_floors.py
 
 results: setup  # README's and docs' tables, rendered from results/
-	$(BIN)/python -m jointwise.report.tables.tables README.md docs/results.md docs/performance.md
+	$(BIN)/python -m jointwise.report.tables README.md docs/results.md docs/performance.md

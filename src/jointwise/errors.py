@@ -1,4 +1,4 @@
-"""What jointwise raises when something given to it is wrong: every message says what, where, and what to do."""
+"""The errors and warnings of jointwise, and helpers for their messages: what is wrong, where, and what to do next."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from pathlib import Path
 
 
 class JointwiseError(Exception):
-    """Base class: the command line prints these without a traceback."""
+    """Base class of all errors that the user can do something about.
+
+    The command line prints the message without a traceback. An exception of any other class is a bug in jointwise.
+    """
 
 
 class JointwiseWarning(UserWarning):
-    """Something works, but surely not as it was meant to."""
+    """The work continues, but probably not in the way that was intended, such as with coordinates in another unit."""
 
 
 class ReadError(JointwiseError):
-    """A recording cannot be read, or holds what a recording may not hold."""
+    """A recording cannot be read, has values that no recording may have, or does not fit the model."""
 
 
 class EmptyRecording(ReadError):
-    """No body in the recording, or none after cleaning: it is left out of a data set, not damaged."""
+    """A recording without a body, or without one after cleaning: a data set leaves it out and counts it."""
 
 
 class DataError(JointwiseError):
-    """A data set, a store or a split is missing, damaged or unfit for the task."""
+    """A data set, a store or a split is missing, is damaged or does not suit the task."""
 
 
 class ConfigError(JointwiseError):
@@ -34,15 +37,15 @@ class ConfigError(JointwiseError):
 
 
 class CheckpointError(JointwiseError):
-    """A run folder, model or checkpoint is missing, damaged or made for something else."""
+    """A run folder, a model or a checkpoint is missing, is damaged or was made for something else."""
 
 
 class TrainingError(JointwiseError):
-    """Training cannot go on (a loss that is not finite)."""
+    """A training cannot continue, because its loss or its weights are no longer finite."""
 
 
 class StorageError(JointwiseError):
-    """A file or folder cannot be written (disk full, no permission)."""
+    """A file or folder cannot be written: the disk is full, or the permission is missing."""
 
 
 class StoreBusy(StorageError):
@@ -50,7 +53,15 @@ class StoreBusy(StorageError):
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """The message for a name that is not in a registry: names the nearest known one, then all if they are few.
+    """The message for a name that is not in a registry.
+
+    Args:
+        kind: What the name should be, such as `mask`.
+        name: The name that was given.
+        known: The names in the registry.
+
+    Returns:
+        A sentence with the nearest known name, if one is near, and with all known names, if there are at most 30.
 
     >>> unknown("mask", "randm", ["random", "motion"])
     "unknown mask 'randm': did you mean 'random'? Known: motion, random."
@@ -62,36 +73,60 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     return f"unknown {kind} '{name}'{hint} {listed}"
 
 
-def few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:
+def first_few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:
     """The first names, and how many more there are.
 
-    >>> few(["head", "neck", "nose"], 2)
+    Args:
+        names: What to list.
+        most: Largest number of names in the list.
+        separator: Between two names.
+
+    Returns:
+        The list as text.
+
+    >>> first_few(["head", "neck", "nose"], 2)
     'head, neck and 1 more'
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return separator.join(names[:most]) + more
 
 
-def differing(names: Sequence[str], expected: Sequence[str]) -> str:
-    """In what names differ from those that are expected, some of each.
+def describe_difference(names: Sequence[str], expected: Sequence[str]) -> str:
+    """How a list of names differs from the expected one, with some examples.
 
-    >>> differing(["head", "nose"], ["head", "neck"]), differing(["neck", "head"], ["head", "neck"])
-    ('it lacks neck, it adds nose', 'the names have another order')
+    Args:
+        names: What was found; not equal to `expected`.
+        expected: What should have been found.
+
+    Returns:
+        Part of a sentence.
+
+    >>> describe_difference(["head", "nose"], ["head", "neck"])
+    'it lacks neck, it adds nose'
+    >>> describe_difference(["neck", "head"], ["head", "neck"])
+    'the names have another order'
     """
     lacking = [name for name in expected if name not in names]
     added = [name for name in names if name not in expected]
-    parts = [f"it {word} {few(some)}" for word, some in (("lacks", lacking), ("adds", added)) if some]
+    parts = [f"it {verb} {first_few(some)}" for verb, some in (("lacks", lacking), ("adds", added)) if some]
     return ", ".join(parts) or "the names have another order"
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusal to write at `path` into a StorageError that says what to do."""
+    """Turns an OSError in the block into a StorageError that names the path and says what to do.
+
+    Args:
+        path: The file or folder that the block writes.
+
+    Raises:
+        StorageError: The operating system refused to write.
+    """
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in reason  # safetensors has no errno
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in reason  # safetensors sets no errno
         space = "Free some space, or name" if full else "Name"
         raise StorageError(
             f"cannot write {path}: {reason}. {space} another folder (--run for runs, --out for pages, the environment "

@@ -13,10 +13,12 @@ import scipy.io
 
 from helpers import tiny
 from helpers.recordings import UTD_MHAD as REAL
+from helpers.stores import forget_metres
 from jointwise.data.dataset import Dataset, load_dataset, prepare
 from jointwise.data.datasets import DATASETS, store_path
 from jointwise.data.datasets.source import DataSource, Recordings
 from jointwise.data.sequence import Sequence
+from jointwise.data.store import reader
 from jointwise.data.store.reader import INDEX, TEST, TRAIN, UNKNOWN
 from jointwise.errors import ConfigError, DataError
 from jointwise.stages.finetune import finetune
@@ -32,6 +34,11 @@ def test_an_entry_is_registered_under_its_own_name(source: DataSource) -> None:
     assert DATASETS[source.name] is source
     assert source.name == source.name.lower()
     assert "/" not in source.name  # a name with a slash is a folder
+
+
+@pytest.mark.parametrize("name", reader._METRES_BEFORE_KEY)
+def test_old_stores_are_taken_for_metres_only_where_new_ones_are_in_metres(name: str) -> None:
+    assert DATASETS[name].description.metres
 
 
 def test_classes_are_unique_and_named(source: DataSource) -> None:
@@ -57,7 +64,7 @@ def test_every_split_trains_and_scores_every_class_and_says_how(source: DataSour
         assert set(index["label"][parts == TRAIN]) == set(index["label"][parts == TEST]) == set(index["label"])
 
 
-def test_a_split_looks_at_the_recordings_and_not_at_their_order(source: DataSource) -> None:
+def test_a_split_does_not_depend_on_the_order_of_recordings(source: DataSource) -> None:
     index, names = made_up_index(source)
     order = np.random.default_rng(0).permutation(len(index))
     shuffled = source.split(index[order], [names[i] for i in order])
@@ -120,7 +127,7 @@ def test_parts_are_indexable_sequences_that_carry_their_labels(dataset: Dataset)
         dataset.train[30]
 
 
-def test_holding_out_subjects_splits_the_training_part_and_forgets_the_test_part(dataset: Dataset) -> None:
+def test_holding_out_subjects_splits_the_training_part_and_drops_the_test_part(dataset: Dataset) -> None:
     held = dataset.hold_out([3])
     assert set(held.train.subjects) == {1}
     assert set(held.test.subjects) == {3}
@@ -130,7 +137,7 @@ def test_holding_out_subjects_splits_the_training_part_and_forgets_the_test_part
     assert dataset.hold_out([]) is dataset
 
 
-def test_subjects_that_nobody_knows_cannot_be_held_out(dataset: Dataset) -> None:
+def test_unknown_subjects_cannot_be_held_out(dataset: Dataset) -> None:
     nameless = dataset.store.index.copy()
     nameless["subject"] = UNKNOWN
     store = copy.copy(dataset.store)
@@ -149,16 +156,14 @@ def test_holding_out_every_training_subject_is_refused(dataset: Dataset) -> None
         dataset.hold_out([1, 3])
 
 
-def test_a_class_with_its_only_sample_in_the_test_part_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_class_without_training_samples_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DATASETS, "tiny", only((0, 1, 1), (0, 2, 1), (3, 2, 1)))
     monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"tiny: class 'right' has 1 sequence\(s\), all in the test part"):
         load_dataset("tiny").check_trainable()
 
 
-def test_an_empty_test_part_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_test_part_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DATASETS, "tiny", only((0, 1, 1), (1, 1, 1)))
     monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"tiny: the test part is empty under the split 'cross-subject"):
@@ -219,6 +224,14 @@ def test_a_prepared_data_set_needs_no_root(utd_root: Path) -> None:
     assert load_dataset("utd-mhad").store.fingerprint == prepared.store.fingerprint
 
 
+def test_a_store_written_before_stores_stated_metres_is_opened_as_it_is(utd_root: Path) -> None:
+    path = load_dataset("utd-mhad", utd_root).store.path
+    forget_metres(path)
+    before = (path / "store.json").read_bytes()
+    assert load_dataset("utd-mhad").metres
+    assert (path / "store.json").read_bytes() == before  # it was not prepared again
+
+
 def test_the_fingerprint_follows_from_the_content_alone(utd_root: Path) -> None:
     first = load_dataset("utd-mhad", utd_root).store.fingerprint
     moved = utd_root.rename(utd_root.with_name("elsewhere"))
@@ -245,7 +258,7 @@ def test_one_damaged_recording_stops_preparing_and_leaves_no_store(utd_root: Pat
     assert not store_path("utd-mhad").exists()
 
 
-def test_two_files_of_one_name_are_both_named(utd_root: Path) -> None:
+def test_the_error_for_two_files_of_one_name_names_both(utd_root: Path) -> None:
     (original,) = utd_root.rglob("a1_s1_t1_skeleton.mat")
     shutil.copy(original, utd_root / original.name)
     with pytest.raises(DataError, match=r"a1_s1_t1_skeleton\.mat have the same name\. Which is right"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jointwise.data.dataset import Dataset, Part
-from jointwise.data.label_subset import choose_labelled, labels_name
+from jointwise.data.label_subset import canonical_labels, choose_labelled
 from jointwise.errors import ConfigError, DataError
 
 
@@ -74,7 +74,7 @@ def test_anything_else_is_refused_with_an_example(dataset: Dataset, labels: str)
 
 
 def test_all_has_one_name() -> None:
-    assert [labels_name(labels) for labels in ("1", "1.0", "all", "0.1", "5shot", "05shot")] == [
+    assert [canonical_labels(labels) for labels in ("1", "1.0", "all", "0.1", "5shot", "05shot")] == [
         "1.0",
         "1.0",
         "1.0",

@@ -20,7 +20,7 @@ from jointwise.data.skeletons import (
     SKELETONS,
     Skeleton,
     get_skeleton,
-    nameless,
+    unnamed_skeleton,
 )
 from jointwise.errors import ConfigError
 
@@ -82,19 +82,17 @@ def test_the_name_ends_in_the_number_of_joints(skeleton: Skeleton) -> None:
 
 def test_json_keeps_a_layout(skeleton: Skeleton) -> None:
     assert Skeleton.from_json(json.loads(json.dumps(asdict(skeleton)))) == skeleton
-    assert Skeleton.from_json(json.loads(json.dumps(asdict(nameless(7))))) == nameless(7)
+    assert Skeleton.from_json(json.loads(json.dumps(asdict(unnamed_skeleton(7))))) == unnamed_skeleton(7)
 
 
 def test_joint_counts_and_order_are_those_of_the_sensors() -> None:
     assert (len(NTU25.joints), len(KINECT20.joints)) == (25, 20)
     # Shahroudy et al. 2016 count from 1: 2 middle of the spine, 7 left wrist, 21 spine shoulder, 25 right thumb
-    assert [NTU25.joints[place - 1] for place in (1, 2, 7, 12, 21, 25)] == [
-        *("spine_base", "spine_mid", "left_wrist", "right_hand", "spine_shoulder", "right_thumb")
-    ]
+    expected = ["spine_base", "spine_mid", "left_wrist", "right_hand", "spine_shoulder", "right_thumb"]
+    assert [NTU25.joints[place - 1] for place in (1, 2, 7, 12, 21, 25)] == expected
     # Skeleton_joint_order.txt of UTD-MHAD: 1 head, 3 spine, 8 left hand, 13 left hip, 20 right foot
-    assert [KINECT20.joints[place - 1] for place in (1, 3, 8, 13, 20)] == [
-        *("head", "spine_mid", "left_hand", "left_hip", "right_foot")
-    ]
+    expected = ["head", "spine_mid", "left_hand", "left_hip", "right_foot"]
+    assert [KINECT20.joints[place - 1] for place in (1, 3, 8, 13, 20)] == expected
 
 
 @pytest.mark.parametrize(
@@ -124,7 +122,7 @@ def test_the_two_layouts_of_25_joints_are_not_the_same() -> None:
 
 
 def test_joints_without_names_have_no_bones_root_or_sides() -> None:
-    skeleton = nameless(4)
+    skeleton = unnamed_skeleton(4)
     assert skeleton.name == "joints4"
     assert skeleton.joints == ("joint_0", "joint_1", "joint_2", "joint_3")
     assert (skeleton.bones, skeleton.root, skeleton.root_index, skeleton.lateral) == ((), None, None, None)
@@ -183,7 +181,7 @@ def test_an_unknown_skeleton_names_the_nearest() -> None:
 
 def test_a_body_has_a_mirror_image_only_when_every_sided_joint_has_its_other_side() -> None:
     assert NTU25.has_mirror_image
-    assert not nameless(4).has_mirror_image
+    assert not unnamed_skeleton(4).has_mirror_image
     assert not NTU25.on_joints(
         ("spine_mid", "spine_shoulder", "right_shoulder", "right_elbow", "head")
     ).has_mirror_image
@@ -195,14 +193,14 @@ def test_sides_of_other_names_are_no_mirror_image() -> None:
 
 
 def test_parts_of_the_body_are_two_arms_two_legs_trunk_and_head() -> None:
-    named = {joint: NTU25.parts[i] for i, joint in enumerate(NTU25.joints)}
-    assert len(set(NTU25.parts)) == 6
+    named = {joint: NTU25.body_parts[i] for i, joint in enumerate(NTU25.joints)}
+    assert len(set(NTU25.body_parts)) == 6
     assert named["left_shoulder"] == named["left_thumb"] != named["right_thumb"]
     assert named["left_hip"] == named["left_foot"] != named["right_foot"]
     assert named["spine_base"] == named["neck"] != named["head"]
 
 
 def test_parts_are_numbered_from_zero_without_gaps_and_joints_of_no_part_stand_alone(skeleton: Skeleton) -> None:
-    assert set(skeleton.parts) == set(range(max(skeleton.parts) + 1))
-    assert 3 <= len(set(skeleton.parts)) <= 6
-    assert nameless(4).parts == (0, 1, 2, 3)
+    assert set(skeleton.body_parts) == set(range(max(skeleton.body_parts) + 1))
+    assert 3 <= len(set(skeleton.body_parts)) <= 6
+    assert unnamed_skeleton(4).body_parts == (0, 1, 2, 3)

@@ -10,7 +10,7 @@ from jointwise.data.formats import skeleton as skeleton_format
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import NTU25
 from jointwise.data.synthetic import ACTIONS, VERSION, Performance, fingerprint, generate, perform, write_files
-from jointwise.data.synthetic.body import Body, Motion, bend_limb, pose, turn
+from jointwise.data.synthetic.body import Body, Motion, bend_limb, pose, rotation_matrices
 from jointwise.data.synthetic.library import LIBRARY, Duo
 from jointwise.errors import ConfigError
 
@@ -258,14 +258,18 @@ def test_limbs_join_at_known_places() -> None:
 
 def test_turns_are_rotations_in_the_named_directions() -> None:
     angles = np.random.default_rng(0).normal(size=(3, 50))
-    matrices = turn(angles)
+    matrices = rotation_matrices(angles)
     np.testing.assert_allclose(matrices @ matrices.swapaxes(-1, -2), np.broadcast_to(np.eye(3), (50, 3, 3)), atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(matrices), 1.0)
     quarter = np.pi / 2.0
     up, ahead = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -1.0])
-    np.testing.assert_allclose(turn(np.array([quarter, 0.0, 0.0])) @ up, ahead, atol=1e-12)  # bend forward
-    np.testing.assert_allclose(turn(np.array([0.0, quarter, 0.0])) @ up, [1.0, 0.0, 0.0], atol=1e-12)  # lean right
-    np.testing.assert_allclose(turn(np.array([0.0, 0.0, quarter])) @ ahead, [-1.0, 0.0, 0.0], atol=1e-12)  # turn left
+    np.testing.assert_allclose(rotation_matrices(np.array([quarter, 0.0, 0.0])) @ up, ahead, atol=1e-12)  # bend forward
+    np.testing.assert_allclose(
+        rotation_matrices(np.array([0.0, quarter, 0.0])) @ up, [1.0, 0.0, 0.0], atol=1e-12
+    )  # lean right
+    np.testing.assert_allclose(
+        rotation_matrices(np.array([0.0, 0.0, quarter])) @ ahead, [-1.0, 0.0, 0.0], atol=1e-12
+    )  # turn left
 
 
 def test_written_files_hold_the_same_recordings(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Protocol `complete`: baselines and errors known by hand, and predictions that know nothing of what is hidden."""
 
+import copy
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,7 +16,6 @@ from helpers import tiny
 from jointwise.config.schema import CompleteConfig
 from jointwise.data.clips import ClipCutter, Persons
 from jointwise.data.dataset import Dataset
-from jointwise.data.datasets import DATASETS
 from jointwise.data.skeletons import KINECT20
 from jointwise.errors import ConfigError, DataError
 from jointwise.evaluation.completion import TASKS, Completer, clip_errors, completion_errors, judged_places, train_head
@@ -260,10 +260,12 @@ def test_a_result_tells_errors_with_intervals_of_head_decoder_and_baselines(comp
 
 
 def test_data_in_metres_are_judged_in_millimetres(
-    completed: Path, pretrained: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    completed: Path, pretrained: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(DATASETS, "tiny", replace(tiny.SOURCE, metres=True))
-    path = evaluate(pretrained, "complete", dataset, tiny.config(*SHORT), 0, results=tmp_path)[1]
+    store = copy.copy(dataset.store)
+    store.description = replace(store.description, metres=True)
+    in_metres = replace(dataset, store=store)
+    path = evaluate(pretrained, "complete", in_metres, tiny.config(*SHORT), 0, results=tmp_path)[1]
     plain = read_json(completed / path.name)["scores"]
     content = read_json(path)
     assert content["unit"] == "mm"
@@ -272,7 +274,7 @@ def test_data_in_metres_are_judged_in_millimetres(
 
 def test_completions_have_a_table_of_their_own(completed: Path, tmp_path: Path) -> None:
     results = read_results(completed)
-    assert [group.way.protocol for group in group_results(results)] == ["knn"]
+    assert [group.condition.protocol for group in group_results(results)] == ["knn"]
     grid = table_of(results)
     header, (row,) = grid.header, grid.rows
     assert row[:4] == (tiny.SYSTEM, "pretrained", "2", "units of the data")

@@ -15,7 +15,7 @@ from jointwise.data.skeletons import KINECT20
 from jointwise.errors import ConfigError, DataError
 from jointwise.evaluation.features import RAW_FRAMES, encoder_features, raw_features
 from jointwise.evaluation.judge import judge
-from jointwise.evaluation.protocols import PROTOCOLS
+from jointwise.evaluation.protocols import frozen_protocols
 from jointwise.evaluation.results import read_results, save_result
 from jointwise.model.parts import build_encoder
 from jointwise.report.tables.grouping import group_results
@@ -40,7 +40,7 @@ def test_a_hand_made_encoder_that_looks_at_the_right_joint_is_good(dataset: Data
     assert constant.summary()["scores"]["top1"] == 0  # ties are no knowledge
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", frozen_protocols())
 def test_our_own_encoders_get_the_scores_that_evaluate_gives_them(
     pretrained: Path, dataset: Dataset, tmp_path: Path, protocol: str
 ) -> None:

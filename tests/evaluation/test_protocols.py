@@ -1,7 +1,12 @@
 """Judging encoders: probes against independent references, honest splits, and runs that are never changed."""
 
 import hashlib
+import re
+import subprocess
+import sys
+import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,20 +14,40 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn import functional
 
+import jointwise.evaluation
 from helpers import tiny
 from jointwise.config.schema import Config, LinearConfig
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset
 from jointwise.errors import CheckpointError, ConfigError, DataError
 from jointwise.evaluation import knn, linear
+from jointwise.evaluation.completion import TASKS
 from jointwise.evaluation.features import extract, raw_features
-from jointwise.evaluation.protocols import PROTOCOLS
+from jointwise.evaluation.interpolation import BASELINES
+from jointwise.evaluation.judge import judge
+from jointwise.evaluation.protocols import (
+    COMPLETE,
+    COMPLETION,
+    FINETUNE,
+    PROTOCOLS,
+    SCORE,
+    Judges,
+    Protocol,
+    compared_protocols,
+    evaluated_protocols,
+    frozen_protocols,
+)
+from jointwise.evaluation.results import read_results
 from jointwise.model.build import build_classifier
+from jointwise.report.page import write_report
+from jointwise.report.tables.tables import tables
 from jointwise.stages.evaluate import evaluate
 from jointwise.stages.finetune import FinetuneTask, finetune
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.checkpoint import load_tensors, read_json
 from jointwise.training.model_folder import load_card
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-protocol.md"
 
 
 def clusters(seed: int = 0, noise: float = 0.3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -45,32 +70,32 @@ def hashes(folder: Path) -> dict[str, str]:
 # --- the contract of every protocol ---
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", frozen_protocols())
 def test_a_protocol_scores_every_class_of_every_clip_and_learns_clusters(name: str) -> None:
     train, labels, test, test_labels = clusters()
-    scores = PROTOCOLS[name](train, labels, test, 6, Config(), 0)
+    scores = frozen_protocols()[name](train, labels, test, 6, Config(), 0)
     assert scores.shape == (120, 6)  # classes 4 and 5 have no training clip
     assert scores.isfinite().all()
     assert (scores.argmax(1) == test_labels).float().mean() > 0.95
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", frozen_protocols())
 def test_a_protocol_is_a_function_of_features_and_seed(name: str) -> None:
     train, labels, test, _ = clusters(noise=3)
     copies = [tensor.clone() for tensor in (train, labels, test)]
-    first = PROTOCOLS[name](train, labels, test, 4, tiny.config(), 0)
+    first = frozen_protocols()[name](train, labels, test, 4, tiny.config(), 0)
     torch.rand(100)
     state = torch.get_rng_state()
-    assert torch.equal(PROTOCOLS[name](train, labels, test, 4, tiny.config(), 0), first)
+    assert torch.equal(frozen_protocols()[name](train, labels, test, 4, tiny.config(), 0), first)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(map(torch.equal, copies, (train, labels, test)))
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", frozen_protocols())
 def test_a_test_clip_is_scored_the_same_whatever_others_there_are(name: str) -> None:
     train, labels, test, _ = clusters()
-    together = PROTOCOLS[name](train, labels, test, 4, tiny.config(), 0)
-    alone = PROTOCOLS[name](train, labels, test[7:8], 4, tiny.config(), 0)
+    together = frozen_protocols()[name](train, labels, test, 4, tiny.config(), 0)
+    alone = frozen_protocols()[name](train, labels, test[7:8], 4, tiny.config(), 0)
     torch.testing.assert_close(alone, together[7:8])
 
 
@@ -156,7 +181,7 @@ def test_features_of_a_batch_are_those_of_its_clips_one_by_one(dataset: Dataset)
 # --- evaluate ---
 
 
-@pytest.mark.parametrize("protocol", [*PROTOCOLS, "score"])
+@pytest.mark.parametrize("protocol", [*frozen_protocols(), SCORE])
 @pytest.mark.parametrize("which", ["student", "teacher"])
 def test_evaluating_never_changes_the_run(
     request: pytest.FixtureRequest, dataset: Dataset, protocol: str, which: str
@@ -230,7 +255,7 @@ def test_a_pretrained_run_has_no_classifier_to_score(pretrained: Path, dataset: 
         evaluate(None, "score", dataset, tiny.config(), 0)
 
 
-@pytest.mark.parametrize("protocol", [*PROTOCOLS, "score", "finetune"])
+@pytest.mark.parametrize("protocol", [*frozen_protocols(), SCORE, FINETUNE])
 def test_an_encoder_that_may_have_seen_the_held_out_subjects_is_refused(
     pretrained: Path, finetuned: Path, dataset: Dataset, tmp_path: Path, protocol: str
 ) -> None:
@@ -300,3 +325,73 @@ def test_a_fine_tuning_that_averages_its_weights_trains_as_ever_and_keeps_the_av
     plain, averaged = (read_json(tmp_path / name / "run.json")["parameters"] for name in ("plain", "averaged"))
     assert averaged == plain
     assert averaged["encoder"] > 0
+
+
+# --- the registry ---
+
+
+def test_the_registry_says_what_each_command_takes_and_stands_in_the_order_of_tables() -> None:
+    assert tuple(PROTOCOLS) == ("finetune", "linear", "knn", "score", "complete")
+    assert tuple(frozen_protocols()) == ("linear", "knn")
+    assert evaluated_protocols() == ("linear", "knn", "score", "complete")
+    assert compared_protocols() == ("finetune", "linear", "knn")
+    for protocol in PROTOCOLS.values():
+        assert (protocol.score is not None) == (protocol.judges is Judges.FEATURES)
+
+
+def test_every_error_of_a_completion_has_the_head_of_its_column() -> None:
+    names = ["", "decoder", *BASELINES]
+    assert list(COMPLETION) == [f"{task}_{name}".rstrip("_") for task in TASKS for name in names]
+    assert PROTOCOLS[COMPLETE].measures == COMPLETION
+
+
+def test_the_command_line_lists_protocols_without_torch() -> None:
+    code = "import sys; import jointwise.evaluation.protocols; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+# --- docs/how-to/add-a-protocol.md ---
+
+
+@pytest.fixture
+def centroid(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The protocol of the how-to page, added by its module and its entry; returns its name."""
+    code, function, entry = re.findall(r"```python\n(.*?)```", HOW_TO.read_text(), re.DOTALL)
+    module = types.ModuleType("centroid")
+    exec(compile(code, str(HOW_TO), "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, "jointwise.evaluation.centroid", module)
+    monkeypatch.setattr(jointwise.evaluation, "centroid", module, raising=False)
+    names: dict[str, Any] = {"Protocol": Protocol}
+    exec(compile(f"from __future__ import annotations\n{function}{entry}", str(HOW_TO), "exec"), names)
+    for name, protocol in names["PROTOCOLS"].items():
+        monkeypatch.setitem(PROTOCOLS, name, protocol)
+    return str(names["CENTROID"])
+
+
+def test_a_protocol_added_by_its_entry_is_in_the_result_the_table_and_the_page(
+    centroid: str, pretrained: Path, dataset: Dataset, tmp_path: Path
+) -> None:
+    for protocol in (centroid, "knn"):
+        evaluate(pretrained, protocol, dataset, tiny.config(), 0, results=tmp_path)
+    paths = sorted(tmp_path.glob("*.json"))
+    results = read_results(tmp_path)
+    assert [result["protocol"] for result in results] == [centroid, "knn"]
+    assert results[0]["scores"]["top1"] > 0.2  # five classes
+    grid = tables(results)["results"]
+    assert [row[grid.header.index("protocol")] for row in grid.rows] == ["knn", centroid]  # in the registry's order
+    assert grid.header[-2:] == ("top-1 %", "top-5 %")
+    page = write_report(tmp_path / "report.html", "tiny", [pretrained], paths).read_text()
+    assert "nearest class centroid" in page
+    assert "nearest neighbours" in page
+
+
+def test_a_protocol_added_by_its_entry_probes_a_pretraining_and_judges_foreign_encoders(
+    centroid: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    options = ("--validation_subjects", "[3]", "--pretrain.probe_every", "1", "--pretrain.steps", "2")
+    run = pretrain(tiny.config(*options), dataset, 0, tmp_path / "run")
+    assert set(run["probes"]) == {"linear", "knn", centroid}
+    features = raw_features(dataset.skeleton.root_index)
+    evaluation = judge(features, dataset, centroid, name="mine", frames=16, config=tiny.config())
+    assert 0 <= evaluation.summary()["scores"]["top1"] <= 1
+    assert centroid in compared_protocols()  # what `jointwise table --protocols` takes

@@ -1,12 +1,13 @@
 """A tiny data set of random walks, and settings so small that a whole training takes a second."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
-from jointwise.data.datasets.source import DataSource, Recordings, Split, subjects_train
+from jointwise.data.datasets.source import DataSource, Recordings, Split, train_on_subjects
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import KINECT20
 from jointwise.data.store.reader import Description
@@ -14,15 +15,29 @@ from jointwise.data.store.reader import Description
 NAME = "tiny"
 CLASSES = ("up", "down", "left", "right", "still")
 DIRECTIONS = np.array([(0, 1, 0), (0, -1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 0)], np.float32)
-SUBJECTS, TRIALS = (1, 2, 3, 4), 3
+SUBJECTS = (1, 2, 3, 4)
+TRIALS = 3
 
-SYSTEM, BASELINE = "spatial_segments_decoder", "supervised_segments"
-SMALL = (
-    *("--clip.frames", "16", "--encoder.width", "16", "--encoder.depth", "2", "--mask.ratio", "0.75"),
-    *("--pretrain.steps", "12", "--pretrain.batch", "8", "--finetune.steps", "12", "--finetune.batch", "8"),
-    *("--scratch.steps", "12", "--scratch.batch", "8", "--finetune.hidden", "16", "--scratch.hidden", "16"),
-    *("--probe.linear.steps", "20", "--probe.linear.batch", "16", "--execution.log_every", "1"),
-)
+SYSTEM = "spatial_segments_decoder"
+BASELINE = "supervised_segments"
+SETTINGS = {
+    "clip.frames": "16",
+    "encoder.width": "16",
+    "encoder.depth": "2",
+    "mask.ratio": "0.75",
+    "pretrain.steps": "12",
+    "pretrain.batch": "8",
+    "finetune.steps": "12",
+    "finetune.batch": "8",
+    "finetune.hidden": "16",
+    "scratch.steps": "12",
+    "scratch.batch": "8",
+    "scratch.hidden": "16",
+    "probe.linear.steps": "20",
+    "probe.linear.batch": "16",
+    "execution.log_every": "1",
+}
+SMALL = tuple(word for name, value in SETTINGS.items() for word in (f"--{name}", value))  # as on the command line
 
 
 def walk(label: int, subject: int, trial: int) -> Sequence:
@@ -69,10 +84,11 @@ SOURCE = DataSource(
     title="tiny",
     description=Description(data=NAME, skeleton=KINECT20, classes=CLASSES),
     recordings=recordings,
-    splits={"xsub": Split("cross-subject (odd train, even test)", subjects_train(1, 3))},
+    splits={"xsub": Split("cross-subject (odd train, even test)", train_on_subjects(1, 3))},
     count=len(CLASSES) * len(SUBJECTS) * TRIALS,
-    origin="tests/tiny.py",
+    origin="tests/helpers/tiny.py",
 )
+SOURCE_IN_METRES = replace(SOURCE, description=replace(SOURCE.description, metres=True))
 
 
 def options_of(*words: str) -> dict[str, str]:
@@ -83,4 +99,4 @@ def options_of(*words: str) -> dict[str, str]:
 
 def config(*options: str, system: str = SYSTEM) -> Config:
     """The settings of a system at the size of the tiny data; `options` come last."""
-    return make_config(system, NAME, quick=True, options=options_of(*SMALL) | options_of(*options))
+    return make_config(system, NAME, quick=True, options=SETTINGS | options_of(*options))

@@ -78,7 +78,7 @@ def test_a_card_from_before_takes_losses_and_memory_from_the_run(pretrained: Pat
     known = card.pop("held_out"), card.pop("memory_mb")
     (tmp_path / "model" / "config.json").write_text(json.dumps(card))
     alone = load_card(tmp_path)
-    assert (alone.held_out, alone.memory_mb) == (None, {})
+    assert (alone.costs.held_out, alone.costs.memory_mb) == (None, {})
     (tmp_path / "run.json").write_text((pretrained / "run.json").read_text())
     completed = load_card(tmp_path)
-    assert (completed.held_out, completed.memory_mb) == known
+    assert (completed.costs.held_out, completed.costs.memory_mb) == known

@@ -328,8 +328,9 @@ def test_an_imported_run_says_that_nobody_knows_what_it_was_trained_on(method: s
     assert card.system in systems()
     assert card.data == "unknown-imported-theirs"
     assert card.split == card.data_fingerprint == NOT_KNOWN
-    assert card.steps == {}
-    assert card.parameters["encoder"] == sum(p.numel() for p in objective_of(tmp_path / "run").student.parameters())
+    assert card.costs.steps == {}
+    encoder = objective_of(tmp_path / "run").student
+    assert card.costs.parameters["encoder"] == sum(p.numel() for p in encoder.parameters())
     assert load_trained_on(tmp_path / "run") == set()
     about = read_json(tmp_path / "run" / "run.json")
     assert (about["stage"], about["checkpoint"], len(about["checkpoint_sha256"])) == ("import", "theirs.pth", 64)

@@ -28,7 +28,9 @@ def test_a_step_of_pre_training_moves_the_teacher_towards_the_student(dataset: D
     config = tiny.config(*MOVING, "--pretrain.steps", "1")
     pretrain(config, dataset, 0, tmp_path / "run")
     _, after = load_model(tmp_path / "run")
-    start = build_objective(with_coordinate_scale(config, dataset), dataset.skeleton, 3, coordinate_rms(dataset.train), 0)
+    start = build_objective(
+        with_coordinate_scale(config, dataset), dataset.skeleton, 3, coordinate_rms(dataset.train), 0
+    )
     moved = 0
     for name, first in start.student.state_dict().items():
         student, teacher = after[f"student.{name}"], after[f"teacher.{name}"]
@@ -53,7 +55,9 @@ def test_every_step_moves_the_teacher_once_with_the_momentum_of_the_settings(
         pretrain(config, dataset, 0, tmp_path / "run")
     assert len(students) == 5
     _, after = load_model(tmp_path / "run")
-    start = build_objective(with_coordinate_scale(config, dataset), dataset.skeleton, 3, coordinate_rms(dataset.train), 0)
+    start = build_objective(
+        with_coordinate_scale(config, dataset), dataset.skeleton, 3, coordinate_rms(dataset.train), 0
+    )
     momentum = teacher_momentum(config.teacher, 5)
     for name, first in start.student.state_dict().items():
         teacher = first

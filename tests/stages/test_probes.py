@@ -7,7 +7,7 @@ import pytest
 from helpers import tiny
 from jointwise.data.dataset import Dataset
 from jointwise.errors import ConfigError
-from jointwise.evaluation.protocols import PROTOCOLS
+from jointwise.evaluation.protocols import frozen_protocols
 from jointwise.evaluation.results import read_results
 from jointwise.report.page import write_report
 from jointwise.stages.evaluate import evaluate
@@ -31,18 +31,18 @@ def probed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def without_probes(folder: Path) -> list[dict[str, float]]:
-    left_out = {*PROTOCOLS, "seconds"}
+    left_out = {*frozen_protocols(), "seconds"}
     return [{key: value for key, value in line.items() if key not in left_out} for line in read_log(folder)]
 
 
 def test_every_second_epoch_and_the_end_are_probed_by_every_protocol(probed: Path) -> None:
-    scored = {int(line["step"]): line for line in read_log(probed) if set(PROTOCOLS) & line.keys()}
+    scored = {int(line["step"]): line for line in read_log(probed) if set(frozen_protocols()) & line.keys()}
     assert list(scored) == [8, 13]
-    assert all(PROTOCOLS.keys() <= line.keys() for line in scored.values())
-    assert read_json(probed / "run.json")["probes"] == {name: scored[13][name] for name in PROTOCOLS}
+    assert all(frozen_protocols().keys() <= line.keys() for line in scored.values())
+    assert read_json(probed / "run.json")["probes"] == {name: scored[13][name] for name in frozen_protocols()}
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", frozen_protocols())
 def test_the_last_probe_is_what_evaluate_says_of_the_finished_run(
     probed: Path, dataset: Dataset, tmp_path: Path, protocol: str
 ) -> None:
@@ -76,7 +76,9 @@ def test_a_resumed_run_probes_at_the_same_epochs_and_is_the_same(
             pretrain(tiny.config(*PROBED), dataset, 0, tmp_path / "run")
     pretrain(tiny.config(*PROBED), dataset, 0, tmp_path / "run", resume=True)
     lines = [
-        [line.get(name) for line in read_log(folder)] for folder in (tmp_path / "run", probed) for name in PROTOCOLS
+        [line.get(name) for line in read_log(folder)]
+        for folder in (tmp_path / "run", probed)
+        for name in frozen_protocols()
     ]
     assert lines[:2] == lines[2:]
     weights = [folder / "model" / "model.safetensors" for folder in (tmp_path / "run", probed)]

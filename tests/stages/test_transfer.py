@@ -23,8 +23,8 @@ from jointwise.data.skeletons import (
     SKELETONS,
     Skeleton,
     choose_joints,
-    unnamed_skeleton,
     shared_joints,
+    unnamed_skeleton,
 )
 from jointwise.data.store.reader import Description, Store
 from jointwise.errors import CheckpointError, ConfigError, ReadError
@@ -203,7 +203,7 @@ def test_a_transferred_model_knows_the_shared_joints_and_where_it_comes_from(tra
     assert result["path"].stem.startswith(f"{tiny.SYSTEM}-from-tiny-finetune-ntu25-20joints-")
     assert result["split"]["is_test"]
     (group,) = group_results([result])
-    assert group.way.start.startswith("pretrained on tiny, ntu25-20joints")
+    assert group.condition.start.startswith("pretrained on tiny, ntu25-20joints")
 
 
 def test_a_whole_recording_is_recognised_by_the_joints_the_model_knows(transferred: Path, ntu: Dataset) -> None:

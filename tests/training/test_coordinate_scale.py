@@ -17,7 +17,7 @@ from jointwise.model.encoders import Encoder
 from jointwise.model.tokens import all_tokens
 from jointwise.stages.finetune import finetune
 from jointwise.stages.pretrain import pretrain
-from jointwise.training.coordinate_scale import coordinate_rms, with_scale
+from jointwise.training.coordinate_scale import coordinate_rms, with_coordinate_scale
 from jointwise.training.model_folder import load_card
 from jointwise.training.run_folder import read_log
 
@@ -55,12 +55,12 @@ def test_data_in_another_unit_are_learned_alike(
     assert scales[1] == pytest.approx(1000 * (scales[0] or 0))
     for line, same in zip(read_log(pretrained), read_log(tmp_path / "pretrain"), strict=True):
         assert line["loss"] == pytest.approx(same["loss"], rel=1e-3)
-    assert "WARNING: tiny: coordinates are of the order of" in str(load_card(pretrained).coverage(large))
+    assert "WARNING: tiny: coordinates are of the order of" in str(load_card(pretrained).compatibility_notes(large))
     finetune(tiny.config(), large, 0, "1.0", tmp_path / "finetune", tmp_path / "pretrain")
     card = load_card(tmp_path / "finetune")
     assert card.config.clip.scale == scales[1]
     assert card.size == pytest.approx(1000 * (load_card(pretrained).size or 0))
-    assert card.coverage(replace(large, train=replace(large.train, ids=large.train.ids[:0]))) is None
+    assert card.compatibility_notes(replace(large, train=replace(large.train, ids=large.train.ids[:0]))) is None
     features = Recognizer.from_pretrained(pretrained).features(dataset.test[0])
     in_millimetres = Recognizer.from_pretrained(tmp_path / "pretrain").features(large.test[0])
     np.testing.assert_allclose(features, in_millimetres, atol=0.02)
@@ -70,10 +70,10 @@ def test_metres_stay_as_they_are_and_so_does_what_a_user_says(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = [np.sqrt(np.square(s.positions[s.validity], dtype=np.float64).mean()) for s in dataset.train]
-    assert with_scale(tiny.config(), dataset).clip.scale == pytest.approx(np.median(sizes), rel=5e-3)
-    assert with_scale(tiny.config("--clip.scale", "7"), dataset).clip.scale == 7
-    metres = load(replace(tiny.SOURCE, metres=True), tmp_path, monkeypatch)
-    assert with_scale(tiny.config(), metres).clip.scale == 1
+    assert with_coordinate_scale(tiny.config(), dataset).clip.scale == pytest.approx(np.median(sizes), rel=5e-3)
+    assert with_coordinate_scale(tiny.config("--clip.scale", "7"), dataset).clip.scale == 7
+    metres = load(tiny.SOURCE_IN_METRES, tmp_path, monkeypatch)
+    assert with_coordinate_scale(tiny.config(), metres).clip.scale == 1
 
 
 def test_one_wild_coordinate_does_not_change_the_scale_of_all(
@@ -91,12 +91,12 @@ def test_one_wild_coordinate_does_not_change_the_scale_of_all(
 
     wild = load(replace(tiny.SOURCE, recordings=with_outlier), tmp_path, monkeypatch)
     assert coordinate_rms(wild.train) > 1000
-    assert with_scale(tiny.config(), wild).clip.scale == pytest.approx(
-        with_scale(tiny.config(), dataset).clip.scale, rel=0.2
+    assert with_coordinate_scale(tiny.config(), wild).clip.scale == pytest.approx(
+        with_coordinate_scale(tiny.config(), dataset).clip.scale, rel=0.2
     )
 
 
 def test_a_baseline_from_random_weights_has_the_scale_of_its_data(dataset: Dataset, tmp_path: Path) -> None:
     config = tiny.config(system=tiny.BASELINE)
     finetune(config, dataset, 0, "1.0", tmp_path / "run")
-    assert load_card(tmp_path / "run").config.clip.scale == with_scale(config, dataset).clip.scale
+    assert load_card(tmp_path / "run").config.clip.scale == with_coordinate_scale(config, dataset).clip.scale

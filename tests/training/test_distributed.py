@@ -47,23 +47,24 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 
 
 class Both(NamedTuple):
-    """The folders of one process and of two; of each of the two what came of its commands, and what it said."""
+    """The folders of one process and of two; of each of the two the outcomes of its commands, and its stderr."""
 
     one: Path
     two: Path
     outcomes: list[list[str]]
-    said: list[str]
+    stderr: list[str]
 
 
-def road(folder: Path) -> list[list[str]]:
+def commands_in(folder: Path) -> list[list[str]]:
     """Two pre-trainings, a fine-tuning, and features and completions judged, in a folder."""
     start = str(folder / "pretrain")
-    judged = ("--data", tiny.NAME, "--probe.complete.steps", "4")
+    data = ("--data", tiny.NAME, "--probe.complete.steps", "4")
     return [
         pretraining(folder / "pretrain"),
         pretraining(folder / "sjepa", "--pretrain.clip_gradient", "0.5", system="sjepa"),
         ["finetune", start, *TRAINING, *UNEVEN, *PLAIN, "--run", str(folder / "finetune")],
-        *(["evaluate", start, "--protocol", protocol, *judged] for protocol in ("knn", "complete")),
+        ["evaluate", start, "--protocol", "knn", *data],
+        ["evaluate", start, "--protocol", "complete", *data],
     ]
 
 
@@ -71,20 +72,22 @@ def road(folder: Path) -> list[list[str]]:
 def both(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Both:
     """The folders of one process and of two."""
     folder = tmp_path_factory.mktemp("both")
-    one, two, file = folder / "one", folder / "two", folder / "commands"
+    one = folder / "one"
+    two = folder / "two"
+    file = folder / "commands"
     stopped = pretraining(two / "stopped")
-    commands: list[tuple[list[str], str | None]] = [(command, None) for command in road(two)]
+    commands: list[tuple[list[str], str | None]] = [(command, None) for command in commands_in(two)]
     commands += [(stopped, "term 1 3"), ([*stopped, "--resume"], None)]
     commands += [(pretraining(two / "nan"), "nan 1 6")]
     file.write_text(json.dumps(commands))
-    said = start_two(file, tiny_data)
+    stderr = start_two(file, tiny_data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(worker.DATASETS, tiny.NAME, tiny.SOURCE)
         patch.setenv("JOINTWISE_DATA", str(tiny_data))
         worker.adapt(patch.setattr)
-        for command in road(one):
+        for command in commands_in(one):
             run(command)
-    return Both(one, two, [json.loads(Path(f"{file}.{rank}").read_text()) for rank in range(2)], said)
+    return Both(one, two, [json.loads(Path(f"{file}.{rank}").read_text()) for rank in range(2)], stderr)
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "sjepa", "finetune"])
@@ -109,9 +112,9 @@ def test_every_clip_is_scored_once_and_as_by_one_process(both: Both) -> None:
             assert len(set(two["ids"].tolist())) == 30
             for kept in set(one.files) - {"ids"}:
                 np.testing.assert_allclose(two[kept], one[kept], atol=1e-5)
-        one_said, two_said = (json.loads((folder / name).with_suffix(".json").read_text()) for folder in both[:2])
-        assert (one_said["n"], two_said["n"]) == (30, 30)
-        assert two_said["scores"] == pytest.approx(one_said["scores"], abs=1e-5)
+        one_result, two_result = (json.loads((folder / name).with_suffix(".json").read_text()) for folder in both[:2])
+        assert (one_result["n"], two_result["n"]) == (30, 30)
+        assert two_result["scores"] == pytest.approx(one_result["scores"], abs=1e-5)
 
 
 def test_test_subjects_are_scored_once_in_the_log_of_scorings(both: Both) -> None:
@@ -131,9 +134,9 @@ def test_a_loss_of_one_process_that_is_no_number_ends_all_with_the_same_message(
     assert "the loss of step 7 is not a finite number; the last good checkpoint, of step 5" in one
     assert one == two
     assert one.count("_s") == 7  # the files of the whole batch
-    spoke = [said for said in both.said if "jointwise: " in said]
-    assert len(spoke) == 1  # and it ends both
-    assert spoke[0].strip() == f"jointwise: {one}"
+    reported = [text for text in both.stderr if "jointwise: " in text]
+    assert len(reported) == 1  # and it ends both
+    assert reported[0].strip() == f"jointwise: {one}"
 
 
 def test_a_killed_process_ends_the_run_with_one_message_and_one_process_can_go_on(
@@ -173,70 +176,70 @@ def test_what_torchrun_starts_again_goes_on_where_the_run_was(
 
 
 @pytest.fixture
-def company(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    """Makes this process one of several, as far as sharing out is concerned."""
+def process_group(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Sets rank and world size, as far as the sharing of data is concerned."""
 
     def be(rank: int, size: int) -> None:
         monkeypatch.setattr(distributed, "rank", lambda: rank)
-        monkeypatch.setattr(distributed, "size", lambda: size)
+        monkeypatch.setattr(distributed, "world_size", lambda: size)
 
     return be
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("count", [0, 1, 7, 30])
-def test_shares_are_even_in_order_and_hold_everything_once(company, size: int, count: int) -> None:  # type: ignore[no-untyped-def]
+def test_shares_are_even_in_order_and_hold_everything_once(process_group, size: int, count: int) -> None:  # type: ignore[no-untyped-def]
     shares = []
     for rank in range(size):
-        company(rank, size)
-        shares.append(np.flatnonzero(distributed.owners(np.zeros(count, int), ONE_SHARD) == rank).tolist())
+        process_group(rank, size)
+        shares.append(np.flatnonzero(distributed.assign_ranks(np.zeros(count, int), ONE_SHARD) == rank).tolist())
     assert [number for share in shares for number in share] == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_shares_of_a_step_are_its_batch_with_the_same_draws(company) -> None:  # type: ignore[no-untyped-def]
+def test_shares_of_a_step_are_its_batch_with_the_same_draws(process_group) -> None:  # type: ignore[no-untyped-def]
     order = BatchOrder(torch.arange(10) + 5, 7, 0)
-    whole = order.batch_of(3)
+    whole = order.local_batch(3)
     shares = []
     for rank in range(3):
-        company(rank, 3)
-        shares.append(order.batch_of(3))
+        process_group(rank, 3)
+        shares.append(order.local_batch(3))
     assert torch.equal(torch.cat([share.ids for share in shares]), whole.ids)
     drawn = torch.cat([share.draws(1, "clips").uniform(4) for share in shares])
     assert torch.equal(drawn, whole.draws(1, "clips").uniform(4))
-    company(0, 8)
+    process_group(0, 8)
     with pytest.raises(ConfigError, match="a batch of 7 samples cannot be shared by 8 processes"):
-        order.batch_of(3)
+        order.local_batch(3)
 
 
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (3, True), (4, False), (7, False)])
-def test_every_process_gets_the_two_samples_that_batchnorm_needs(company, size: int, fits: bool) -> None:  # type: ignore[no-untyped-def]
-    company(0, size)
-    order = BatchOrder(torch.arange(7), 7, 0, least=2)
+def test_every_process_gets_the_two_samples_that_batchnorm_needs(process_group, size: int, fits: bool) -> None:  # type: ignore[no-untyped-def]
+    process_group(0, size)
+    order = BatchOrder(torch.arange(7), 7, 0, min_share=2)
     if fits:
-        assert len(order.batch_of(0).ids) >= 2
+        assert len(order.local_batch(0).ids) >= 2
         return
     with pytest.raises(ConfigError, match=r"cannot be shared by \d processes: each needs 2\. Start fewer, at most 3,"):
-        order.batch_of(0)
+        order.local_batch(0)
 
 
 def test_a_single_sample_is_too_small_a_batch_for_batchnorm() -> None:
     with pytest.raises(ConfigError, match="a batch of 1 samples is too small: it takes 2"):
-        BatchOrder(torch.arange(1), 24, 0, least=2).batch_of(0)
+        BatchOrder(torch.arange(1), 24, 0, min_share=2).local_batch(0)
 
 
 def test_parts_of_losses_add_up_to_the_loss_of_all() -> None:
     """What is divided by a count is divided by that of all parts, also by one in which nothing counts."""
     random = torch.Generator().manual_seed(0)
-    said, wanted = torch.randn(2, 5, 6, 4, generator=random)
+    predicted, wanted = torch.randn(2, 5, 6, 4, generator=random)
     weights = (torch.rand(5, 6, 1, generator=random) < 0.4).float()
     weights[3:] = 0
     parts, whole = (slice(0, 2), slice(2, 3), slice(3, 5)), slice(None)
     counts: dict[Callable[..., Tensor], Tensor] = {mean_square: 4 * weights.sum(), cross_entropy: weights.sum()}
     for loss, count in counts.items():
         wanted = wanted.softmax(-1)
-        added = [loss(said[part], wanted[part], weights[part], lambda _, count=count: count) for part in parts]
-        torch.testing.assert_close(torch.stack(added).sum(), loss(said[whole], wanted[whole], weights[whole]))
+        added = [loss(predicted[part], wanted[part], weights[part], lambda _, count=count: count) for part in parts]
+        torch.testing.assert_close(torch.stack(added).sum(), loss(predicted[whole], wanted[whole], weights[whole]))
 
 
 def test_spread_is_the_mean_standard_deviation_of_the_tokens_that_count() -> None:
@@ -253,11 +256,11 @@ def test_the_centre_moves_by_sums_over_all_parts() -> None:
     torch.testing.assert_close(sharpening.centre, taught.mean((0, 1)) / 2)
 
 
-def test_a_stage_of_a_table_hears_nothing_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_of_a_table_gets_no_variable_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "GROUP_RANK", "ROLE_NAME"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("JOINTWISE_DATA", "here")
-    alone = distributed.environment_alone()
+    alone = distributed.single_process_environment()
     assert alone["JOINTWISE_DATA"] == "here"
     assert not {
         name for name in alone if name.startswith(("RANK", "WORLD", "LOCAL_", "MASTER_", "TORCHEL", "GROUP", "ROLE"))
@@ -269,7 +272,7 @@ def test_a_claim_is_that_of_the_first_to_ask(monkeypatch: pytest.MonkeyPatch) ->
     claims = []
     for rank, name in (("1", "a"), ("0", "a"), ("1", "a"), ("0", "b"), ("1", "b")):
         monkeypatch.setenv("RANK", rank)
-        claims.append(distributed.claim(name))
+        claims.append(distributed.claim_once(name))
     assert claims == [True, False, True, True, False]
 
 
@@ -280,7 +283,7 @@ def test_processes_take_whole_chains_of_stages_each_stage_once(tmp_path: Path, m
         planned += [first, Stage(f"finetune {name}", (), (tmp_path / f"{name}2",), None, tmp_path / "log", first)]
     planned[0].products[0].touch()  # finished before
     owners: dict[str, int] = {}
-    monkeypatch.setattr(distributed, "claim", lambda name: owners.setdefault(name, get_ident()) == get_ident())
+    monkeypatch.setattr(distributed, "claim_once", lambda name: owners.setdefault(name, get_ident()) == get_ident())
     monkeypatch.setattr(stages, "PAUSE", 0.001)
     started: list[tuple[int, Stage]] = []
 
@@ -318,11 +321,11 @@ def test_commands_that_are_no_work_for_several_are_refused(monkeypatch: pytest.M
         run(command.split())
 
 
-def test_alone_every_function_does_nothing() -> None:
+def test_in_a_single_process_every_function_does_nothing() -> None:
     part = torch.ones(2)
-    assert distributed.total(part) is part
-    assert distributed.any_of(True) is True
-    assert distributed.gather(3) == distributed.gather_shares([3]) == [3]
-    assert distributed.claim("a chain") is distributed.claim("a chain") is True
-    assert distributed.wait_for_all("the end", "said") == ["said"]
-    assert (distributed.rank(), distributed.size(), distributed.is_first()) == (0, 1, True)
+    assert distributed.all_reduce_sum(part) is part
+    assert distributed.all_reduce_any(True) is True
+    assert distributed.all_gather(3) == distributed.all_gather_concat([3]) == [3]
+    assert distributed.claim_once("a chain") is distributed.claim_once("a chain") is True
+    assert distributed.store_barrier("the end", "said") == ["said"]
+    assert (distributed.rank(), distributed.world_size(), distributed.is_main_process()) == (0, 1, True)

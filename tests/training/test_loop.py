@@ -126,10 +126,10 @@ def test_a_crash_between_checkpoints_and_resume_is_bitwise_never_stopping_and_lo
 ) -> None:
     folder = tmp_path / "run"
     again = pytest.warns(JointwiseWarning, match="there is no checkpoint in it. It starts at step 1 again")
-    for step, told in ((3, nullcontext()), (8, again)):  # before the first checkpoint, and three steps behind it
+    for step, warning in ((3, nullcontext()), (8, again)):  # before the first checkpoint, and three steps behind it
         with monkeypatch.context() as patch:
             stop_at(patch, step, "crash")
-            with told, pytest.raises(Crash):
+            with warning, pytest.raises(Crash):
                 train(stage, dataset, folder, pretrained, step > 3)
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9, "los')  # a line that the crash tore apart
@@ -171,7 +171,9 @@ class LineTask:
     """Fits w to 0; `bad` gives steps other losses."""
 
     def __init__(self, bad: dict[int, float] | None = None, bad_gradient: int | None = None) -> None:
-        self.module, self.bad, self.bad_gradient = Line(), bad or {}, bad_gradient
+        self.module = Line()
+        self.bad = bad or {}
+        self.bad_gradient = bad_gradient
         self.seen: list[int] = []
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -331,7 +333,7 @@ SIZES = given(count=st.integers(1, 40), batch=st.integers(1, 50), seed=st.intege
 @SIZES
 def test_every_epoch_holds_every_sample_once(count: int, batch: int, seed: int) -> None:
     order = BatchOrder(torch.arange(count) + 100, batch, seed)
-    steps = -(-3 * count // order.batch)
+    steps = -(-3 * count // order.batch_size)
     stream = torch.cat([order[step] for step in range(steps)]).tolist()
     for epoch in range(3):
         assert sorted(stream[epoch * count : (epoch + 1) * count]) == list(range(100, 100 + count))

@@ -14,8 +14,8 @@ from jointwise.config.layers import to_settings
 from jointwise.data.dataset import Dataset
 from jointwise.errors import CheckpointError
 from jointwise.training.checkpoint import read_json
-from jointwise.training.coordinate_scale import with_scale
-from jointwise.training.model_folder import load_card, load_model, load_seen, model_folder, save_model
+from jointwise.training.coordinate_scale import with_coordinate_scale
+from jointwise.training.model_folder import load_card, load_model, load_trained_on, model_folder, save_model
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def copied(pretrained: Path, tmp_path: Path) -> Path:
 
 def test_card_and_weights_come_back_as_they_were_saved(finetuned: Path, tmp_path: Path) -> None:
     card, weights = load_model(finetuned)
-    save_model(tmp_path / "copy", card, weights, load_seen(finetuned))
+    save_model(tmp_path / "copy", card, weights, load_trained_on(finetuned))
     again, same = load_model(tmp_path / "copy")
     assert again == card
     assert weights.keys() == same.keys()
@@ -44,7 +44,7 @@ def test_a_card_tells_joints_classes_preparation_data_scores_steps_and_settings(
     assert content["steps"] == {"pretrain": 12, "finetune": 12}
     assert 0 <= content["scores"]["top1"] <= content["scores"]["top5"] == 1
     assert content["code_version"]
-    config = with_scale(tiny.config(), dataset)
+    config = with_coordinate_scale(tiny.config(), dataset)
     assert load_card(finetuned).config == config
     assert content["settings"] == to_settings(config)
 

@@ -1,4 +1,4 @@
-"""What decays, how fast each layer learns, and the schedules at their ends."""
+"""Which parameters decay, how fast each layer learns, and the schedules at their ends."""
 
 import math
 
@@ -13,7 +13,7 @@ from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Completion, Encoder
 from jointwise.model.heads import ClassificationHead
 from jointwise.model.masked_prediction import MaskedPrediction
-from jointwise.training.optimizer import build_optimizer, decays, layer_scale, learning_rate
+from jointwise.training.optimizer import build_optimizer, has_weight_decay, layer_scale, learning_rate
 
 DEPTH = 3
 
@@ -35,7 +35,7 @@ def make_classifier() -> Classifier:
 def test_weight_decay_applies_to_the_matrices_of_linear_layers_and_to_nothing_else(make: object) -> None:
     module = make()
     matrices = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Linear)}
-    decayed = {name for name, parameter in module.named_parameters() if decays(name, parameter)}
+    decayed = {name for name, parameter in module.named_parameters() if has_weight_decay(name, parameter)}
     assert decayed == matrices
     assert len(matrices) > 10
 
@@ -56,10 +56,10 @@ def test_embeddings_mask_token_biases_and_norms_do_not_decay() -> None:
         "student.transformer.norm.weight",
         "student.transformer.norm.bias",
     ):
-        assert not decays(name, parameters[name]), name
+        assert not has_weight_decay(name, parameters[name]), name
     head = dict(make_classifier().named_parameters())
-    assert not decays("head.mlp.1.weight", head["head.mlp.1.weight"])  # BatchNorm
-    assert decays("head.mlp.3.weight", head["head.mlp.3.weight"])
+    assert not has_weight_decay("head.mlp.1.weight", head["head.mlp.1.weight"])  # BatchNorm
+    assert has_weight_decay("head.mlp.3.weight", head["head.mlp.3.weight"])
 
 
 @pytest.mark.parametrize("make", [make_objective, make_classifier])
@@ -72,7 +72,7 @@ def test_the_optimizer_holds_every_trainable_parameter_once_with_the_right_decay
     assert set(place) == set(trainable.values())
     assert not any(name.startswith("teacher.") for name in trainable)
     for name, parameter in trainable.items():
-        assert place[parameter]["weight_decay"] == (0.07 if decays(name, parameter) else 0.0), name
+        assert place[parameter]["weight_decay"] == (0.07 if has_weight_decay(name, parameter) else 0.0), name
         assert place[parameter]["betas"] == (0.9, 0.95)
 
 

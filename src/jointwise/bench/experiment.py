@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from jointwise.bench.figures import FINAL, BenchDevice
+from jointwise.bench.figures import BenchDevice
 from jointwise.bench.workload import Step, Workload, finetune_step, pretrain_step, settings
+from jointwise.config.systems import FINAL
 from jointwise.training.provenance import peak_memory
 
 CLIPS = 10_076  # training clips of the report's quarter, X-sub

@@ -20,7 +20,7 @@ import torch
 
 from jointwise.bench import plain_data, stores, workload
 from jointwise.bench.workload import Step, Workload, settings
-from jointwise.config.systems import systems
+from jointwise.config.systems import FINAL, systems
 from jointwise.data import synthetic
 from jointwise.data.dataset import prepare
 from jointwise.data.formats import skeleton as skeleton_format
@@ -153,7 +153,6 @@ def _python(*arguments: str) -> MakeStep:
     return lambda _on: lambda _number: _run(*arguments)
 
 
-FINAL = "spatial_segments_decoder"
 SPACETIME = "mamp_published"
 YARDSTICK = (
     _steps("pretrain", FINAL, 6.0),

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jointwise.bench.figures import FINAL, BenchDevice
+from jointwise.bench.figures import BenchDevice
 from jointwise.bench.measure import timed
 from jointwise.bench.workload import Step, Workload, plain_pretrain_step, pretrain_step
 from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
+from jointwise.config.systems import FINAL
 from jointwise.data.dataset import Dataset, load_dataset
 from jointwise.errors import ConfigError, unknown
+from jointwise.evaluation.protocols import LINEAR
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.run_folder import read_log
 
@@ -66,7 +68,7 @@ def scores(config: Config, dataset: Dataset, folder: Path, seed: int = 0) -> lis
         The lines of its log that have a linear score.
     """
     pretrain(config, dataset, seed, folder / config.system)
-    return [line for line in read_log(folder / config.system) if "linear" in line]
+    return [line for line in read_log(folder / config.system) if LINEAR in line]
 
 
 def time_to_score(
@@ -96,8 +98,8 @@ def time_to_score(
     steps = configs[FINAL].pretrain.steps
     precision = configs[FINAL].execution.precision
     lines = {system: scores(config, dataset, folder) for system, config in configs.items()}
-    aim = lines[FINAL][-1]["linear"]
-    reached = next((line for line in lines[RECOMMENDED] if line["linear"] >= aim), None)
+    aim = lines[FINAL][-1][LINEAR]
+    reached = next((line for line in lines[RECOMMENDED] if line[LINEAR] >= aim), None)
     persons = float(dataset.store.index["persons"][dataset.train.ids].mean())
     work = Workload(
         clips=configs[FINAL].pretrain.batch,
@@ -116,7 +118,7 @@ def time_to_score(
         "yardstick": {"steps": steps, "pace": plain, "seconds": steps * plain},
         RECOMMENDED: reached and {"steps": reached["step"], "pace": fast, "seconds": reached["step"] * fast},
         "ratio": reached and steps * plain / (reached["step"] * fast),
-        "curves": {system: [(line["step"], line["linear"]) for line in some] for system, some in lines.items()},
+        "curves": {system: [(line["step"], line[LINEAR]) for line in some] for system, some in lines.items()},
     }
 
 

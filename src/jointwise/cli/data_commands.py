@@ -62,7 +62,12 @@ def prepare(args: argparse.Namespace) -> None:
     workers = args.workers or os.cpu_count() or 1
     try:
         summary = prepare(
-            args.name, args.root, skip_list=args.skip_list, skip_bad=args.skip_bad, workers=workers, watch=show_progress
+            args.name,
+            args.root,
+            skip_list=args.skip_list,
+            skip_bad=args.skip_bad,
+            workers=workers,
+            progress=show_progress,
         )
     except KeyboardInterrupt:
         print("interrupted; what was read is kept: the same command goes on from here", file=sys.stderr)

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from jointwise.cli.choose_config import with_known_names
 from jointwise.config.layers import make_config
+from jointwise.config.systems import FINAL
 from jointwise.data.dataset import load_dataset
-from jointwise.data.store.build import Watch
+from jointwise.data.store.build import ShowProgress
 from jointwise.errors import CheckpointError, writing
 from jointwise.evaluation.results import read_results
 from jointwise.report.page import write_report
@@ -18,19 +19,19 @@ from jointwise.report.tables.tables import tables
 from jointwise.stages.finetune import finetune
 from jointwise.stages.pretrain import pretrain
 
-SYSTEM = "spatial_segments_decoder"
+SYSTEM = FINAL
 DATA = "synthetic"
 LABELS = "0.1"
 
 
-def run_demo(folder: Path, seed: int, settings: dict[str, str], watch: Watch) -> Path:
+def run_demo(folder: Path, seed: int, settings: dict[str, str], progress: ShowProgress) -> Path:
     """Pre-train, fine-tune with 10 % of the labels, train the same encoder from scratch, and write the report.
 
     Args:
         folder: Folder of the runs. An earlier demo there is replaced.
         seed: Seed of all three trainings.
         settings: Settings by name, over those of the demo.
-        watch: Shows progress while the data are prepared.
+        progress: Shows progress while the data are prepared.
 
     Returns:
         Path of the report.
@@ -46,7 +47,7 @@ def run_demo(folder: Path, seed: int, settings: dict[str, str], watch: Watch) ->
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         marker.write_text("made by: jointwise demo; replaced by the next one\n")
-    dataset = load_dataset(DATA, watch=watch)
+    dataset = load_dataset(DATA, progress=progress)
     runs = {name: folder / name for name in ("pretrain", "finetune", "scratch")}
     pretrain(config, dataset, seed, runs["pretrain"])
     finetune(config, dataset, seed, LABELS, runs["finetune"], pretrained=runs["pretrain"], results=folder / "results")

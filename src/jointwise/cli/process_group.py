@@ -26,11 +26,11 @@ def process_group() -> Iterator[None]:
     from jointwise.training import distributed  # only now: it imports torch
 
     try:
-        distributed.join()
+        distributed.init_process_group()
         yield
-        distributed.leave()
+        distributed.destroy_process_group()
     except Exception:
-        if distributed.speaks_of_errors():
+        if distributed.should_report_error():
             raise
         _end(1)
     _end(0)

@@ -91,7 +91,7 @@ def start_process(jobs: int) -> Start:
         A function from a stage to its running process.
     """
     threads = max(1, (os.cpu_count() or 1) // max(1, jobs))
-    environment = {"OMP_NUM_THREADS": str(threads), **distributed.environment_alone(), "PYTHONUNBUFFERED": "1"}
+    environment = {"OMP_NUM_THREADS": str(threads), **distributed.single_process_environment(), "PYTHONUNBUFFERED": "1"}
 
     def start(stage: Stage) -> Process:
         with writing(stage.log):
@@ -136,7 +136,7 @@ class _Runner:
                 self.print_line(stage, "left out: the stage it needs has failed")
             elif len(self.running) < self.jobs and stage.after not in (*self.waiting, *self.running):
                 self.waiting.remove(stage)
-                if distributed.claim(stage.chain):
+                if distributed.claim_once(stage.chain):
                     self.running[stage] = (self.start(stage), time.monotonic())
 
     def collect(self) -> None:

@@ -10,6 +10,7 @@ from jointwise.cli.arguments import TABLE_SETTINGS, Parser, add_data, add_quick,
 from jointwise.cli.choose_config import config_of_system
 from jointwise.cli.output import print_columns
 from jointwise.errors import ConfigError
+from jointwise.evaluation.protocols import FINETUNE, compared_protocols
 
 
 def add_table_arguments(parser: Parser) -> None:
@@ -28,8 +29,8 @@ def add_table_arguments(parser: Parser) -> None:
         "--protocols",
         metavar="P",
         nargs="+",
-        default=["finetune"],
-        help="finetune, linear, knn, also as a,b (default: finetune)",
+        default=[FINETUNE],
+        help=f"{', '.join(compared_protocols())}, also as a,b (default: {FINETUNE})",
     )
     add_quick(parser)
     parser.add_argument(
@@ -53,8 +54,8 @@ def table(args: argparse.Namespace) -> None:
     from jointwise.cli.table_command import Comparison, choose_splits, compare, steps_settings
     from jointwise.cli.training_commands import load_data
     from jointwise.config.systems import default_systems, in_order
-    from jointwise.data.label_subset import labels_name
-    from jointwise.training.distributed import is_first
+    from jointwise.data.label_subset import canonical_labels
+    from jointwise.training.distributed import is_main_process
 
     systems = split_list("systems", args.systems or default_systems())
     args.settings = steps_settings(args.steps) | args.settings
@@ -67,7 +68,7 @@ def table(args: argparse.Namespace) -> None:
         datasets=choose_splits(dataset, args.split, args.folds, validation),
         configs=configs,
         seeds=args.seeds,
-        labels=tuple(labels_name(labels) for labels in split_list("labels", args.labels)),
+        labels=tuple(canonical_labels(labels) for labels in split_list("labels", args.labels)),
         protocols=tuple(split_list("protocols", args.protocols)),
         folder=folder,
         results=args.results or folder / "results",
@@ -77,7 +78,7 @@ def table(args: argparse.Namespace) -> None:
     jobs = args.jobs
     if jobs is None:
         jobs = 2 if args.quick else 1
-    out = sys.stdout if is_first() else sys.__stdout__  # every process prints what became of its own stages
+    out = sys.stdout if is_main_process() else sys.__stdout__  # every process prints what became of its own stages
     console = Console(file=out, width=None if sys.stdout.isatty() else 120)
     compare(comparison, jobs, start_process(jobs), console, args.words)
 

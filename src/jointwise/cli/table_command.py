@@ -14,23 +14,21 @@ from rich.console import Console
 from jointwise.cli.processes import Stage, Start, run_stages
 from jointwise.config.layers import Settings, build_config, to_settings
 from jointwise.config.schema import Config
+from jointwise.config.systems import FINAL
 from jointwise.data.dataset import Dataset
 from jointwise.data.label_subset import choose_labelled
 from jointwise.errors import ConfigError, TrainingError, unknown, writing
-from jointwise.evaluation.protocols import PROTOCOLS, RAW
+from jointwise.evaluation.protocols import FINETUNE, PROTOCOLS, RAW, compared_protocols
 from jointwise.evaluation.results import check_folder, fold_names, read_results, result_name
 from jointwise.report.page.comparison import write_comparison
-from jointwise.report.tables.findings import FINAL
-from jointwise.report.tables.tables import tables
+from jointwise.report.tables.tables import KINDS, tables
 from jointwise.report.tables.text_table import Grid
 from jointwise.training import distributed
 from jointwise.training.checkpoint import read_json, write_json
 from jointwise.training.loop import Interrupted
 from jointwise.training.run_folder import check_same_settings, run_name
 
-FINETUNE = "finetune"
 QUICK_NOTE = "Findings are left out: the scores of --quick mean nothing."
-JUDGED_BY = (FINETUNE, *PROTOCOLS)  # what --protocols takes
 
 
 def steps_settings(steps: str | None) -> dict[str, str]:
@@ -117,8 +115,8 @@ class Comparison:
         if self.seeds < 1:
             raise ConfigError(f"--seeds {self.seeds}: at least one is needed.")
         for protocol in self.protocols:
-            if protocol not in JUDGED_BY:
-                raise ConfigError(unknown("protocol", protocol, JUDGED_BY))
+            if protocol not in compared_protocols():
+                raise ConfigError(unknown("protocol", protocol, compared_protocols()))
 
     @property
     def data(self) -> Dataset:
@@ -196,7 +194,7 @@ class _Planner:
     def raw(self) -> Iterator[Stage]:
         """The baseline of the frozen protocols: coordinates without an encoder."""
         for protocol, labels in self._frozen():
-            if self.seed and (protocol, labels) == ("knn", "1.0"):
+            if self.seed and labels == "1.0" and not PROTOCOLS[protocol].draws:
                 continue  # it uses no random number, so another seed gives the same score
             yield self._evaluate(RAW, RAW, None, protocol, labels, None)
 
@@ -218,7 +216,7 @@ class _Planner:
         )
         yield pretrain
         yield from (self._finetune(name, str(folder), labels, pretrain) for labels in self._labels_to_finetune())
-        if name == FINAL.system:
+        if name == FINAL:
             yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
         for protocol, labels in self._frozen():
             yield self._evaluate(name, str(folder), pretrain, protocol, labels, config.probe.pooling)
@@ -229,7 +227,7 @@ class _Planner:
         name = self._result(system, FINETUNE, labels, start="" if after else "scratch")
         products = (folder / "run.json", folder / "results" / name, self.comparison.results / name)
         command = (FINETUNE, start, *self._common(), "--labels", labels, "--run", str(folder), *self._quick())
-        title = self._title("finetune" if after else "from scratch", system, labels)
+        title = self._title(FINETUNE if after else "from scratch", system, labels)
         command = (*command, *self._to_results())
         return Stage(title, command, products, folder, self._log(title), after, self._resume(system))
 
@@ -335,10 +333,8 @@ def show_tables(comparison: Comparison, stages: Sequence[Stage], say: Callable[.
         say("no results yet")
         return
     grids = tables(results, whole=False)
-    headings = {"results": "Accuracy", "costs": "Costs", "findings": "Findings of the report"}
-    headings |= {"completions": "Completions"}
     shown: dict[str, Grid] = {
-        headings[kind]: grid
+        KINDS[kind].heading: grid
         for kind, grid in grids.items()
         if grid.rows and not (comparison.quick and kind == "findings")
     }

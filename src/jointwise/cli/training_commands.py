@@ -31,6 +31,7 @@ from jointwise.cli.choose_config import (
     transfer_suffix,
 )
 from jointwise.cli.output import print_columns, show_progress
+from jointwise.evaluation.protocols import PROTOCOLS, RAW, evaluated_protocols
 
 if TYPE_CHECKING:
     from jointwise.data.dataset import Dataset
@@ -126,7 +127,7 @@ def add_evaluate_arguments(parser: Parser) -> None:
     """Add what `evaluate` takes."""
     parser.add_argument("start", metavar="RUN|raw", help="folder of a run, or raw for coordinates without an encoder")
     parser.add_argument(
-        "--protocol", required=True, help="linear, knn, complete (future frames, missing joints), or score"
+        "--protocol", required=True, help=", ".join(f"{n} ({PROTOCOLS[n].title})" for n in evaluated_protocols())
     )
     add_data(parser)
     add_seed_and_config(parser)
@@ -137,7 +138,6 @@ def add_evaluate_arguments(parser: Parser) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Judge a trained encoder, or `raw` coordinates, by a protocol; the encoder is never changed."""
-    from jointwise.evaluation.protocols import RAW
     from jointwise.stages.evaluate import evaluate
 
     run = None if args.start == RAW else Path(args.start)
@@ -214,7 +214,7 @@ def print_result(results: list[Path], run: Path | None) -> None:
             low, high = interval[f"top{k}"]
             score = scores[f"top{k}"]
             lines.append((f"top-{k}", f"{100 * score:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"))
-        if content["protocol"] != "score":  # it was trained on these labels just now
+        if PROTOCOLS[content["protocol"]].learns_labels:
             lines.append(("labelled", f"{split['labelled']} of {split['train']} training clips"))
     lines += [("scored on", f"{content['n']} clips: {split['name']}"), ("result", results[0])]
     print_columns(lines)

@@ -38,9 +38,9 @@ def recipe_of(data: str) -> str:
     Raises:
         ConfigError: `data` is neither a known name nor a path.
     """
-    from jointwise.data.datasets import own_path  # it imports NumPy, which --help does without
+    from jointwise.data.datasets import user_path  # it imports NumPy, which --help does without
 
-    path = own_path(data)
+    path = user_path(data)
     return OWN_FOLDER if path is not None and path.is_dir() else data
 
 

@@ -309,7 +309,9 @@ class ExecutionConfig:
     """Where and how it runs; does not affect results beyond rounding."""
 
     device: str = setting("auto", "cpu, cuda, cuda:1, or auto: a GPU where there is one")
-    precision: Literal["fp32", "bf16"] = setting("fp32", "fp32, or bf16 under autocast")
+    precision: Literal["fp32", "bf16"] = setting(
+        "fp32", "fp32, or bf16 under autocast; bf16 is slow on a CPU without avx512_bf16 or amx_bf16"
+    )
     checkpoint_every: int = setting(1_000, "steps between checkpoints")
     log_every: int = setting(10, "steps between lines of metrics.jsonl")
     compile: bool = setting(False, "fuse each transformer block (torch.compile); worth its first minute on a GPU")

@@ -1,4 +1,4 @@
-"""Augmentations of a whole batch of clips at once; the only code that changes coordinates after `prepare`."""
+"""Augmentations of a whole batch of clips at once. No other code changes coordinates after preparation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_TOGETHER = 8  # joints that one product turns: with matrices of 3 x 3 alone, a multiplication costs five times as much
+# Joints that are rotated by one block-diagonal matrix: products of 3 x 3 matrices alone take five times as long.
+_JOINTS_PER_PRODUCT = 8
 
 
 def rotation_matrices(angles: Tensor) -> Tensor:
-    """Rotation matrices R = Rz Ry Rx; angles (B, 3) in radians about x, y, z -> (B, 3, 3)."""
-    sine, cosine = angles.sin(), angles.cos()
-    zero, one = torch.zeros_like(sine[:, 0]), torch.ones_like(sine[:, 0])
+    """Rotation matrices R = Rz Ry Rx.
+
+    Args:
+        angles: (B, 3) in radians, about x, y and z.
+
+    Returns:
+        (B, 3, 3).
+    """
+    sine = angles.sin()
+    cosine = angles.cos()
+    zero = torch.zeros_like(sine[:, 0])
+    one = torch.ones_like(sine[:, 0])
 
     def matrix(*entries: Tensor) -> Tensor:
         return torch.stack(entries, -1).view(-1, 3, 3)
@@ -26,13 +36,21 @@ def rotation_matrices(angles: Tensor) -> Tensor:
 
 
 def rotate(positions: Tensor, angles: Tensor) -> Tensor:
-    """Rotates each clip about the origin; positions (B, M, T, V, C), angles (B, 3). 2D poses turn by z only."""
+    """Rotates each clip about the origin.
+
+    Args:
+        positions: (B, M, T, V, C).
+        angles: (B, 3) in radians, about x, y and z. 2D poses are rotated about z only.
+
+    Returns:
+        (B, M, T, V, C).
+    """
     coordinates = positions.shape[-1]
     with torch.autocast(positions.device.type, enabled=False):  # bf16 would round metres to centimetres
         matrices = rotation_matrices(angles if coordinates == 3 else angles * angles.new_tensor([0.0, 0.0, 1.0]))
         matrices = matrices[:, :coordinates, :coordinates].to(positions).transpose(1, 2)
         points = math.prod(positions.shape[1:4])
-        joints = math.gcd(points, _TOGETHER)
+        joints = math.gcd(points, _JOINTS_PER_PRODUCT)
         blocks = positions.new_zeros(len(positions), joints, coordinates, joints, coordinates)
         blocks.diagonal(dim1=1, dim2=3).copy_(matrices[..., None])
         flat = positions.reshape(len(positions), points // joints, -1)
@@ -42,12 +60,22 @@ def rotate(positions: Tensor, angles: Tensor) -> Tensor:
 def mirror(
     positions: Tensor, valid: Tensor, chosen: Tensor, permutation: Sequence[int], lateral: int
 ) -> tuple[Tensor, Tensor]:
-    """Mirrors the chosen clips: left and right joints swap and the lateral axis is negated.
+    """Mirrors the chosen clips: left and right joints swap, and the lateral axis is negated.
 
-    positions (B, M, T, V, C), valid (B, M, T, V), chosen (B,) bool, on the CPU, as `valid` may be. Swapping without
-    negating is trap 5 of the field: it makes a body that cannot exist.
+    Both are needed. Swapping joints without negating the axis makes a body that cannot exist.
+
+    Args:
+        positions: (B, M, T, V, C).
+        valid: (B, M, T, V), on the device of the positions or on the CPU.
+        chosen: (B,) bool, on the CPU.
+        permutation: For each of the V joints the index of its mirror image.
+        lateral: The coordinate axis that is negated.
+
+    Returns:
+        Positions and valid mask of all clips.
     """
-    clips, order = chosen.nonzero()[:, 0], torch.tensor(permutation)
+    clips = chosen.nonzero()[:, 0]
+    order = torch.tensor(permutation)
 
     def swapped(values: Tensor) -> Tensor:
         return values.index_select(0, clips.to(values.device)).index_select(3, order.to(values.device))
@@ -61,24 +89,32 @@ def mirror(
 
 
 def stretch_bones(positions: Tensor, factors: Tensor, bones: Sequence[tuple[int, int]]) -> Tensor:
-    """Scales each bone of each clip, whatever hangs on it moving along; joints that are no bone's child stay.
+    """Scales each bone of each clip; the joints behind a bone move along.
 
-    positions (B, M, T, V, C), factors (B, V) by the joint at a bone's end, bones (parent, child), a tree or several.
+    Joints that are no bone's child stay where they are.
+
+    Args:
+        positions: (B, M, T, V, C).
+        factors: (B, V) factor of the bone whose child is the joint.
+        bones: (parent, child) joint indices; one tree or several.
+
+    Returns:
+        (B, M, T, V, C).
     """
     joints = positions.shape[3]
     parent = {child: parent for parent, child in bones}
-    above = torch.zeros(joints, joints)  # 1 where the bone that ends in the second lies on the way to the first joint
+    above = torch.zeros(joints, joints)  # [v, u] is 1 where the bone that ends in u lies between the root and joint v
     for joint in range(joints):
-        at = joint
-        while at in parent and not above[joint, at]:
-            above[joint, at] = 1
-            at = parent[at]
+        ancestor = joint
+        while ancestor in parent and not above[joint, ancestor]:
+            above[joint, ancestor] = 1
+            ancestor = parent[ancestor]
     vectors = positions - positions[..., [parent.get(joint, joint) for joint in range(joints)], :]
-    grown = vectors * (factors - 1)[:, None, None, :, None]
+    changes = vectors * (factors - 1)[:, None, None, :, None]
     with torch.autocast(positions.device.type, enabled=False):
-        return positions + above.to(positions) @ grown
+        return positions + above.to(positions) @ changes
 
 
 def scale(positions: Tensor, factors: Tensor) -> Tensor:
-    """Scales each clip about the origin; positions (B, M, T, V, C), factors (B,)."""
+    """Scales each clip about the origin: positions (B, M, T, V, C), factors (B,) -> (B, M, T, V, C)."""
     return positions * factors.view(-1, 1, 1, 1, 1)

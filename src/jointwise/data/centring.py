@@ -1,4 +1,4 @@
-"""What is done once to every sequence before it is stored or recognised: gaps filled, origin moved to the root."""
+"""Preparation of a sequence before it is stored or recognised: the origin moves to the root, gaps are filled."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ import numpy as np
 from jointwise.data.sequence import Bools, Floats, Sequence
 from jointwise.errors import ReadError
 
-PREPARATION = "centre-root-first-frame"  # the name of what `prepare` does, kept in every store, model and result
+PREPARATION = "centre-root-first-frame"  # the name of this preparation, kept in every store, model and result
 
 
 def fill_gaps(positions: Floats, valid: Bools) -> Floats:
-    """Fills invalid places by linear interpolation in time; (M, T, V, C), (M, T, V) -> (M, T, V, C).
+    """Fills invalid places by linear interpolation in time.
 
-    Before the first and after the last valid frame the nearest valid value is held; a joint that is never valid gets
-    zeros. The filled values only keep arithmetic finite: they stay invalid in the mask and enter no loss.
+    Before the first and after the last valid frame the nearest valid value is repeated. A joint that is never valid
+    gets zeros. The filled values keep arithmetic finite; they stay invalid in the mask and enter no loss.
+
+    Args:
+        positions: (M, T, V, C).
+        valid: (M, T, V).
+
+    Returns:
+        (M, T, V, C); `positions` itself where everything is valid.
     """
     if valid.all():
         return positions
@@ -33,8 +40,17 @@ def fill_gaps(positions: Floats, valid: Bools) -> Floats:
 def centre(sequence: Sequence) -> Sequence:
     """Moves the origin to the root joint of the main person at its first valid frame, once for all persons and frames.
 
-    The main person is the one with the most valid joints. Where its root is never valid, or the skeleton has none, the
-    mean of its valid joints at its first valid frame serves. Raises ReadError for a sequence without any valid person.
+    The main person is the one with the most valid joints. If its root is never valid, or the skeleton has no root, the
+    origin is the mean of its valid joints at its first valid frame.
+
+    Args:
+        sequence: A recording as read or cleaned.
+
+    Returns:
+        The moved sequence, zero at invalid places.
+
+    Raises:
+        ReadError: No joint of any person is valid, or a coordinate becomes too large for float32.
     """
     valid = sequence.validity
     counts = valid.sum((1, 2))
@@ -51,13 +67,23 @@ def centre(sequence: Sequence) -> Sequence:
     else:
         frame = int(valid[main].any(1).argmax())
         origin = sequence.positions[main, frame][valid[main, frame]].mean(0)
-    with np.errstate(over="ignore"):  # infinite beyond float32, and Sequence says where
+    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite; Sequence reports where
         moved = np.where(valid[..., None], sequence.positions - origin, np.float32(0))
     return replace(sequence, positions=moved)
 
 
 def prepare_sequence(sequence: Sequence) -> Sequence:
-    """Drops person slots that are never valid, centres, fills gaps; the mask stays as it was."""
+    """Drops person slots that are never valid, moves the origin to the root, and fills gaps.
+
+    Args:
+        sequence: A recording as read or cleaned.
+
+    Returns:
+        The prepared sequence; its mask is that of the persons that are left.
+
+    Raises:
+        ReadError: No joint of any person is valid, or a coordinate becomes too large for float32.
+    """
     present = sequence.validity.any((1, 2))
     if present.any() and not present.all():
         sequence = replace(sequence, positions=sequence.positions[present], valid=sequence.validity[present])

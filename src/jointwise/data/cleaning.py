@@ -1,4 +1,4 @@
-"""Cleaning by name: which bodies of a recording are persons, which person is the first, and which frames stay."""
+"""Cleaning: which bodies of a recording are persons, which person comes first, and which frames are kept."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 from jointwise.data.sequence import Bools, Sequence
 from jointwise.errors import EmptyRecording
 
-LONGEST_NOISE = 11  # frames: a track of so many or fewer is noise
-WIDEST = 0.8  # of its height: in a frame in which a body is wider, it is not the shape of a person
+MAX_NOISE_FRAMES = 11  # a track of so many frames, or fewer, is noise
+MAX_WIDTH = 0.8  # of a body's height: in a frame in which it is wider, it does not have the shape of a person
 WIDE_SHARE = 0.69754  # of a track's frames: a track with this share of wide frames, or more, is no person
-PERSONS = 2
+MAX_PERSONS = 2
 
-SHORT = f"tracks of at most {LONGEST_NOISE} frames"
+# why tracks or frames were dropped, in the notes of a data set
+SHORT = f"tracks of at most {MAX_NOISE_FRAMES} frames"
 WIDE = "tracks wider than a person (spread)"
 SURPLUS = "overlapping tracks beyond two persons"
 NOBODY = "frames without a body"
@@ -23,9 +24,11 @@ NOBODY = "frames without a body"
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What cleaning made of a recording.
+    """The result of cleaning a recording.
 
-    sequence: what is left of it. notes: why something was dropped, in words for a summary -> how often; no zeros.
+    Args:
+        sequence: What is left of the recording.
+        notes: How many tracks or frames were dropped, by reason (in words, for a summary). Counts are at least 1.
     """
 
     sequence: Sequence
@@ -33,24 +36,35 @@ class Cleaned:
 
 
 def clean_none(sequence: Sequence) -> Cleaned:
-    """Keeps everything."""
+    """Returns the recording as it is."""
     return Cleaned(sequence, {})
 
 
 def clean_ntu(sequence: Sequence) -> Cleaned:
-    """Finds the one or two persons among the bodies that a Kinect v2 reports; (M, T, V, C) -> (1 or 2, T' <= T, V, C).
+    """Finds the one or two persons among the bodies that a Kinect v2 reports.
 
-    The heuristic of NTU RGB+D's authors (Shahroudy et al., CVPR 2016, and the notes on their data) with the thresholds
-    of the public pipelines (CTR-GCN, Chen et al., ICCV 2021). A track is the frames in which a slot has a valid joint;
-    a recording with a single track is returned as it is. Otherwise: tracks of at most 11 frames are dropped; a track
-    is dropped when in at least 69.754 % of its frames its joints spread over x by more than 0.8 of their spread over
-    y, unless all others are gone already (slots are judged in their order); the rest is ordered by motion, then each
-    track goes to the first of two persons that it does not overlap in time, or is dropped; then frames in which
-    nobody is left are removed. Positions are moved between slots and never changed; a body that is away while the
-    other is there keeps its gap.
+    This is the heuristic of NTU RGB+D's authors (Shahroudy et al., CVPR 2016, and the notes on their data) with the
+    thresholds of the public pipelines (CTR-GCN, Chen et al., ICCV 2021). A track is the frames in which a slot has a
+    valid joint. A recording with a single track is returned as it is. Otherwise:
 
-    Two things are on purpose not as in those pipelines: joints that the sensor lost count nowhere, and tracks that
-    share a single frame overlap. Raises EmptyRecording where no track is there or all are too short.
+    1. Tracks of at most 11 frames are dropped.
+    2. Slots are judged in their order. A track is dropped if in at least 69.754 % of its frames its joints spread over
+       x by more than 0.8 of their spread over y. The last track left is kept.
+    3. The tracks are ordered by motion. Each goes to the first of two persons that it does not overlap in time, or is
+       dropped.
+    4. Frames in which no person is left are removed. A person who is absent while the other is present keeps the gap.
+
+    Positions are moved between slots and never changed. Two things differ from the public pipelines on purpose: joints
+    that the sensor lost are not counted anywhere, and tracks that share a single frame do overlap.
+
+    Args:
+        sequence: A recording as read, with positions (M, T, V, C).
+
+    Returns:
+        The recording with positions (1 or 2, T' <= T, V, C), and what was dropped.
+
+    Raises:
+        EmptyRecording: There is no track, or all tracks are too short.
     """
     present = np.asarray(sequence.validity.any(-1), bool)  # (M, T)
     bodies = np.flatnonzero(present.any(1)).tolist()
@@ -61,16 +75,16 @@ def clean_ntu(sequence: Sequence) -> Cleaned:
         )
     if len(bodies) == 1:
         return Cleaned(sequence, {})
-    long = [slot for slot in bodies if present[slot].sum() > LONGEST_NOISE]
+    long = [slot for slot in bodies if present[slot].sum() > MAX_NOISE_FRAMES]
     if not long:
         raise EmptyRecording(
-            f"{sequence.source}: none of its {len(bodies)} bodies is there for more than {LONGEST_NOISE} frames. "
+            f"{sequence.source}: none of its {len(bodies)} bodies is there for more than {MAX_NOISE_FRAMES} frames. "
             "Leave it out."
         )
     upright = present & _upright(sequence)
     tracks = _drop_wide(long, present, upright)
-    tracks.sort(key=lambda slot: _motion(sequence, slot, upright[slot]), reverse=True)  # equal ones stay in file order
-    persons = _share_out(tracks, present)
+    tracks.sort(key=lambda slot: _motion(sequence, slot, upright[slot]), reverse=True)  # ties stay in file order
+    persons = _assign_to_persons(tracks, present)
     cleaned = _assemble(sequence, persons, present)
     dropped = {
         SHORT: len(bodies) - len(long),
@@ -82,15 +96,15 @@ def clean_ntu(sequence: Sequence) -> Cleaned:
 
 
 def _upright(sequence: Sequence) -> Bools:
-    """Where a body's valid joints spread over x by at most 0.8 of their spread over y; (M, T), True without joints."""
+    """(M, T), True where a body's valid joints spread over x by at most 0.8 of their spread over y, or are none."""
     valid = sequence.validity[..., None]
     plane = sequence.positions[..., :2].astype(np.float64)
     spread = np.where(valid, plane, -np.inf).max(2) - np.where(valid, plane, np.inf).min(2)
-    return np.asarray(spread[..., 0] <= WIDEST * spread[..., 1], bool)
+    return np.asarray(spread[..., 0] <= MAX_WIDTH * spread[..., 1], bool)
 
 
 def _drop_wide(tracks: list[int], present: Bools, upright: Bools) -> list[int]:
-    """The tracks that are upright often enough; the last one is kept whatever it is."""
+    """The tracks that are upright often enough; the last one left is always kept."""
     kept = list(tracks)
     for slot in tracks:
         frames = int(present[slot].sum())
@@ -101,20 +115,20 @@ def _drop_wide(tracks: list[int], present: Bools, upright: Bools) -> list[int]:
 
 
 def _motion(sequence: Sequence, slot: int, upright: Bools) -> float:
-    """How much a body moves, in square metres: the smaller value of all its frames and of its upright ones.
+    """How much a body moves, in square metres: the smaller of the values of all its frames and of its upright frames.
 
-    The variances of x, y and z over all frames and joints together, added up (as the data set's authors and CTR-GCN
-    measure it: a tall body counts for more than a small one that moves alike).
+    A value is the sum of the variances of x, y and z over all frames and joints together, as the data set's authors
+    and CTR-GCN measure it. A tall body therefore has a larger value than a small one that moves alike.
     """
     positions, valid = sequence.positions[slot].astype(np.float64), sequence.validity[slot]
     seen = [positions[valid], positions[valid & upright[:, None]]]
     return min(float(joints.var(0).sum()) for joints in seen if len(joints))
 
 
-def _share_out(tracks: list[int], present: Bools) -> list[list[int]]:
-    """Gives each track to the first person it does not overlap in time; the slots of one or two persons.
+def _assign_to_persons(tracks: list[int], present: Bools) -> list[list[int]]:
+    """Gives each track to the first person that it does not overlap in time; returns the slots of each person.
 
-    A person's time goes from the first to the last frame of all its tracks, gaps between them included.
+    A person's time goes from the first to the last frame of all its tracks, with the gaps between them.
     """
     persons: list[list[int]] = []
     times: list[tuple[int, int]] = []
@@ -127,14 +141,14 @@ def _share_out(tracks: list[int], present: Bools) -> list[list[int]]:
                 times[person] = (min(first, begin), max(last, end))
                 break
         else:
-            if len(persons) < PERSONS:
+            if len(persons) < MAX_PERSONS:
                 persons.append([slot])
                 times.append((first, last))
     return persons
 
 
 def _assemble(sequence: Sequence, persons: list[list[int]], present: Bools) -> Sequence:
-    """One slot per person with the rows of its tracks, without the frames in which none of the persons is there."""
+    """Writes the tracks of each person into one slot, and removes the frames in which no person is present."""
     shape = (len(persons), *sequence.positions.shape[1:])
     positions, valid = np.zeros(shape, np.float32), np.zeros(shape[:3], bool)
     for person, slots in enumerate(persons):

@@ -1,4 +1,4 @@
-"""Data sets by name, or a folder of one's own: which files, which classes, which split. `load_dataset` opens one."""
+"""`Dataset` and its parts: a prepared store under one split. `load_dataset`, `prepare` and `join` make one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.datasets import DATASETS, find_source, folder, is_prepared, own_path, store_path
+from jointwise.data.datasets import DATASETS, find_source, folder, is_prepared, store_path, user_path
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
-from jointwise.data.store.build import Summary, Watch, Wishes, build_store, unwatched, wishes
+from jointwise.data.store.build import ShowProgress, SkipRequest, Summary, build_store, no_progress, skip_request
 from jointwise.data.store.join import join_stores
 from jointwise.data.store.reader import TEST, TRAIN, UNKNOWN, Store, find_duplicates
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
@@ -24,7 +24,12 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Part:
-    """Some sequences of a store, indexable: `part[i]` is a prepared Sequence. ids: their places in the store."""
+    """Some sequences of a store. `part[i]` is a prepared Sequence.
+
+    Args:
+        store: The store that holds them.
+        ids: (n,) their places in the store.
+    """
 
     store: Store
     ids: Ids
@@ -55,12 +60,12 @@ class Part:
 
     @property
     def digests(self) -> list[str]:
-        """(n,) what each recording has in common with its copies only."""
+        """(n,) digests: equal for recordings of equal content only."""
         return self.store.digests[self.ids].tolist()
 
     @property
     def names_hash(self) -> str:
-        """Short sha256 of the names, in whatever order."""
+        """16 hexadecimal digits of the sha256 of the sorted names."""
         return hashlib.sha256("\n".join(sorted(self.names)).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
@@ -68,7 +73,13 @@ class Part:
 class Dataset:
     """A prepared data set under one of its splits.
 
-    split_name: what --split takes. split: the rule in words. address: what --data takes.
+    Args:
+        store: All its sequences.
+        train: The training part.
+        test: The part that is scored.
+        split_name: Name of the split, as `--split` takes it.
+        split: The rule of the split in words.
+        address: What `--data` takes: a registered name, or a path.
     """
 
     store: Store
@@ -80,18 +91,31 @@ class Dataset:
 
     @classmethod
     def of(cls, store: Store, address: str, split: str | None = None) -> Dataset:
-        """The parts of a store under a split (None: its first). Raises ConfigError for a split it has not."""
+        """Divide a store into the parts of one of its splits.
+
+        Args:
+            store: The store to divide.
+            address: What `--data` takes to open it again.
+            split: Name of the split; None: the first of the store.
+
+        Returns:
+            The data set.
+
+        Raises:
+            ConfigError: The store has no split of that name.
+        """
         name = next(iter(store.splits)) if split is None else split
         if name not in store.splits:
             raise ConfigError(unknown(f"split of {store.description.data}", name, store.splits))
         parts = store.parts[:, list(store.splits).index(name)]
-        store = store.dealt_by(np.flatnonzero(parts == TRAIN))
-        train, test = (Part(store, np.flatnonzero(parts == part).astype(np.int64)) for part in (TRAIN, TEST))
+        store = store.with_shard_weights(np.flatnonzero(parts == TRAIN))
+        train = Part(store, np.flatnonzero(parts == TRAIN).astype(np.int64))
+        test = Part(store, np.flatnonzero(parts == TEST).astype(np.int64))
         return cls(store, train, test, name, store.splits[name], address)
 
     @property
     def name(self) -> str:
-        """Its registered name, or that of the folder."""
+        """Its registered name, or the name of the user's folder or file."""
         return self.store.description.data
 
     @property
@@ -106,27 +130,39 @@ class Dataset:
 
     @property
     def metres(self) -> bool:
-        """Whether the unit of its coordinates is known to be the metre."""
-        return self.name in DATASETS and DATASETS[self.name].metres
+        """Whether its coordinates are known to be metres."""
+        return self.store.description.metres
 
     @property
     def arguments(self) -> list[str]:
-        """What the command line needs to name this data and split."""
-        words = ["--data", self.address, *(["--split", self.split_name] if len(self.store.splits) > 1 else [])]
-        return [*words, *(["--joints", ",".join(self.skeleton.joints)] if self.store.picked is not None else [])]
+        """The command-line arguments that open this data set, split and selection of joints again."""
+        words = ["--data", self.address]
+        if len(self.store.splits) > 1:
+            words += ["--split", self.split_name]
+        if self.store.picked is not None:
+            words += ["--joints", ",".join(self.skeleton.joints)]
+        return words
 
     @property
     def joints_name(self) -> str:
-        """Short name of the joints that are looked at, for runs and results; empty when these are all."""
+        """A short name of the selected joints, for runs and results; empty when all joints are used."""
         if self.store.picked is None:
             return ""
         return f"{self.skeleton.name}-{hashlib.sha256(','.join(self.skeleton.joints).encode()).hexdigest()[:4]}"
 
     def on_joints(self, names: Iterable[str]) -> Dataset:
-        """The same data on the joints `names` only, in that order, as if no others had been recorded.
+        """Select joints, as if no others had been recorded.
 
-        The origin stays where `prepare` put it, even where the root is left out. Raises ConfigError for a joint that
-        the data lack.
+        The origin stays where `prepare` put it, even where the root is left out.
+
+        Args:
+            names: The joints to keep, in the order wanted.
+
+        Returns:
+            The same data on these joints.
+
+        Raises:
+            ConfigError: The data have no joint of that name.
         """
         store = self.store.on_joints(names)
         if store is self.store:
@@ -134,9 +170,18 @@ class Dataset:
         return replace(self, store=store, train=Part(store, self.train.ids), test=Part(store, self.test.ids))
 
     def hold_out(self, subjects: list[int]) -> Dataset:
-        """The same data with `subjects` of the training part as its test part: how every choice is made.
+        """Make a test part of some training subjects, on which settings can be chosen.
 
-        The official test part is not in it at all. Raises DataError for a subject that is not a training subject.
+        The official test part is left out, so no choice depends on it.
+
+        Args:
+            subjects: Training subjects to hold out; with none of them, the data set stays as it is.
+
+        Returns:
+            The data set whose training and test parts are both made of the training part.
+
+        Raises:
+            DataError: One of them is not a training subject, or no other training subject is left.
         """
         known = set(self.train.subjects.tolist())
         foreign = sorted(set(subjects) - known)
@@ -163,17 +208,26 @@ class Dataset:
         )
 
     def duplicates(self) -> list[tuple[str, str]]:
-        """(training name, test name) of every test sequence that equals a training one."""
+        """Find the test sequences that equal a training sequence.
+
+        Returns:
+            (training name, test name) of each pair.
+        """
         part = np.zeros(len(self.store), np.int8)
-        part[self.train.ids], part[self.test.ids] = TRAIN, TEST
+        part[self.train.ids] = TRAIN
+        part[self.test.ids] = TEST
         pairs = find_duplicates(self.store.digests.tolist(), part == TRAIN, part == TEST)
         return [(str(self.store.names[a]), str(self.store.names[b])) for a, b in pairs]
 
     def check_trainable(self, allow_duplicates: bool = False) -> None:
-        """Raises DataError when a score on the test part would not mean what it says, naming what is wrong.
+        """Check that a score on the test part would be meaningful.
 
-        That is: a part is empty, a class is tested but never learned, or sequences of the test part are also in the
-        training part (unless `allow_duplicates`).
+        Args:
+            allow_duplicates: Accept test sequences that equal a training sequence.
+
+        Raises:
+            DataError: A part is empty, a class has test sequences only, or (unless allowed) a test sequence equals a
+                training sequence.
         """
         for part, name in ((self.train, "training"), (self.test, "test")):
             if not len(part):
@@ -198,7 +252,8 @@ class Dataset:
 
 
 def _check_root(data: str, root: str | Path | None) -> None:
-    if root is not None and own_path(data) is not None:
+    """Raise ConfigError when --root is given for a folder or file of the user's own."""
+    if root is not None and user_path(data) is not None:
         raise ConfigError(f"--root {root}: a folder or file of your own ({data}) is its own root. Leave it out.")
 
 
@@ -209,58 +264,104 @@ def prepare(
     skip_list: str | Path | None = None,
     skip_bad: bool = False,
     workers: int = 1,
-    watch: Watch = unwatched,
+    progress: ShowProgress = no_progress,
 ) -> Summary:
-    """Reads the recordings of a data set (under `root` where it needs files) and writes its store.
+    """Read the recordings of a data set and write its store.
 
-    Goes on where an earlier call was interrupted. skip_list: file with names of recordings to leave out. skip_bad:
-    leave damaged files out instead of failing. workers: processes that read (more than one needs a script with an
-    `if __name__ == "__main__"` guard). Raises ConfigError for an unknown name, DataError when files are missing or
-    damaged.
+    An earlier call that was interrupted is continued.
+
+    Args:
+        data: A registered name, or a folder or file.
+        root: The folder of the recordings, for a registered data set that needs files.
+        skip_list: A file with names of recordings to leave out.
+        skip_bad: Leave damaged files out instead of failing.
+        workers: Processes that read. More than one needs a script with an `if __name__ == "__main__"` guard.
+        progress: Shows progress while recordings are read.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ConfigError: The name is unknown, or `root` is given for a folder or file of the user's own.
+        DataError: Recordings are missing or damaged.
+        StorageError: The store cannot be written.
     """
     _check_root(data, root)
-    wished = wishes(None if skip_list is None else Path(skip_list), skip_bad)
-    place, files = store_path(data), None if root is None else Path(root)
-    return build_store(place, find_source(data), files, wished=wished, workers=workers, watch=watch)
+    skips = skip_request(None if skip_list is None else Path(skip_list), skip_bad)
+    place = store_path(data)
+    files = None if root is None else Path(root)
+    return build_store(place, find_source(data), files, skips=skips, workers=workers, progress=progress)
 
 
 def join(data: str, stores: Iterable[str | Path]) -> Store:
-    """Makes one data set of stores that were prepared apart: they become its shards, and stay where they are.
+    """Make one data set of stores that were prepared apart. They become its shards and stay where they are.
 
-    data: name of a known data set, of which all of them are; or the folder to write, which --data then takes. Raises
-    DataError for stores that do not belong together, ConfigError for a name that cannot be.
+    Args:
+        data: The name of a registered data set, when all of them are of it. Otherwise the folder to write, which
+            `--data` then takes.
+        stores: The folders of the stores.
+
+    Returns:
+        The joined store.
+
+    Raises:
+        ConfigError: `data` is neither a registered name nor a folder written with a slash.
+        DataError: The stores do not belong together.
+        StorageError: The store cannot be written.
     """
     known = data in DATASETS
     place = store_path(data) if known else Path(data).expanduser().resolve()
-    name = folder.data_name(place)
+    name = folder.name_from_path(place)
     if not known and (name in DATASETS or "/" not in data):
         raise ConfigError(
-            f"{data}: no known data set. The folder of another is written with a slash, and not called as a known one."
+            f"{data}: not a known data set. The folder of a new one is written with a slash, and must not be named "
+            "like a known one."
         )
     return join_stores(place, [Path(store).expanduser() for store in stores], name, DATASETS[data] if known else None)
 
 
-def load_dataset(
-    data: str, root: str | Path | None = None, split: str | None = None, watch: Watch = unwatched
-) -> Dataset:
-    """Opens a data set: by name, or a folder or file of one's own; prepares it first where that is still to be done.
+def _expected_revision(data: str) -> str:
+    """The revision that the store of a data set must have; empty where any revision will do."""
+    path = user_path(data)
+    if path is None:
+        return DATASETS[data].revision
+    if path == store_path(data):  # the folder is a store itself
+        return ""
+    return folder.revision_of(path)
 
-    split: one of its splits, by default the first. Raises ConfigError for an unknown name or split; DataError when it
-    is neither prepared nor `root` given, or when the store is damaged.
+
+def load_dataset(
+    data: str, root: str | Path | None = None, split: str | None = None, progress: ShowProgress = no_progress
+) -> Dataset:
+    """Open a data set. It is prepared first if it has no store yet, or if its files have changed.
+
+    Args:
+        data: A registered name, or a folder or file.
+        root: The folder of the recordings, for a registered data set that is not prepared yet.
+        split: One of its splits; None: the first.
+        progress: Shows progress while recordings are read.
+
+    Returns:
+        The data set under that split.
+
+    Raises:
+        ConfigError: The name or split is unknown, or `root` is given for a folder or file of the user's own.
+        DataError: The data set is not prepared and its recordings are missing or damaged, or its store is damaged.
+        StorageError: The store cannot be written.
     """
     _check_root(data, root)
-    path, place = own_path(data), store_path(data)
+    place = store_path(data)
     while True:
-        revision = DATASETS[data].revision if path is None else "" if place == path else folder.revision_of(path)
+        revision = _expected_revision(data)
         store = Store(place) if is_prepared(data) else None
         if store and revision in ("", store.revision):
             return Dataset.of(store, data, split)
         if store and store.joined:
             raise DataError(f"{place}: joined from shards that are out of date. Prepare them again, and join them.")
-        wished = Wishes(**store.summary["wished"]) if store else None  # what was left out before stays out
+        skips = SkipRequest(**store.summary["wished"]) if store else None  # what was left out before stays out
         try:
-            build_store(place, find_source(data), None if root is None else Path(root), wished=wished, watch=watch)
-        except StoreBusy:  # two trainings were started on a folder that is new: the other one prepares it
+            build_store(place, find_source(data), None if root is None else Path(root), skips=skips, progress=progress)
+        except StoreBusy:  # another training was started on the same new data: that process prepares it
             time.sleep(1.0)
         else:
             return Dataset.of(Store(place), data, split)

@@ -1,4 +1,4 @@
-"""Few labels: which training sequences keep theirs."""
+"""Training with few labels: which training sequences keep their label."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ from jointwise.errors import ConfigError, DataError
 _SHOTS = re.compile(r"0*([1-9]\d*)shot")
 
 
-def labels_name(labels: str) -> str:
-    """`0.1` and `5shot` as they are; `1`, `1.0` and `all` are all `1.0`."""
+def canonical_labels(labels: str) -> str:
+    """The one spelling of a choice of labels, for names of runs and results.
+
+    Args:
+        labels: A share, `all`, or shots such as `5shot`; anything else is returned as it is.
+
+    >>> canonical_labels("all"), canonical_labels("0.10"), canonical_labels("05shot")
+    ('1.0', '0.1', '5shot')
+    """
     if labels == "all":
         return "1.0"
     if shots := _SHOTS.fullmatch(labels):
@@ -26,10 +33,21 @@ def labels_name(labels: str) -> str:
 
 
 def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...]) -> Part:
-    """The labelled part of the training sequences, stratified by class; drawn from the seed only.
+    """Draws the training sequences that keep their label, stratified by class.
 
-    labels: a share such as `0.1` (at least one sequence of each class) or shots such as `5shot`. Raises ConfigError for
-    anything else, DataError when a class has fewer sequences than shots.
+    Args:
+        train: The training sequences.
+        labels: A share of each class such as `0.1` (at least one sequence of each class), or a number of sequences of
+            each class such as `5shot`.
+        seed: Decides which sequences; nothing else does.
+        classes: Class names, for messages.
+
+    Returns:
+        The labelled sequences; `train` itself for a share of 1.
+
+    Raises:
+        ConfigError: `labels` is neither a share nor shots.
+        DataError: A class has fewer sequences than shots.
     """
     shots = _SHOTS.fullmatch(labels)
     share = None
@@ -48,11 +66,11 @@ def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...
     chosen = []
     for label in np.unique(train.labels):
         members = generator.permutation(train.ids[train.labels == label])
-        wanted = int(shots[1]) if shots else max(1, round((share or 0) * len(members)))
-        if wanted > len(members):
+        count = int(shots[1]) if shots else max(1, round((share or 0) * len(members)))
+        if count > len(members):
             raise DataError(
-                f"--labels {labels}: class '{classes[label]}' has {len(members)} training sequence(s), {wanted} asked "
+                f"--labels {labels}: class '{classes[label]}' has {len(members)} training sequence(s), {count} asked "
                 "for. Ask for fewer shots, or add recordings of this class."
             )
-        chosen.append(members[:wanted])
+        chosen.append(members[:count])
     return Part(train.store, np.sort(np.concatenate(chosen)))

@@ -1,4 +1,4 @@
-"""One recording as jointwise holds it: positions of joints over time with a validity mask."""
+"""One recording: positions of joints over time, with a validity mask and what is known about the recording."""
 
 from __future__ import annotations
 
@@ -15,10 +15,18 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 
-def as_numbers(positions: object, source: str) -> Floats:
-    """Positions as an array of float32. Raises ReadError for text, lists of unequal length, and what is no array."""
+def as_float_array(positions: object, source: str) -> Floats:
+    """Converts positions to an array of float32.
+
+    Args:
+        positions: An array, or nested lists of numbers.
+        source: Where they come from, for messages.
+
+    Raises:
+        ReadError: They are text, lists of unequal length, or anything else that is no array of numbers.
+    """
     try:
-        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where
+        with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite; Sequence reports where
             return np.asarray(positions, dtype=np.float32)
     except (TypeError, ValueError, OverflowError) as error:
         raise ReadError(
@@ -31,13 +39,20 @@ def as_numbers(positions: object, source: str) -> Floats:
 class Sequence:
     """One skeleton recording; axes are always person, frame, joint, coordinate.
 
-    positions: (M, T, V, C) float32, metres where the sensor gives metres, C 2 or 3; (T, V, C) is taken as one person.
-    skeleton: the joint layout (V joints). valid: (M, T, V) bool, True where the joint was observed or inferred by the
-    sensor; None: everything is valid. fps: frames per second. label: class index. subject, camera: who and which
-    view. source: the file it came from, for messages.
+    Args:
+        positions: (M, T, V, C) float32, metres where the sensor gives metres, C 2 or 3. (T, V, C) is one person.
+            Values at invalid places are kept as given but must not be used.
+        skeleton: The layout of the V joints.
+        valid: (M, T, V) bool, True where the sensor observed or inferred the joint. None: everything is valid.
+        fps: Frames per second.
+        label: Class index.
+        subject: Number of the person who performs.
+        camera: Number of the view.
+        source: The file it came from, for messages.
 
-    Raises ReadError for wrong shapes, and for a coordinate that is not finite at a valid place (naming source, person,
-    frame and joint). Values at invalid places are kept as given but must not be used.
+    Raises:
+        ReadError: The shapes do not fit, or a coordinate at a valid place is not finite. The message names source,
+            person, frame and joint.
     """
 
     positions: Floats
@@ -50,7 +65,7 @@ class Sequence:
     source: str = "array"
 
     def __post_init__(self) -> None:
-        positions = as_numbers(self.positions, self.source)
+        positions = as_float_array(self.positions, self.source)
         if positions.ndim == 3:
             positions = positions[None]
         joints = len(self.skeleton.joints)
@@ -70,7 +85,7 @@ class Sequence:
             )
         finite = np.isfinite(positions)
         if not finite.all() and (broken := valid & ~finite.all(-1)).any():
-            person, frame, joint = (int(axis[0]) for axis in np.nonzero(broken))
+            person, frame, joint = np.argwhere(broken)[0].tolist()
             raise ReadError(
                 f"{self.source}: coordinates that are not finite numbers at {int(broken.sum())} places, first: person "
                 f"{person}, frame {frame}, joint {joint} ({self.skeleton.joints[joint]}): "
@@ -82,12 +97,22 @@ class Sequence:
 
     @property
     def validity(self) -> Bools:
-        """The (M, T, V) mask; never None."""
-        assert self.valid is not None  # set in __post_init__
+        """(M, T, V) mask; as `valid`, but never None."""
+        assert self.valid is not None  # __post_init__ fills it in
         return self.valid
 
     def on_joints(self, names: Iterable[str]) -> Sequence:
-        """The same recording with the joints `names` only, in that order. Raises ConfigError for one it has not."""
+        """The same recording with some of its joints.
+
+        Args:
+            names: The joints to keep, in the order of the result.
+
+        Returns:
+            The reduced recording; this same object when `names` are all its joints in their order.
+
+        Raises:
+            ConfigError: The recording has no joint of that name.
+        """
         skeleton = self.skeleton.on_joints(names)
         if skeleton is self.skeleton:
             return self

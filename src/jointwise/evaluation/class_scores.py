@@ -1,4 +1,4 @@
-"""What a classifier says of the evaluation clips, and what that costs."""
+"""The class probabilities that a classifier gives evaluation clips, and its operations per clip."""
 
 from __future__ import annotations
 
@@ -16,18 +16,40 @@ from jointwise.training.device import autocast
 
 @torch.no_grad()
 def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 128) -> np.ndarray:
-    """(n, K) probabilities of the evaluation clips of `ids`."""
+    """Class probabilities of evaluation clips.
+
+    Args:
+        module: The classifier; it is left in evaluation mode.
+        cutter: Cuts the clips, on the classifier's device.
+        ids: (n,) places of the sequences in the store.
+        precision: `fp32` or `bf16`.
+        batch: Clips at once.
+
+    Returns:
+        (n, K) probabilities.
+    """
     module.eval()
     parts = []
-    for places in distributed.own_batches(ids, batch, cutter.shards):
+    for places in distributed.local_batches(ids, batch, cutter.shards):
         with autocast(cutter.device, precision):
             logits = module(cutter.centre(ids[places]).persons())
         parts.append(logits.float().softmax(-1).cpu())
-    scores: np.ndarray = torch.cat(distributed.gather_shares(parts)).numpy()
+    scores: np.ndarray = torch.cat(distributed.all_gather_concat(parts)).numpy()
     return scores
 
 
 def classifier_gflops(module: Classifier, dataset: Dataset, frames: int, device: torch.device) -> float:
-    """Forward GFLOPs per clip of a classifier in evaluation mode."""
-    joints, coordinates = len(dataset.skeleton.joints), dataset.store.description.coordinates
+    """Forward GFLOPs of a classifier for one clip.
+
+    Args:
+        module: In evaluation mode.
+        dataset: Its skeleton and coordinates are those of the clip.
+        frames: Of the clip.
+        device: Of the classifier.
+
+    Returns:
+        10⁹ operations, 2 per multiply-add of a matrix product.
+    """
+    joints = len(dataset.skeleton.joints)
+    coordinates = dataset.store.description.coordinates
     return gflops_per_clip(lambda clips: module(clips.persons()), frames, joints, coordinates, device)

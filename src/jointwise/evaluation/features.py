@@ -1,4 +1,4 @@
-"""The feature contract: whatever turns clips into one vector each is judged by the same code."""
+"""The feature contract: a function from clips to one vector each. Every encoder is judged through it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,23 @@ from jointwise.model.heads import POOLINGS, mean_over_clips
 from jointwise.training import distributed
 from jointwise.training.device import autocast
 
-FeatureFunction = Callable[[Clips], Tensor]  # clips -> (B, F)
+FeatureFunction = Callable[[Clips], Tensor]  # B clips -> (B, F)
 
-RAW_FRAMES, RAW_PERSONS = 32, 2
+RAW_FRAMES = 32
+RAW_PERSONS = 2
 
 
 def encoder_features(encoder: nn.Module, segment: int, pooling: str) -> FeatureFunction:
-    """Features of a frozen encoder: tokens pooled over each person, mean over the valid persons of a clip."""
+    """Features of a frozen encoder: tokens pooled over each person, then the mean over the valid persons of a clip.
+
+    Args:
+        encoder: In evaluation mode.
+        segment: Frames per segment.
+        pooling: A key of POOLINGS.
+
+    Returns:
+        The feature function.
+    """
 
     def features(clips: Clips) -> Tensor:
         persons = clips.persons()
@@ -32,9 +42,16 @@ def encoder_features(encoder: nn.Module, segment: int, pooling: str) -> FeatureF
 
 
 def raw_features(root: int | None) -> FeatureFunction:
-    """No encoder: coordinates relative to the first person's root in each frame, size-normalised, 2 person slots.
+    """Features without an encoder: coordinates of two person slots, scaled to length 1.
 
-    root: None where the skeleton has none; the mean over the first person's joints serves then.
+    Coordinates are relative to the first person's root in each frame.
+
+    Args:
+        root: Place of the root joint; None where the skeleton has none. Then the mean of the first person's joints
+            takes its place.
+
+    Returns:
+        The feature function.
     """
 
     def features(clips: Clips) -> Tensor:
@@ -52,22 +69,33 @@ def raw_features(root: int | None) -> FeatureFunction:
 def extract(
     features: FeatureFunction, cutter: ClipCutter, ids: Tensor, precision: str = "fp32", batch: int = 128
 ) -> Tensor:
-    """(n, F) fp32 features on the CPU of the evaluation clips of `ids`.
+    """Features of evaluation clips.
 
-    Raises DataError when `features` gives something else than one finite vector for each clip.
+    Args:
+        features: B clips -> (B, F).
+        cutter: Cuts the clips.
+        ids: (n,) places of the sequences in the store.
+        precision: `fp32` or `bf16`.
+        batch: Clips at once.
+
+    Returns:
+        (n, F) fp32, on the CPU.
+
+    Raises:
+        DataError: `features` gives something other than one finite vector for each clip.
     """
     parts = []
-    for places in distributed.own_batches(ids, batch, cutter.shards):
-        some = ids[places]
+    for places in distributed.local_batches(ids, batch, cutter.shards):
+        batch_ids = ids[places]
         with autocast(cutter.device, precision):
-            vectors = features(cutter.centre(some)).float().cpu()
-        if vectors.ndim != 2 or len(vectors) != len(some):
+            vectors = features(cutter.centre(batch_ids)).float().cpu()
+        if vectors.ndim != 2 or len(vectors) != len(batch_ids):
             raise DataError(
-                f"features of {len(some)} clips have shape {tuple(vectors.shape)}, expected ({len(some)}, F): one "
-                "vector for each clip."
+                f"features of {len(batch_ids)} clips have shape {tuple(vectors.shape)}, expected ({len(batch_ids)}, "
+                "F): one vector for each clip."
             )
         if not bool(vectors.isfinite().all()):
-            bad = int(some[int((~vectors.isfinite().all(1)).nonzero()[0])])
+            bad = int(batch_ids[int((~vectors.isfinite().all(1)).nonzero()[0])])
             raise DataError(f"the features of sequence {bad} of the store are not finite numbers. Look at the encoder.")
         parts.append(vectors)
-    return torch.cat(distributed.gather_shares(parts))
+    return torch.cat(distributed.all_gather_concat(parts))

@@ -1,4 +1,4 @@
-"""What anyone can say of frames nobody sees: a joint stands still, or moves on in a straight line. No learning."""
+"""Baselines for hidden frames, without learning: a joint stands still, or moves on in a straight line."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from torch import Tensor
 
 
 def neighbours(known: Tensor) -> tuple[Tensor, Tensor]:
-    """For each frame of a joint the nearest known frame at or before it (−1: none), and at or after it (T: none).
+    """The nearest known frames around each frame of a joint.
 
-    known: (P, T, V) bool -> two (P, T, V) int64.
+    Args:
+        known: (P, T, V) bool.
+
+    Returns:
+        Two (P, T, V) int64: the nearest known frame at or before each frame (−1: none), and at or after it (T: none).
     """
     frames = known.shape[1]
     times = torch.arange(frames, device=known.device)[None, :, None]
@@ -27,9 +31,14 @@ def _at(positions: Tensor, frame: Tensor) -> Tensor:
 
 
 def hold(positions: Tensor, known: Tensor) -> Tensor:
-    """Zero velocity: the last known frame of a joint stays; before the first known one, that one does.
+    """Zero velocity: a joint stays where it was last known; before its first known frame it is where that one is.
 
-    positions: (P, T, V, C). known: (P, T, V). Zeros for a joint that is never known. Reads known places only.
+    Args:
+        positions: (P, T, V, C); read at known places only.
+        known: (P, T, V) bool.
+
+    Returns:
+        (P, T, V, C); zeros for a joint that is never known.
     """
     before, after = neighbours(known)
     held = _at(positions, torch.where(before >= 0, before, after))
@@ -39,8 +48,15 @@ def hold(positions: Tensor, known: Tensor) -> Tensor:
 def straight_lines(positions: Tensor, known: Tensor) -> Tensor:
     """Linear interpolation between the known frames before and after; constant velocity where none comes after.
 
-    That velocity is the one between the last two known frames. Where there is one known frame only, or none before, the
-    nearest stays, as in `hold`. Shapes as there. Reads known places only.
+    That velocity is the one between the last two known frames. Where a joint has a single known frame, or none before,
+    it stays at the nearest known one, as in `hold`.
+
+    Args:
+        positions: (P, T, V, C); read at known places only.
+        known: (P, T, V) bool.
+
+    Returns:
+        (P, T, V, C).
     """
     before, after = neighbours(known)
     earlier = torch.where(before > 0, before.gather(1, (before - 1).clamp(min=0)), -1)  # the last but one known
@@ -49,7 +65,8 @@ def straight_lines(positions: Tensor, known: Tensor) -> Tensor:
     between = torch.lerp(last, _at(positions, after), ((times - before) / (after - before).clamp(min=1))[..., None])
     velocity = (last - _at(positions, earlier)) / (before - earlier).clamp(min=1)[..., None]
     beyond = last + velocity * (times - before)[..., None]
-    inside, ahead = (before >= 0) & (after < known.shape[1]), (after == known.shape[1]) & (earlier >= 0)
+    inside = (before >= 0) & (after < known.shape[1])
+    ahead = (after == known.shape[1]) & (earlier >= 0)
     line = torch.where(inside[..., None], between, torch.where(ahead[..., None], beyond, hold(positions, known)))
     return torch.where(known[..., None], positions, line)
 

@@ -12,8 +12,16 @@ _AT_ONCE = 1024  # queries: all of NTU RGB+D 120 against its gallery would be 13
 def nearest_scores(gallery: Tensor, labels: Tensor, queries: Tensor, classes: int) -> Tensor:
     """Similarity of each query to the nearest gallery vector of each class.
 
-    gallery (n, F), labels (n,), queries (N, F) -> (N, K); −1 for a class the gallery lacks. The best scored class is
-    that of the nearest neighbour, and the five best are the five nearest classes.
+    The best scored class is that of the nearest neighbour, and the five best are the five nearest classes.
+
+    Args:
+        gallery: (n, F) vectors.
+        labels: (n,) their classes.
+        queries: (N, F) vectors.
+        classes: K, the number of classes.
+
+    Returns:
+        (N, K) cosine similarities; −1 for a class that the gallery lacks.
     """
     gallery = functional.normalize(gallery, dim=1)
     scores = gallery.new_full((len(queries), classes), -1.0)
@@ -24,5 +32,15 @@ def nearest_scores(gallery: Tensor, labels: Tensor, queries: Tensor, classes: in
 
 
 def score(train: Tensor, labels: Tensor, test: Tensor, classes: int) -> Tensor:
-    """Scores (N, K) of the test features by the nearest training feature."""
+    """Scores test features by the nearest training feature of each class.
+
+    Args:
+        train: (n, F) training features.
+        labels: (n,) their classes.
+        test: (N, F) test features.
+        classes: K, the number of classes.
+
+    Returns:
+        (N, K) scores.
+    """
     return nearest_scores(train, torch.as_tensor(labels), test, classes)

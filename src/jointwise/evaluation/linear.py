@@ -14,7 +14,19 @@ from jointwise.training.batches import BatchOrder
 
 
 def score(train: Tensor, labels: Tensor, test: Tensor, classes: int, settings: LinearConfig, seed: int) -> Tensor:
-    """Trains the probe on (n, F) features and (n,) labels by SGD with a cosine rate; returns (N, K) test logits."""
+    """Trains the probe by SGD with a cosine rate, and scores test features.
+
+    Args:
+        train: (n, F) training features.
+        labels: (n,) their classes.
+        test: (N, F) test features.
+        classes: K, the number of classes.
+        settings: Steps, batch, rate and momentum.
+        seed: Decides the initial weights and the order of the batches.
+
+    Returns:
+        (N, K) logits.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "linear probe"))
         layer = nn.Linear(train.shape[1], classes)

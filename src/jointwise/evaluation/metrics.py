@@ -1,4 +1,4 @@
-"""Accuracy with intervals: the one implementation every protocol and table uses."""
+"""Accuracy and F1: the one implementation that every protocol and table uses."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ Ints = npt.NDArray[np.integer]
 
 
 def top_k_hits(scores: Floats, labels: Ints, k: int) -> npt.NDArray[np.float64]:
-    """(N,) 1 where the label is among the k best scored classes, else 0; scores (N, K).
+    """Which clips are recognised among the k best scored classes.
 
     Ties count against the label: equal scores for all classes are no knowledge.
+
+    Args:
+        scores: (N, K), higher is better.
+        labels: (N,) classes.
+        k: How many of the best classes count.
+
+    Returns:
+        (N,) 1 where the label is among the k best, else 0.
     """
     own = np.take_along_axis(scores, labels[:, None], 1)
-    better = (~(scores < own)).sum(1) - 1  # the label itself is not better than itself; NaN is no knowledge either
+    better = (~(scores < own)).sum(1) - 1  # less the label itself; NaN counts as better: it is no knowledge
     return (better < k).astype(np.float64)
 
 
 def macro_f1(scores: Floats, labels: Ints) -> float:
-    """Mean over the classes present of the F1 score of the best scored class."""
+    """Mean F1 score over the classes that occur in `labels`; scores (N, K), labels (N,)."""
     from sklearn.metrics import f1_score
 
     return float(f1_score(labels, scores.argmax(1), average="macro", labels=np.unique(labels), zero_division=0.0))

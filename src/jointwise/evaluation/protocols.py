@@ -1,26 +1,118 @@
-"""Ways to judge a frozen encoder, all through one feature contract; fine-tuning has a file of its own."""
+"""Every protocol once: its name, its title, its place in tables, what it judges and how it scores.
+
+Code that lists, ranks or names protocols reads PROTOCOLS. The module imports torch only when something is scored, so
+that the command line can list protocols quickly.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from jointwise.config.schema import Config
-from jointwise.evaluation import knn, linear
+    from jointwise.config.schema import Config
 
-# (train features (n, F), labels (n,), test features (N, F), number of classes K, config, seed) -> scores (N, K)
-Probe = Callable[[Tensor, Tensor, Tensor, int, Config, int], Tensor]
+    # (train features (n, F), labels (n,), test features (N, F), number of classes K, config, seed) -> scores (N, K)
+    ScoreFunction = Callable[[Tensor, Tensor, Tensor, int, Config, int], Tensor]
 
-PROTOCOLS: dict[str, Probe] = {
-    "linear": lambda train, labels, test, classes, config, seed: linear.score(
-        train, labels, test, classes, config.probe.linear, seed
-    ),
-    "knn": lambda train, labels, test, classes, config, seed: knn.score(train, labels, test, classes),
+RAW = "raw"  # the name in place of a system for coordinates without an encoder
+
+FINETUNE = "finetune"
+LINEAR = "linear"
+KNN = "knn"
+SCORE = "score"
+COMPLETE = "complete"
+
+# key of a score in a result -> what it is: the head of its column
+RECOGNITION = {"top1": "top-1 %", "top5": "top-5 %"}
+COMPLETION = {
+    f"{task}{ending}": what + how
+    for task, what in {"future": "future frames", "joints": "missing joints"}.items()
+    for ending, how in {
+        "": "",  # by the head that is trained for the protocol
+        "_decoder": ", own decoder",
+        "_zero_velocity": ", zero velocity",
+        "_linear": ", straight line",
+    }.items()
 }
 
 
-RAW = "raw"  # the name that stands for no encoder at all
+class Judges(Enum):
+    """What a protocol judges."""
+
+    FEATURES = "the features of a frozen encoder, by a score function"
+    CLASSIFIER = "a trained classifier as it is"
+    COMPLETIONS = "coordinates predicted from the features of a frozen encoder, without labels"
+    TRAINING = "an encoder and a head that are trained first: `jointwise finetune`"
 
 
-COMPLETE, SCORE = "complete", "score"  # judged by predicted coordinates; by a trained head
+@dataclass(frozen=True)
+class Protocol:
+    """One way to judge an encoder.
+
+    Args:
+        title: What pages call it, such as "nearest neighbours".
+        judges: What it judges.
+        score: Of a protocol on frozen features: learns from training features and labels, scores test features.
+        draws: Whether anything in it is drawn from the seed. If not, all seeds give the same scores.
+        probabilities: Whether its scores are probabilities of the classes.
+        measures: Key of a score in its results -> head of the score's column.
+    """
+
+    title: str
+    judges: Judges = Judges.FEATURES
+    score: ScoreFunction | None = None
+    draws: bool = True
+    probabilities: bool = False
+    measures: Mapping[str, str] = field(default_factory=lambda: RECOGNITION)
+
+    @property
+    def learns_labels(self) -> bool:
+        """Whether it learns from the labels it is given."""
+        return self.judges in (Judges.FEATURES, Judges.TRAINING)
+
+
+def _score_linear(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: Config, seed: int) -> Tensor:
+    from jointwise.evaluation import linear
+
+    return linear.score(train, labels, test, classes, config.probe.linear, seed)
+
+
+def _score_knn(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: Config, seed: int) -> Tensor:
+    from jointwise.evaluation import knn
+
+    return knn.score(train, labels, test, classes)
+
+
+# in the order of tables
+PROTOCOLS: dict[str, Protocol] = {
+    FINETUNE: Protocol("fine-tuning", Judges.TRAINING, probabilities=True),
+    LINEAR: Protocol("linear probe", score=_score_linear),
+    KNN: Protocol("nearest neighbours", score=_score_knn, draws=False),
+    SCORE: Protocol("as trained", Judges.CLASSIFIER, probabilities=True),
+    COMPLETE: Protocol("future frames and missing joints", Judges.COMPLETIONS, measures=COMPLETION),
+}
+
+
+def frozen_protocols() -> dict[str, ScoreFunction]:
+    """The score functions of the protocols on frozen features, by name."""
+    return {name: protocol.score for name, protocol in PROTOCOLS.items() if protocol.score is not None}
+
+
+def evaluated_protocols() -> tuple[str, ...]:
+    """The protocols that judge a finished run: what `jointwise evaluate --protocol` takes."""
+    return tuple(name for name, protocol in PROTOCOLS.items() if protocol.judges is not Judges.TRAINING)
+
+
+def compared_protocols() -> tuple[str, ...]:
+    """The protocols that learn from labels: what `jointwise table --protocols` takes."""
+    return tuple(name for name, protocol in PROTOCOLS.items() if protocol.learns_labels)
+
+
+def protocol_title(name: str) -> str:
+    """What pages call a protocol; the name itself where it is not known."""
+    return PROTOCOLS[name].title if name in PROTOCOLS else name

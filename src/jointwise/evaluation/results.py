@@ -1,11 +1,11 @@
-"""A result: one measurement as one JSON file, with labels and scores of every clip beside it."""
+"""A result: one measurement as a JSON file, with labels and scores of every clip beside it."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,39 @@ from jointwise.evaluation.metrics import macro_f1, top_k_hits
 from jointwise.evaluation.statistics import INTERVAL_METHOD, LEVEL, Measurement, bootstrap_interval
 from jointwise.training import distributed
 from jointwise.training.checkpoint import write_json
+from jointwise.training.costs import Costs
 from jointwise.training.provenance import peak_memory, provenance
 
 SCHEMA = 1
-TEST_LOG = "test_scorings.jsonl"  # every time test subjects were scored: a number chosen on them would show here
+TEST_LOG = "test_scorings.jsonl"  # each scoring of test subjects: choosing a number on them would show here
+
+
+# what an encoder started from, in the order of tables -> what pages call it
+INITIALISATIONS = {
+    "none": "none",
+    "scratch": "from scratch",
+    "pretrained": "pretrained",
+    "finetuned": "finetuned",
+    "foreign": "foreign",
+}
 
 
 @dataclass(frozen=True)
 class ClipErrors:
-    """What was measured where no classes are named: name -> (N,) the error of each clip, lower is better.
+    """Errors of clips, where no classes are named; lower is better.
 
-    NaN for a clip in which nothing could be judged. unit: of all of them.
+    Args:
+        values: Name of an error -> (N,) the error of each clip, NaN for a clip in which nothing could be judged.
+        unit: Of all of them.
     """
 
     values: dict[str, npt.NDArray[np.float64]]
     unit: str
 
     def summary(self, subjects: npt.NDArray[np.int64]) -> dict[str, Any]:
-        """Means over clips and their intervals; subjects (N,)."""
-        scores, intervals = {}, {}
+        """Means over clips, and their intervals over the subjects (N,)."""
+        scores = {}
+        intervals = {}
         for name, values in self.values.items():
             scores[name] = float(np.nanmean(values))
             intervals[name] = bootstrap_interval([Measurement(values, subjects)])
@@ -48,15 +62,24 @@ class ClipErrors:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a protocol found: scores (N, K) of the clips of `dataset.test`, higher is better; or their `errors`.
+    """What a protocol measured on the clips of `dataset.test`: `scores` of the classes, or `errors`.
 
-    labelled: the training sequences whose labels were used. steps, parameters, seconds_per_epoch: by stage.
-    initialisation: of the encoder, `pretrained`, `scratch`, `finetuned` (the frozen one of a classifier) or `none`.
-    split_is_test: whether the official test part was scored.
-    encoder: `student` or `teacher`. pooling: of frozen features, None where a head pools. pretrained_on: the data whose
-    training part the encoder was pre-trained on, None from scratch. held_out: losses `latent` and `reconstruction` of
-    that pre-training and the `split` they were measured on. memory_mb: largest memory of the process, by stage. gflops:
-    of the forward pass per clip, of encoder and head, or of a frozen encoder alone.
+    Args:
+        system: Name of the system, of the foreign encoder, or `raw`.
+        protocol: A key of PROTOCOLS.
+        labels: Share or shots of the training labels; `none` where the protocol takes none.
+        seed: Of the labelled subset and of what the protocol draws.
+        initialisation: Of the encoder, a key of INITIALISATIONS. `finetuned`: the frozen encoder of a classifier.
+        config: Settings of the evaluation.
+        dataset: Its test part was scored; held-out training subjects where `split_is_test` is False.
+        labelled: The training sequences whose labels were used.
+        scores: (N, K), higher is better; None where there are `errors`.
+        errors: Errors of the clips, of a protocol that names no classes.
+        split_is_test: Whether the official test part was scored.
+        encoder: `student` or `teacher`.
+        pooling: Of frozen features; None where a head pools.
+        pretrained_on: Data whose training part the encoder was pre-trained on; None from scratch.
+        costs: What the training of the model took, and the operations of its forward pass.
     """
 
     system: str
@@ -68,17 +91,16 @@ class Evaluation:
     dataset: Dataset
     labelled: Part
     scores: npt.NDArray[np.float32] | None
-    steps: dict[str, int]
-    parameters: dict[str, int]
-    seconds_per_epoch: dict[str, float]
-    split_is_test: bool
+    errors: ClipErrors | None = None
+    split_is_test: bool = True
     encoder: str = "student"
     pooling: str | None = None
     pretrained_on: str | None = None
-    errors: ClipErrors | None = None
-    held_out: dict[str, Any] | None = None
-    memory_mb: dict[str, float] = field(default_factory=dict)
-    gflops: float | None = None
+    costs: Costs = field(default_factory=Costs)
+
+    def with_gflops(self, gflops: float) -> Evaluation:
+        """This evaluation, with the operations of the forward pass for one clip among its costs."""
+        return replace(self, costs=self.costs.with_gflops(gflops))
 
     def name(self) -> str:
         """File name without ending, unique in its data set."""
@@ -129,15 +151,10 @@ class Evaluation:
                 "test_sha256": part.names_hash,
                 "labelled_sha256": self.labelled.names_hash,
             },
-            "steps": self.steps,
-            "parameters": self.parameters,
-            "seconds_per_epoch": self.seconds_per_epoch,
-            "held_out": self.held_out,
-            "memory_mb": self.memory_mb,
-            "gflops": self.gflops,
+            **self.costs.to_json(),
             "data_fingerprint": self.dataset.store.fingerprint,
             "preparation": self.dataset.store.preparation,
-            "joints": self.dataset.joints_name or None,  # None: all that were recorded
+            "joints": self.dataset.joints_name or None,  # None: all recorded joints
             "classes": list(description.classes),
             "terms": description.terms,
             "config": to_settings(self.config),
@@ -152,7 +169,7 @@ class Evaluation:
         return {"scores": scores | {"macro_f1": macro_f1(self.scores, part.labels)}, "interval": intervals}
 
     def arrays(self) -> dict[str, Any]:
-        """What is kept of every clip: its scores as scored (rounding would make ties, and other hits), or errors."""
+        """What is kept of every clip: labels and unrounded scores (rounding would make ties), or errors."""
         if self.errors is not None:
             return dict(self.errors.values)
         assert self.scores is not None
@@ -173,7 +190,24 @@ def result_name(
     pooling: str | None = None,
     validation: Sequence[int] | None = None,
 ) -> str:
-    """File name of a result without ending; what is usual or empty goes without saying. validation: held out."""
+    """File name of a result without its ending; usual or empty parts are left out.
+
+    Args:
+        system: Name of the system.
+        protocol: A key of PROTOCOLS.
+        labels: Share or shots.
+        seed: Of the evaluation.
+        start: Initialisation of the encoder, where it is not pre-trained.
+        before: `from-<data>` of a pre-training on other data.
+        split: Name of the split, where there are several.
+        joints: Name of the chosen joints, where not all are used.
+        encoder: `student` or `teacher`.
+        pooling: Of frozen features.
+        validation: Held-out training subjects that are scored; None where the test part is.
+
+    Returns:
+        Such as `mamp-knn-1.0-seed0`.
+    """
     parts = [system, start, before, protocol, split, joints, "" if encoder == "student" else encoder]
     parts += [pooling if pooling and pooling != "mean" else "", labels, f"seed{seed}"]
     held = "" if validation is None else "-validation" + "".join(f"-{subject}" for subject in validation)
@@ -181,21 +215,27 @@ def result_name(
 
 
 def fold_names(dataset: Dataset) -> list[str]:
-    """The splits of a data set that are the folds of a cross-validation, in their order."""
+    """The splits of a data set that are folds of a cross-validation, in order."""
     return [name for name in dataset.store.splits if re.fullmatch(r"fold\d+", name)]
 
 
 def _fold(dataset: Dataset) -> dict[str, int | None]:
-    """Which fold of how many, where the split is one of a cross-validation."""
+    """Which fold of how many; None for both where the split is no fold of a cross-validation."""
     folds = fold_names(dataset)
-    inside = dataset.split_name in folds
-    return {"fold": folds.index(dataset.split_name) + 1 if inside else None, "folds": len(folds) if inside else None}
+    if dataset.split_name not in folds:
+        return {"fold": None, "folds": None}
+    return {"fold": folds.index(dataset.split_name) + 1, "folds": len(folds)}
 
 
 def check_folder(folder: Path | None, dataset: Dataset) -> None:
-    """Raises ConfigError when a folder for results holds those of other data, which one could take for these.
+    """Checks that a folder for results holds none of other data.
 
-    That is another data set, or one of the same name with other recordings.
+    Args:
+        folder: Where results will be written; None: there is none to check.
+        dataset: What will be scored.
+
+    Raises:
+        ConfigError: The folder holds results of another data set, or of one of the same name with other recordings.
     """
     results = read_results(folder) if folder else []
     others = {str(result["data"]) for result in results} - {dataset.name}
@@ -211,13 +251,24 @@ def check_folder(folder: Path | None, dataset: Dataset) -> None:
 
 
 def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> Path:
-    """Writes `folder`/NAME.json and NAME.npz (ids, subjects; labels and scores, or errors); returns the JSON's path.
+    """Writes a result: NAME.json, and NAME.npz with ids, subjects, labels and scores (or errors) of the clips.
 
     Scoring the official test part is also noted in `folder`/test_scorings.jsonl. Of several processes the first writes.
+
+    Args:
+        folder: Made where it is missing.
+        evaluation: What was measured.
+        device: Where it was measured.
+
+    Returns:
+        The path of the JSON file.
+
+    Raises:
+        StorageError: The folder cannot be written.
     """
     part, name = evaluation.dataset.test, evaluation.name()
     path = folder / f"{name}.json"
-    if not distributed.is_first():
+    if not distributed.is_main_process():
         return path
     content = evaluation.summary() | {"peak_memory_mb": peak_memory(device)}
     content |= provenance(device, evaluation.config.execution.precision)
@@ -239,7 +290,11 @@ def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> P
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
-    """All results in `folder` and below, each with its path under "path". Raises DataError for a damaged file."""
+    """All results in `folder` and below, each with its path under "path".
+
+    Raises:
+        DataError: A file is damaged.
+    """
     results = []
     for path in sorted(folder.rglob("*.json")):
         try:
@@ -252,7 +307,7 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_hits(path: Path, k: int) -> Measurement:
-    """The per-clip hits of a result, from the .npz beside its JSON."""
+    """The top-k hits of each clip of the result at `path`, from the .npz beside its JSON."""
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
         return Measurement(top_k_hits(clips["scores"], clips["labels"], k), clips["subjects"])
 

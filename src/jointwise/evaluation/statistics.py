@@ -10,34 +10,41 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.integer]
 
-
-DRAWS, LEVEL = 2000, 0.95
-
-
+DRAWS = 2000
+LEVEL = 0.95
 INTERVAL_METHOD = f"percentile bootstrap over test subjects and seeds, {DRAWS} draws"
-
-
 _AT_ONCE = 100  # draws: with all of them, tens of thousands of clips without subjects would take gigabytes
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Hits of one evaluation: (N,) 0 or 1 each (or errors, NaN where there is none), and their (N,) subjects."""
+    """What one evaluation measured of each clip.
+
+    Args:
+        hits: (N,) 0 or 1 each; or errors, NaN for clips without one.
+        subjects: (N,) who is seen in each clip.
+    """
 
     hits: npt.NDArray[np.float64]
     subjects: Ints
 
 
 def bootstrap_interval(measurements: Sequence[Measurement]) -> tuple[float, float]:
-    """95 % interval of the mean over seeds of the accuracy, or of whatever else was measured of each clip.
+    """95 % bootstrap interval of the mean over clips and seeds.
 
-    measurements: one per seed, over the same test set. Subjects are drawn with replacement (clips of one subject are
-    not independent), and so are seeds. With few subjects (UTD-MHAD: 4) it is coarse. For a paired difference of two
-    systems give the differences of their hits.
+    Subjects are drawn with replacement, because clips of one subject are not independent; so are seeds. With few
+    subjects (UTD-MHAD: 4) the interval is coarse.
+
+    Args:
+        measurements: One per seed, over the same test set. For a paired difference of two systems, the differences of
+            their hits.
+
+    Returns:
+        Lower and upper end.
     """
     subjects = measurements[0].subjects
     names, member = np.unique(subjects, return_inverse=True)
-    if len(names) == 1:  # subject unknown or a single one: clips are all there is to draw
+    if len(names) == 1:  # subject unknown or a single one: draw clips instead
         names, member = np.arange(len(subjects)), np.arange(len(subjects))
     totals, counts = (  # (seeds, subjects)
         np.stack([np.bincount(member, values(m.hits), len(names)) for m in measurements])

@@ -1,4 +1,4 @@
-"""A trained model in use: a recording in, the names of actions or features out."""
+"""Use of a trained model: takes a recording, returns the name of the action or a feature vector."""
 
 from __future__ import annotations
 
@@ -34,9 +34,13 @@ Recording = Sequence | npt.NDArray[np.floating] | str | Path
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a recognizer says of one recording. label: the likeliest class, with its probability.
+    """The action that a recognizer found in one recording.
 
-    probabilities: of every class, likeliest first. source: of the recording.
+    Args:
+        label: The most probable class.
+        probability: Its probability.
+        probabilities: The probabilities of all classes, in descending order.
+        source: Where the recording came from.
     """
 
     label: str
@@ -46,7 +50,13 @@ class Prediction:
 
 
 class Recognizer:
-    """An encoder, with the head that names actions when it was fine-tuned.
+    """A trained encoder, with a head that names actions if it was fine-tuned.
+
+    Args:
+        card: What the model is.
+        encoder: Its encoder; of a classifier, the classifier's own.
+        classifier: The classifier; None for a model that is pre-trained only.
+        device: Where it computes.
 
     >>> recognizer = Recognizer.from_pretrained("runs/demo/finetune")  # doctest: +SKIP
     >>> recognizer.predict("S001C001P003R001A012.skeleton").label  # doctest: +SKIP
@@ -54,20 +64,29 @@ class Recognizer:
     """
 
     def __init__(self, card: ModelCard, encoder: Encoder, classifier: Classifier | None, device: torch.device) -> None:
-        self.card, self.device = card, device
-        self._encoder, self._classifier = encoder.to(device).eval(), classifier
+        self.card = card
+        self.device = device
+        self._encoder = encoder.to(device).eval()
+        self._classifier = classifier
         if classifier is not None:
             classifier.to(device).eval()
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto", encoder: str = "student") -> Recognizer:
-        """Opens a model folder, or the run it lies in; needs nothing else.
+        """Opens a trained model.
 
-        encoder: `student` or `teacher` of a pre-trained model. Raises CheckpointError when there is no such model,
-        ConfigError for another encoder.
+        Args:
+            folder: The model folder, or the run folder that it lies in.
+            device: `auto`, `cpu`, `cuda` or a GPU such as `cuda:1`.
+            encoder: The encoder of a pre-trained model: `student` or `teacher`.
+
+        Raises:
+            CheckpointError: There is no model in the folder, or it is damaged.
+            ConfigError: The encoder or the device is unknown.
         """
-        if encoder not in (known := ("student", "teacher")):
-            raise ConfigError(unknown("encoder", encoder, known))
+        encoders = ("student", "teacher")
+        if encoder not in encoders:
+            raise ConfigError(unknown("encoder", encoder, encoders))
         folder = Path(folder)
         card, weights = load_model(folder)
         config = card.config
@@ -77,22 +96,27 @@ class Recognizer:
             )
             load_weights(classifier, weights, folder)
             return cls(card, classifier.encoder, classifier, pick_device(device))
-        bare = build_encoder(config, card.skeleton, card.coordinates)
+        pretrained = build_encoder(config, card.skeleton, card.coordinates)
         prefix = f"{encoder}."
-        load_weights(
-            bare, {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}, folder
-        )
-        return cls(card, bare, None, pick_device(device))
+        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        load_weights(pretrained, own, folder)
+        return cls(card, pretrained, None, pick_device(device))
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names it can say, empty for a model that was not fine-tuned."""
+        """The names of the actions, in the order of labels; empty for a model that was not fine-tuned."""
         return self.card.classes
 
-    def _sequence(self, recording: Recording) -> Sequence:
-        own, recorded = self.card.skeleton, self.card.recorded
+    def _to_sequence(self, recording: Recording) -> Sequence:
+        """Reads and prepares a recording, and reduces it to the joints of the model.
+
+        A model that takes only some joints of its training data accepts recordings with all joints of those data, or
+        with its own joints if the root is among them: preparation must find the same origin as in training.
+        """
+        own = self.card.skeleton
+        recorded = self.card.recorded
         layouts = [own if recorded is None else recorded]
-        if recorded is not None and own.root is not None:  # without the root, another joint would be the origin
+        if recorded is not None and own.root is not None:
             layouts.append(own)
         known = layouts[-1]
         if isinstance(recording, str | Path):
@@ -103,7 +127,7 @@ class Recognizer:
             recording = Sequence(array, fitting[0] if fitting else known)
         for layout in layouts:
             named = replace(recording, skeleton=resolve_layout(layout, recording.skeleton))
-            if set(named.skeleton.joints) == set(layout.joints):  # all recorded joints decide where the origin is
+            if set(named.skeleton.joints) == set(layout.joints):
                 return self._prepare(replace(named.on_joints(layout.joints), skeleton=layout)).on_joints(own.joints)
         raise ReadError(
             f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), "
@@ -112,21 +136,23 @@ class Recognizer:
         )
 
     def _prepare(self, recording: Sequence) -> Sequence:
+        """Cleans and prepares a recording as the training data were, and warns if it seems to be in another unit."""
         if recording.positions.shape[-1] != self.card.coordinates:
             raise ReadError(
                 f"{recording.source}: {recording.positions.shape[-1]} coordinates per joint, this model needs "
                 f"{self.card.coordinates}."
             )
         sequence = prepare_sequence(CLEANING[self.card.cleaning](recording).sequence)
-        doubt = unit_warning(recording_rms(sequence.positions, sequence.validity), self.card.size)
-        if doubt:
+        warning = unit_warning(recording_rms(sequence.positions, sequence.validity), self.card.size)
+        if warning:
             warnings.warn(
-                f"{sequence.source}: {doubt} The answer is worth little then.", JointwiseWarning, stacklevel=6
+                f"{sequence.source}: {warning} The answer is worth little then.", JointwiseWarning, stacklevel=6
             )
         return sequence
 
-    def _clip(self, recording: Recording) -> tuple[Clips, str]:
-        sequence = self._sequence(recording)
+    def _to_clip(self, recording: Recording) -> tuple[Clips, str]:
+        """The evaluation clip of a recording, as a batch of one, and the recording's source."""
+        sequence = self._to_sequence(recording)
         cutter = ClipCutter.from_sequence(sequence, self.card.config.clip.frames, self.device)
         clips = cutter.centre(torch.zeros(1, dtype=torch.long))
         if not clips.valid.any():
@@ -138,35 +164,52 @@ class Recognizer:
 
     @torch.no_grad()
     def predict(self, recording: Recording) -> Prediction:
-        """Names the action of one recording: a Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file.
+        """Names the action of one recording.
 
-        Raises CheckpointError when the model was never fine-tuned, ReadError for a recording that does not fit it.
+        Args:
+            recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
+            ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
         """
         if self._classifier is None:
             raise CheckpointError(
                 "this model is pre-trained only, it knows no class names. Fine-tune it first: jointwise finetune RUN "
                 "--data DATA; or use .features()."
             )
-        clip, source = self._clip(recording)
-        probabilities = _finite(self._classifier(clip.persons()).float().softmax(-1)[0], source).tolist()
+        clip, source = self._to_clip(recording)
+        probabilities = _check_finite(self._classifier(clip.persons()).float().softmax(-1)[0], source).tolist()
         ranked = sorted(zip(self.classes, probabilities, strict=True), key=lambda pair: -pair[1])
         return Prediction(ranked[0][0], ranked[0][1], dict(ranked), source)
 
     @torch.no_grad()
     def features(self, recording: Recording, pooling: str = "mean") -> npt.NDArray[np.float32]:
-        """The feature vector of one recording, (D,) for pooling `mean`; other poolings are longer."""
+        """The feature vector of one recording.
+
+        Args:
+            recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file.
+            pooling: How the features of tokens are combined, a key of `POOLINGS`.
+
+        Returns:
+            (D,) for pooling `mean`; other poolings give more numbers.
+
+        Raises:
+            ConfigError: The pooling is unknown.
+            ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
+        """
         if pooling not in POOLINGS:
             raise ConfigError(unknown("pooling", pooling, POOLINGS))
-        clip, source = self._clip(recording)
-        vector = _finite(encoder_features(self._encoder, self.card.config.clip.segment, pooling)(clip)[0], source)
+        clip, source = self._to_clip(recording)
+        vector = _check_finite(encoder_features(self._encoder, self.card.config.clip.segment, pooling)(clip)[0], source)
         return vector.cpu().numpy().astype(np.float32)
 
 
-def _finite(answer: Tensor, source: str) -> Tensor:
-    """The answer of a network. Raises ReadError where the recording made it something else than finite numbers."""
-    if not bool(answer.isfinite().all()):
+def _check_finite(output: Tensor, source: str) -> Tensor:
+    """Returns the output of a network; raises ReadError if it is not finite."""
+    if not bool(output.isfinite().all()):
         raise ReadError(
             f"{source}: the model's answer is no finite number. A wild coordinate does that (jointwise view FILE shows "
             "it; mark it as not valid), or a model that was damaged."
         )
-    return answer
+    return output

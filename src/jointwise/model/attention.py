@@ -1,4 +1,4 @@
-"""softmax(q kᵀ / √d) v, by whichever way is fastest for the device, the precision and the length of the rows."""
+"""softmax(q kᵀ / √d) v: the fused kernel, and two forms that are faster for bf16 on a CPU."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-LONG = 256  # keys per row from which recomputing scores in the cache beats keeping them in memory (lab/LOG.md)
-CACHED_SCORES = 2**21  # scores at once: 4 MB of bf16
+LONG = 256  # keys per row from which computing scores twice beats keeping them in memory (lab/LOG.md)
+CACHED_SCORES = 2**21  # scores computed at once: 4 MB of bf16, which fit in the cache
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(q kᵀ / √d) v for (P, rows, heads, L, d); where `mask` is False the key is not looked at.
+    """Scaled dot-product attention within rows.
 
-    The fused kernel everywhere except in bf16 on a CPU, where its backward pass took 3 to 7 times as long as the
-    written-out form for short rows, and both longer than `CachedAttention` for long ones (lab/LOG.md).
-    What a query without any key gets means nothing, but is finite.
+    The fused kernel is used everywhere except for bf16 on a CPU. There a whole training step is up to 2 times as fast
+    with the form below that fits the length of the rows (lab/attention.py, lab/LOG.md). The output of a query without
+    any key is meaningless, but finite.
+
+    Args:
+        query: (P, rows, heads, L, d).
+        key: Likewise.
+        value: Likewise.
+        mask: True where a query may look, broadcastable to (P, rows, heads, L, L); None: everywhere.
+
+    Returns:
+        (P, rows, heads, L, d).
     """
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         if key.shape[-2] >= LONG:
@@ -26,7 +35,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
             return mixed
         return _written_out(query, key, value, mask)
     grid = query.shape[:2]
-    query, key, value = (part.flatten(0, 1) for part in (query, key, value))  # fused kernels know four axes only
+    query, key, value = (part.flatten(0, 1) for part in (query, key, value))  # fused kernels take four axes only
     if mask is not None:
         mask = mask.expand(*grid, *mask.shape[2:]).flatten(0, 1)
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).unflatten(0, grid)
@@ -40,15 +49,15 @@ def _written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None)
 
 
 class CachedAttention(torch.autograd.Function):
-    """The written-out form on as many heads at a time as fit in the cache, scores computed again for the gradient.
+    """Attention on as many heads at a time as fit in the cache; scores are computed again for the gradient.
 
-    So the L × L scores never travel to memory: for 256 heads of 750 tokens in bf16 on two cores 0.44 s forward and
-    backward, where the written-out form took 0.60 and the fused kernel 0.63 (lab/LOG.md).
+    The L × L scores are never written to memory. On a CPU in bf16 that makes steps with long rows faster: with 750
+    tokens a row the fused kernel takes about 1.5 times as long, and the written-out form 1.7 times (lab/LOG.md).
     """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """(P, rows, heads, L, d), and a mask broadcastable to (P, rows, heads, L, L) or None."""
+        """As `attend`."""
         query = query * query.shape[-1] ** -0.5
         flat = [part.flatten(0, 2) for part in (query, key, value)]
         mixed = torch.empty_like(flat[2])
@@ -62,9 +71,9 @@ class CachedAttention(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of query, key and value: softmax and products, chain rule written out."""
+        """Gradients of query, key and value."""
         query, key, value, *rest = ctx.saved_tensors
-        above = gradient.contiguous().flatten(0, 2)  # a gradient may be one number seen everywhere: slow products
+        above = gradient.contiguous().flatten(0, 2)  # it may be one expanded number, which makes products slow
         by_query, by_key, by_value = (torch.empty_like(part) for part in (query, key, value))
         shape: torch.Size = ctx.shape
         whole = query.view(shape), key.view(shape)
@@ -74,7 +83,9 @@ class CachedAttention(torch.autograd.Function):
             _weights(query[place], key[place], weights, hidden)
             torch.bmm(weights.transpose(1, 2), above[place], out=by_value[place])
             torch.bmm(above[place], value[place].transpose(1, 2), out=change)
-            torch.ops.aten._softmax_backward_data.out(change, weights, -1, weights.dtype, grad_input=change)
+            # through the softmax: w · g - w · Σ (w · g)
+            change.mul_(weights)
+            change.addcmul_(weights, change.sum(-1, keepdim=True), value=-1)
             torch.bmm(change, key[place], out=by_query[place])
             torch.bmm(change.transpose(1, 2), query[place], out=by_key[place])
         by_query *= shape[-1] ** -0.5
@@ -82,8 +93,10 @@ class CachedAttention(torch.autograd.Function):
 
 
 def _buffer(query: Tensor, key: Tensor) -> Tensor:
-    """Room for the scores of some heads: (n, L, L), n a divisor of the heads, or a multiple of all heads of a row."""
-    length, keys, heads = query.shape[-2], key.shape[-2], query.shape[2]
+    """A buffer (n, L, L) for the scores of n heads; n divides the heads of a row, or is a multiple of them."""
+    length = query.shape[-2]
+    keys = key.shape[-2]
+    heads = query.shape[2]
     fitting = max(1, CACHED_SCORES // (length * keys))
     if fitting >= heads:
         count = min(fitting // heads * heads, query.shape[:3].numel())
@@ -93,7 +106,7 @@ def _buffer(query: Tensor, key: Tensor) -> Tensor:
 
 
 def _chunks(query: Tensor, key: Tensor, mask: Tensor | None) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
-    """Which heads are next, of all persons and rows in one line; room for their scores; where these are hidden."""
+    """Heads of all persons and rows, some at a time: their place, a buffer for their scores, where keys are hidden."""
     persons, rows, heads = query.shape[:3]
     buffer = _buffer(query, key)
     hidden = None if mask is None else ~mask.expand(persons, rows, *mask.shape[2:]).flatten(0, 1)
@@ -106,7 +119,7 @@ def _chunks(query: Tensor, key: Tensor, mask: Tensor | None) -> Iterator[tuple[s
 
 
 def _weights(query: Tensor, key: Tensor, out: Tensor, hidden: Tensor | None) -> None:
-    """softmax(q kᵀ) of some heads, in place; hidden (rows, 1, L or 1, L): True where the key is not looked at."""
+    """softmax(q kᵀ) of some heads, written to `out`; hidden (rows, 1, L or 1, L) is True where a key is left out."""
     torch.bmm(query, key.transpose(1, 2), out=out)
     if hidden is not None:
         out.unflatten(0, (len(hidden), -1)).masked_fill_(hidden, torch.finfo(out.dtype).min)

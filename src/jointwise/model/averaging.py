@@ -1,4 +1,4 @@
-"""How fast a moving average of weights follows them."""
+"""Exponential moving averages of weights: how fast they follow."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from jointwise.config.schema import TeacherConfig
 
 
 def ema_momentum(horizon: float, steps: int) -> float:
-    """α of a moving average: 1 − 1 / (horizon · steps), clipped to [0.98, 0.9999].
+    """α of an exponential moving average (EMA): 1 − 1 / (horizon · steps), clipped to [0.98, 0.9999].
 
     Args:
-        horizon: Steps that it averages over, as a share of all.
-        steps: All steps.
+        horizon: Steps over which the weights are averaged, as a share of the run.
+        steps: Steps of the run.
+
+    >>> ema_momentum(0.05, 10_000)
+    0.998
     """
     return min(max(1 - 1 / (horizon * steps), 0.98), 0.9999)
 

@@ -216,7 +216,7 @@ class MaskedPrediction(Objective):
             mask_strategy=config.mask.strategy,
             mask_ratio=_mask_ratio(config.mask),
             mask_hidden=config.mask.hidden,
-            body_parts=skeleton.parts,
+            body_parts=skeleton.body_parts,
             coordinate_scale=coordinate_rms,
             decoder_target=config.decoder.target,
             decoder_region=config.decoder.region,

@@ -1,12 +1,13 @@
-"""`jointwise evaluate`: a protocol applied to a trained encoder, or to `raw` coordinates; never updates the encoder."""
+"""`jointwise evaluate`: a protocol applied to a trained run, or to raw coordinates. It never changes the run."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -17,9 +18,9 @@ from jointwise.data.label_subset import choose_labelled
 from jointwise.errors import CheckpointError, ConfigError, unknown
 from jointwise.evaluation.class_scores import class_scores, classifier_gflops
 from jointwise.evaluation.completion import Completer, completion_errors, train_head
-from jointwise.evaluation.features import RAW_FRAMES, FeatureFunction, encoder_features, raw_features
+from jointwise.evaluation.features import RAW_FRAMES, encoder_features, raw_features
 from jointwise.evaluation.judge import probe_scores
-from jointwise.evaluation.protocols import COMPLETE, PROTOCOLS, RAW, SCORE
+from jointwise.evaluation.protocols import PROTOCOLS, RAW, Judges, evaluated_protocols
 from jointwise.evaluation.results import ClipErrors, Evaluation, check_folder, save_result
 from jointwise.model.build import build_classifier, build_completion_head, check_names
 from jointwise.model.parts import build_decoder, build_encoder
@@ -41,176 +42,238 @@ def evaluate(
     which: str = "student",
     results: Path | None = None,
 ) -> list[Path]:
-    """Scores the test part of `dataset` by `protocol` (a key of PROTOCOLS, or one below); returns the results' paths.
+    """Scores the test part of `dataset` by a protocol.
 
-    run: a trained run, also one of other data with joints of the same names; None: raw coordinates. `score` scores a
-    fine-tuned classifier as it is; `complete` predicts future frames and missing joints, without labels. Raises
-    ConfigError for an unknown protocol, CheckpointError for a run that does not fit.
+    Args:
+        run: A trained run, also one of other data with joints of the same names; None: raw coordinates.
+        protocol: One of `evaluated_protocols()`.
+        dataset: What is scored, and for most protocols learned from.
+        config: Settings of the probes, the device and `validation_subjects` to hold out.
+        seed: Decides the labelled subset and what the protocol draws.
+        labels: Share or shots of the training labels.
+        which: `student` or `teacher`, of a pre-trained run.
+        results: Folder for a copy of the result.
+
+    Returns:
+        The paths of the result: in the run's own folder, and in `results`.
+
+    Raises:
+        ConfigError: The protocol is unknown or cannot judge this run.
+        CheckpointError: The run does not fit the data or the protocol.
     """
-    if protocol not in (*PROTOCOLS, COMPLETE, SCORE):
-        raise ConfigError(unknown("protocol", protocol, (*PROTOCOLS, COMPLETE, SCORE)))
+    if protocol not in evaluated_protocols():
+        raise ConfigError(unknown("protocol", protocol, evaluated_protocols()))
     check_names(config)
-    is_test, dataset = not config.validation_subjects, dataset.hold_out(config.validation_subjects)
+    dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
     device = pick_device(config.execution.device)
-    judged = _judge(run, protocol, dataset, config, seed, labels, which, device)
-    card, dataset = judged.card, judged.dataset
-    evaluation = Evaluation(
-        system=card.system if card else RAW,
-        protocol=protocol,
-        labels=judged.labels,
-        seed=judged.seed,
-        initialisation=_initialisation(card, protocol),
-        config=config,
-        dataset=dataset,
-        labelled=judged.labelled,
-        scores=judged.scores,
-        errors=judged.errors,
-        steps=dict(card.steps) if card else {},
-        parameters=dict(card.parameters) if card else {},
-        seconds_per_epoch=dict(card.seconds_per_epoch) if card else {},
-        split_is_test=is_test,
-        encoder=which if card and card.kind == "pretrained" else "student",
-        pooling=config.probe.pooling if card and protocol in PROTOCOLS else None,
-        pretrained_on=_pretrained_on(card),
-        held_out=card.held_out if card else None,
-        memory_mb=dict(card.memory_mb) if card else {},
-        gflops=judged.gflops if card else None,
-    )
+    task = EvaluationTask(run, protocol, dataset, config, seed, labels, which, device)
+    evaluation = _JUDGES[PROTOCOLS[protocol].judges](task)
     own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
     return [save_result(folder, evaluation, device) for folder in (own, results) if folder]
 
 
-class _Judged(NamedTuple):
-    """What a protocol says, of what run, on which data, and with which labels and seed."""
+@dataclass(frozen=True)
+class EvaluationTask:
+    """What is judged, on which data and how: the arguments of `evaluate`.
 
-    card: ModelCard | None
-    dataset: Dataset
-    labelled: Part
-    labels: str
-    seed: int
-    scores: np.ndarray | None = None
-    errors: ClipErrors | None = None
-    gflops: float | None = None
-
-
-def _judge(
-    run: Path | None,
-    protocol: str,
-    dataset: Dataset,
-    config: Config,
-    seed: int,
-    labels: str,
-    which: str,
-    device: torch.device,
-) -> _Judged:
-    card: ModelCard | None
-    if protocol == COMPLETE:
-        if labels != "1.0":
-            raise ConfigError(f"--labels {labels}: protocol 'complete' needs no labels. Leave it out.")
-        card, errors, dataset = _completion(run, dataset, config, which, seed, device)
-        return _Judged(card, dataset, Part(dataset.store, dataset.train.ids[:0]), "none", seed, errors=errors)
-    if protocol == SCORE:
-        card, scores, gflops, dataset = _classifier_scores(run, dataset, config, device)
-        labelled = choose_labelled(dataset.train, card.labels, card.seed, dataset.classes)
-        return _Judged(card, dataset, labelled, card.labels, card.seed, scores, gflops=gflops)
-    card, features, frames, dataset = _features(run, dataset, config, which, device)
-    labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
-    cutter = ClipCutter.from_store(dataset.store, frames, device)
-    scores = probe_scores(protocol, features, cutter, dataset, labelled, config, seed)
-    joints, coordinates = len(dataset.skeleton.joints), dataset.store.description.coordinates
-    gflops = gflops_per_clip(features, frames, joints, coordinates, device)
-    return _Judged(card, dataset, labelled, labels, seed, scores, gflops=gflops)
-
-
-def _pretrained_on(card: ModelCard | None) -> str | None:
-    return card.data if card and card.kind == "pretrained" else card.pretrained_on if card else None
-
-
-def _initialisation(card: ModelCard | None, protocol: str) -> str:
-    if card is None:
-        return "none"
-    return card.initialisation if protocol == SCORE else card.start
-
-
-def _features(
-    run: Path | None, dataset: Dataset, config: Config, which: str, device: torch.device
-) -> tuple[ModelCard | None, FeatureFunction, int, Dataset]:
-    """Card, feature function and frames per clip of a run's encoder, or of raw coordinates; the data it can judge."""
-    if run is None:
-        return None, raw_features(dataset.skeleton.root_index), RAW_FRAMES, dataset
-    card, encoder, dataset = _frozen(run, dataset, which, device)
-    clip = card.config.clip
-    return card, encoder_features(encoder, clip.segment, config.probe.pooling), clip.frames, dataset
-
-
-def _frozen(run: Path, dataset: Dataset, which: str, device: torch.device) -> tuple[ModelCard, nn.Module, Dataset]:
-    """Card and encoder of a run, and the data on the joints it knows."""
-    card, weights, dataset = encoder_weights(run, dataset, which)
-    encoder = build_encoder(card.config, dataset.skeleton, card.coordinates)
-    load_weights(encoder, weights, run)
-    return card, encoder.to(device).eval(), dataset
-
-
-def _completion(
-    run: Path | None, dataset: Dataset, config: Config, which: str, seed: int, device: torch.device
-) -> tuple[ModelCard, ClipErrors, Dataset]:
-    """Card of a run, the errors of its completions of evaluation clips, and the data on the joints it knows."""
-    if run is None:
-        raise ConfigError("protocol 'complete' needs an encoder, not raw coordinates. Name a pre-trained run.")
-    card, encoder, dataset = _frozen(run, dataset, which, device)
-    own, settings, precision = card.config, config.probe.complete, config.execution.precision
-    cutter = ClipCutter.from_store(dataset.store, own.clip.frames, device)
-    head = build_completion_head(own, dataset.skeleton, card.coordinates, settings.depth, seed).to(device)
-    completers = {"": Completer(encoder, head, own.clip.segment, coordinate_rms(dataset.train))}
-    train_head(completers[""], cutter, torch.from_numpy(dataset.train.ids), settings, precision, seed)
-    if decoder := _own_decoder(run, card, encoder, dataset, which):
-        completers["decoder"] = decoder.to(device)
-    errors = completion_errors(completers, cutter, torch.from_numpy(dataset.test.ids), precision, seed)
-    if dataset.metres:
-        return card, ClipErrors({name: 1000 * values for name, values in errors.items()}, "mm"), dataset
-    return card, ClipErrors(errors, "units of the data"), dataset
-
-
-def _own_decoder(run: Path, card: ModelCard, encoder: nn.Module, dataset: Dataset, which: str) -> Completer | None:
-    """The student with the decoder it was trained with, where that says joints; on the joints of `dataset`.
-
-    None also where hidden tokens were zeroed: such a decoder knows no tokens that are not there. Only masked prediction
-    is known to have such a decoder.
+    Args:
+        run: A trained run; None: raw coordinates.
+        protocol: One of `evaluated_protocols()`.
+        dataset: The data, held-out subjects in its test part.
+        config: Settings of the evaluation.
+        seed: Decides the labelled subset and what the protocol draws.
+        labels: Share or shots of the training labels.
+        which: `student` or `teacher`, of a pre-trained run.
+        device: Where it runs.
     """
-    settings = card.config
-    if settings.objective != "masked_prediction":
-        return None
-    says_joints = settings.decoder.use and settings.decoder.target == "joints" and settings.mask.hidden == "dropped"
-    if card.kind != "pretrained" or which != "student" or not says_joints or settings.decoder.normalisation != "none":
-        return None
-    weights = load_model(run)[1]
-    decoder = build_decoder(settings, dataset.skeleton, card.coordinates)
-    own = {name.removeprefix("decoder."): tensor for name, tensor in weights.items() if name.startswith("decoder.")}
-    places = [card.skeleton.joints.index(joint) for joint in dataset.skeleton.joints]
-    load_weights(decoder, restrict_joints(own, places), run)
-    return Completer(encoder, decoder, settings.clip.segment, float(weights["coordinate_scale"]))
+
+    run: Path | None
+    protocol: str
+    dataset: Dataset
+    config: Config
+    seed: int
+    labels: str
+    which: str
+    device: torch.device
+
+    def evaluation(self, card: ModelCard | None, **measured: Any) -> Evaluation:
+        """The evaluation of a model.
+
+        Args:
+            card: Of the model that was judged; None: raw coordinates.
+            measured: Fields of Evaluation, in place of those that the task and the card give.
+
+        Returns:
+            The evaluation.
+        """
+        known: dict[str, Any] = {
+            "protocol": self.protocol,
+            "labels": self.labels,
+            "seed": self.seed,
+            "config": self.config,
+            "split_is_test": not self.config.validation_subjects,
+            "scores": None,
+        }
+        if card is None:
+            known |= {"system": RAW, "initialisation": "none"}
+        else:
+            pretrained = card.kind == "pretrained"
+            known |= {
+                "system": card.system,
+                "initialisation": card.start,
+                "encoder": self.which if pretrained else "student",
+                "pretrained_on": card.data if pretrained else card.pretrained_on,
+                "costs": card.costs,
+            }
+        return Evaluation(**(known | measured))
 
 
-def _classifier_scores(
-    run: Path | None, dataset: Dataset, config: Config, device: torch.device
-) -> tuple[ModelCard, np.ndarray, float, Dataset]:
-    """Card, scores and GFLOPs per clip of a fine-tuned run, and the data on the joints it knows."""
+@dataclass(frozen=True)
+class FrozenEncoder:
+    """An encoder that is judged and never trained.
+
+    Args:
+        card: Of its run.
+        module: In evaluation mode.
+        dataset: The data, on the joints that the encoder knows.
+    """
+
+    card: ModelCard
+    module: nn.Module
+    dataset: Dataset
+
+    @classmethod
+    def load(cls, run: Path, task: EvaluationTask) -> FrozenEncoder:
+        """The encoder of a run, for the data and on the device of a task."""
+        card, weights, dataset = encoder_weights(run, task.dataset, task.which)
+        module = build_encoder(card.config, dataset.skeleton, card.coordinates)
+        load_weights(module, weights, run)
+        return cls(card, module.to(task.device).eval(), dataset)
+
+
+# --- protocols on frozen features ---
+
+
+def _judge_features(task: EvaluationTask) -> Evaluation:
+    card = None
+    pooling = None
+    dataset = task.dataset
+    frames = RAW_FRAMES
+    features = raw_features(dataset.skeleton.root_index)
+    if task.run is not None:
+        encoder = FrozenEncoder.load(task.run, task)
+        card = encoder.card
+        pooling = task.config.probe.pooling
+        dataset = encoder.dataset
+        frames = card.config.clip.frames
+        features = encoder_features(encoder.module, card.config.clip.segment, pooling)
+    labelled = choose_labelled(dataset.train, task.labels, task.seed, dataset.classes)
+    cutter = ClipCutter.from_store(dataset.store, frames, task.device)
+    scores = probe_scores(task.protocol, features, cutter, dataset, labelled, task.config, task.seed)
+    evaluation = task.evaluation(card, dataset=dataset, labelled=labelled, scores=scores, pooling=pooling)
+    if card is None:
+        return evaluation
+    joints = len(dataset.skeleton.joints)
+    gflops = gflops_per_clip(features, frames, joints, dataset.store.description.coordinates, task.device)
+    return evaluation.with_gflops(gflops)
+
+
+# --- a trained classifier ---
+
+
+def _judge_classifier(task: EvaluationTask) -> Evaluation:
+    run = task.run
     if run is None:
-        raise ConfigError("protocol 'score' needs a fine-tuned run, not raw coordinates. Name the run.")
+        raise ConfigError(f"protocol '{task.protocol}' needs a fine-tuned run, not raw coordinates. Name the run.")
     card, weights = load_model(run)
     if card.kind != "classifier":
         raise CheckpointError(
             f"{run}: pre-trained, but it has no classifier yet. Fine-tune it: jointwise finetune {run} "
-            f"{shlex.join(dataset.arguments)}; or judge its features: --protocol linear or knn."
+            f"{shlex.join(task.dataset.arguments)}; or judge its features: --protocol linear or knn."
         )
-    dataset = card.on_own_joints(dataset, run)
+    dataset = card.on_own_joints(task.dataset, run)
     check_unseen(run, card, dataset)
-    settings = card.config
-    module = build_classifier(settings, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed)
+    config = card.config
+    module = build_classifier(config, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed)
     load_weights(module, weights, run)
-    cutter = ClipCutter.from_store(dataset.store, settings.clip.frames, device)
+    cutter = ClipCutter.from_store(dataset.store, config.clip.frames, task.device)
     ids = torch.from_numpy(dataset.test.ids)
-    scores = class_scores(module.to(device), cutter, ids, config.execution.precision)
-    return card, scores, classifier_gflops(module, dataset, settings.clip.frames, device), dataset
+    scores = class_scores(module.to(task.device), cutter, ids, task.config.execution.precision)
+    evaluation = task.evaluation(
+        card,
+        initialisation=card.initialisation,
+        labels=card.labels,
+        seed=card.seed,
+        dataset=dataset,
+        labelled=choose_labelled(dataset.train, card.labels, card.seed, dataset.classes),
+        scores=scores,
+    )
+    return evaluation.with_gflops(classifier_gflops(module, dataset, config.clip.frames, task.device))
+
+
+# --- completions ---
+
+
+def _judge_completions(task: EvaluationTask) -> Evaluation:
+    if task.labels != "1.0":
+        raise ConfigError(f"--labels {task.labels}: protocol '{task.protocol}' needs no labels. Leave it out.")
+    run = task.run
+    if run is None:
+        raise ConfigError(f"protocol '{task.protocol}' needs an encoder, not raw coordinates. Name a pre-trained run.")
+    encoder = FrozenEncoder.load(run, task)
+    dataset = encoder.dataset
+    errors = _completion_errors(run, encoder, task)
+    unlabelled = Part(dataset.store, dataset.train.ids[:0])
+    return task.evaluation(encoder.card, labels="none", dataset=dataset, labelled=unlabelled, errors=errors)
+
+
+def _completion_errors(run: Path, encoder: FrozenEncoder, task: EvaluationTask) -> ClipErrors:
+    """Trains the head, then measures it, the run's own decoder where there is one, and the baselines."""
+    card = encoder.card
+    dataset = encoder.dataset
+    config = card.config
+    settings = task.config.probe.complete
+    precision = task.config.execution.precision
+    cutter = ClipCutter.from_store(dataset.store, config.clip.frames, task.device)
+    head = build_completion_head(config, dataset.skeleton, card.coordinates, settings.depth, task.seed).to(task.device)
+    trained = Completer(encoder.module, head, config.clip.segment, coordinate_rms(dataset.train))
+    train_head(trained, cutter, torch.from_numpy(dataset.train.ids), settings, precision, task.seed)
+    completers = {"": trained}
+    if decoder := _own_decoder(run, encoder, task.which):
+        completers["decoder"] = decoder.to(task.device)
+    errors = completion_errors(completers, cutter, torch.from_numpy(dataset.test.ids), precision, task.seed)
+    if dataset.metres:
+        return ClipErrors({name: 1000 * values for name, values in errors.items()}, "mm")
+    return ClipErrors(errors, "units of the data")
+
+
+def _own_decoder(run: Path, encoder: FrozenEncoder, which: str) -> Completer | None:
+    """The student with the decoder it was trained with; None unless that decoder predicts joints.
+
+    None also where hidden tokens were zeroed: such a decoder was never trained with tokens left out. Only masked
+    prediction is known to have a decoder of joints.
+    """
+    card = encoder.card
+    config = card.config
+    if config.objective != "masked_prediction":
+        return None
+    if card.kind != "pretrained" or which != "student" or config.mask.hidden != "dropped":
+        return None
+    if not config.decoder.use or config.decoder.target != "joints" or config.decoder.normalisation != "none":
+        return None
+    weights = load_model(run)[1]
+    skeleton = encoder.dataset.skeleton
+    decoder = build_decoder(config, skeleton, card.coordinates)
+    own = {name.removeprefix("decoder."): tensor for name, tensor in weights.items() if name.startswith("decoder.")}
+    places = [card.skeleton.joints.index(joint) for joint in skeleton.joints]
+    load_weights(decoder, restrict_joints(own, places), run)
+    return Completer(encoder.module, decoder, config.clip.segment, float(weights["coordinate_scale"]))
+
+
+_JUDGES: dict[Judges, Callable[[EvaluationTask], Evaluation]] = {
+    Judges.FEATURES: _judge_features,
+    Judges.CLASSIFIER: _judge_classifier,
+    Judges.COMPLETIONS: _judge_completions,
+}

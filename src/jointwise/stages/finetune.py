@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +17,49 @@ from jointwise.data.dataset import Dataset, Part
 from jointwise.data.label_subset import choose_labelled
 from jointwise.errors import ConfigError
 from jointwise.evaluation.class_scores import class_scores, classifier_gflops
+from jointwise.evaluation.protocols import FINETUNE as PROTOCOL
 from jointwise.evaluation.results import Evaluation, check_folder, save_result
 from jointwise.model.averaging import ema_momentum
 from jointwise.model.build import build_classifier, check_names
 from jointwise.model.classifier import Classifier
-from jointwise.model.size import count_parameters
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder
 from jointwise.training.checkpoint import load_weights, write_json
 from jointwise.training.coordinate_scale import median_coordinate_rms, with_coordinate_scale
+from jointwise.training.costs import FINETUNE, Costs
 from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import make_examples, write_examples
 from jointwise.training.loop import fit
 from jointwise.training.model_folder import ModelCard, encoder_weights, load_card, load_trained_on, save_model
 from jointwise.training.optimizer import build_optimizer
-from jointwise.training.provenance import peak_memory, provenance
+from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import about_run, open_run, resume_command
 
 
 class FinetuneTask:
-    """Clips of each step and the cross-entropy with label smoothing."""
+    """Clips of each step, the cross-entropy with label smoothing, the average of the weights.
+
+    Args:
+        module: The classifier to train.
+        cutter: Cuts the clips, on the classifier's device.
+        part: The labelled training sequences.
+        recipe: Settings of the training.
+        seed: Decides the crops and augmentations.
+    """
 
     def __init__(self, module: Classifier, cutter: ClipCutter, part: Part, recipe: FinetuneConfig, seed: int) -> None:
         self.module: Classifier = module
-        self.cutter, self.part, self.recipe, self.seed = cutter, part, recipe, seed
+        self.cutter = cutter
+        self.part = part
+        self.recipe = recipe
+        self.seed = seed
         self.momentum = ema_momentum(recipe.average, recipe.steps) if recipe.average else None
         if self.momentum is not None:
             module.keep_average()
         self.labels = torch.from_numpy(part.store.index["label"].astype(np.int64)).to(cutter.device)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy, and the share of training clips that are right."""
+        """Cross-entropy of a batch, and the share of its clips that are recognised."""
         clips = self.cutter.random(batch.ids, batch.draws(self.seed, "clips"), **asdict(self.recipe.augment))
         logits = self.module(clips.persons()).float()
         labels = self.labels[clips.ids]
@@ -56,16 +68,16 @@ class FinetuneTask:
         return losses.sum() / batch.count, {"train_top1": hits.sum() / batch.count}
 
     def after_step(self, step: int) -> None:
-        """Moves the average of the weights, where one is kept; at first all steps count alike, the start does not."""
-        if self.momentum is not None:
+        """Moves the average of the weights, where one is kept."""
+        if self.momentum is not None:  # at first all steps count alike, and the random start does not count
             self.module.update_average(min(self.momentum, step / (step + 1)))
 
     def epoch_metrics(self) -> dict[str, float]:
-        """Nothing more than what each step logs."""
+        """Empty: each step logs all there is."""
         return {}
 
     def describe(self, ids: Tensor) -> list[str]:
-        """Files of the samples."""
+        """Files of the sequences."""
         return [str(name) for name in self.part.store.names[ids.numpy()]]
 
 
@@ -80,139 +92,198 @@ def finetune(
     resume: bool = False,
     results: Path | None = None,
 ) -> Path:
-    """Trains encoder and head on the labelled part, scores the test part once at the end; returns the result's path.
+    """Trains encoder and head on the labelled part, then scores the test part once.
 
-    pretrained: run whose encoder to start from, also one of other data: what both have of joints, matched by name, is
-    kept; None: random weights and the recipe `scratch`. results: folder for the result besides the run's own.
-    Raises ConfigError for the teacher of random weights.
+    Args:
+        config: Settings of the system and the training.
+        dataset: Its labelled training part is trained on.
+        seed: Decides the head's weights, the order, the crops and the labelled subset.
+        labels: Share or shots of the training labels.
+        folder: The run folder to write.
+        pretrained: Run whose encoder to start from, also one of other data; joints are matched by name, and those that
+            both have are kept. None: random weights and the recipe `scratch`.
+        which: `student` or `teacher`, of `pretrained`.
+        resume: Whether to continue the run in `folder`.
+        results: Folder for a copy of the result.
+
+    Returns:
+        The path of the result.
+
+    Raises:
+        ConfigError: The teacher of random weights is asked for.
     """
     if which != "student" and not pretrained:
         raise ConfigError(f"--encoder {which}: from random weights there is one encoder. Leave it out.")
     check_names(config)
-    is_test, words = not config.validation_subjects, dataset.arguments
+    arguments = dataset.arguments  # those of the command: subjects and joints are left out below
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
-    config = with_coordinate_scale(config, dataset, load_card(pretrained).config if pretrained else None)
-    recipe = config.finetune if pretrained else config.scratch
-    before, module, dataset = _begin(config, recipe, dataset, seed, pretrained, which)
-    labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
-    about = about_run("finetune", config.system, dataset, seed, labels) | {
-        "labelled_sha256": labelled.names_hash,
-        "pretrained": str(pretrained) if pretrained else None,
-        "encoder": which if pretrained else None,
-    }
-    open_run(folder, config, about, resume)
+    run = _prepare(config, dataset, seed, labels, folder, pretrained, which)
+    open_run(folder, run.config, run.about, resume)
     if distributed.is_main_process():
-        write_json(folder / "labelled.json", labelled.names)
-    cutter = ClipCutter.from_store(dataset.store, config.clip.frames, pick_device(config.execution.device))
-    copied = ["--results", str(results)] if results else []
-    command = resume_command("finetune", str(pretrained or config.system), words, folder, *copied)
-    seconds = _train(module.to(cutter.device), cutter, labelled, config, recipe, folder, seed, command)
-    parameters = count_parameters(encoder=module.encoder, finetune=module)  # an average has none that are trained
-    module = module.average or module
-    evaluation = Evaluation(
-        system=config.system,
-        protocol="finetune",
-        labels=labels,
-        seed=seed,
-        initialisation=before.start if before else "scratch",
-        config=config,
-        dataset=dataset,
-        labelled=labelled,
-        scores=class_scores(module, cutter, torch.from_numpy(dataset.test.ids), config.execution.precision),
-        steps=(before.steps if before else {}) | {"finetune": recipe.steps},
-        parameters=(before.parameters if before else {}) | parameters,
-        seconds_per_epoch=(before.seconds_per_epoch if before else {}) | {"finetune": seconds},
-        split_is_test=is_test,
-        encoder=which,
-        pretrained_on=before.data if before else None,
-        held_out=before.held_out if before else None,
-        memory_mb=(before.memory_mb if before else {}) | {"finetune": peak_memory(cutter.device)},
-        gflops=classifier_gflops(module, dataset, config.clip.frames, cutter.device),
-    )
-    _save(folder, module, evaluation, about, cutter, load_trained_on(pretrained) if pretrained else set())
+        write_json(folder / "labelled.json", run.labelled.names)
+    copy = ["--results", str(results)] if results else []
+    command = resume_command(FINETUNE, str(pretrained or config.system), arguments, folder, *copy)
+    seconds, epochs = _train(run, command)
+    evaluation = _score(run, seconds, epochs)
+    _save(run, evaluation)
     if results is not None:
-        save_result(results, evaluation, cutter.device)
-    return save_result(folder / "results", evaluation, cutter.device)
+        save_result(results, evaluation, run.cutter.device)
+    return save_result(folder / "results", evaluation, run.cutter.device)
 
 
-def _begin(
-    config: Config, recipe: FinetuneConfig, dataset: Dataset, seed: int, pretrained: Path | None, which: str
-) -> tuple[ModelCard | None, Classifier, Dataset]:
-    """The classifier before training; the card of the run whose encoder it has, and the data on the joints of both."""
-    before, weights = None, None
+@dataclass(frozen=True)
+class FinetuneRun:
+    """A fine-tuning that is ready to train.
+
+    Args:
+        config: Settings of the system and the training.
+        recipe: The part of `config` that decides this training: `finetune` or `scratch`.
+        dataset: The data, on the joints that the encoder knows.
+        labelled: The training sequences whose labels are used.
+        labels: Share or shots, as the user gave them.
+        seed: Decides weights, order and crops.
+        folder: The run folder.
+        pretrained: Run that the encoder comes from; None: random weights.
+        before: Card of that run.
+        which: `student` or `teacher`, of that run.
+        module: The classifier, on its device.
+        cutter: Cuts the clips, on the same device.
+    """
+
+    config: Config
+    recipe: FinetuneConfig
+    dataset: Dataset
+    labelled: Part
+    labels: str
+    seed: int
+    folder: Path
+    pretrained: Path | None
+    before: ModelCard | None
+    which: str
+    module: Classifier
+    cutter: ClipCutter
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the run is: a run that is resumed must be the same."""
+        return about_run(FINETUNE, self.config.system, self.dataset, self.seed, self.labels) | {
+            "labelled_sha256": self.labelled.names_hash,
+            "pretrained": str(self.pretrained) if self.pretrained else None,
+            "encoder": self.which if self.pretrained else None,
+        }
+
+    @property
+    def trained(self) -> Classifier:
+        """The classifier that is scored and saved: the average of the weights where one is kept."""
+        return self.module.average or self.module
+
+
+def _prepare(
+    config: Config, dataset: Dataset, seed: int, labels: str, folder: Path, pretrained: Path | None, which: str
+) -> FinetuneRun:
+    """Builds the classifier, with the weights of the pre-trained encoder where there is one, and chooses the labels."""
+    before = load_card(pretrained) if pretrained else None
+    config = with_coordinate_scale(config, dataset, before.config if before else None)
+    recipe = config.finetune if pretrained else config.scratch
+    weights = None
     if pretrained:
-        before, weights, dataset = encoder_weights(pretrained, dataset, which)
+        _, weights, dataset = encoder_weights(pretrained, dataset, which)
     coordinates = dataset.store.description.coordinates
     module = build_classifier(config, recipe, dataset.skeleton, coordinates, len(dataset.classes), seed)
     if pretrained and weights:
         load_weights(module.encoder, weights, pretrained)
     if config.execution.compile:
         compile_blocks(module)
-    return before, module, dataset
+    labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
+    cutter = ClipCutter.from_store(dataset.store, config.clip.frames, pick_device(config.execution.device))
+    return FinetuneRun(
+        config=config,
+        recipe=recipe,
+        dataset=dataset,
+        labelled=labelled,
+        labels=labels,
+        seed=seed,
+        folder=folder,
+        pretrained=pretrained,
+        before=before,
+        which=which,
+        module=module.to(cutter.device),
+        cutter=cutter,
+    )
 
 
-def _train(
-    module: Classifier,
-    cutter: ClipCutter,
-    labelled: Part,
-    config: Config,
-    recipe: FinetuneConfig,
-    folder: Path,
-    seed: int,
-    command: str,
-) -> float:
-    """Fits the classifier; returns the seconds per epoch. command: resumes it, for messages."""
-    distributed.convert_sync_batchnorm(module)
-    task = FinetuneTask(module, cutter, labelled, recipe, seed)
-    order = BatchOrder(torch.from_numpy(labelled.ids), recipe.batch, seed, cutter.shards, least=2)
-    optimizer = build_optimizer(module, recipe, recipe.layer_decay)
-    title = f"{'from scratch' if recipe is config.scratch else 'finetune'} {config.system}"
-    seconds = fit(task, order, optimizer, recipe, config.execution, folder, title, seed, command)
-    return seconds / order.epoch(recipe.steps)
+def _train(run: FinetuneRun, command: str) -> tuple[float, float]:
+    """Trains the classifier; returns seconds and epochs. command: what resumes the run, for messages."""
+    config = run.config
+    recipe = run.recipe
+    distributed.convert_sync_batchnorm(run.module)
+    task = FinetuneTask(run.module, run.cutter, run.labelled, recipe, run.seed)
+    order = BatchOrder(torch.from_numpy(run.labelled.ids), recipe.batch, run.seed, run.cutter.shards, min_share=2)
+    optimizer = build_optimizer(run.module, recipe, recipe.layer_decay)
+    title = f"{FINETUNE if run.pretrained else 'from scratch'} {config.system}"
+    seconds = fit(task, order, optimizer, recipe, config.execution, run.folder, title, run.seed, command)
+    return seconds, order.epoch(recipe.steps)
 
 
-def _save(
-    folder: Path,
-    module: Classifier,
-    evaluation: Evaluation,
-    about: dict[str, Any],
-    cutter: ClipCutter,
-    seen: set[str],
-) -> None:
-    """Writes model folder, examples and run.json of a classifier that was trained and scored; seen: by its encoder."""
-    # the report plays the examples of the pre-training, if it was on the same data
-    elsewhere = evaluation.pretrained_on != evaluation.dataset.name
-    examples = make_examples(evaluation.dataset, cutter, evaluation.seed) if elsewhere else None
-    size = median_coordinate_rms(evaluation.dataset.train)
+def _score(run: FinetuneRun, seconds: float, epochs: float) -> Evaluation:
+    """Scores the test part with the trained classifier; seconds, epochs: of the training."""
+    config = run.config
+    before = run.before
+    device = run.cutter.device
+    ids = torch.from_numpy(run.dataset.test.ids)
+    scores = class_scores(run.trained, run.cutter, ids, config.execution.precision)
+    costs = (before.costs if before else Costs()).with_stage(
+        FINETUNE,
+        steps=run.recipe.steps,
+        seconds=seconds,
+        epochs=epochs,
+        device=device,
+        encoder=run.module.encoder,
+        finetune=run.module,  # not `trained`: an average has no weights that are trained
+    )
+    return Evaluation(
+        system=config.system,
+        protocol=PROTOCOL,
+        labels=run.labels,
+        seed=run.seed,
+        initialisation=before.start if before else "scratch",
+        config=config,
+        dataset=run.dataset,
+        labelled=run.labelled,
+        scores=scores,
+        split_is_test=not config.validation_subjects,
+        encoder=run.which,
+        pretrained_on=before.data if before else None,
+        costs=costs.with_gflops(classifier_gflops(run.trained, run.dataset, config.clip.frames, device)),
+    )
+
+
+def _save(run: FinetuneRun, evaluation: Evaluation) -> None:
+    """Writes model folder, examples and run.json of a classifier that was trained and scored."""
+    dataset = run.dataset
+    # the report plays the examples of the pre-training, if that was on the same data
+    examples = make_examples(dataset, run.cutter, run.seed) if evaluation.pretrained_on != dataset.name else None
+    size = median_coordinate_rms(dataset.train)
     if not distributed.is_main_process():
         return
     if examples:
-        write_examples(folder, examples)
+        write_examples(run.folder, examples)
     card = ModelCard.of(
-        evaluation.config,
-        evaluation.dataset,
+        run.config,
+        dataset,
         kind="classifier",
-        classes=evaluation.dataset.classes,
-        seed=evaluation.seed,
-        steps=evaluation.steps,
-        labels=evaluation.labels,
+        classes=dataset.classes,
+        seed=run.seed,
+        labels=run.labels,
         initialisation=evaluation.initialisation,
         pretrained_on=evaluation.pretrained_on,
         scores=evaluation.summary()["scores"],
-        parameters=evaluation.parameters,
-        seconds_per_epoch=evaluation.seconds_per_epoch,
-        held_out=evaluation.held_out,
-        memory_mb=evaluation.memory_mb,
+        costs=evaluation.costs,
         size=size,
     )
-    save_model(folder / "model", card, module.state_dict(), seen | set(evaluation.dataset.train.digests))
-    run = about | {
-        "steps": evaluation.steps["finetune"],
-        "parameters": evaluation.parameters,
-        "seconds_per_epoch": evaluation.seconds_per_epoch["finetune"],
-        "peak_memory_mb": evaluation.memory_mb["finetune"],
-        **provenance(cutter.device, evaluation.config.execution.precision),
-    }
-    write_json(folder / "run.json", run)
+    seen = load_trained_on(run.pretrained) if run.pretrained else set()
+    save_model(run.folder / "model", card, run.trained.state_dict(), seen | set(dataset.train.digests))
+    origin = provenance(run.cutter.device, run.config.execution.precision)
+    write_json(run.folder / "run.json", run.about | evaluation.costs.of_run(FINETUNE) | origin)

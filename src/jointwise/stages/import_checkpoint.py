@@ -17,6 +17,7 @@ from jointwise.model.size import count_parameters
 from jointwise.stages.foreign_checkpoint import Foreign
 from jointwise.stages.mamp_checkpoint import import_mamp
 from jointwise.training.checkpoint import write_json
+from jointwise.training.costs import Costs
 from jointwise.training.model_folder import ModelCard, save_model
 from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import open_run
@@ -90,12 +91,12 @@ def import_checkpoint(
         data_fingerprint=NOT_KNOWN,
         preparation=PREPARATION,
         seed=0,
-        steps={},
         split=NOT_KNOWN,
         terms=f"those of {checkpoint.name} and of the data it was trained on, which it does not name",
-        parameters=count_parameters(encoder=objective.encoder, pretrain=objective),
+        costs=Costs(parameters=count_parameters(encoder=objective.encoder, pretrain=objective)),
     )
     open_run(folder, config, about, resume=False)
     save_model(folder / "model", card, objective.state_dict(), seen=set())
-    write_json(folder / "run.json", about | {"parameters": card.parameters, **provenance(torch.device("cpu"), "fp32")})
+    known = card.costs.of_run(str(about["stage"]))
+    write_json(folder / "run.json", about | known | provenance(torch.device("cpu"), "fp32"))
     return Imported(card, foreign.assumed)

@@ -13,7 +13,7 @@ from jointwise.data.skeletons import NTU25, Skeleton, unnamed_skeleton
 from jointwise.errors import CheckpointError, ConfigError
 from jointwise.model.build import build_objective
 from jointwise.stages.foreign_checkpoint import Foreign, load_checkpoint
-from jointwise.training.checkpoint import load_weights, describe_mismatch
+from jointwise.training.checkpoint import describe_mismatch, load_weights
 
 SYSTEM = "mamp_published"
 HEADS = 8  # of the published models

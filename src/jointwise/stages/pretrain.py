@@ -20,20 +20,20 @@ from jointwise.evaluation.collapse import collapse_warning, effective_rank
 from jointwise.evaluation.features import encoder_features
 from jointwise.evaluation.held_out import SPLIT, held_out_losses
 from jointwise.evaluation.judge import accuracies
-from jointwise.evaluation.protocols import PROTOCOLS
+from jointwise.evaluation.protocols import frozen_protocols
 from jointwise.model.build import build_objective, check_names
 from jointwise.model.objective import Objective, Rebuilt, Watched
-from jointwise.model.size import count_parameters
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder
 from jointwise.training.checkpoint import write_json
 from jointwise.training.coordinate_scale import coordinate_rms, median_coordinate_rms, with_coordinate_scale
+from jointwise.training.costs import PRETRAIN, Costs
 from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import Rebuild, make_examples, write_examples
 from jointwise.training.loop import fit
 from jointwise.training.model_folder import ModelCard, save_model
 from jointwise.training.optimizer import build_optimizer
-from jointwise.training.provenance import peak_memory, provenance
+from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import about_run, open_run, read_log, resume_command
 
 Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none where no probe is due
@@ -72,7 +72,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     objective = build_objective(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
     if config.execution.compile:
         compile_blocks(objective)
-    seconds_per_epoch = _fit(objective, cutter, dataset, config, seed, folder)
+    seconds, epochs = _fit(objective, cutter, dataset, config, seed, folder)
 
     test = torch.from_numpy(dataset.test.ids)
     held_out = held_out_losses(objective, cutter, test, config.execution.precision)
@@ -80,19 +80,25 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     size = median_coordinate_rms(dataset.train)
     if not distributed.is_main_process():
         return {}
+    costs = Costs().with_stage(
+        PRETRAIN,
+        steps=config.pretrain.steps,
+        seconds=seconds,
+        epochs=epochs,
+        device=device,
+        held_out=held_out | {SPLIT: dataset.split},
+        encoder=objective.encoder,
+        pretrain=objective,
+    )
     log = read_log(folder)
     run: dict[str, Any] = about | {
-        "steps": config.pretrain.steps,
-        "parameters": count_parameters(encoder=objective.encoder, pretrain=objective),
+        **costs.of_run(PRETRAIN),
         **objective.describe(config.segments, len(dataset.skeleton.joints)),
-        "seconds_per_epoch": seconds_per_epoch,
-        "held_out": held_out | {SPLIT: dataset.split},
-        "peak_memory_mb": peak_memory(device),
         "collapse": collapse_warning(log),
-        "probes": {name: value for name, value in log[-1].items() if name in PROTOCOLS},
+        "probes": {name: value for name, value in log[-1].items() if name in frozen_protocols()},
         **provenance(device, config.execution.precision),
     }
-    card = _card(config, dataset, run, size)
+    card = ModelCard.of(config, dataset, kind="pretrained", classes=(), seed=seed, costs=costs, size=size)
     save_model(folder / "model", card, objective.state_dict(), set(dataset.train.digests))
     write_examples(folder, examples)
     write_json(folder / "run.json", run)
@@ -241,8 +247,10 @@ class PretrainTask:
         return [str(name) for name in self.dataset.store.names[ids.numpy()]]
 
 
-def _fit(objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config, seed: int, folder: Path) -> float:
-    """Train the objective; returns the seconds per epoch."""
+def _fit(
+    objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config, seed: int, folder: Path
+) -> tuple[float, float]:
+    """Train the objective; returns seconds and epochs."""
     settings = config.pretrain
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed, cutter.shards)
     probe = make_probe(objective, cutter, dataset, order, config, seed)
@@ -257,7 +265,7 @@ def _fit(objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Con
         seed=seed,
         resume_hint=resume_command("pretrain", config.system, dataset.arguments, folder),
     )
-    return seconds / order.epoch(settings.steps)
+    return seconds, order.epoch(settings.steps)
 
 
 def _rebuild_by(objective: Objective, seed: int) -> Rebuild:
@@ -269,20 +277,3 @@ def _rebuild_by(objective: Objective, seed: int) -> Rebuild:
             return objective.eval().rebuild(persons, clips, draws)
 
     return rebuild
-
-
-def _card(config: Config, dataset: Dataset, run: dict[str, Any], size: float) -> ModelCard:
-    """The card of a pre-trained model, with what run.json says of it."""
-    return ModelCard.of(
-        config,
-        dataset,
-        kind="pretrained",
-        classes=(),
-        seed=run["seed"],
-        steps={"pretrain": run["steps"]},
-        parameters=run["parameters"],
-        seconds_per_epoch={"pretrain": run["seconds_per_epoch"]},
-        held_out=run["held_out"],
-        memory_mb={"pretrain": run["peak_memory_mb"]},
-        size=size,
-    )

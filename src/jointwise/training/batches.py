@@ -18,9 +18,13 @@ from jointwise.training import distributed
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples of a step that this process computes: all, or its share where there are several processes.
+    """The samples of a step that this process computes: all of them, or its share if there are several processes.
 
-    ids: (b,) in the store. places: (b,) where each stands among the `count` samples of the step.
+    Args:
+        step: Number of the step, from 0.
+        ids: (b,) places of the samples in the store.
+        places: (b,) place of each sample in the batch of the step.
+        count: Samples of the whole batch, of all processes.
     """
 
     step: int
@@ -29,56 +33,78 @@ class Batch:
     count: int
 
     def draws(self, seed: int, purpose: str) -> Draws:
-        """Random numbers of the samples: a function of seed, purpose, step and a sample's place in the batch."""
+        """Random numbers of the samples: a function of seed, purpose, step and place in the batch."""
         return Draws(self.places, seed, purpose, self.step)
 
 
 class BatchOrder:
-    """Which samples each step sees: epoch after epoch reshuffled, a function of seed and step only.
+    """The samples of each step, reshuffled every epoch; a function of seed and step only.
 
-    ids: (n,) samples. batch: samples per step, at most n. shards: those of the samples. No sample is left out; a batch
-    may span two epochs. Of each shard it has as many as the shard's part of all samples, give or take one or two.
-    least: samples of a batch that each process needs; BatchNorm cannot learn from one.
+    No sample is left out, so a batch may span two epochs. Each shard has its share of every batch, give or take one or
+    two samples. `order[step]` is the whole batch of a step, `order.local_batch(step)` the share of this process.
+
+    Args:
+        ids: (n,) samples.
+        batch_size: Samples of a step, of all processes together; limited to n.
+        seed: Of the order.
+        shards: Those of the samples.
+        min_share: Samples of each batch that every process needs. BatchNorm needs 2.
     """
 
-    def __init__(self, ids: Tensor, batch: int, seed: int, shards: Shards = ONE_SHARD, least: int = 1) -> None:
-        self.ids, self.batch, self.seed, self.shards = ids, min(batch, len(ids)), seed, shards
-        self.least = least
-        self._epoch, self._order = -1, ids
+    def __init__(self, ids: Tensor, batch_size: int, seed: int, shards: Shards = ONE_SHARD, min_share: int = 1) -> None:
+        self.ids = ids
+        self.batch_size = min(batch_size, len(ids))
+        self.seed = seed
+        self.shards = shards
+        self.min_share = min_share
+        self._epoch = -1
+        self._order = ids  # the samples in the order of `_epoch`
 
     def epoch(self, step: int) -> float:
-        """Epochs seen after `step` steps."""
-        return step * self.batch / len(self.ids)
+        """Epochs completed after `step` steps, as a fraction."""
+        return step * self.batch_size / len(self.ids)
 
     def __getitem__(self, step: int) -> Tensor:
-        epoch, start = divmod(step * self.batch, len(self.ids))
-        first = self._shuffled(epoch)[start : start + self.batch]
-        missing = self.batch - len(first)
+        epoch, start = divmod(step * self.batch_size, len(self.ids))
+        first = self._shuffled(epoch)[start : start + self.batch_size]
+        missing = self.batch_size - len(first)
         batch = torch.cat([first, self._shuffled(epoch + 1)[:missing]]) if missing else first
         return batch[_ascending(self._shards_of(batch))]
 
-    def batch_of(self, step: int) -> Batch:
-        """This process's share of the batch of a step. Raises ConfigError when there are too few for each."""
-        batch, count = self[step], distributed.size()
-        whose = distributed.owners(self._shards_of(batch), self.shards)
-        if np.bincount(whose, minlength=count).min() < self.least:
-            own = " of its own shards" if len(self.shards.begins) > 1 else ""
-            most = f"at most {self.batch // self.least}, " if self.batch < count * self.least else ""
-            raise ConfigError(
-                f"a batch of {self.batch} samples cannot be shared by {count} processes: each needs "
-                f"{self.least}{own}. Start fewer, {most}or raise `batch` of this stage where the data has more."
-                if count > 1
-                else f"a batch of {self.batch} samples is too small: it takes {self.least}. Raise `batch` of this "
+    def local_batch(self, step: int) -> Batch:
+        """The share of this process in the batch of a step.
+
+        Raises:
+            ConfigError: A process would get fewer than `min_share` samples.
+        """
+        batch = self[step]
+        count = distributed.world_size()
+        ranks = distributed.assign_ranks(self._shards_of(batch), self.shards)
+        if np.bincount(ranks, minlength=count).min() < self.min_share:
+            raise ConfigError(self._too_small(count))
+        places = torch.from_numpy(np.flatnonzero(ranks == distributed.rank()))
+        return Batch(step, batch[places], places, self.batch_size)
+
+    def _too_small(self, processes: int) -> str:
+        """The message for a batch that is too small for so many processes."""
+        if processes == 1:
+            return (
+                f"a batch of {self.batch_size} samples is too small: it takes {self.min_share}. Raise `batch` of this "
                 "stage, or give it more data."
             )
-        places = torch.from_numpy(np.flatnonzero(whose == distributed.rank()))
-        return Batch(step, batch[places], places, self.batch)
+        own = " of its own shards" if len(self.shards.begins) > 1 else ""
+        most = self.batch_size // self.min_share
+        limit = f"at most {most}, " if self.batch_size < processes * self.min_share else ""
+        return (
+            f"a batch of {self.batch_size} samples cannot be shared by {processes} processes: each needs "
+            f"{self.min_share}{own}. Start fewer, {limit}or raise `batch` of this stage where the data has more."
+        )
 
     def _shards_of(self, ids: Tensor) -> Ints:
         return self.shards.of(ids.numpy())
 
     def _shuffled(self, epoch: int) -> Tensor:
-        """All samples in the order of an epoch; those of each shard evenly spread over it."""
+        """All samples in the order of an epoch; the samples of each shard are spread evenly over it."""
         if epoch != self._epoch:
             generator = generator_for(self.seed, "order", epoch)
             order = self.ids[torch.randperm(len(self.ids), generator=generator)]
@@ -88,5 +114,5 @@ class BatchOrder:
 
 
 def _ascending(values: npt.NDArray[Any]) -> Tensor:
-    """The places of n values in ascending order; equal ones stay in theirs."""
+    """The order that sorts n values; ties keep their order."""
     return torch.from_numpy(np.argsort(values, kind="stable"))

@@ -1,4 +1,4 @@
-"""Weights and training states on disk: safetensors and JSON, written whole or not at all, never a pickle."""
+"""Weights and training states on disk, as safetensors and JSON: each file is written as a whole, never a pickle."""
 
 from __future__ import annotations
 
@@ -13,56 +13,90 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from jointwise.errors import CheckpointError, few, writing
+from jointwise.errors import CheckpointError, first_few, writing
 
-_ANEW = "Copy it again, or make it anew."  # what to do about a file that is lost
+_REPAIR_HINT = "Copy it again, or make it anew."  # the advice for a file that is missing or damaged
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON so that a reader sees the old or the new file, never a part."""
+    """Writes JSON so that a reader sees the old or the new file, never a part.
+
+    Args:
+        path: The file; its folder is made if needed.
+        content: Any JSON value.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".unfinished")
-        with beside.open("w") as file:
+        unfinished = path.with_name(path.name + ".unfinished")
+        with unfinished.open("w") as file:
             json.dump(content, file, indent=1)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        unfinished.replace(path)
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON. Raises CheckpointError when the file is missing or damaged."""
+    """Reads JSON.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: missing or damaged ({error}). {_ANEW}") from error
+        raise CheckpointError(f"{path}: missing or damaged ({error}). {_REPAIR_HINT}") from error
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Writes a safetensors file, whole or not at all."""
+    """Writes a safetensors file, as a whole or not at all.
+
+    Args:
+        path: The file; its folder is made if needed.
+        tensors: By name, on any device.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".unfinished")
+        unfinished = path.with_name(path.name + ".unfinished")
         try:
-            save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, beside)
-        except SafetensorError as error:  # wraps the operating system's error
+            save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, unfinished)
+        except SafetensorError as error:  # it wraps the error of the operating system
             raise OSError(str(error)) from error
-        with beside.open("rb+") as file:  # on disk before it takes its name, and before any file names it
+        with unfinished.open(
+            "rb+"
+        ) as file:  # the content is on disk before the file gets its name, and before state.json names it
             os.fsync(file.fileno())
-        beside.replace(path)
+        unfinished.replace(path)
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Reads a safetensors file. Raises CheckpointError when it is missing or damaged."""
+    """Reads a safetensors file.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
     try:
         return dict(load_file(path))
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: missing or damaged ({error}). {_ANEW}") from error
+        raise CheckpointError(f"{path}: missing or damaged ({error}). {_REPAIR_HINT}") from error
 
 
-def misfits(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Which tensors are missing, left over or of another shape, in words, some of each; empty when all fit."""
+def describe_mismatch(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Describes how tensors differ from those that a module needs.
+
+    Args:
+        tensors: What was found, by name.
+        shapes: What is needed, by name.
+
+    Returns:
+        Some of the tensors that are missing, not needed, or of another shape; empty if all fit.
+    """
     missing = [f"missing {name}" for name in shapes if name not in tensors]
     unexpected = [f"unexpected {name}" for name in tensors if name not in shapes]
     misshapen = [
@@ -70,12 +104,21 @@ def misfits(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]
         for name, shape in shapes.items()
         if name in tensors and tensors[name].shape != shape
     ]
-    return "; ".join(few(problems, separator="; ") for problems in (missing, unexpected, misshapen) if problems)
+    return "; ".join(first_few(problems, separator="; ") for problems in (missing, unexpected, misshapen) if problems)
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], source: Path) -> None:
-    """Strict loading. Raises CheckpointError naming the tensors that are missing, left over or of another shape."""
-    problems = misfits(tensors, {name: tensor.shape for name, tensor in module.state_dict().items()})
+    """Loads weights strictly: every tensor of the module must be there, with its shape, and no other.
+
+    Args:
+        module: Gets the weights.
+        tensors: By the names of the module's state_dict.
+        source: Where they come from, for messages.
+
+    Raises:
+        CheckpointError: Tensors are missing, not needed, or of another shape.
+    """
+    problems = describe_mismatch(tensors, {name: tensor.shape for name, tensor in module.state_dict().items()})
     if problems:
         raise CheckpointError(
             f"{source}: does not fit this model: {problems}. "
@@ -85,21 +128,34 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor], source: Path) ->
 
 
 class Checkpoint:
-    """The resumable state of a training in a folder: `step-N.safetensors`, and `state.json` that names the current one.
+    """The state of a training from which it can be resumed: `step-N.safetensors`, and `state.json` that names it.
 
     `state.json` is replaced atomically after the tensors are on disk, so a crash at any moment leaves a whole
-    checkpoint. Randomness needs no state of its own: every draw is a function of seed and step.
+    checkpoint. Random numbers need no saved state: every draw is a function of seed and step.
+
+    Args:
+        folder: Where the files lie.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def exists(self) -> bool:
-        """Whether there is anything to resume from."""
+        """Whether there is a state to resume from."""
         return (self.folder / "state.json").is_file()
 
     def save(self, step: int, module: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-        """Saves weights (teacher included), optimiser moments and `state` (JSON values) after `step` steps."""
+        """Saves the state, and deletes the one before.
+
+        Args:
+            step: Number of steps done.
+            module: Its weights, the teacher's included.
+            optimizer: Its moments.
+            state: JSON values that `load` returns.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
         tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
         for number, values in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": value for name, value in values.items()}
@@ -111,10 +167,19 @@ class Checkpoint:
                 old.unlink()
 
     def load(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """Restores what `save` saved, returns its state with `step`. Raises CheckpointError when it does not fit."""
+        """Restores module and optimiser.
+
+        Returns:
+            The state that was given to `save`, with `step`.
+
+        Raises:
+            CheckpointError: The checkpoint is missing, is damaged or does not fit the module.
+        """
         state: dict[str, Any] = read_json(self.folder / "state.json")
         if not isinstance(state, dict) or not {"step", "tensors"} <= state.keys():
-            raise CheckpointError(f"{self.folder / 'state.json'}: damaged (it names no step or no tensors). {_ANEW}")
+            raise CheckpointError(
+                f"{self.folder / 'state.json'}: damaged (it names no step or no tensors). {_REPAIR_HINT}"
+            )
         file = self.folder / state["tensors"]
         tensors = load_tensors(file)
         weights = {name.removeprefix("module."): t for name, t in tensors.items() if name.startswith("module.")}

@@ -1,4 +1,4 @@
-"""A few evaluation clips of a run, with what its student saw and its decoder rebuilt: `examples.npz` for the report."""
+"""A few evaluation clips for the report of a run, with what the student saw and the decoder rebuilt: `examples.npz`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from jointwise.errors import DataError, writing
 from jointwise.model.objective import Rebuilt
 from jointwise.training import distributed
 
-NAME = "examples.npz"
-MOST = 8
-MOST_FRAMES = 120  # of a recording that is kept to be looked at; a model's clip may have so few that motion is lost
+FILE_NAME = "examples.npz"
+MAX_EXAMPLES = 8
+MAX_FRAMES = 120  # of a recording that is kept for display: a model's clip may have too few frames to show the motion
 
 Rebuild = Callable[[Clips, Persons], Rebuilt | None]  # clips, their persons -> what the report shows of them
 
@@ -35,10 +35,20 @@ Rebuild = Callable[[Clips, Persons], Rebuilt | None]  # clips, their persons -> 
 class Examples:
     """n evaluation clips of a data set, in the unit of the data.
 
-    names: of the recordings, as in results. labels: (n,). recording: (n, M, R, V, C), valid: (n, M, R, V), nowhere in
-    empty slots: the part of a recording that the model gets, but of R frames. fps: (n,) of these. clip: (n, M, T, V, C)
-    the T frames that the model gets. seen: (n, M, T, V), what the student saw of them; None where nothing was hidden.
-    rebuilt: (n, M, T, V, C), None without a decoder of joints.
+    Args:
+        data: Name of the data set.
+        terms: Its terms of use.
+        split: The split that the clips are from.
+        classes: Class names of the data set.
+        skeleton: The layout of the V joints.
+        names: Names of the recordings, as in results.
+        labels: (n,) class of each clip.
+        fps: (n,) frames per second of `recording`.
+        recording: (n, M, R, V, C) the part of each recording that the model gets, with R frames.
+        valid: (n, M, R, V) mask of `recording`; False in empty slots.
+        clip: (n, M, T, V, C) the same part as the model gets it, with T frames.
+        seen: (n, M, T, V) what the student saw of `clip`; None if nothing was hidden.
+        rebuilt: (n, M, T, V, C) what the decoder made of that; None without a decoder of joints.
     """
 
     data: str
@@ -56,8 +66,17 @@ class Examples:
     rebuilt: Floats | None = None
 
 
-def choose_examples(part: Part, seed: int, most: int = MOST) -> npt.NDArray[np.int64]:
-    """Places in `part` of at most `most` clips, spread over its classes; which of a class, `seed` decides."""
+def choose_examples(part: Part, seed: int, most: int = MAX_EXAMPLES) -> npt.NDArray[np.int64]:
+    """Chooses clips that are spread over the classes of a part.
+
+    Args:
+        part: Where they are chosen from.
+        seed: Decides which clips of a class are chosen.
+        most: Largest number of clips.
+
+    Returns:
+        Places in the part, ordered by class.
+    """
     labels = part.labels
     classes = np.unique(labels)
     spread = classes[np.linspace(0, len(classes) - 1, min(most, len(classes))).round().astype(int)]
@@ -66,16 +85,17 @@ def choose_examples(part: Part, seed: int, most: int = MOST) -> npt.NDArray[np.i
         places = np.flatnonzero(labels == label)
         order = torch.randperm(len(places), generator=generator_for(seed, "examples", label)).numpy()
         chosen.append(places[order].tolist())
+    # the first clip of every class, then the second of every class, and so on
     turns = [places[turn] for turn in range(most) for places in chosen if turn < len(places)]
     return np.array(sorted(turns[:most], key=lambda place: (labels[place], place)), dtype=np.int64)
 
 
-def _cut_by_owners(cutter: ClipCutter, ids: Tensor) -> Clips:
-    """The evaluation clips of `ids`, each cut by the process whose shard it lies in; all processes get all."""
+def _cut_distributed(cutter: ClipCutter, ids: Tensor) -> Clips:
+    """The evaluation clips of `ids`: each is cut by the process that reads its shard, and all processes get all."""
     if distributed.world_size() == 1:
         return cutter.centre(ids)
-    whose = distributed.assign_ranks(cutter.shards.of(ids.numpy()), cutter.shards)
-    mine = np.flatnonzero(whose == distributed.rank())
+    ranks = distributed.assign_ranks(cutter.shards.of(ids.numpy()), cutter.shards)
+    mine = np.flatnonzero(ranks == distributed.rank())
     own = []
     if len(mine):
         clips = cutter.centre(ids[mine])
@@ -87,15 +107,22 @@ def _cut_by_owners(cutter: ClipCutter, ids: Tensor) -> Clips:
 
 
 def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebuild | None = None) -> Examples:
-    """Examples of the evaluation part of `dataset`; the same for the same seed and model, in each of many processes."""
+    """Makes examples of the evaluation part of a data set; every process gets the same.
+
+    Args:
+        dataset: The data set.
+        cutter: Of its clips.
+        seed: Decides which clips are chosen.
+        rebuild: What the model sees and rebuilds of clips; None: the examples are without these.
+    """
     places = choose_examples(dataset.test, seed)
     ids = torch.from_numpy(dataset.test.ids[places])
-    clips = _cut_by_owners(cutter, ids)
+    clips = _cut_distributed(cutter, ids)
     persons = clips.persons()
     rebuilt = rebuild(clips, persons) if rebuild else None
     kept = centre_windows(cutter.lengths[ids])[1].numpy()
-    frames = max(cutter.frames, min(int(kept.max()), MOST_FRAMES))
-    recording = _cut_by_owners(ClipCutter.from_store(dataset.store, frames), ids)
+    frames = max(cutter.frames, min(int(kept.max()), MAX_FRAMES))
+    recording = _cut_distributed(ClipCutter.from_store(dataset.store, frames), ids)
     source_fps = dataset.store.index["fps"][ids.numpy()].astype(np.float64)
     about = dataset.store.description
 
@@ -123,7 +150,18 @@ def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebu
 
 
 def write_examples(folder: Path, examples: Examples) -> Path:
-    """Writes `folder`/examples.npz; returns its path."""
+    """Writes examples.npz into a run folder.
+
+    Args:
+        folder: The run folder.
+        examples: What is written.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
     about = {name: getattr(examples, name) for name in ("data", "terms", "split", "classes")}
     about["skeleton"] = asdict(examples.skeleton)
     arrays = {
@@ -131,15 +169,19 @@ def write_examples(folder: Path, examples: Examples) -> Path:
         for name in ("labels", "fps", "recording", "valid", "clip", "seen", "rebuilt")
         if (values := getattr(examples, name)) is not None
     }
-    path = folder / NAME
+    path = folder / FILE_NAME
     with writing(path):
         np.savez_compressed(path, about=np.array(json.dumps(about)), names=np.array(examples.names), **arrays)
     return path
 
 
 def read_examples(folder: Path) -> Examples | None:
-    """The examples of a run folder; None when it has none. Raises DataError for a damaged file."""
-    path = folder / NAME
+    """The examples of a run folder; None if it has none.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    path = folder / FILE_NAME
     if not path.is_file():
         return None
     try:
@@ -149,8 +191,8 @@ def read_examples(folder: Path) -> Examples | None:
         about |= {"skeleton": Skeleton.from_json(about["skeleton"]), "classes": tuple(about["classes"])}
         names = tuple(str(name) for name in arrays.pop("names"))
         examples = Examples(names=names, **about, **arrays)
-        count = {len(names), *(len(array) for array in arrays.values())}
-        if count != {len(names)} or not 0 <= examples.labels.min() <= examples.labels.max() < len(examples.classes):
+        counts = {len(array) for array in arrays.values()}
+        if counts != {len(names)} or not 0 <= examples.labels.min() <= examples.labels.max() < len(examples.classes):
             raise ValueError("its arrays do not belong together")
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(

@@ -1,4 +1,4 @@
-"""The only training loop: pre-training and fine-tuning differ in their task alone."""
+"""The only training loop: pre-training and fine-tuning differ in their task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -29,11 +29,11 @@ from jointwise.training.optimizer import learning_rate
 
 
 class Interrupted(JointwiseError):
-    """Ctrl-C or SIGTERM: the state is saved and the message says how to go on."""
+    """The training was stopped by Ctrl-C or SIGTERM; its state is saved, and the message says how to resume it."""
 
 
 class Task(Protocol):
-    """What differs between trainings."""
+    """What differs between trainings: the module, its loss, and what is measured."""
 
     @property
     def module(self) -> nn.Module:
@@ -41,30 +41,268 @@ class Task(Protocol):
         ...
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """What a batch adds to the loss of its step, and to scalars to log: those of all shares are added up.
+        """The forward pass of one step.
 
-        Whatever is random is drawn by `batch.draws`.
+        Args:
+            batch: This process's share of the samples of the step. Random numbers are drawn by `batch.draws` only.
+
+        Returns:
+            The share's part of the loss, and its part of each scalar for the log. The parts of all processes add up to
+            the values of the whole batch.
         """
         ...
 
     def after_step(self, step: int) -> None:
-        """Called after each optimiser step."""
+        """Called after each optimiser step, with the number of the step, from 0."""
         ...
 
     def epoch_metrics(self) -> dict[str, float]:
-        """Called at the end of each epoch; what it measured since the last call."""
+        """Called at the end of each epoch and of the training; returns measurements for the log."""
         ...
 
     def describe(self, ids: Tensor) -> list[str]:
-        """Where the samples come from, for messages."""
+        """The sources of samples, for messages; ids (n,) in the store."""
         ...
+
+
+def fit(
+    task: Task,
+    order: BatchOrder,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainConfig,
+    execution: ExecutionConfig,
+    folder: Path,
+    title: str,
+    seed: int,
+    resume_hint: str,
+) -> float:
+    """Trains `task.module` for `settings.steps` steps, from the checkpoint in `folder` if there is one.
+
+    Each of several processes computes a share of every batch. The main process writes metrics.jsonl and checkpoint/ in
+    `folder`. The module is in evaluation mode afterwards.
+
+    Args:
+        task: What is trained.
+        order: The samples of each step.
+        optimizer: Over the parameters of the module.
+        settings: Steps, learning rate, gradient clipping.
+        execution: Precision, how often to log and to save.
+        folder: The run folder.
+        title: Of the progress bar.
+        seed: Of dropout and drop-path; a checkpoint must have been made with the same seed.
+        resume_hint: The command that resumes the run, for the message of Interrupted.
+
+    Returns:
+        Seconds of training, those before a resume included, measurements at the end of epochs not.
+
+    Raises:
+        TrainingError: A loss or a weight is not finite, or the checkpoint was made with another seed.
+        Interrupted: Ctrl-C or SIGTERM; the state is saved.
+        CheckpointError: The checkpoint is damaged or does not fit the module.
+        StorageError: The folder cannot be written.
+    """
+    training = _Training(task, order, optimizer, settings, execution, folder, seed)
+    device = training.device
+    task.module.train()
+    with (
+        _deterministic(device),
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        _deferred_interrupt() as interrupt,
+        _progress_bar(title, settings.steps, training.step) as show_progress,
+    ):
+        training.run(interrupt, show_progress, resume_hint)
+    task.module.eval()
+    return training.log.seconds
+
+
+class _Training:
+    """The state of one training: module, optimiser, step, log and checkpoint."""
+
+    def __init__(
+        self,
+        task: Task,
+        order: BatchOrder,
+        optimizer: torch.optim.Optimizer,
+        settings: TrainConfig,
+        execution: ExecutionConfig,
+        folder: Path,
+        seed: int,
+    ) -> None:
+        self.task = task
+        self.order = order
+        self.optimizer = optimizer
+        self.settings = settings
+        self.execution = execution
+        self.seed = seed
+        self.device = next(task.module.parameters()).device
+        self.checkpoint = Checkpoint(folder / "checkpoint")
+        self.step, seconds = self._restore(folder)  # step: number of steps done
+        distributed.broadcast_weights(task.module)
+        if distributed.is_main_process():
+            _truncate_log(folder / "metrics.jsonl", self.step)
+        self.log = _MetricsLog(folder / "metrics.jsonl", seconds)
+
+    def _restore(self, folder: Path) -> tuple[int, float]:
+        """Loads the checkpoint if there is one; returns the steps done and the seconds they took."""
+        if self.checkpoint.exists():
+            state = self.checkpoint.load(self.task.module, self.optimizer)
+            if state["seed"] != self.seed:
+                raise TrainingError(f"{folder}: the checkpoint was made with seed {state['seed']}, not {self.seed}.")
+            return state["step"], state["seconds"]
+        if (folder / "metrics.jsonl").is_file() and distributed.is_main_process():
+            warnings.warn(
+                f"{folder}: begun before, but there is no checkpoint in it. It starts at step 1 again.",
+                JointwiseWarning,
+                stacklevel=3,
+            )
+        return 0, 0.0
+
+    def run(self, interrupt: threading.Event, show_progress: Callable[[int, float], None], resume_hint: str) -> None:
+        """The training loop."""
+        module = self.task.module
+        while self.step < self.settings.steps:
+            step = self.step
+            torch.manual_seed(seed_for(self.seed, "dropout", step, distributed.rank()))
+            rate = learning_rate(step, self.settings)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate * group["scale"]
+
+            with autocast(self.device, self.execution.precision):
+                loss, scalars = self.task.loss(self.order.local_batch(step))
+            self.log.add(step, {"loss": loss.detach(), **scalars})
+            if self._log_is_due(step) or self.device.type == "cpu":  # reading a loss makes a GPU wait
+                self._check_losses()
+
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            distributed.all_reduce_gradients(module.parameters())
+            if self.settings.clip_gradient:
+                nn.utils.clip_grad_norm_(module.parameters(), self.settings.clip_gradient)
+            self.optimizer.step()
+            self.task.after_step(step)
+            self.step = step + 1
+
+            if self._log_is_due(step):
+                show_progress(self.step, self._write_log(step, rate))
+            finished = self.step == self.settings.steps
+            interrupted = distributed.all_reduce_any(interrupt.is_set())
+            if interrupted or finished or self.step % self.execution.checkpoint_every == 0:
+                self._save()
+            if interrupted and not finished:
+                raise Interrupted(
+                    f"stopped after step {self.step} of {self.settings.steps}, all saved. Go on with: {resume_hint}"
+                )
+
+    def _ends_epoch(self, step: int) -> bool:
+        """Whether an epoch, or the training, ends in a step."""
+        crosses = int(self.order.epoch(step + 1)) > int(self.order.epoch(step))
+        return crosses or step + 1 == self.settings.steps
+
+    def _log_is_due(self, step: int) -> bool:
+        return (step + 1) % self.execution.log_every == 0 or self._ends_epoch(step)
+
+    def _write_log(self, step: int, rate: float) -> float:
+        """Writes a line of the log, with measurements at the end of an epoch; returns the mean loss since the last."""
+        metrics: dict[str, float] = {}
+        if self._ends_epoch(step):
+            with self.log.paused():
+                metrics = self.task.epoch_metrics()
+        return self.log.write(step + 1, self.order.epoch(step + 1), rate, metrics)
+
+    def _save(self) -> None:
+        """Saves the state after checking that it is finite; all processes wait until it is saved."""
+        self._check_losses()
+        distributed.average_batchnorm_statistics(self.task.module)
+        if not all(bool(weights.isfinite().all()) for weights in self.task.module.parameters()):
+            self._fail(self.step, "update of the weights")  # the loss was finite, its gradient was not
+        if distributed.is_main_process():
+            state = {"seed": self.seed, "seconds": self.log.seconds}
+            self.checkpoint.save(self.step, self.task.module, self.optimizer, state)
+        distributed.barrier()
+
+    def _check_losses(self) -> None:
+        """Raises TrainingError if a loss since the last line of the log is not finite."""
+        step = self.log.first_step_not_finite()
+        if step is not None:
+            self._fail(step + 1, "loss")
+
+    def _fail(self, number: int, what: str) -> NoReturn:
+        """Raises TrainingError for a step; number: counted from 1, as in the log and in the names of checkpoints."""
+        folder = self.checkpoint.folder
+        last = read_json(folder / "state.json")["step"] if self.checkpoint.exists() else None
+        kept = f"the last good checkpoint, of step {last}, is in {folder}" if last else "no checkpoint yet"
+        sources = ", ".join(self.task.describe(self.order[number - 1]))
+        raise TrainingError(
+            f"the {what} of step {number} is not a finite number; {kept}. The batch came from: {sources}. "
+            "Look at these recordings; else lower the learning rate (lr) or set clip_gradient of this stage."
+        )
+
+
+class _MetricsLog:
+    """Writes the lines of metrics.jsonl.
+
+    Scalars stay on the device until a line is due, so that a GPU is not made to wait at every step.
+    """
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self.path = path
+        self._seconds_before = seconds  # of the resumed parts
+        self._started = time.perf_counter()
+        self._pending: list[tuple[int, dict[str, Tensor]]] = []  # steps and their scalars since the last line
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far, resumed parts included, measurements at the end of epochs not."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Does not count the time of the block as training time."""
+        paused = time.perf_counter()
+        yield
+        self._started += time.perf_counter() - paused
+
+    def add(self, step: int, scalars: dict[str, Tensor]) -> None:
+        """Adds the scalars of a step: this process's parts, which are added up over all processes."""
+        self._pending.append((step, distributed.all_reduce_scalars(scalars)))
+
+    def first_step_not_finite(self) -> int | None:
+        """The first step since the last line whose loss is not finite, from 0."""
+        if not self._pending:
+            return None
+        losses = torch.stack([scalars["loss"] for _, scalars in self._pending])
+        bad = (~losses.isfinite()).nonzero()
+        return self._pending[int(bad[0])][0] if len(bad) else None
+
+    def write(self, step: int, epoch: float, rate: float, metrics: dict[str, float]) -> float:
+        """Appends a line with the means since the last one; returns the mean loss."""
+        line: dict[str, float] = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate}
+        if self._pending:
+            scalars = [values for _, values in self._pending]
+            names = list(scalars[0])
+            means = torch.stack([torch.stack([values[name].float() for name in names]) for values in scalars]).mean(0)
+            line |= dict(zip(names, means.tolist(), strict=True))
+            self._pending.clear()
+        line |= metrics | {"seconds": round(self.seconds, 3)}
+        if distributed.is_main_process():
+            with writing(self.path), self.path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        return line.get("loss", math.nan)
+
+
+def _truncate_log(path: Path, step: int) -> None:
+    """Drops the lines after a checkpoint, which a resumed run writes again, and a line that a crash cut off."""
+    if path.is_file():
+        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        path.write_text("".join(line + "\n" for line in kept))
 
 
 @contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turns Ctrl-C and SIGTERM into an event, so that a step is never torn apart; a second Ctrl-C acts as always."""
+    """Turns Ctrl-C and SIGTERM into an event, so that no step is cut off; a second Ctrl-C acts as usual."""
     pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield pressed
         return
 
@@ -82,7 +320,8 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _progress(title: str, total: int, done: int) -> Iterator[Any]:
+def _progress_bar(title: str, total: int, done: int) -> Iterator[Callable[[int, float], None]]:
+    """Shows a progress bar; yields the function that moves it to a step and shows a loss."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -95,191 +334,12 @@ def _progress(title: str, total: int, done: int) -> Iterator[Any]:
         yield lambda step, loss: progress.update(bar, completed=step, loss=loss)
 
 
-class _Log:
-    """Lines of metrics.jsonl; collects scalars on the device, and looks at them all at once when a line is due."""
-
-    def __init__(self, path: Path, seconds: float) -> None:
-        self.path, self.before, self.started = path, seconds, time.perf_counter()
-        self.pending: list[tuple[int, dict[str, Tensor]]] = []  # steps, and their scalars with the loss
-
-    @property
-    def seconds(self) -> float:
-        """Training time so far, resumed parts included, measurements at the end of epochs not."""
-        return self.before + time.perf_counter() - self.started
-
-    def first_bad_step(self) -> int | None:
-        if not self.pending:
-            return None
-        losses = torch.stack([scalars["loss"] for _, scalars in self.pending])
-        bad = (~losses.isfinite()).nonzero()
-        return self.pending[int(bad[0])][0] if len(bad) else None
-
-    def write(self, step: int, epoch: float, rate: float, extra: dict[str, float]) -> float:
-        """Appends a line with the means since the last one; returns the mean loss."""
-        line: dict[str, float] = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate}
-        if self.pending:
-            scalars = [values for _, values in self.pending]
-            names = list(scalars[0])
-            means = torch.stack([torch.stack([values[name].float() for name in names]) for values in scalars]).mean(0)
-            line |= dict(zip(names, means.tolist(), strict=True))
-            self.pending.clear()
-        line |= extra | {"seconds": round(self.seconds, 3)}
-        if distributed.is_first():
-            with writing(self.path), self.path.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-        return line.get("loss", math.nan)
-
-
-def _truncate_log(path: Path, step: int) -> None:
-    """Drops lines behind the checkpoint that a resumed run starts from, so that no step is logged twice."""
-    if path.is_file():
-        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        path.write_text("".join(line + "\n" for line in kept))
-
-
-class _Training:
-    """One training under way: a step at a time, saved and checked."""
-
-    def __init__(
-        self,
-        task: Task,
-        order: BatchOrder,
-        optimizer: torch.optim.Optimizer,
-        settings: TrainConfig,
-        execution: ExecutionConfig,
-        folder: Path,
-        seed: int,
-    ) -> None:
-        self.task, self.order, self.optimizer, self.seed = task, order, optimizer, seed
-        self.settings, self.execution = settings, execution
-        self.device = next(task.module.parameters()).device
-        self.checkpoint = Checkpoint(folder / "checkpoint")
-        state: dict[str, Any] = {"step": 0, "seconds": 0.0}
-        if self.checkpoint.exists():
-            state = self.checkpoint.load(task.module, optimizer)
-            if state["seed"] != seed:
-                raise TrainingError(f"{folder}: the checkpoint was made with seed {state['seed']}, not {seed}.")
-        elif (folder / "metrics.jsonl").is_file() and distributed.is_first():
-            warnings.warn(
-                f"{folder}: begun before, but there is no checkpoint in it. It starts at step 1 again.",
-                JointwiseWarning,
-                stacklevel=2,
-            )
-        self.done: int = state["step"]
-        distributed.start_alike(task.module)
-        if distributed.is_first():
-            _truncate_log(folder / "metrics.jsonl", self.done)
-        self.log = _Log(folder / "metrics.jsonl", state["seconds"])
-
-    def step(self) -> float | None:
-        """One optimiser step; returns the mean loss since the last line of the log when it wrote one."""
-        step, settings, order = self.done, self.settings, self.order
-        torch.manual_seed(seed_for(self.seed, "dropout", step, distributed.rank()))
-        rate = learning_rate(step, settings)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["scale"]
-        with autocast(self.device, self.execution.precision):
-            loss, scalars = self.task.loss(order.batch_of(step))
-        self.log.pending.append((step, distributed.totals({"loss": loss.detach(), **scalars})))
-        epoch_ends = int(order.epoch(step + 1)) > int(order.epoch(step))
-        line_due = (step + 1) % self.execution.log_every == 0 or epoch_ends or step + 1 == settings.steps
-        if line_due or self.device.type == "cpu":  # looking at a loss makes a GPU wait
-            self.stop_if_not_finite()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        distributed.add_gradients(self.task.module.parameters())
-        if settings.clip_gradient:
-            nn.utils.clip_grad_norm_(self.task.module.parameters(), settings.clip_gradient)
-        self.optimizer.step()
-        self.task.after_step(step)
-        self.done = step + 1
-        if not line_due:
-            return None
-        extra: dict[str, float] = {}
-        if epoch_ends or self.done == settings.steps:
-            started = time.perf_counter()
-            extra = self.task.epoch_metrics()
-            self.log.started += time.perf_counter() - started  # measuring is not training
-        return self.log.write(self.done, order.epoch(self.done), rate, extra)
-
-    def save(self) -> None:
-        """Saves the state, unless something in it is not finite; no process goes on before it is saved."""
-        self.stop_if_not_finite()
-        distributed.average_statistics(self.task.module)
-        if not all(bool(weights.isfinite().all()) for weights in self.task.module.parameters()):
-            self._stop(self.done, "update of the weights")  # the loss was finite, its gradient was not
-        state = {"seed": self.seed, "seconds": self.log.seconds}
-        if distributed.is_first():
-            self.checkpoint.save(self.done, self.task.module, self.optimizer, state)
-        distributed.barrier()
-
-    def stop_if_not_finite(self) -> None:
-        """Raises TrainingError when a loss since the last line of the log is not finite."""
-        bad = self.log.first_bad_step()
-        if bad is not None:
-            self._stop(bad + 1, "loss")
-
-    def _stop(self, number: int, what: str) -> NoReturn:
-        """number: of the step, counted from 1 as the log and the checkpoints do."""
-        folder = self.checkpoint.folder
-        last = read_json(folder / "state.json")["step"] if self.checkpoint.exists() else None
-        kept = f"the last good checkpoint, of step {last}, is in {folder}" if last else "no checkpoint yet"
-        sources = ", ".join(self.task.describe(self.order[number - 1]))
-        raise TrainingError(
-            f"the {what} of step {number} is not a finite number; {kept}. The batch came from: {sources}. "
-            "Look at these recordings; else lower the learning rate (lr) or set clip_gradient of this stage."
-        )
-
-
 @contextmanager
 def _deterministic(device: torch.device) -> Iterator[None]:
-    """On a CPU, sums of several threads in a fixed order, so that two equal runs are equal to the bit."""
+    """Makes sums of several CPU threads keep a fixed order, so that two equal runs are equal to the bit."""
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(before or device.type == "cpu")
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-
-
-def fit(
-    task: Task,
-    order: BatchOrder,
-    optimizer: torch.optim.Optimizer,
-    settings: TrainConfig,
-    execution: ExecutionConfig,
-    folder: Path,
-    title: str,
-    seed: int,
-    resume_hint: str,
-) -> float:
-    """Trains `task.module` for `settings.steps` steps, resuming from `folder`/checkpoint when there is one.
-
-    Writes metrics.jsonl and checkpoint/ in `folder`. Returns the seconds of training (resumed parts included).
-    Where there are several processes, each computes a share of every batch and the first one writes. Raises
-    TrainingError when a loss is not finite, Interrupted after Ctrl-C or SIGTERM, StorageError when the disk refuses.
-    """
-    training = _Training(task, order, optimizer, settings, execution, folder, seed)
-    device = training.device
-    task.module.train()
-    with (
-        _deterministic(device),
-        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-        _deferred_interrupt() as interrupt,
-        _progress(title, settings.steps, training.done) as show,
-    ):
-        while training.done < settings.steps:
-            loss = training.step()
-            if loss is not None:
-                show(training.done, loss)
-            last = training.done == settings.steps
-            stop = distributed.any_of(interrupt.is_set())
-            if stop or last or training.done % execution.checkpoint_every == 0:
-                training.save()
-            if stop and not last:
-                raise Interrupted(
-                    f"stopped after step {training.done} of {settings.steps}, all saved. Go on with: {resume_hint}"
-                )
-    task.module.eval()
-    return training.log.seconds

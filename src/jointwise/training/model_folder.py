@@ -15,27 +15,44 @@ from jointwise.config.layers import Settings, build_config, to_settings
 from jointwise.config.schema import Config, FinetuneConfig
 from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import Skeleton, shared_joints
-from jointwise.errors import CheckpointError, DataError, differing, writing
+from jointwise.errors import CheckpointError, DataError, describe_difference, writing
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
-from jointwise.training.coordinate_scale import other_unit, typical_size
+from jointwise.training.coordinate_scale import median_coordinate_rms, unit_warning
+from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
 
 FORMAT = 1
 SEEN = "trained_on.npy"
-LEAST_SHARED = 5  # joints that model and data must have in common
+MIN_SHARED_JOINTS = 5  # joints that model and data must have in common
 
 
 @dataclass
 class ModelCard:
-    """What a model is and was made from.
+    """What a model is and what it was made from: the content of config.json.
 
-    kind: `pretrained` (student, teacher, predictor, decoder) or `classifier` (encoder and head). settings: the whole
-    config. classes: in label order, empty for a pre-trained model. cleaning, preparation: what was done to sequences.
-    labels: share or shots the classifier was trained with, `none` before. initialisation: of the classifier's encoder,
-    `pretrained`, `finetuned` or `scratch`; pretrained_on: the data of that pre-training. recorded: the layout of its
-    data where it knows only some of their joints (those of `skeleton`). scores: measured on the evaluation split that
-    `split` names. terms: of use. size: of the coordinates it was trained on (`scale.typical_size`), None where unknown.
-    held_out: losses of the pre-training and the split they were measured on. memory_mb: largest memory, by stage.
+    Args:
+        kind: `pretrained` (student, teacher, predictor, decoder) or `classifier` (encoder and head).
+        system: Name of the system.
+        settings: The whole config, as nested dictionaries.
+        skeleton: The layout that the model takes.
+        coordinates: Coordinates of a joint, 2 or 3.
+        classes: Class names in the order of labels; empty for a pre-trained model.
+        data: Name of the data it was trained on.
+        data_fingerprint: Fingerprint of their store.
+        preparation: How their sequences were prepared.
+        seed: Of the training.
+        split: The evaluation split of the data.
+        labels: Share or shots of labels that a classifier was trained with; `none` for a pre-trained model.
+        initialisation: What a classifier's encoder started as: `pretrained`, `finetuned` or `scratch`.
+        pretrained_on: The data of that pre-training.
+        recorded: The layout of the data, if the model takes only some of their joints.
+        cleaning: How the recordings were cleaned.
+        terms: Terms of use.
+        size: The `median_coordinate_rms` of the training part; None if unknown.
+        scores: Scores on `split`, by name.
+        costs: What the training took, stage by stage; its fields stand at the top level of config.json.
+        code_version: The version of jointwise that wrote the card.
+        format: Version of this format.
     """
 
     kind: str
@@ -48,7 +65,6 @@ class ModelCard:
     data_fingerprint: str
     preparation: str
     seed: int
-    steps: dict[str, int]
     split: str
     labels: str = "none"
     initialisation: str = "none"
@@ -58,16 +74,19 @@ class ModelCard:
     terms: str = ""
     size: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
-    parameters: dict[str, int] = field(default_factory=dict)
-    seconds_per_epoch: dict[str, float] = field(default_factory=dict)
-    held_out: dict[str, Any] | None = None
-    memory_mb: dict[str, float] = field(default_factory=dict)
+    costs: Costs = field(default_factory=Costs)
     code_version: str = jointwise.__version__
     format: int = FORMAT
 
     @classmethod
     def of(cls, config: Config, dataset: Dataset, **facts: Any) -> ModelCard:
-        """The card of a model trained with `config` on the training part of `dataset`; `facts`: the other fields."""
+        """The card of a model.
+
+        Args:
+            config: What it was trained with.
+            dataset: It was trained on the training part of these data.
+            facts: The fields that do not follow from these two.
+        """
         return cls(
             system=config.system,
             settings=to_settings(config),
@@ -90,40 +109,58 @@ class ModelCard:
 
     @property
     def start(self) -> str:
-        """What an encoder taken from it is: `pretrained` without labels, or `finetuned`, which has seen some."""
+        """How an encoder from this model was trained: `pretrained` without labels, or `finetuned` with labels."""
         return "pretrained" if self.kind == "pretrained" else "finetuned"
 
     @property
     def recipe(self) -> FinetuneConfig:
-        """The settings its classifier was trained with."""
+        """The settings that its classifier was trained with."""
         return self.config.scratch if self.initialisation == "scratch" else self.config.finetune
 
     def on_shared_joints(self, dataset: Dataset, source: Path) -> Dataset:
-        """`dataset` on the joints that the model knows by name, in the order of the data: itself when it knows all.
+        """Reduces data to the joints that the model knows by name, for a model that is trained further.
 
-        Units, axes and frame rates are not converted. Raises CheckpointError when it was prepared otherwise or has
-        another number of coordinates, and, naming the joints of both, when they share too few (fewer than LEAST_SHARED,
-        or less than a third of the model's).
+        Units, axes and frame rates are not converted.
+
+        Args:
+            dataset: The data.
+            source: The folder of the model, for messages.
+
+        Returns:
+            The data on the shared joints, in the order of the data; `dataset` itself if the model knows all of them.
+
+        Raises:
+            CheckpointError: The data were prepared in another way, have another number of coordinates, or share fewer
+                than MIN_SHARED_JOINTS joints or less than a third of the model's.
         """
-        self._check_kind(dataset, source)
+        self._check_preparation(dataset, source)
         own, other = self.skeleton, dataset.skeleton
         shared = shared_joints(own, other)
-        if len(shared) >= max(LEAST_SHARED, len(own.joints) / 3) or own.joints == other.joints:
+        if len(shared) >= max(MIN_SHARED_JOINTS, len(own.joints) / 3) or own.joints == other.joints:
             return dataset.on_joints(shared)
         raise CheckpointError(
             f"{source}: made for skeleton '{own.name}', but data '{dataset.name}' has '{other.name}': they share "
             f"{len(shared)} of the model's {len(own.joints)} joints by name, too few (at least "
-            f"{max(LEAST_SHARED, -(-len(own.joints) // 3))}). The model's: {', '.join(own.joints)}. The data's: "
+            f"{max(MIN_SHARED_JOINTS, -(-len(own.joints) // 3))}). The model's: {', '.join(own.joints)}. The data's: "
             f"{', '.join(other.joints)}. Pre-train on data with this skeleton, or name the joints of a folder of your "
             "own in its dataset.yaml."
         )
 
     def on_own_joints(self, dataset: Dataset, source: Path) -> Dataset:
-        """`dataset` on exactly the joints of the model, in its order: what a trained head needs.
+        """Reduces data to exactly the joints of the model, in its order, for a head that is used as it is.
 
-        Raises CheckpointError when the data lack one (naming them), have other classes or were prepared otherwise.
+        Args:
+            dataset: The data.
+            source: The folder of the model, for messages.
+
+        Returns:
+            The data on the joints of the model.
+
+        Raises:
+            CheckpointError: The data lack a joint, have other classes, were prepared in another way, or have another
+                number of coordinates.
         """
-        self._check_kind(dataset, source)
+        self._check_preparation(dataset, source)
         own, other = self.skeleton, dataset.skeleton
         shared = shared_joints(own, other)
         missing = [joint for joint in own.joints if joint not in shared]
@@ -136,11 +173,12 @@ class ModelCard:
         if self.classes and self.classes != dataset.classes:
             raise CheckpointError(
                 f"{source}: names the {len(self.classes)} classes of '{self.data}', but data '{dataset.name}' has "
-                f"{len(dataset.classes)}: {differing(dataset.classes, self.classes)}. Fine-tune on this data instead."
+                f"{len(dataset.classes)}: {describe_difference(dataset.classes, self.classes)}. Fine-tune on this data "
+                "instead."
             )
         return dataset.on_joints(own.joints)
 
-    def _check_kind(self, dataset: Dataset, source: Path) -> None:
+    def _check_preparation(self, dataset: Dataset, source: Path) -> None:
         if self.preparation != dataset.store.preparation:
             raise CheckpointError(
                 f"{source}: trained on sequences prepared by '{self.preparation}', but '{dataset.name}' was prepared "
@@ -153,18 +191,18 @@ class ModelCard:
                 "Pre-train on data with as many."
             )
 
-    def coverage(self, dataset: Dataset) -> str | None:
-        """Sentences on what of model and data does not go together: joints, origin, unit; None when all does."""
-        sentences = (self._joints_in_common(dataset), self._other_unit(dataset))
+    def compatibility_notes(self, dataset: Dataset) -> str | None:
+        """How `dataset` differs from the data of the model (joints, origin, unit), in sentences; None if not at all."""
+        sentences = (self._joint_notes(dataset), self._unit_note(dataset))
         return "\n".join(sentence for sentence in sentences if sentence) or None
 
-    def _other_unit(self, dataset: Dataset) -> str | None:
+    def _unit_note(self, dataset: Dataset) -> str | None:
         if self.data_fingerprint == dataset.store.fingerprint or not len(dataset.train):
             return None
-        doubt = other_unit(typical_size(dataset.train), self.size)
-        return doubt and f"WARNING: {dataset.name}: {doubt}"
+        warning = unit_warning(median_coordinate_rms(dataset.train), self.size)
+        return warning and f"WARNING: {dataset.name}: {warning}"
 
-    def _joints_in_common(self, dataset: Dataset) -> str | None:
+    def _joint_notes(self, dataset: Dataset) -> str | None:
         own, other = self.skeleton, dataset.skeleton
         shared = shared_joints(own, other)
         origins = (self.recorded or own).root, dataset.store.layout.root
@@ -172,32 +210,45 @@ class ModelCard:
             return None
         unused = [joint for joint in own.joints if joint not in shared]
         left_out = [joint for joint in other.joints if joint not in shared]
-        words = (
+        notes = (
             f"{len(shared)} of {dataset.name}'s {len(other.joints)} joints are among the model's {len(own.joints)} "
             f"({own.name})"
         )
-        words += f"; the model's joints without data: {', '.join(unused)}" if unused else ""
-        words += f"; left out, as the model does not know them: {', '.join(left_out)}" if left_out else ""
+        notes += f"; the model's joints without data: {', '.join(unused)}" if unused else ""
+        notes += f"; left out, as the model does not know them: {', '.join(left_out)}" if left_out else ""
         if origins[0] != origins[1]:
-            words += f"; origins differ: {origins[1] or 'mean joint'} in the data, {origins[0] or 'mean joint'} before"
-        return words
+            notes += f"; origins differ: {origins[1] or 'mean joint'} in the data, {origins[0] or 'mean joint'} before"
+        return notes
 
 
 def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: set[str]) -> None:
-    """Writes the model folder; the card last, so that a folder with a card is whole.
+    """Writes the model folder; the card comes last, so a folder with a card is complete.
 
-    seen: digests of every sequence it was trained on, with and without labels.
+    Args:
+        folder: The model folder.
+        card: What is written to config.json.
+        weights: By name, as in the state_dict of the model.
+        seen: Digests of all sequences that it was trained on, with or without labels.
+
+    Raises:
+        StorageError: The folder cannot be written.
     """
     save_tensors(folder / "model.safetensors", weights)
     with writing(folder):
         np.save(folder / SEEN, np.array(sorted(seen)))
-    write_json(folder / "config.json", asdict(card))
+    content = asdict(card)
+    del content["costs"]
+    write_json(folder / "config.json", content | card.costs.to_card())
 
 
-def load_seen(path: Path) -> set[str]:
-    """Digests of the sequences that the model in a run or model folder was trained on.
+def load_trained_on(path: Path) -> set[str]:
+    """Digests of the sequences that a model was trained on.
 
-    Raises CheckpointError when the model does not tell.
+    Args:
+        path: The run folder or the model folder.
+
+    Raises:
+        CheckpointError: There is no model, or its file of digests is missing or damaged.
     """
     file = model_folder(path) / SEEN
     try:
@@ -210,7 +261,11 @@ def load_seen(path: Path) -> set[str]:
 
 
 def model_folder(path: Path) -> Path:
-    """The model folder at `path` or inside the run at `path`. Raises CheckpointError when there is none."""
+    """The model folder at `path`, or inside the run folder at `path`.
+
+    Raises:
+        CheckpointError: There is no model.
+    """
     for folder in (path, path / "model"):
         if (folder / "config.json").is_file():
             return folder
@@ -219,7 +274,14 @@ def model_folder(path: Path) -> Path:
 
 
 def load_card(path: Path) -> ModelCard:
-    """The card of the model in a run or model folder. Raises CheckpointError when it is missing, damaged or too new."""
+    """The card of a model.
+
+    Args:
+        path: The run folder or the model folder.
+
+    Raises:
+        CheckpointError: There is no model, or its card is damaged or has a format that this version cannot read.
+    """
     file = model_folder(path) / "config.json"
     content: dict[str, Any] = read_json(file)
     if not isinstance(content, dict) or "format" not in content:
@@ -232,7 +294,9 @@ def load_card(path: Path) -> ModelCard:
         content |= {"skeleton": Skeleton.from_json(content["skeleton"]), "classes": tuple(content["classes"])}
         if content.get("recorded"):
             content["recorded"] = Skeleton.from_json(content["recorded"])
-        return _completed(ModelCard(**content), file.parent.parent / "run.json")
+        costs = Costs.from_json(content)
+        card = ModelCard(**{key: content[key] for key in content if key not in COST_KEYS}, costs=costs)
+        return _completed(card, file.parent.parent / "run.json")
     except (KeyError, TypeError) as error:
         raise CheckpointError(
             f"{file}: damaged card ({error}). Copy the model folder again, or train it anew."
@@ -240,26 +304,43 @@ def load_card(path: Path) -> ModelCard:
 
 
 def _completed(card: ModelCard, run_file: Path) -> ModelCard:
-    """A card made before losses and memory stood in it, with what run.json beside the model folder says of them."""
-    if card.memory_mb or not run_file.is_file():
+    """A card, with the costs that older cards lack taken from run.json beside the model folder."""
+    if not run_file.is_file():
         return card
-    run = read_json(run_file)
-    stage = "pretrain" if card.kind == "pretrained" else "finetune"
-    memory = run.get("peak_memory_mb")
-    return replace(card, held_out=run.get("held_out"), memory_mb={} if memory is None else {stage: memory})
+    stage = PRETRAIN if card.kind == "pretrained" else FINETUNE
+    return replace(card, costs=card.costs.completed(read_json(run_file), stage))
 
 
 def load_model(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
-    """Card and weights of the model in a run or model folder."""
+    """Card and weights of a model.
+
+    Args:
+        path: The run folder or the model folder.
+
+    Returns:
+        The card, and the weights by name.
+
+    Raises:
+        CheckpointError: There is no model, or its card or weights are damaged.
+    """
     folder = model_folder(path)
     return load_card(folder), load_tensors(folder / "model.safetensors")
 
 
 def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard, dict[str, Tensor], Dataset]:
-    """Card and encoder weights of a trained run, and `dataset`, both on the joints they share by name.
+    """The encoder of a trained run, for data that may have other joints: both are reduced to the joints they share.
 
-    which: `student` or `teacher`. Raises CheckpointError for a skeleton with too few of the model's joints or a run
-    without that encoder, DataError for one whose training part may hold sequences that are scored here.
+    Args:
+        run: The run folder.
+        dataset: The data.
+        which: The encoder of a pre-trained model: `student` or `teacher`.
+
+    Returns:
+        The card of the run, the weights of the encoder, and the data.
+
+    Raises:
+        CheckpointError: There is no such model or encoder, or the data do not fit it, see `ModelCard.on_shared_joints`.
+        DataError: The model was trained on sequences that would be scored.
     """
     card, weights = load_model(run)
     dataset = card.on_shared_joints(dataset, run)
@@ -273,8 +354,20 @@ def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard,
 
 
 def check_unseen(run: Path, card: ModelCard, dataset: Dataset) -> None:
-    """Raises DataError when the model was trained on sequences that would be scored, whatever they are called."""
-    seen = load_seen(run) - set(dataset.train.digests)  # copies in both parts are another matter, and were allowed
+    """Checks that a model was not trained on sequences that would be scored; they are compared by content.
+
+    Args:
+        run: The folder of the model.
+        card: Its card.
+        dataset: Its evaluation part would be scored.
+
+    Raises:
+        DataError: The model was trained on such sequences.
+        CheckpointError: It is unknown what the model was trained on.
+    """
+    seen = load_trained_on(run) - set(
+        dataset.train.digests
+    )  # copies in both parts are another matter, and were allowed
     names = [name for name, digest in zip(dataset.test.names, dataset.test.digests, strict=True) if digest in seen]
     if names:
         raise DataError(

@@ -19,20 +19,29 @@ from jointwise.training import distributed
 
 
 def commit() -> str:
-    """The commit of the source checkout this code runs from, with `+changes` when it differs; empty when installed."""
-    here = Path(jointwise.__file__).resolve().parent
-    if not any((parent / ".git").exists() for parent in here.parents[:3]):
+    """The commit of the source checkout that this code runs from.
+
+    Returns:
+        12 hexadecimal digits, with `+changes` if files of the package differ from the commit; empty for an installed
+        package, or without git.
+    """
+    package = Path(jointwise.__file__).resolve().parent
+    if not any((parent / ".git").exists() for parent in package.parents[:3]):
         return ""
     try:
-        revision = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True)
-        changed = subprocess.run(["git", "status", "--porcelain", "--", "."], cwd=here, capture_output=True, text=True)
+        revision = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=package, capture_output=True, text=True
+        )
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--", "."], cwd=package, capture_output=True, text=True
+        )
     except OSError:  # no git on this machine
         return ""
     return revision.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
 
 
 def device_name(device: torch.device) -> str:
-    """A device in words."""
+    """The name of a GPU, or the model, instruction set and threads of the CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     model = platform.processor() or platform.machine()
@@ -44,7 +53,7 @@ def device_name(device: torch.device) -> str:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Largest memory of this process so far, MB: of the GPU where it computes there, else resident."""
+    """Largest memory of this process so far, MB: allocated on the GPU, or resident if it computes on a CPU."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
     unit = 2**20 if sys.platform == "darwin" else 2**10
@@ -52,10 +61,15 @@ def peak_memory(device: torch.device) -> float:
 
 
 def provenance(device: torch.device, precision: str) -> dict[str, Any]:
-    """What every run and result records."""
+    """What every run and result records about its origin, as JSON values.
+
+    Args:
+        device: Where it was computed.
+        precision: `fp32` or `bf16`.
+    """
     return {
         "device": device_name(device),
-        "processes": distributed.size(),
+        "processes": distributed.world_size(),
         "precision": precision,
         "versions": {
             "jointwise": jointwise.__version__,

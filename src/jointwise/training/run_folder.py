@@ -1,4 +1,4 @@
-"""Run folders: where one training keeps its settings, log, checkpoint, model and report."""
+"""Run folders: where a training keeps its settings, log, checkpoint, model and report."""
 
 from __future__ import annotations
 
@@ -18,23 +18,54 @@ from jointwise.training.checkpoint import read_json, write_json
 
 
 def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str = "") -> Path:
-    """Where a run lies unless --run says otherwise: runs/<data>/<system>/ and what `run_name` says."""
+    """The folder of a run that was not given by --run: runs/<data>/<system>/<run_name>.
+
+    Args:
+        dataset: The data that is trained on.
+        system: Name of the system.
+        stage: `pretrain` or `finetune`.
+        seed: Of the training.
+        labels: The share or shots of labels; empty for a pre-training.
+    """
     return Path("runs") / dataset.name / system / run_name(dataset, stage, seed, labels)
 
 
 def run_name(dataset: Dataset, stage: str, seed: int, labels: str = "") -> str:
-    """What a run is called within its system: <stage>[-<split>][-<joints>][-<labels>]-seed<k>."""
+    """The name of a run within its system: <stage>[-<split>][-<joints>][-<labels>]-seed<k>.
+
+    Args:
+        dataset: The data that is trained on; its split is named if it has several.
+        stage: `pretrain` or `finetune`.
+        seed: Of the training.
+        labels: The share or shots of labels; empty for a pre-training.
+    """
     split = dataset.split_name if len(dataset.store.splits) > 1 else ""
     return "-".join(part for part in (stage, split, dataset.joints_name, labels, f"seed{seed}") if part)
 
 
 def resume_command(stage: str, start: str, data: list[str], folder: Path, *more: str) -> str:
-    """What goes on with a run, for messages; data: the arguments that name its data."""
+    """The command that resumes a run, for messages.
+
+    Args:
+        stage: `pretrain` or `finetune`.
+        start: The system or run that it started from.
+        data: The arguments that name its data.
+        folder: The run folder.
+        more: Further arguments.
+    """
     return shlex.join(["jointwise", stage, start, *data, "--run", str(folder), "--resume", *more])
 
 
 def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str) -> dict[str, Any]:
-    """What a run is, beside its settings: a run that is resumed must be the same."""
+    """The content of about.json: what identifies a run beside its settings. A resumed run must have the same.
+
+    Args:
+        stage: `pretrain` or `finetune`.
+        system: Name of the system.
+        dataset: The data that is trained on.
+        seed: Of the training.
+        labels: The share or shots of labels.
+    """
     return {
         "stage": stage,
         "system": system,
@@ -49,13 +80,22 @@ def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str)
 
 
 def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> None:
-    """Makes a new run folder, or checks that an existing one may be resumed with these settings.
+    """Makes a new run folder, or checks that an existing one can be resumed with these settings.
 
-    Raises ConfigError when the folder exists and `resume` is off, or holds other settings; StorageError when it cannot
-    be written. `about` (stage, data, labels, seed …) must be the same for a resumed run. Where there are several
-    processes, the first one does it.
+    If there are several processes, the main process does this and the others wait.
+
+    Args:
+        folder: The run folder.
+        config: The settings; of a resumed run, all but those of execution must be the same.
+        about: What `about_run` returns; the same for a resumed run.
+        resume: Whether the run continues one that exists.
+
+    Raises:
+        ConfigError: The folder is a file, exists although `resume` is off, or was begun with other settings.
+        CheckpointError: The folder is not a run, is damaged, or is empty although `resume` is on.
+        StorageError: It cannot be written.
     """
-    if distributed.is_first():
+    if distributed.is_main_process():
         _open(folder, config, about, resume)
     distributed.barrier()
 
@@ -73,8 +113,8 @@ def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> 
             raise CheckpointError(f"{folder}: not a run (no config.yaml). Name another folder with --run.")
         # what the run did not know yet has its default: it was begun before the setting existed
         before = to_settings(build_config(_read_settings(folder / "config.yaml")))
-        check_same(folder, {**before, "execution": None}, {**settings, "execution": None})
-        check_same(folder, read_json(folder / "about.json"), about)
+        check_same_settings(folder, {**before, "execution": None}, {**settings, "execution": None})
+        check_same_settings(folder, read_json(folder / "about.json"), about)
         return
     if resume:
         raise CheckpointError(f"{folder}: nothing to resume here. Start it without --resume.")
@@ -95,18 +135,32 @@ def _read_settings(path: Path) -> Settings:
 
 
 def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
-    """The settings and the `about` of a run, finished or not. Raises CheckpointError when `folder` holds none."""
+    """The settings of a run, finished or not, and its about.json.
+
+    Raises:
+        CheckpointError: The folder is not a run, or is damaged.
+    """
     if not (folder / "config.yaml").is_file():
         raise CheckpointError(f"{folder}: no run here (no config.yaml in it). Check the path.")
     return _read_settings(folder / "config.yaml"), read_json(folder / "about.json")
 
 
-def check_same(folder: Path, before: Settings, now: Settings, prefix: str = "") -> None:
-    """Raises ConfigError, naming it, for a setting that was another when `folder` was begun."""
+def check_same_settings(folder: Path, before: Settings, now: Settings, prefix: str = "") -> None:
+    """Checks that settings are those with which a folder was begun.
+
+    Args:
+        folder: For the message.
+        before: The settings it was begun with.
+        now: The settings of this command.
+        prefix: Name of the group of settings, with a dot, for the message.
+
+    Raises:
+        ConfigError: A setting differs; the message names it.
+    """
     for key in {**before, **now}:
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            check_same(folder, old, new, f"{prefix}{key}.")
+            check_same_settings(folder, old, new, f"{prefix}{key}.")
         elif old != new:
             raise ConfigError(
                 f"{folder} was started with {prefix}{key} {old!r}, now it is {new!r}. Resume with the same settings, "
@@ -115,6 +169,6 @@ def check_same(folder: Path, before: Settings, now: Settings, prefix: str = "") 
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:
-    """The lines of a run's metrics.jsonl."""
+    """The lines of metrics.jsonl of a run; none before the first was written."""
     path = folder / "metrics.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []

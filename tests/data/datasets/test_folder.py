@@ -1,4 +1,4 @@
-"""A folder of one's own: classes from its folders, layouts with and without a name, the split rule, mistakes."""
+"""A user's folder as a data set: classes, layouts, settings, changes and mistakes."""
 
 import os
 import re
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from helpers import tiny
+from helpers.own_folder import gestures, load, settings, write
 from jointwise.cli import run as jointwise
-from jointwise.data.dataset import Dataset, load_dataset, prepare
+from jointwise.data.dataset import load_dataset, prepare
 from jointwise.data.datasets import store_path
-from jointwise.data.datasets.folder import HELP, data_name, read_settings
+from jointwise.data.datasets.folder import HELP, name_from_path, read_settings
 from jointwise.data.formats import FORMATS, npz
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import get_skeleton
@@ -27,32 +27,6 @@ from jointwise.errors import ConfigError, DataError
 @pytest.fixture(autouse=True)
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
-
-
-def write(path: Path, seed: int = 0, joints: int = 7, persons: int = 1, coordinates: int = 3, **about: object) -> None:
-    """A jointwise .npz of random joints, 12 to 21 frames."""
-    random = np.random.default_rng([seed, joints])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = (persons, int(random.integers(12, 22)), joints, coordinates)
-    np.savez(path, positions=random.normal(size=shape).astype(np.float32), **about)  # type: ignore[arg-type]
-
-
-def gestures(root: Path, classes: tuple[str, ...] = ("nod", "wave"), each: int = 10, **about: object) -> Path:
-    for label, name in enumerate(classes):
-        for number in range(each):
-            subject = {"subject": 1 + number % 5} if about.get("subjects") else {}
-            rest = {key: value for key, value in about.items() if key != "subjects"}
-            write(root / name / f"{number:02d}.npz", 100 * label + number, **rest, **subject)  # type: ignore[arg-type]
-    return root
-
-
-def settings(root: Path, **content: object) -> Path:
-    (root / "dataset.yaml").write_text(yaml.safe_dump(content))
-    return root
-
-
-def load(root: Path) -> Dataset:
-    return load_dataset(f"{root}/")
 
 
 def test_classes_are_the_folders_and_names_are_relative(tmp_path: Path) -> None:
@@ -101,7 +75,7 @@ def test_a_layout_of_other_names_is_never_taken_for_the_named_one(tmp_path: Path
         load(settings(tmp_path / "own", skeleton="ntu25"))
 
 
-def test_a_layout_spelt_out_in_the_settings(tmp_path: Path) -> None:
+def test_a_layout_may_be_spelt_out_in_the_settings(tmp_path: Path) -> None:
     joints = ["hip", "chest", "head", "left_hand", "right_hand"]
     bones = [["hip", "chest"], ["chest", "head"], ["chest", "left_hand"], ["chest", "right_hand"]]
     layout = {"joints": joints, "bones": bones, "root": "hip", "up": "y", "lateral": "x"}
@@ -111,9 +85,7 @@ def test_a_layout_spelt_out_in_the_settings(tmp_path: Path) -> None:
     assert skeleton.mirror_permutation == (0, 1, 2, 4, 3)
 
 
-def test_joints_saved_as_zeros_are_told_and_one_root_at_zero_is_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_joints_at_zero_are_warned_of_except_a_single_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gestures(tmp_path / "own", each=6)
     zeros = joints = 0
     for place, path in enumerate(sorted((tmp_path / "own").rglob("*.npz"))):
@@ -134,7 +106,7 @@ def test_joints_saved_as_zeros_are_told_and_one_root_at_zero_is_not(
     assert "exactly at zero" not in capsys.readouterr().out
 
 
-def test_a_folder_of_ones_own_has_no_other_root(tmp_path: Path) -> None:
+def test_root_is_refused_for_a_users_folder(tmp_path: Path) -> None:
     own = gestures(tmp_path / "own", each=2)
     for words in (["finetune", tiny.BASELINE, "--data"], ["prepare"]):
         with pytest.raises(ConfigError, match="is its own root"):
@@ -146,14 +118,14 @@ def test_settings_are_utf_8_in_every_locale(tmp_path: Path) -> None:
     file.write_bytes("terms: für alle".encode())
     script = f"import pathlib; from jointwise.data.dataset import folder; file = pathlib.Path({str(file)!r})"
     ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", f"{script}; print(ascii(folder.read_settings(file).terms))"],
         env={**os.environ, **ascii_only},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.strip() == r"'f\xfcr alle'"
+    assert printed.stdout.strip() == r"'f\xfcr alle'"
     file.write_bytes("terms: für alle".encode("latin-1"))
     with pytest.raises(DataError, match=r"dataset\.yaml: not readable as YAML"):
         read_settings(file)
@@ -177,55 +149,6 @@ def test_joints_in_another_order_are_brought_into_that_of_the_others(tmp_path: P
     np.testing.assert_allclose(moved, np.broadcast_to(moved[:, :1, :1], moved.shape), atol=1e-6)
 
 
-# --- the split ---
-
-
-def test_without_subjects_three_tenths_of_each_class_are_scored_and_the_rule_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = gestures(tmp_path / "own", ("nod", "wave", "point"))
-    dataset = load(root)
-    assert dataset.split == "30% of each class is scored, drawn by name"
-    assert np.bincount(dataset.test.labels).tolist() == [3, 3, 3]
-    assert np.bincount(dataset.train.labels).tolist() == [7, 7, 7]
-    assert load(root).test.names == dataset.test.names
-    assert dataset.test.names != [f"{c}/{i:02d}.npz" for c in ("nod", "point", "wave") for i in range(3)]
-    jointwise(["prepare", str(root)])
-    assert "split own" in (printed := capsys.readouterr().out)
-    assert "21 to train, 9 to test: 30% of each class is scored, drawn by name" in printed
-
-
-def test_with_subjects_every_second_one_is_scored(tmp_path: Path) -> None:
-    dataset = load(gestures(tmp_path / "own", subjects=True))
-    assert (set(dataset.train.subjects), set(dataset.test.subjects)) == ({1, 3, 5}, {2, 4})
-    assert dataset.split == "every second subject is scored, 2 of 5: 2, 4"
-
-
-def test_a_pattern_finds_subjects_in_the_names(tmp_path: Path) -> None:
-    for name in ("nod", "wave"):
-        for number, who in enumerate(("anna", "bob", "cem")):
-            write(tmp_path / "own" / name / f"{who}-1.npz", number)
-    assert load(settings(tmp_path / "own", subject_pattern=r"/([a-z]+)-")).split.endswith("1 of 3: bob")
-    root = settings(tmp_path / "own", subject_pattern=r"/([a-z]+)-", test_subjects=["bob"])
-    dataset = load(root)
-    assert dataset.test.names == ["nod/bob-1.npz", "wave/bob-1.npz"]
-    assert dataset.split == "test subjects named in dataset.yaml: bob"
-    assert set(dataset.train.subjects) == {1, 3}
-    with pytest.raises(DataError, match=r"test_subjects: unknown subject 'bop': did you mean 'bob'"):
-        load(settings(root, subject_pattern=r"/([a-z]+)-", test_subjects=["bop"]))
-    with pytest.raises(DataError, match=r"finds no subject in 'nod/anna-1\.npz'"):
-        load(settings(root, subject_pattern=r"P(\d+)"))
-    with pytest.raises(DataError, match="has no group"):
-        load(settings(root, subject_pattern=r"P\d+"))
-
-
-def test_test_files_are_patterns_of_names(tmp_path: Path) -> None:
-    root = settings(gestures(tmp_path / "own", each=4), test_files=["*/00.npz", "wave/03.npz"])
-    assert load(root).test.names == ["nod/00.npz", "wave/00.npz", "wave/03.npz"]
-    with pytest.raises(DataError, match=r"'nod/9\.npz' matches no recording\. Names look like 'nod/00\.npz'"):
-        load(settings(root, test_files=["nod/9.npz"]))
-
-
 # --- what changes, and what is wrong ---
 
 
@@ -243,7 +166,7 @@ def test_a_folder_is_prepared_again_when_it_changed_and_only_then(tmp_path: Path
 def test_two_folders_of_one_name_have_two_stores(tmp_path: Path) -> None:
     roots = [gestures(tmp_path / where / "own", each=2) for where in ("a", "b")]
     assert store_path(f"{roots[0]}/") != store_path(f"{roots[1]}/")
-    assert {data_name(root) for root in roots} == {"own"}
+    assert {name_from_path(root) for root in roots} == {"own"}
 
 
 def test_other_files_hidden_files_and_empty_folders_are_no_recordings(tmp_path: Path) -> None:
@@ -271,14 +194,14 @@ def test_recordings_without_class_folders_say_what_is_expected(tmp_path: Path) -
         load(tmp_path / "none")
 
 
-def test_a_folder_that_is_not_there_and_a_misspelt_name_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_folder_and_a_misspelt_name_have_different_errors(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--data .*nowhere/: no such folder"):
         load(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match=r"unknown data set 'sintetic': did you mean 'synthetic'.*with a slash"):
         load_dataset("sintetic")
 
 
-def test_damaged_files_are_listed_kept_apart_and_left_out_on_demand(tmp_path: Path) -> None:
+def test_damaged_files_are_listed_and_left_out_on_request(tmp_path: Path) -> None:
     root = gestures(tmp_path / "own", each=4)
     (root / "nod" / "00.npz").write_bytes(b"")
     write(root / "wave" / "01.npz", joints=9)
@@ -316,34 +239,6 @@ def test_settings_that_are_not_understood_name_file_and_remedy(tmp_path: Path, c
         load(root)
 
 
-def test_a_recording_that_was_trained_on_is_never_scored_whatever_the_folder_is_called_now(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    root = settings(gestures(tmp_path / "own", each=4), test_files=["*/00.npz"])
-    small = ["--quick", *tiny.SMALL, "--pretrain.steps", "2"]
-    jointwise(["pretrain", tiny.SYSTEM, "--data", "own/", "--run", "before", *small])
-    settings(root, test_files=["*/01.npz"])
-    with pytest.raises(DataError, match=r"before: trained with .* had 2 of the 2 sequences .* first: nod/01\.npz"):
-        jointwise(["finetune", "before", "--data", "own/", "--quick", "--run", "after"])
-    with pytest.raises(ConfigError, match="train_sha256"):
-        jointwise(["pretrain", tiny.SYSTEM, "--data", "own/", "--run", "before", "--resume"])
-    root.rename(tmp_path / "other")
-    with pytest.raises(DataError, match="which had 2 of the 2 sequences"):
-        jointwise(["evaluate", "before", "--data", "other/", "--protocol", "knn"])
-    settings(tmp_path / "other", test_files=["*/00.npz"])
-    jointwise(["evaluate", "before", "--data", "other/", "--protocol", "knn"])
-
-
-def test_adding_a_recording_moves_none_of_the_others_out_of_the_test_part(tmp_path: Path) -> None:
-    root = gestures(tmp_path / "own", each=10)
-    before = set(load(root).test.names)
-    write(root / "nod" / "new.npz", 77)
-    after = set(load(root).test.names)
-    assert len(before - after) <= 1
-    assert {name for name in before if name.startswith("wave")} <= after
-
-
 def test_all_recordings_are_centred_on_the_root_of_the_data_set(tmp_path: Path) -> None:
     names = [f"part{i}" for i in range(7)]
     for number in range(6):
@@ -360,7 +255,7 @@ def test_all_recordings_are_centred_on_the_root_of_the_data_set(tmp_path: Path) 
     assert all((named.store[i].positions[0, 0, 5] == 0).all() for i in range(6))
 
 
-def test_frame_rates_of_different_files_stay_their_own(tmp_path: Path) -> None:
+def test_each_file_keeps_its_frame_rate(tmp_path: Path) -> None:
     root = gestures(tmp_path / "own", each=2)
     write(root / "nod" / "fast.npz", 5, fps=60)
     store = load(root).store
@@ -379,33 +274,11 @@ def test_what_was_left_out_stays_out_when_the_folder_changes(tmp_path: Path) -> 
     assert not names & {"nod/00.npz", "wave/01.npz"}
 
 
-def test_one_odd_first_file_does_not_decide_the_layout(tmp_path: Path) -> None:
+def test_the_most_frequent_layout_of_the_first_files_is_that_of_the_data_set(tmp_path: Path) -> None:
     root = gestures(tmp_path / "own", each=4)
     write(root / "nod" / "00.npz", joints=9)
     with pytest.raises(DataError, match=r"1 of 8 recordings cannot be used:\n  .*nod/00\.npz: .*9 joints"):
         load(root)
-
-
-def test_numbers_of_subjects_mean_names_where_subjects_have_names(tmp_path: Path) -> None:
-    for name in ("nod", "wave"):
-        for number, who in enumerate(("anna", "bob", "cem")):
-            write(tmp_path / "own" / name / f"{who}-1.npz", number)
-    with pytest.raises(DataError, match="unknown subject '2'"):
-        load(settings(tmp_path / "own", subject_pattern=r"/([a-z]+)-", test_subjects=[2]))
-    with pytest.raises(DataError, match="no recording tells its subject"):
-        load(settings(gestures(tmp_path / "none", each=2), test_subjects=[2]))
-
-
-def test_time_stamps_may_name_subjects(tmp_path: Path) -> None:
-    for name in ("nod", "wave"):
-        for number in range(3):
-            write(tmp_path / "own" / name / f"2024010112000{number}.npz", number)
-    assert set(load(settings(tmp_path / "own", subject_pattern=r"(\d{14})")).train.subjects) == {1, 3}
-
-
-def test_one_recording_per_class_cannot_be_split(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the test part is empty"):
-        load(gestures(tmp_path / "own", each=1)).check_trainable()
 
 
 def test_a_folder_called_like_a_known_data_set_is_refused(tmp_path: Path) -> None:
@@ -413,29 +286,29 @@ def test_a_folder_called_like_a_known_data_set_is_refused(tmp_path: Path) -> Non
         load(gestures(tmp_path / "utd-mhad", each=2))
 
 
-def test_mended_files_of_a_folder_are_all_that_is_read_again(tmp_path: Path) -> None:
+def test_after_an_error_only_the_repaired_files_are_read_again(tmp_path: Path) -> None:
     root, seen = gestures(tmp_path / "own", each=4), []
 
-    def watch(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
+    def progress(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
         seen.append(count)
         return things
 
     damaged = root / "nod" / "00.npz"
     damaged.write_bytes(b"")
     with pytest.raises(DataError, match="what was read is kept"):
-        prepare(f"{root}/", watch=watch)
+        prepare(f"{root}/", progress=progress)
     write(damaged, 55)
-    assert prepare(f"{root}/", watch=watch).stored == 8
+    assert prepare(f"{root}/", progress=progress).stored == 8
     assert seen == [8, 1]
 
 
-def test_a_link_to_nowhere_is_a_damaged_file_among_others(tmp_path: Path) -> None:
+def test_a_broken_link_is_no_recording(tmp_path: Path) -> None:
     root = gestures(tmp_path / "own", each=3)
     (root / "nod" / "gone.npz").symlink_to(tmp_path / "nowhere.npz")
     assert len(load(root).store) == 6
 
 
-def test_a_reader_that_fails_in_an_unforeseen_way_costs_one_recording(
+def test_an_unexpected_exception_of_a_reader_costs_one_recording_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def odd(path: Path) -> Sequence:
@@ -445,7 +318,9 @@ def test_a_reader_that_fails_in_an_unforeseen_way_costs_one_recording(
 
     monkeypatch.setitem(FORMATS, "*.npz", odd)
     root = gestures(tmp_path / "own", each=3)
-    with pytest.raises(DataError, match=r"2 of 6 (.|\n)*01\.npz.*IndexError: list index(.|\n)*please report it"):
+    with pytest.raises(
+        DataError, match=r"2 of 6 (.|\n)*01\.npz.*unexpected IndexError: list index(.|\n)*Please report it"
+    ):
         load(root)
     assert prepare(f"{root}/", skip_bad=True).stored == 4
 
@@ -459,7 +334,7 @@ def test_results_of_two_data_sets_do_not_share_a_folder(tmp_path: Path, monkeypa
         jointwise(["evaluate", "raw", "--data", "two/", "--protocol", "knn", "--results", "results"])
 
 
-def test_two_persons_missing_joints_and_fps_come_through(tmp_path: Path) -> None:
+def test_persons_validity_and_frame_rate_are_stored_as_in_the_file(tmp_path: Path) -> None:
     for number in range(4):
         sequence = replace(tiny.walk(0, 1, 1), label=None, subject=None, fps=12.5)
         assert sequence.persons == 2

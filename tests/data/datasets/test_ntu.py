@@ -20,8 +20,8 @@ from jointwise.data.store.reader import INDEX, TEST, TRAIN, UNUSED
 from jointwise.errors import DataError, EmptyRecording, ReadError
 
 XSUB60 = {1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38}
-XSUB120 = (
-    XSUB60 | {45, 46, 47, 49, 50, *range(52, 60), 70, 74, 78, *range(80, 87), 89, *range(91, 96)} | {97, 98, 100, 103}
+XSUB120 = XSUB60.union(
+    {45, 46, 47, 49, 50, 70, 74, 78, 89, 97, 98, 100, 103}, range(52, 60), range(80, 87), range(91, 96)
 )
 
 
@@ -30,10 +30,12 @@ def name_of(setup: int, camera: int, subject: int, repetition: int, action: int)
 
 
 def index_of(names: list[str]) -> np.ndarray:
-    """The index of sequences with these names; only label, subject and camera are told."""
+    """The index of sequences with these names; only label, subject and camera are filled in."""
     index = np.zeros(len(names), INDEX)
     for entry, name in zip(index, names, strict=True):
-        entry["camera"], entry["subject"], entry["label"] = int(name[5:8]), int(name[9:12]), int(name[17:20]) - 1
+        entry["camera"] = int(name[5:8])
+        entry["subject"] = int(name[9:12])
+        entry["label"] = int(name[17:20]) - 1
     return index
 
 
@@ -126,7 +128,7 @@ def test_x_set_trains_on_even_set_ups() -> None:
     assert {int(name[1:4]) for name, part in parts.items() if part == TEST} == set(range(1, 32, 2))
 
 
-def test_x_set_needs_names_that_tell_the_set_up() -> None:
+def test_x_set_needs_names_that_hold_the_set_up() -> None:
     with pytest.raises(DataError, match=r"'my own' is no name like S018.*Use the split xsub"):
         NTU120.splits["xset"].rule(np.zeros(2, INDEX), [name_of(1, 1, 1, 1, 1), "my own"])
 
@@ -190,7 +192,7 @@ def test_the_quarter_depends_on_the_names_only(clean_names: list[str]) -> None:
     assert part_of(NTU60, "xsub-quarter", [clean_names[i] for i in order]) == once
 
 
-def test_the_quarter_is_the_one_it_always_was() -> None:
+def test_the_quarter_has_not_changed() -> None:
     """A golden value, printed by this test when it fails: another draw would silently be another benchmark."""
     drawn = sorted(name for name, part in part_of(NTU60, "xsub-quarter", all_names()).items() if part != UNUSED)
     assert hashlib.sha256(" ".join(drawn).encode()).hexdigest()[:16] == "67415b55b73e1dac"
@@ -235,7 +237,7 @@ def test_a_folder_with_all_of_ntu_120_serves_for_both(files: Path) -> None:
     assert set(NTU120.recordings(files).items) - set(NTU60.recordings(files).items) == extra
 
 
-def test_what_is_read_carries_the_name_label_subject_and_camera(files: Path) -> None:
+def test_label_subject_and_camera_come_from_the_name(files: Path) -> None:
     for source in (NTU60, NTU120):
         recordings = source.recordings(files)
         name = "S017C003P040R002A060"
@@ -247,7 +249,7 @@ def test_what_is_read_carries_the_name_label_subject_and_camera(files: Path) -> 
 
 
 @pytest.mark.parametrize("source", [NTU60, NTU120])
-def test_without_files_it_says_where_they_come_from(source: DataSource, tmp_path: Path) -> None:
+def test_the_error_without_files_says_where_they_come_from(source: DataSource, tmp_path: Path) -> None:
     asked = rf"The files come from .*rose1.ntu.edu.sg.*; then run: jointwise prepare {source.name} --root DIR\.$"
     with pytest.raises(DataError, match=rf"^{source.name}: no S\*C\*P\*R\*A\*\.skeleton below {tmp_path}\. {asked}"):
         source.recordings(tmp_path)
@@ -265,7 +267,7 @@ def test_hidden_files_are_no_recordings(tmp_path: Path) -> None:
     assert list(NTU60.recordings(tmp_path).items) == ["S001C001P001R001A002"]
 
 
-def test_a_folder_with_the_later_half_only_is_not_called_empty(tmp_path: Path) -> None:
+def test_the_error_for_files_of_other_set_ups_is_not_that_of_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "S018C001P008R001A061.skeleton").touch()
     with pytest.raises(DataError, match=r"ntu60: none of the 1 S\*.*\.skeleton below .* is of its set-ups and actions"):
         NTU60.recordings(tmp_path)
@@ -291,10 +293,10 @@ def test_a_file_without_frames_or_bodies_is_empty_and_not_damaged(tmp_path: Path
         NTU60.recordings(tmp_path).read(path)
 
 
-def test_a_file_that_goes_on_after_its_0_frames_is_damaged(tmp_path: Path) -> None:
+def test_a_file_with_lines_after_its_0_frames_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "S001C001P001R001A001.skeleton"
     path.write_text("0\n1\n")
-    with pytest.raises(ReadError, match="line 2: the file goes on after the 0 frames") as caught:
+    with pytest.raises(ReadError, match="line 2: the file continues after the 0 frames") as caught:
         skeleton.read(path)
     assert not isinstance(caught.value, EmptyRecording)
 
@@ -327,8 +329,11 @@ def test_two_persons_with_a_chair_a_ghost_and_a_lost_track(files: Path, tmp_path
     chair, ghost, *persons = np.repeat(two.positions, 3, 0)[[0, 0, 0, 3, 3]]
     chair = chair[:1][[0] * frames][..., [1, 0, 2]]  # it stands still, lying on its side
     seen = np.zeros((5, frames, 25), bool)
-    seen[0], seen[1, 10:15], seen[2] = True, True, two.validity[0]
-    seen[3, : frames // 2 - 3], seen[4, frames // 2 :] = True, True  # lost for three frames
+    seen[0] = True  # the chair
+    seen[1, 10:15] = True  # the ghost
+    seen[2] = two.validity[0]
+    seen[3, : frames // 2 - 3] = True  # the second person, lost for three frames, then tracked under another id
+    seen[4, frames // 2 :] = True
     path = tmp_path / "S001C002P003R001A050.skeleton"
     skeleton.write(path, Sequence(np.stack([chair, ghost, *persons]), NTU25, seen))
     before, after, notes = read_clean(tmp_path, path.stem)

@@ -25,7 +25,7 @@ def make(root: Path, *places: str) -> Path:
     return root
 
 
-def test_recordings_are_called_by_actors_class_and_take_wherever_they_lie(tmp_path: Path) -> None:
+def test_recordings_are_named_by_actors_class_and_take(tmp_path: Path) -> None:
     places = ("s02s01/01/001", "s01s02/02/001", "s01s02/01/002", "s01s02/01/001")
     found = SOURCE.recordings(make(tmp_path / "x" / "clean", *places).parent)
     assert list(found.items) == sorted(places)
@@ -40,7 +40,7 @@ def test_a_root_without_recordings_says_where_they_come_from(tmp_path: Path) -> 
         SOURCE.recordings(None)
 
 
-def test_a_recording_that_is_there_twice_or_elsewhere_is_named(tmp_path: Path) -> None:
+def test_a_recording_found_twice_or_in_other_folders_is_an_error(tmp_path: Path) -> None:
     make(tmp_path, "a/s01s02/01/001", "b/s01s02/01/001")
     with pytest.raises(DataError, match=r"s01s02/01/001 is there twice: .*a.s01s02.*b.s01s02"):
         SOURCE.recordings(tmp_path)

@@ -23,7 +23,7 @@ def make(root: Path, *names: str) -> Path:
     return root
 
 
-def test_recordings_are_called_like_their_files_and_the_condition_is_no_label(tmp_path: Path) -> None:
+def test_recordings_are_named_after_their_files_and_the_condition_is_no_label(tmp_path: Path) -> None:
     names = ["S02_healthy_task01.bin", "S01_moderate_task15.bin", "S01_healthy_task15.bin"]
     found = SOURCE.recordings(make(tmp_path / "data", *names).parent)
     assert list(found.items) == sorted(names)
@@ -40,7 +40,7 @@ def test_a_root_without_recordings_says_where_they_come_from(tmp_path: Path) -> 
         SOURCE.recordings(None)
 
 
-def test_files_that_would_be_mistaken_are_named(tmp_path: Path) -> None:
+def test_files_with_names_of_another_form_or_equal_names_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"S01_severe_task2_2015-11-01_3D\.bin is not called"):
         SOURCE.recordings(make(tmp_path / "old", "S01_severe_task2_2015-11-01_3D.bin"))
     make(tmp_path / "new" / "a", "S01_mild_task01.bin")

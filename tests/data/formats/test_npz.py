@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jointwise.data.formats import npz, read
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import COCO17, NTU25, SKELETONS, Skeleton, nameless
+from jointwise.data.skeletons import COCO17, NTU25, SKELETONS, Skeleton, unnamed_skeleton
 from jointwise.errors import ReadError, StorageError
 
 OWN = Skeleton("upper body", ("left_hand", "chest", "right_hand"), (("chest", "left_hand"),), "chest", None, 0)
@@ -25,7 +25,7 @@ numbers = st.none() | st.integers(0, 2**31 - 1)
 
 @st.composite
 def sequences(draw: st.DrawFn) -> Sequence:
-    skeleton = draw(st.sampled_from([*SKELETONS.values(), OWN, BARE, RENAMED, nameless(4)]))
+    skeleton = draw(st.sampled_from([*SKELETONS.values(), OWN, BARE, RENAMED, unnamed_skeleton(4)]))
     shape = (draw(st.integers(1, 3)), draw(st.integers(1, 5)), len(skeleton.joints))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     valid = random.random(shape) < draw(st.sampled_from([0.0, 0.5, 1.0]))
@@ -59,7 +59,7 @@ def test_positions_alone_are_enough(tmp_path: Path) -> None:
     sequence = read(save(tmp_path, positions=POSITIONS))
     np.testing.assert_array_equal(sequence.positions, POSITIONS[None].astype(np.float32))
     assert sequence.validity.all()
-    assert sequence.skeleton == nameless(3)
+    assert sequence.skeleton == unnamed_skeleton(3)
     assert (sequence.fps, sequence.label, sequence.subject, sequence.camera) == (30.0, None, None, None)
 
 
@@ -189,6 +189,6 @@ def test_a_single_array_under_this_name_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "x.npz")
 
 
-def test_where_nothing_can_be_written_says_so(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_that_cannot_be_written_names_it(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot write"):
-        npz.write(tmp_path / "no" / "folder" / "x.npz", Sequence(POSITIONS, nameless(3)))
+        npz.write(tmp_path / "no" / "folder" / "x.npz", Sequence(POSITIONS, unnamed_skeleton(3)))

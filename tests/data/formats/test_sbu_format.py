@@ -37,7 +37,7 @@ def test_a_file_becomes_two_persons_in_metres(tmp_path: Path, end: str) -> None:
     np.testing.assert_allclose(sequence.positions[1, 2, 4], [0.9216, 0.192, 1.9456], rtol=1e-6)
 
 
-def test_elsewhere_label_and_subject_are_unknown(tmp_path: Path) -> None:
+def test_label_and_subject_are_unknown_in_other_folders(tmp_path: Path) -> None:
     sequence = read(save(tmp_path, lines(), "some/folder"))
     assert (sequence.label, sequence.subject) == (None, None)
 

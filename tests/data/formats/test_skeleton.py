@@ -54,7 +54,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert after.skeleton is NTU25
 
 
-def test_a_person_never_seen_keeps_the_place(tmp_path: Path) -> None:
+def test_a_person_never_seen_keeps_its_slot(tmp_path: Path) -> None:
     valid = np.ones((2, 3, 25), bool)
     valid[1] = False
     write(tmp_path / NAME, Sequence(np.ones((2, 3, 25, 3), np.float32), NTU25, valid))
@@ -83,7 +83,7 @@ def test_either_line_end_is_read(tmp_path: Path, end: str) -> None:
     assert sequence.validity.all()
 
 
-def test_the_name_of_the_file_tells_label_subject_and_camera(tmp_path: Path) -> None:
+def test_label_subject_and_camera_come_from_the_file_name(tmp_path: Path) -> None:
     named = read(save(tmp_path, recording([body(BIG)])))
     assert (named.label, named.subject, named.camera) == (23, 3, 2)
     other = read(save(tmp_path, recording([body(BIG)]), name="my own.skeleton"))
@@ -143,7 +143,7 @@ BROKEN = {
     "cut off": (recording([body(BIG)], promised=103), r"line 30: the file is cut off: line 1 promises 103 .* after 1"),
     "cut in a body": (recording([body(BIG)])[:-3], r"line 27 \(frame 0\): the file is cut off in the middle"),
     "cut before joints": (recording([body(BIG)])[:3], r"line 4 \(frame 0\): the file ends where the number of joints"),
-    "too long": ([*recording([body(BIG)]), "1"], r"line 30: the file goes on after the 1 frames"),
+    "too long": ([*recording([body(BIG)]), "1"], r"line 30: the file continues after the 1 frames"),
     "wrong joint count": (recording([body(BIG, joints=20)]), r"line 4 \(frame 0\): 20 joints, but .* has 25"),
     "not a count": (edited(1, "103 frames"), r"line 1: expected the number of frames, found '103 frames'"),
     "no frames": (["0"], r"line 1: the file says that it has 0 frames"),

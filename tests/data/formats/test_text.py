@@ -32,7 +32,9 @@ def as_bits(values: object) -> list[int]:
     last=st.booleans(),
 )
 @example(rows=[["0.1", "-123.4567890123", "99999999999999.9", "2"]], gap=" ", edge="", end="\n", last=False)
-def test_every_word_is_what_float_makes_of_it(rows: list[list[str]], gap: str, edge: str, end: str, last: bool) -> None:
+def test_every_word_is_parsed_to_the_same_bits_as_by_float(
+    rows: list[list[str]], gap: str, edge: str, end: str, last: bool
+) -> None:
     text = end.join(f"{edge}{gap.join(row)}{edge}" for row in rows) + (end if last else "")
     columns = (0, 1, 3)
     expected = [[float(row[column]) for column in columns] for row in rows]

@@ -1,5 +1,7 @@
 """From a folder of NTU files to a store: several processes, interruptions, damaged files, skip lists, the summary."""
 
+import hashlib
+import json
 import multiprocessing
 import os
 import signal
@@ -8,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,12 @@ import pytest
 
 from jointwise.cli import run as jointwise
 from jointwise.data import synthetic
+from jointwise.data.centring import PREPARATION
 from jointwise.data.dataset import load_dataset, prepare
-from jointwise.data.datasets import store_path
-from jointwise.data.store import build as preparing
-from jointwise.data.store.build import EMPTY
-from jointwise.data.store.reader import Store
+from jointwise.data.datasets import DATASETS, store_path
+from jointwise.data.store import workers
+from jointwise.data.store.build import EMPTY, ShowProgress
+from jointwise.data.store.reader import VERSION, Store
 from jointwise.errors import DataError, ReadError
 
 TITLE = "Samples with missing skeletons"
@@ -37,14 +41,14 @@ def fingerprint() -> str:
     return Store(store_path("ntu60")).fingerprint
 
 
-def stop_after(count: int) -> preparing.Watch:
-    def watch(things: Iterable[Any], _count: int, _title: str) -> Iterator[Any]:
+def stop_after(count: int) -> ShowProgress:
+    def progress(things: Iterable[Any], _count: int, _title: str) -> Iterator[Any]:
         for place, thing in enumerate(things):
             if place == count:
                 raise KeyboardInterrupt
             yield thing
 
-    return watch
+    return progress
 
 
 def killed(code: str, enough: Callable[[str], bool]) -> str:
@@ -56,59 +60,66 @@ def killed(code: str, enough: Callable[[str], bool]) -> str:
     return line
 
 
-def counting(seen: list[int]) -> preparing.Watch:
-    def watch(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
+def counting(seen: list[int]) -> ShowProgress:
+    def progress(things: Iterable[Any], count: int, _title: str) -> Iterable[Any]:
         seen.append(count)
         return things
 
-    return watch
+    return progress
 
 
 def test_several_processes_make_the_same_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare("ntu60", root)
     alone = fingerprint()
-    monkeypatch.setattr(preparing, "_WORTH_A_WORKER", 1)
+    monkeypatch.setattr(workers, "_ITEMS_PER_WORKER", 1)
     assert prepare("ntu60", root, workers=2).stored == 96
     assert fingerprint() == alone
 
 
 @pytest.mark.parametrize("after", [1, 50, 95])
-def test_an_interrupted_prepare_goes_on_and_makes_the_same_store(root: Path, after: int) -> None:
+def test_an_interrupted_prepare_is_continued_and_makes_the_same_store(root: Path, after: int) -> None:
     prepare("ntu60", root)
     whole, seen = fingerprint(), []
     with pytest.raises(KeyboardInterrupt):
-        prepare("ntu60", root, watch=stop_after(after))
+        prepare("ntu60", root, progress=stop_after(after))
     assert fingerprint() == whole  # the store that was there is still there
-    prepare("ntu60", root, watch=counting(seen))
+    prepare("ntu60", root, progress=counting(seen))
     assert seen == [96 - after]
     assert fingerprint() == whole
+
+
+def test_a_store_begun_before_stores_stated_metres_is_continued(root: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        prepare("ntu60", root, progress=stop_after(1))
+    description = asdict(DATASETS["ntu60"].description)
+    del description["metres"]
+    before = hashlib.sha256(json.dumps([VERSION, PREPARATION, "NTU RGB+D 60", description]).encode()).hexdigest()
+    assert (store_path("ntu60").with_name("ntu60.unfinished") / "begun.txt").read_text() == before
 
 
 def test_a_killed_prepare_loses_a_few_files_at_most(root: Path) -> None:
     slow = (
         "import time, jointwise.data.dataset as d, jointwise.data.store.writer as w\n"
         "w._SAVE_EVERY = 0.1\n"
-        "def watch(things, count, title):\n"
+        "def progress(things, count, title):\n"
         "    for i, thing in enumerate(things):\n"
         "        print(i, flush=True)\n"
         "        time.sleep(0.01)\n"
         "        yield thing\n"
-        f"d.prepare('ntu60', {str(root)!r}, watch=watch)\n"
+        f"d.prepare('ntu60', {str(root)!r}, progress=progress)\n"
     )
     killed(slow, lambda line: line == "80")
     seen: list[int] = []
-    prepare("ntu60", root, watch=counting(seen))
+    prepare("ntu60", root, progress=counting(seen))
     resumed = fingerprint()
     assert 0 < seen[0] <= 96 - 80 + 11  # 80 were written, at most 11 of them since the last saving
     prepare("ntu60", root)
     assert fingerprint() == resumed
 
 
-def test_a_process_that_was_ended_from_outside_is_named_and_what_was_read_is_kept(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preparing, "_WORTH_A_WORKER", 1)
-    monkeypatch.setattr(preparing, "_BATCH", 4)
+def test_when_a_worker_is_killed_what_was_read_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_ITEMS_PER_WORKER", 1)
+    monkeypatch.setattr(workers, "_BATCH_ITEMS", 4)
 
     def ended(things: Iterable[Any], _count: int, _title: str) -> Iterable[Any]:
         for number, thing in enumerate(things):
@@ -118,24 +129,24 @@ def test_a_process_that_was_ended_from_outside_is_named_and_what_was_read_is_kep
             yield thing
 
     with pytest.raises(ReadError, match=r"ended from outside.*What was read is kept.*--workers 1"):
-        prepare("ntu60", root, workers=2, watch=ended)
+        prepare("ntu60", root, workers=2, progress=ended)
     seen: list[int] = []
-    assert prepare("ntu60", root, watch=counting(seen)).stored == 96
+    assert prepare("ntu60", root, progress=counting(seen)).stored == 96
     assert seen[0] <= 86
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc who is there")
-def test_the_other_processes_end_with_the_one_that_writes(root: Path) -> None:
+def test_workers_end_when_the_process_that_writes_is_killed(root: Path) -> None:
     endless = (
-        "import multiprocessing, time, jointwise.data.dataset as d, jointwise.data.store.build as p\n"
-        "def watch(things, count, title):\n"
+        "import multiprocessing, time, jointwise.data.dataset as d, jointwise.data.store.workers as w\n"
+        "def progress(things, count, title):\n"
         "    for thing in things:\n"
         "        print(*(process.pid for process in multiprocessing.active_children()), flush=True)\n"
         "        time.sleep(60)\n"
         "        yield thing\n"
         "if __name__ == '__main__':\n"
-        "    p._WORTH_A_WORKER = 1\n"
-        f"    d.prepare('ntu60', {str(root)!r}, workers=2, watch=watch)\n"
+        "    w._ITEMS_PER_WORKER = 1\n"
+        f"    d.prepare('ntu60', {str(root)!r}, workers=2, progress=progress)\n"
     )
     other = Path("/proc", killed(endless, lambda line: Path("/proc", line, "stat").is_file()))
     deadline = time.monotonic() + 30
@@ -161,14 +172,14 @@ def test_damaged_files_are_listed_and_only_they_are_read_again(root: Path) -> No
     for place, content in good.items():
         files[place].write_bytes(content)
     seen: list[int] = []
-    assert prepare("ntu60", root, watch=counting(seen)).bad == []
+    assert prepare("ntu60", root, progress=counting(seen)).bad == []
     assert seen == [3]
     mended = fingerprint()
     prepare("ntu60", root)
     assert fingerprint() == mended
 
 
-def test_damaged_files_are_left_out_on_demand_and_the_summary_names_them(
+def test_skip_bad_leaves_damaged_files_out_and_the_summary_names_them(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = sorted(root.glob("*.skeleton"))[7]
@@ -195,7 +206,7 @@ def test_skip_lists_in_the_root_and_on_the_command_line_are_honoured(root: Path,
     assert not names & {files[place].stem for place in (0, 1, 2)}
 
 
-def test_a_skip_list_that_matches_nothing_or_is_missing_is_a_mistake(root: Path, tmp_path: Path) -> None:
+def test_a_skip_list_that_matches_nothing_or_is_missing_is_an_error(root: Path, tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("a1_s1_t1\n")
     with pytest.raises(DataError, match=r"other\.txt: not one of its lines names a recording of ntu60"):
         prepare("ntu60", root, skip_list=tmp_path / "other.txt")
@@ -233,18 +244,18 @@ def test_memory_does_not_grow_with_the_number_or_the_size_of_files(
 
     Also where the first of them is the slowest, and all others are done.
     """
-    monkeypatch.setattr(preparing, "_WORTH_A_WORKER", 1)
-    monkeypatch.setattr(preparing, "_BATCH", 4)
-    monkeypatch.setattr(preparing, "_BATCH_BYTES", largest)
+    monkeypatch.setattr(workers, "_ITEMS_PER_WORKER", 1)
+    monkeypatch.setattr(workers, "_BATCH_ITEMS", 4)
+    monkeypatch.setattr(workers, "_BATCH_BYTES", largest)
     alive = most = 0
-    do_all = preparing._do_all
+    run_batch = workers._run_batch
 
     def counted(work: Any, items: list[Any]) -> list[Any]:
         nonlocal alive, most
         assert len(items) == 1 or sum(item.stat().st_size for item in items) <= largest
         alive += len(items)
         most = max(most, alive)
-        return do_all(work, items)
+        return run_batch(work, items)
 
     def written(things: Iterable[Any], _count: int, _title: str) -> Iterable[Any]:
         nonlocal alive
@@ -273,14 +284,14 @@ def test_memory_does_not_grow_with_the_number_or_the_size_of_files(
             future.set_result(function(*arguments))
             return future
 
-    monkeypatch.setattr(preparing, "_do_all", counted)
-    monkeypatch.setattr(preparing, "ProcessPoolExecutor", Pool)
-    assert prepare("ntu60", root, workers=3, watch=written).stored == 96
+    monkeypatch.setattr(workers, "_run_batch", counted)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
+    assert prepare("ntu60", root, workers=3, progress=written).stored == 96
     assert alive == 0
-    assert most <= (2 * preparing._AHEAD + preparing._UNWRITTEN) * 4
+    assert most <= (2 * workers._QUEUED_BATCHES + workers._UNWRITTEN_BATCHES) * 4
 
 
-def test_what_prepare_prints_is_enough_to_judge_the_data(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prepare_prints_counts_classes_layout_splits_and_terms(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jointwise(["prepare", "ntu60", "--root", str(root)])
     printed = capsys.readouterr().out
     for expected in ("96 of 96", "60", "25 (ntu25)", "split xsub", "48 to train, 48 to test", "split xsub-quarter"):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import tiny, worker
+from helpers.stores import forget_metres
 from helpers.two_processes import TRAINING, assert_same_training, pretraining, start_two
 from jointwise.cli import run
 from jointwise.data.clips import ClipCutter
@@ -20,6 +21,7 @@ from jointwise.data.dataset import Dataset, join, load_dataset
 from jointwise.data.datasets import DATASETS
 from jointwise.data.datasets.source import DataSource, Recordings, Split
 from jointwise.data.skeletons import KINECT20
+from jointwise.data.store import reader
 from jointwise.data.store.build import build_store
 from jointwise.data.store.reader import TEST, TRAIN, Store
 from jointwise.data.store.shards import ShardedRows, Shards
@@ -100,7 +102,7 @@ def test_clips_are_those_of_one_store_on_any_joints(joined: Dataset, dataset: Da
     assert torch.equal(clips.valid, expected.valid)
 
 
-def test_nothing_is_opened_but_the_shards_of_the_sequences_asked_for(joined: Dataset) -> None:
+def test_only_the_shards_of_requested_sequences_are_opened(joined: Dataset) -> None:
     store = joined.store
     assert opened(store) == []
     ClipCutter.from_store(store, 16).centre(torch.tensor([58, 30]))
@@ -109,9 +111,7 @@ def test_nothing_is_opened_but_the_shards_of_the_sequences_asked_for(joined: Dat
     assert opened(store) == [0, 2]
 
 
-def test_a_split_that_looks_at_all_recordings_is_made_of_the_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_registered_split_is_computed_on_all_shards_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As X-sub within a quarter of NTU is: the parts of the shards are not those of the whole."""
     half = Split("first half", lambda index, _: np.where(np.arange(len(index)) * 2 < len(index), TRAIN, TEST))
     source = replace(tiny.SOURCE, splits={"half": half})
@@ -124,7 +124,7 @@ def test_a_split_that_looks_at_all_recordings_is_made_of_the_whole(
     assert load_dataset(tiny.NAME).train.ids.tolist() == list(range(30))
 
 
-def test_a_folder_that_was_joined_is_data_of_its_own(disks: list[Path], tmp_path: Path) -> None:
+def test_a_joined_folder_can_be_loaded_viewed_and_joined_again(disks: list[Path], tmp_path: Path) -> None:
     join(f"{tmp_path}/many", disks[:2])
     data = load_dataset(f"{tmp_path}/many")
     assert (data.name, len(data.store)) == ("many", 27)
@@ -133,6 +133,29 @@ def test_a_folder_that_was_joined_is_data_of_its_own(disks: list[Path], tmp_path
     assert len(load_dataset(f"{tmp_path}/many").store) == 40
     with pytest.raises(ConfigError, match="written with a slash"):
         join("many", disks)
+
+
+def test_a_store_written_before_stores_stated_metres_joins_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DATASETS, tiny.NAME, tiny.SOURCE_IN_METRES)
+    monkeypatch.setattr(reader, "_METRES_BEFORE_KEY", (tiny.NAME,))
+    monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path))
+    for name, begin in (("old", 0), ("new", 30)):
+        build_store(tmp_path / name, part_of_tiny(begin, begin + 30, description=tiny.SOURCE_IN_METRES.description))
+    forget_metres(tmp_path / "old")
+    join(tiny.NAME, [tmp_path / "old", tmp_path / "new"])
+    assert load_dataset(tiny.NAME).metres
+    assert load_dataset(tiny.NAME).train.ids.size == 30
+
+
+def test_a_joined_folder_is_in_metres_if_all_its_shards_are(disks: list[Path], tmp_path: Path) -> None:
+    for name, begin in (("a", 0), ("b", 10)):
+        build_store(tmp_path / name, part_of_tiny(begin, begin + 10, description=tiny.SOURCE_IN_METRES.description))
+    join(f"{tmp_path}/all", [tmp_path / "a", tmp_path / "b"])
+    assert load_dataset(f"{tmp_path}/all").metres
+    join(f"{tmp_path}/some", [tmp_path / "a", disks[2]])
+    assert not load_dataset(f"{tmp_path}/some").metres
 
 
 # --- shards that cannot be ---
@@ -169,7 +192,7 @@ def test_a_store_that_has_rows_or_shards_of_its_own_is_neither_replaced_nor_join
         assert (tmp_path / "many" / "positions.npy").is_file()
 
 
-def test_a_shard_that_is_missing_or_was_made_again_is_named_when_it_is_needed(tmp_path: Path) -> None:
+def test_a_missing_or_changed_shard_is_an_error_when_it_is_needed(tmp_path: Path) -> None:
     disks = write_shards(tmp_path, (3, 4))
     join(f"{tmp_path}/many", disks)
     build_store(disks[0], part_of_tiny(0, 2))
@@ -202,7 +225,7 @@ LAYOUTS = given(
 
 def as_one_of(rank: int, count: int, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(distributed, "rank", lambda: rank)
-    patch.setattr(distributed, "size", lambda: count)
+    patch.setattr(distributed, "world_size", lambda: count)
 
 
 def owned(weights: list[int], count: int) -> list[set[int]]:
@@ -212,23 +235,23 @@ def owned(weights: list[int], count: int) -> list[set[int]]:
 
 
 @LAYOUTS
-def test_every_epoch_holds_every_sample_once_and_every_batch_its_part_of_every_shard(
+def test_an_epoch_has_every_sample_once_and_a_batch_a_proportional_part_of_each_shard(
     sizes: list[int], count: int, batch: int, seed: int
 ) -> None:
     shards, whole = Shards.of_sizes(sizes), sum(sizes)
     order = BatchOrder(torch.arange(whole), batch, seed, shards)
-    batches = [order[step] for step in range(-(-3 * whole // order.batch))]
+    batches = [order[step] for step in range(-(-3 * whole // order.batch_size))]
     seen = np.bincount(torch.cat(batches).numpy(), minlength=whole)
     assert set(seen.tolist()) <= {3, 4}
     stream = [order._shuffled(epoch).sort().values.tolist() for epoch in range(3)]
     assert stream == [list(range(whole))] * 3
     for some in batches:
         found = np.bincount(shards.of(some.numpy()), minlength=len(sizes))
-        assert np.abs(found - order.batch * np.array(sizes) / whole).max() <= 1 + len(sizes) / 2
+        assert np.abs(found - order.batch_size * np.array(sizes) / whole).max() <= 1 + len(sizes) / 2
 
 
 @LAYOUTS
-def test_what_processes_take_is_the_batch_of_one_and_lies_in_their_own_shards(
+def test_the_shares_of_processes_are_the_batch_of_one_process_and_lie_in_their_own_shards(
     sizes: list[int], count: int, batch: int, seed: int
 ) -> None:
     shards, whole = Shards.of_sizes(sizes), sum(sizes)
@@ -236,14 +259,14 @@ def test_what_processes_take_is_the_batch_of_one_and_lies_in_their_own_shards(
     mine = [set() for _ in range(count)]
     for step in range(4):
         with pytest.MonkeyPatch.context() as patch:
-            single = order.batch_of(step)
+            single = order.local_batch(step)
             shares = []
             for rank in range(count):
                 as_one_of(rank, count, patch)
                 try:
-                    shares.append(order.batch_of(step))
+                    shares.append(order.local_batch(step))
                 except ConfigError:  # fewer samples than processes, or none in the shards of one
-                    assert order.batch < 4 * count
+                    assert order.batch_size < 4 * count
                     return
                 mine[rank] |= set(shards.of(shares[-1].ids.numpy()).tolist())
         assert torch.equal(torch.cat([share.ids for share in shares]), single.ids)
@@ -261,8 +284,8 @@ def test_training_and_evaluation_open_the_same_shards_and_the_work_is_nearly_eve
     for rank in range(4):
         with pytest.MonkeyPatch.context() as patch:
             as_one_of(rank, 4, patch)
-            shares = [order.batch_of(step).ids.numpy() for step in range(20)]
-            own = distributed.own_batches(ids, 10, shards)
+            shares = [order.local_batch(step).ids.numpy() for step in range(20)]
+            own = distributed.local_batches(ids, 10, shards)
         taken.append(set(shards.of(np.concatenate(shares)).tolist()))
         assert {int(number) for places in own for number in shards.of(places.numpy())} <= taken[-1]
         assert {len(share) for share in shares} <= set(range(13, 20))
@@ -272,11 +295,11 @@ def test_training_and_evaluation_open_the_same_shards_and_the_work_is_nearly_eve
         assert sum(map(len, taken)) == len(sizes)
 
 
-def test_a_process_without_a_sample_in_its_shards_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_process_without_samples_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     order = BatchOrder(torch.arange(40), 2, 0, Shards.of_sizes([10] * 4))
     as_one_of(0, 3, monkeypatch)
     with pytest.raises(ConfigError, match=r"needs 1 of its own shards\. Start fewer, at most 2, or raise `batch`"):
-        order.batch_of(0)
+        order.local_batch(0)
 
 
 # --- two processes, neither of which has the other's shard ---
@@ -291,7 +314,7 @@ def missing(place: Path, number: int, at: Path) -> Path:
     return at
 
 
-def test_two_processes_with_a_shard_each_are_one_with_both(
+def test_two_processes_with_a_shard_each_compute_what_one_process_computes(
     dataset: Dataset, pretrained: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(DATASETS, tiny.NAME, tiny.SOURCE)
@@ -307,8 +330,8 @@ def test_two_processes_with_a_shard_each_are_one_with_both(
     finetuning = ["finetune", str(before), *TRAINING, *few, "--labels", "0.7"]
     todo = [judging("by two"), judging("completed by two", "complete"), finetuning, pretraining(tmp_path / "two")]
     commands.write_text(json.dumps([(command, None) for command in todo]))
-    said = start_two(commands, *(missing(tmp_path / "data", 1 - rank, tmp_path / f"of{rank}") for rank in range(2)))
-    assert [json.loads(Path(f"{commands}.{rank}").read_text()) for rank in range(2)] == [[""] * 4] * 2, said
+    output = start_two(commands, *(missing(tmp_path / "data", 1 - rank, tmp_path / f"of{rank}") for rank in range(2)))
+    assert [json.loads(Path(f"{commands}.{rank}").read_text()) for rank in range(2)] == [[""] * 4] * 2, output
     worker.adapt(monkeypatch.setattr)
     run(pretraining(tmp_path / "one"))
     run(judging("completed by one", "complete"))
@@ -318,9 +341,10 @@ def test_two_processes_with_a_shard_each_are_one_with_both(
             np.testing.assert_array_equal(one[name], two[name])
     monkeypatch.setenv("JOINTWISE_DATA", str(tiny_data))  # the same without shards
     run(judging("by one"))
-    for said_by in ("by", "completed by"):
-        (one_said,), (two_said,) = ([*(tmp_path / f"{said_by} {name}").glob("*.npz")] for name in ("one", "two"))
-        with np.load(one_said) as one, np.load(two_said) as two:
+    for prefix in ("by", "completed by"):
+        (by_one,) = (tmp_path / f"{prefix} one").glob("*.npz")
+        (by_two,) = (tmp_path / f"{prefix} two").glob("*.npz")
+        with np.load(by_one) as one, np.load(by_two) as two:
             assert one["ids"].tolist() == two["ids"].tolist()
             for name in set(one.files) - {"ids"}:
                 np.testing.assert_allclose(two[name], one[name], atol=1e-5)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import jointwise.data.store.writer
 from helpers import tiny
-from helpers.stores import ABOUT, SPLIT, write_store
+from helpers.stores import ABOUT, SPLIT, forget_metres, write_store
 from jointwise.data.centring import PREPARATION, prepare_sequence
 from jointwise.data.dataset import Dataset
 from jointwise.data.sequence import Sequence
@@ -82,6 +82,35 @@ def test_the_header_keeps_description_and_preparation(tmp_path: Path) -> None:
     assert store.parts[:, 0].tolist() == [TRAIN, TEST, TRAIN, TEST]
 
 
+@pytest.mark.parametrize("metres", [True, False])
+def test_a_store_keeps_whether_it_is_in_metres(tmp_path: Path, metres: bool) -> None:
+    store = Store(write_store(tmp_path / "store", replace(DESCRIPTION, metres=metres), some()))
+    assert store.description.metres is metres
+
+
+@pytest.mark.parametrize(
+    ("name", "metres"),
+    [
+        ("synthetic", True),
+        ("utd-mhad", True),
+        ("sbu", True),
+        ("wmft", True),
+        ("ntu60", True),
+        ("ntu120", True),
+        ("tiny", False),
+        ("my-folder", False),
+    ],
+)
+def test_a_store_without_the_key_is_in_metres_if_a_registered_data_set_in_metres_was_stored(
+    tmp_path: Path, name: str, metres: bool
+) -> None:
+    path = write_store(tmp_path / "store", replace(DESCRIPTION, data=name), some())
+    before = Store(path)
+    forget_metres(path)
+    assert Store(path).description == replace(before.description, metres=metres)
+    assert Store(path).fingerprint == before.fingerprint
+
+
 def test_the_same_sequences_give_the_same_fingerprint_and_others_another(tmp_path: Path) -> None:
     prints = [
         Store(write_store(tmp_path / name, DESCRIPTION, some(count))).fingerprint
@@ -112,7 +141,7 @@ def test_an_error_half_way_leaves_the_old_store_as_it_was(tmp_path: Path, error:
     assert read_all(path) == before
 
 
-def test_an_error_half_way_leaves_no_store_where_there_was_none_but_what_was_written(tmp_path: Path) -> None:
+def test_an_error_half_way_makes_no_store_but_keeps_what_was_written(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_store(tmp_path / "store", DESCRIPTION, broken_half_way(KeyboardInterrupt()))
     assert not (tmp_path / "store").exists()
@@ -159,20 +188,20 @@ def test_an_interrupted_store_is_finished_as_if_written_at_once(tmp_path: Path, 
     assert read_all(whole.path)["positions.npy"] == read_all(resumed.path)["positions.npy"]
 
 
-def test_what_is_interrupted_while_it_finishes_keeps_what_was_read(
+def test_an_interruption_while_finishing_keeps_what_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jointwise.data.store.writer, "write_about", interrupted)
+    monkeypatch.setattr(jointwise.data.store.writer, "write_all_but_rows", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_store(tmp_path / "store", DESCRIPTION, some())
     with StoreWriter(tmp_path / "store", DESCRIPTION, "a test") as writer:
         assert list(writer.entries) == [sequence.source for sequence, _ in some()]
 
 
-def test_sequences_added_in_another_order_make_the_same_store_to_a_reader(tmp_path: Path) -> None:
+def test_the_order_in_which_sequences_are_added_does_not_matter(tmp_path: Path) -> None:
     prepared = [prepare_sequence(sequence) for sequence, _ in some()]
     names, splits = [s.source for s in prepared], {SPLIT: (ABOUT, np.full(4, TRAIN, np.int8))}
     stores = []
@@ -187,7 +216,7 @@ def test_sequences_added_in_another_order_make_the_same_store_to_a_reader(tmp_pa
         assert_same(stores[1][place], prepared[place])
 
 
-def test_what_was_begun_for_something_else_is_thrown_away(tmp_path: Path) -> None:
+def test_what_was_begun_from_something_else_is_deleted(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "store", DESCRIPTION, "version 1") as writer:
         writer.add("x", prepare_sequence(some(1)[0][0]), {})
     with StoreWriter(tmp_path / "store", DESCRIPTION, "version 2") as writer:
@@ -201,7 +230,7 @@ def test_a_new_store_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_an_earlier_crash_left_is_no_obstacle(tmp_path: Path) -> None:
+def test_folders_left_by_an_earlier_crash_are_replaced(tmp_path: Path) -> None:
     for name, sign in (("store.unfinished", "begun.txt"), ("store.former", "store.json")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "rubbish").write_text("")
@@ -218,7 +247,7 @@ def test_a_full_disk_says_what_to_do_and_keeps_the_old_store(tmp_path: Path, mon
     def full(self: object, rows: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(jointwise.data.store.writer._GrowingArray, "append", full)
+    monkeypatch.setattr(jointwise.data.store.writer.GrowingArray, "append", full)
     with pytest.raises(StorageError, match=rf"cannot write {path}: No space left on device.*JOINTWISE_DATA"):
         write_store(path, DESCRIPTION, some(2))
     assert read_all(path) == before
@@ -269,7 +298,7 @@ def test_a_label_without_a_class_is_named(tmp_path: Path, label: int) -> None:
         write_store(tmp_path / "store", DESCRIPTION, [(odd, False)])
 
 
-def test_a_missing_store_says_how_to_make_it(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_store_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no store here\. Make it with: jointwise prepare"):
         Store(tmp_path)
 
@@ -305,7 +334,7 @@ def test_a_pickled_array_is_refused(tmp_path: Path) -> None:
         Store(path)
 
 
-def test_a_store_of_another_version_says_prepare_again(tmp_path: Path) -> None:
+def test_the_error_for_another_version_says_prepare_again(tmp_path: Path) -> None:
     path = write_store(tmp_path / "store", DESCRIPTION, some())
     header = json.loads((path / "store.json").read_text())
     (path / "store.json").write_text(json.dumps(header | {"version": 99}))
@@ -313,7 +342,7 @@ def test_a_store_of_another_version_says_prepare_again(tmp_path: Path) -> None:
         Store(path)
 
 
-def test_writing_into_what_a_store_returns_never_changes_the_store(tmp_path: Path) -> None:
+def test_writing_into_returned_arrays_never_changes_the_store(tmp_path: Path) -> None:
     path = write_store(tmp_path / "store", DESCRIPTION, some(1))
     before = read_all(path)
     store = Store(path)
@@ -334,7 +363,7 @@ def test_recordings_that_lie_where_a_store_would_go_are_never_deleted(tmp_path: 
         shutil.rmtree(precious.parent)
 
 
-def test_a_second_writer_of_the_same_store_is_sent_away_until_the_first_has_finished(tmp_path: Path) -> None:
+def test_a_store_has_one_writer_at_a_time(tmp_path: Path) -> None:
     sequence = prepare_sequence(some(1)[0][0])
     splits = {SPLIT: (ABOUT, np.array([TRAIN], np.int8))}
     with StoreWriter(tmp_path / "store", DESCRIPTION, "same") as first:

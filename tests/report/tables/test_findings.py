@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from helpers.made_results import make
-from jointwise.config.systems import TABLE_1
+from jointwise.config import systems
 from jointwise.data.dataset import Dataset
 from jointwise.errors import DataError
 from jointwise.evaluation.results import read_results, save_result
 from jointwise.evaluation.statistics import Measurement, bootstrap_interval
-from jointwise.report.tables.findings import FINAL, FINDINGS, Difference, Side, findings, paired
+from jointwise.report.tables.findings import FINDINGS, Difference, Side, findings, paired
 from jointwise.report.tables.grouping import Group, group_results
 
+FINAL = Side(systems.FINAL)
 BASELINE = Side("supervised_segments", "scratch")
 
 
@@ -108,4 +109,6 @@ def test_results_on_other_clips_are_not_subtracted(dataset: Dataset, tmp_path: P
 
 
 def test_findings_name_systems_of_table_1_only() -> None:
-    assert {side.system for finding in FINDINGS for side in (finding.better, finding.worse)} <= set(TABLE_1)
+    assert {side.system for finding in FINDINGS for side in (finding.better, finding.worse)} <= {
+        system.name for system in systems.SYSTEMS if system.in_table_1
+    }

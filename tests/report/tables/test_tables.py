@@ -16,6 +16,8 @@ from jointwise.errors import DataError
 from jointwise.evaluation.results import read_hits, read_results, save_result
 from jointwise.evaluation.statistics import bootstrap_interval
 from jointwise.report.tables import tables as table
+from jointwise.report.tables.__main__ import main
+from jointwise.report.tables.costs import costs
 from jointwise.report.tables.findings import FINDINGS
 from jointwise.report.tables.grouping import group_results
 
@@ -39,8 +41,14 @@ def test_seeds_are_averaged_into_one_row_with_the_interval_over_subjects_and_see
     mean = sum(result["scores"]["top1"] for result in members) / 3
     low, high = bootstrap_interval([read_hits(result["path"], 1) for result in members])
     assert row == (
-        *("some_system", "pretrained", "knn", "–", "1.0", "3"),
-        *(f"{100 * mean:.1f} ({100 * low:.1f}–{100 * high:.1f})", "100.0 (100.0–100.0)"),
+        "some_system",
+        "pretrained",
+        "knn",
+        "–",
+        "1.0",
+        "3",
+        f"{100 * mean:.1f} ({100 * low:.1f}–{100 * high:.1f})",
+        "100.0 (100.0–100.0)",
     )
 
 
@@ -51,7 +59,7 @@ def test_what_a_result_does_not_know_is_a_dash(results: Path) -> None:
         for result in read_results(results)
         if result["system"] == "some_system"
     ]
-    (row,) = table.costs(group_results(old)).rows
+    (row,) = costs(group_results(old)).rows
     assert row == ("some_system", "pretrained", "knn", "1.0", "–", "–", "1.5 + –", "–", "1.25 / – / – M", "–")
 
 
@@ -60,8 +68,8 @@ def test_costs_are_means_over_seeds_and_the_largest_memory_of_the_fine_tuning_wi
 ) -> None:
     def measured(seed: int, protocol: str, labels: str, **more: object) -> None:
         held_out = {"latent": 0.5 + seed, "reconstruction": 0.0, "split": "x"}
-        costs = {"memory_mb": {"pretrain": 700.4 + seed, "finetune": 800.0}, "held_out": held_out, "gflops": 0.5}
-        save_result(tmp_path, make(dataset, seed, protocol=protocol, labels=labels, **(costs | more)), CPU)
+        known = {"memory_mb": {"pretrain": 700.4 + seed, "finetune": 800.0}, "held_out": held_out, "gflops": 0.5}
+        save_result(tmp_path, make(dataset, seed, protocol=protocol, labels=labels, **(known | more)), CPU)
 
     for seed in (0, 1):
         sizes = {"encoder": 1_000_000, "pretrain": 2_500_000, "finetune": 6_300_000}
@@ -70,7 +78,7 @@ def test_costs_are_means_over_seeds_and_the_largest_memory_of_the_fine_tuning_wi
         measured(seed, "finetune", "0.1", seconds_per_epoch={"finetune": 99.0})
         measured(seed, "knn", "1.0")
     save_result(tmp_path, make(dataset, system="raw", initialisation="none", parameters={}), CPU)
-    assert table.costs(group_results(read_results(tmp_path))).rows == [
+    assert costs(group_results(read_results(tmp_path))).rows == [
         ("some_system", "pretrained", "finetune", "1.0", "1.000", "–", "7.5 + 3.0", "701 + 800", "1.00 / 2.50 / 6.30 M",
          "0.5"),
     ]  # fmt: skip
@@ -100,14 +108,14 @@ def test_a_missing_fold_is_an_error_unless_what_is_there_is_asked_for(folds: Dat
 
 def test_folds_of_data_that_were_prepared_again_make_no_accuracy_together(folds: Dataset, tmp_path: Path) -> None:
     second = save_result(tmp_path, make(folds), CPU)
-    told = json.loads(second.read_text())
+    content = json.loads(second.read_text())
     first = tmp_path / second.name.replace("fold2", "fold1")
     shutil.copy(second.with_suffix(".npz"), first.with_suffix(".npz"))
-    told["fold"] = 1
-    first.write_text(json.dumps(told))
+    content["fold"] = 1
+    first.write_text(json.dumps(content))
     assert group_results(read_results(tmp_path))[0].count == "1 × 2 folds"
-    told["data_fingerprint"] = "of other files"
-    first.write_text(json.dumps(told))
+    content["data_fingerprint"] = "of other files"
+    first.write_text(json.dumps(content))
     with pytest.raises(DataError, match="different data or test parts cannot stand in one table"):
         group_results(read_results(tmp_path))
 
@@ -187,8 +195,31 @@ def test_costs_and_findings_have_places_of_their_own(results: Path, monkeypatch:
     places = [f"<!-- {kind} results -->\n<!-- end of {kind} -->\n" for kind in ("costs", "findings", "results")]
     document.write_text("between\n".join(places))
     assert table.render_into(document) == 3
-    costs, findings, accuracy = document.read_text().split("between\n")
-    assert "GFLOPs" in costs
+    costs_table, findings, accuracy = document.read_text().split("between\n")
+    assert "GFLOPs" in costs_table
     count = len(FINDINGS)
     assert f"Not measured here: {count} of {count} findings (pre-training beats supervision;" in findings
     assert "top-1" in accuracy
+
+
+def test_the_module_renders_documents_and_prints_the_tables_of_folders(
+    results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(results.parent)
+    document = results.parent / "both.md"
+    document.write_text("<!-- results results -->\n<!-- end of results -->\n")
+    main([str(document), "results"])
+    assert "| some_system | pretrained |" in document.read_text()
+    printed = capsys.readouterr().out
+    assert printed.startswith("## Accuracy\n\n| system |")
+    assert "## Costs\n" in printed
+    assert "Completions" not in printed  # there are none
+    assert "held" not in printed.replace("held-out", "")
+
+
+def test_costs_have_a_column_for_every_part_of_the_held_out_loss(dataset: Dataset, tmp_path: Path) -> None:
+    for system, held_out in (("a", {"latent": 0.5, "split": "x"}), ("b", {"motion": 0.25, "split": "x"})):
+        save_result(tmp_path, make(dataset, system=system, held_out=held_out), CPU)
+    grid = costs(group_results(read_results(tmp_path)))
+    assert grid.header[4:7] == ("L_st", "L_rec", "motion")
+    assert [row[4:7] for row in grid.rows] == [("0.500", "–", "–"), ("–", "–", "0.250")]

@@ -18,7 +18,7 @@ from helpers.viewed import HUG, WAVE, compared, synthetic_clip
 from jointwise import cli
 from jointwise.data.formats import npz
 from jointwise.data.formats.skeleton import write
-from jointwise.data.skeletons import KINECT20, NTU25, nameless
+from jointwise.data.skeletons import KINECT20, NTU25, unnamed_skeleton
 from jointwise.data.synthetic import generate
 from jointwise.errors import ConfigError, DataError, ReadError
 from jointwise.report.viewer import MOST_BYTES, Answer, Clip, Panel, clip_of, find_clips, viewer, write_view
@@ -104,7 +104,7 @@ def test_long_clips_are_thinned_evenly_keep_their_duration_and_the_page_says_so(
 
 
 def test_nameless_joints_and_single_frames_make_a_page(tmp_path: Path):
-    panel = Panel("dots", nameless(4), np.zeros((1, 1, 4, 3), np.float32), np.ones((1, 1, 4), bool))
+    panel = Panel("dots", unnamed_skeleton(4), np.zeros((1, 1, 4, 3), np.float32), np.ones((1, 1, 4), bool))
     nothing = replace(panel, valid=np.zeros((1, 1, 4), bool))
     assert write_view(tmp_path / "dots.html", "Dots", [Clip("a", 30, (panel, nothing))]).is_file()
 

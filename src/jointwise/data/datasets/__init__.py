@@ -1,4 +1,8 @@
-"""The data sets that are known by name, and where the store of each lies; or a folder or file of one's own."""
+"""The registry of data sets, and where the store of each data set lies.
+
+A data set is named by its key in `DATASETS`, or by the path of a user's own folder or file. A folder holds one folder
+of recordings for each class (`folder.py`). A file is of a kind in `PREPARED_FILES`.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +26,25 @@ PREPARED_FILES: dict[str, Callable[[Path], DataSource]] = {  # ending -> the dat
 }
 
 
-def own_path(data: str) -> Path | None:
-    """The folder or file of the user's own that `data` names, None for the name of a registered data set.
+def user_path(data: str) -> Path | None:
+    """Find the user's own folder or file that `data` names.
 
-    Raises ConfigError for what is neither.
+    Args:
+        data: What `--data` was given.
+
+    Returns:
+        The absolute path, or None for the name of a registered data set.
+
+    Raises:
+        ConfigError: There is neither such a data set nor such a path, or the path has the name of a registered data
+            set.
     """
     if data in DATASETS:
         return None
     path = Path(data).expanduser()
     if data and path.exists():
         path = path.resolve()
-        if folder.data_name(path) in DATASETS:
+        if folder.name_from_path(path) in DATASETS:
             raise ConfigError(
                 f"--data {data}: a folder of your own cannot be called '{path.name}', as a known data set is. Rename "
                 f"it; or for the known one: --data {path.name} --root {data}."
@@ -43,50 +55,82 @@ def own_path(data: str) -> Path | None:
     raise ConfigError(unknown("data set", data, DATASETS) + " A folder of your own is written with a slash: folder/.")
 
 
-def data_name(data: str) -> str:
-    """What a data set is called in runs and results: its registered name, or that of the folder or file."""
-    path = own_path(data)
-    return data if path is None else folder.data_name(path)
-
-
 def find_source(data: str) -> DataSource:
-    """The data set registered as `data`, or made of a folder or file of the user's own.
+    """Look up a registered data set, or describe the one in a user's folder or file.
 
-    Raises ConfigError, naming the nearest, when there is none; DataError for a folder that holds no data set.
+    Args:
+        data: A registered name, or a path.
+
+    Returns:
+        The description of the data set, its recordings and splits.
+
+    Raises:
+        ConfigError: There is neither such a data set nor such a path.
+        DataError: The folder or file holds no data set.
+        ReadError: The file is damaged.
     """
-    path = own_path(data)
+    path = user_path(data)
     if path is None:
         return DATASETS[data]
     return folder.source_of(path) if path.is_dir() else source_of_file(path)
 
 
-def store_path(data: str) -> Path:
-    """Where the store of a data set lies: under $JOINTWISE_DATA, by default ./data; one's own under own/.
+def source_of_file(path: Path) -> DataSource:
+    """Describe the data set in a prepared file.
 
-    A folder that is a store itself, as those that `join` makes, lies where it is.
+    Args:
+        path: A file of a kind in `PREPARED_FILES`.
+
+    Returns:
+        The description of the data set, its recordings and splits.
+
+    Raises:
+        DataError: The file is of another kind, or holds something else.
+        ReadError: The file is missing, empty or damaged.
     """
-    base, path = Path(os.environ.get("JOINTWISE_DATA", "data")), own_path(data)
+    if path.suffix.lower() not in PREPARED_FILES:
+        endings = " or ".join(PREPARED_FILES)
+        raise DataError(f"{path}: prepared data sets are files that end in {endings}, or folders.")
+    check_file(path)
+    return PREPARED_FILES[path.suffix.lower()](path)
+
+
+def data_name(data: str) -> str:
+    """The name of a data set in runs and results: its registered name, or the name of the user's folder or file."""
+    path = user_path(data)
+    return data if path is None else folder.name_from_path(path)
+
+
+def store_path(data: str) -> Path:
+    """Where the store of a data set lies, whether it is prepared or not.
+
+    Stores lie under `$JOINTWISE_DATA`, by default `./data`; those of a user's own data under `own/` in it. A user's
+    folder that is a store itself, as `join` makes, stays where it is.
+
+    Args:
+        data: A registered name, or a path.
+
+    Returns:
+        The folder of the store.
+
+    Raises:
+        ConfigError: There is neither such a data set nor such a path.
+    """
+    base = Path(os.environ.get("JOINTWISE_DATA", "data"))
+    path = user_path(data)
     if path is None:
         return base / data
     if is_store(path):
         return path
-    return base / "own" / f"{folder.data_name(path)}-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
+    path_hash = hashlib.sha256(str(path).encode()).hexdigest()[:6]  # keeps folders of the same name apart
+    return base / "own" / f"{folder.name_from_path(path)}-{path_hash}"
 
 
 def is_prepared(data: str) -> bool:
-    """Whether the store of a data set is there."""
+    """Whether a data set has a store."""
     return is_store(store_path(data))
 
 
 def is_store(path: Path) -> bool:
     """Whether a folder is a store."""
     return (path / "store.json").is_file()
-
-
-def source_of_file(path: Path) -> DataSource:
-    """The data set in a prepared file. Raises DataError for another kind or content, ReadError for a damaged file."""
-    if path.suffix.lower() not in PREPARED_FILES:
-        endings = " or ".join(PREPARED_FILES)
-        raise DataError(f"{path}: prepared data sets are files that end in {endings}, or folders.")
-    check_file(path)
-    return PREPARED_FILES[path.suffix.lower()](path)

@@ -1,4 +1,4 @@
-"""A folder of one's own as a data set: `DIR/<class>/<any readable file>`, with an optional `DIR/dataset.yaml`."""
+"""A user's folder as a data set: `DIR/<class>/<any readable file>`, with an optional `DIR/dataset.yaml`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,26 @@ from typing import Any
 import numpy as np
 import yaml
 
-from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, file_size, file_stamp, parts
+from jointwise.data.datasets.source import (
+    DataSource,
+    Index,
+    Recordings,
+    Split,
+    assign_parts,
+    file_size,
+    file_stamp,
+    score_subjects,
+)
 from jointwise.data.formats import FORMATS, read, recordings_in
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import JOINTS, Skeleton, get_skeleton, named_by
+from jointwise.data.skeletons import MAX_JOINTS, MIN_JOINTS, Skeleton, get_skeleton, resolve_layout
 from jointwise.data.store.reader import UNKNOWN, Description, Parts
 from jointwise.errors import ConfigError, DataError, unknown
 
 SETTINGS = "dataset.yaml"
-_NAMED = 5  # subjects that the rule in words names
-_LOOKED_AT = 9  # recordings from which the layout of the data set is taken
-TEST_SHARE = 0.3  # of each class, where subjects are unknown
+TEST_SHARE = 0.3  # of each class is scored, where subjects are unknown
+_SUBJECTS_SHOWN = 5  # that a rule in words names
+_RECORDINGS_SAMPLED = 9  # from which the layout of the data set is taken
 HELP = (
     "jointwise expects FOLDER/<class>/<recording>: one folder per class, named like the class, with files of the kinds "
     f"{', '.join(FORMATS)} in it"
@@ -35,12 +44,16 @@ HELP = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What `dataset.yaml` may say; every field may be left out.
+    """The settings in `dataset.yaml`. Every one may be left out.
 
-    skeleton: name of a joint layout, or a mapping with `joints` (names), `bones` (pairs of names), `root`, `up` and
-    `lateral` (x, y or z). fps: frames per second of all recordings. test_subjects: who is scored. test_files: patterns
-    of the names (`<class>/<file>`) that are scored. subject_pattern: regular expression whose first group, found in
-    `<class>/<file>`, is the subject. terms: of use, shown with every model.
+    Args:
+        skeleton: Name of a joint layout, or a mapping with `joints` (names), `bones` (pairs of names), `root`, `up`
+            and `lateral` (x, y or z).
+        fps: Frames per second of all recordings.
+        test_subjects: Subjects that are scored.
+        test_files: Patterns of the names (`<class>/<file>`) that are scored.
+        subject_pattern: Regular expression that is searched in `<class>/<file>`. Its first group is the subject.
+        terms: Terms of use, shown with every model.
     """
 
     skeleton: str | dict[str, Any] | None = None
@@ -51,23 +64,40 @@ class Settings:
     terms: str = ""
 
 
-def data_name(path: Path) -> str:
-    """What a folder or file of one's own is called in runs and results: its name without ending."""
+def name_from_path(path: Path) -> str:
+    """The name of a user's folder or file in runs and results: its own name, without the ending of a file."""
     return re.sub(r"[^\w.-]+", "-", path.stem if path.is_file() else path.name)
 
 
 def revision_of(path: Path) -> str:
-    """Changes when a file in the folder (or the file itself) is added, removed or replaced, or the settings change."""
+    """Fingerprint a folder by the names, sizes and times of its files, without reading them.
+
+    Args:
+        path: A folder of recordings, or a prepared file.
+
+    Returns:
+        16 hexadecimal digits. They change when a recording or `dataset.yaml` is added, removed or replaced.
+    """
     files = [*recordings_in(path), *path.glob(SETTINGS)] if path.is_dir() else [path]
     listed = hashlib.sha256()
     for file in files:
-        about = file.stat()
-        listed.update(os.fsencode(file.relative_to(path)) + f" {about.st_size} {about.st_mtime_ns}\n".encode())
+        status = file.stat()
+        listed.update(os.fsencode(file.relative_to(path)) + f" {status.st_size} {status.st_mtime_ns}\n".encode())
     return listed.hexdigest()[:16]
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings in `dataset.yaml`. Raises DataError for anything that is not understood."""
+    """Read `dataset.yaml`.
+
+    Args:
+        path: The file; it may be missing.
+
+    Returns:
+        The settings, all at their defaults where there is no file.
+
+    Raises:
+        DataError: The file is not YAML, or a setting is unknown or has a value of the wrong kind.
+    """
     if not path.is_file():
         return Settings()
     try:
@@ -110,7 +140,18 @@ def _check_settings(settings: Settings, path: Path) -> None:
 
 
 def skeleton_from(setting: str | dict[str, Any], path: Path) -> Skeleton:
-    """The layout that `skeleton` in dataset.yaml names or spells out. Raises DataError for one that is no layout."""
+    """The joint layout of the setting `skeleton`.
+
+    Args:
+        setting: Name of a layout, or a mapping as in `Settings`.
+        path: `dataset.yaml`, for messages.
+
+    Returns:
+        The layout.
+
+    Raises:
+        DataError: There is no layout of that name, or the mapping does not describe one.
+    """
     axes = {"x": 0, "y": 1, "z": 2}
     try:
         if isinstance(setting, str):
@@ -129,12 +170,12 @@ def skeleton_from(setting: str | dict[str, Any], path: Path) -> Skeleton:
 
 def _class_folders(path: Path) -> dict[str, list[Path]]:
     """Class name -> its recordings. Raises DataError for a folder that is not laid out as a data set."""
-    inside = {folder.name: recordings_in(folder) for folder in sorted(path.iterdir()) if folder.is_dir()}
-    classes = {name: files for name, files in inside.items() if files and not name.startswith(".")}
+    folders = {folder.name: recordings_in(folder) for folder in sorted(path.iterdir()) if folder.is_dir()}
+    classes = {name: files for name, files in folders.items() if files and not name.startswith(".")}
     if not classes:
         found = recordings_in(path)
-        what = f"{len(found)} recordings lie in {path} itself" if found else f"no recordings in {path}"
-        raise DataError(f"{what}. {HELP}.")
+        problem = f"{len(found)} recordings lie in {path} itself" if found else f"no recordings in {path}"
+        raise DataError(f"{problem}. {HELP}.")
     if len(classes) == 1:
         raise DataError(
             f"{path}: only one class, '{next(iter(classes))}'. A recogniser needs at least two to tell apart. {HELP}."
@@ -143,7 +184,7 @@ def _class_folders(path: Path) -> dict[str, list[Path]]:
 
 
 def _named_subjects(settings: Settings, names: list[str], path: Path) -> dict[str, int | str]:
-    """Name of a recording -> subject, as the pattern finds it; empty without a pattern."""
+    """Name of a recording -> the subject that the pattern finds in it; empty without a pattern."""
     if settings.subject_pattern is None:
         return {}
     found = {name: re.search(settings.subject_pattern, name) for name in names}
@@ -159,7 +200,7 @@ def _named_subjects(settings: Settings, names: list[str], path: Path) -> dict[st
 
 @dataclass(frozen=True)
 class _Item:
-    """A recording: its file, and what the folder says of it."""
+    """A recording: its file, and the label and subject that follow from its place in the folder."""
 
     path: Path
     label: int
@@ -167,7 +208,7 @@ class _Item:
 
 
 def _stamp(fps: float | None, item: _Item) -> str:
-    """Its file, and what the folder and its settings say of it."""
+    """Text that changes with the file, its place in the folder or the settings."""
     return f"{file_stamp(item.path)} {item.label} {item.subject} {fps}"
 
 
@@ -176,21 +217,36 @@ def _size(item: _Item) -> int:
 
 
 def _read_item(skeleton: Skeleton | None, fps: float | None, item: _Item) -> Sequence:
-    """Reads a recording; what the folder and its settings say goes before what the file says."""
+    """Read a recording. The folder and its settings take precedence over what the file says."""
     sequence = read(item.path)
-    changes: dict[str, Any] = {"label": item.label} | ({"fps": float(fps)} if fps else {})
-    changes |= {"subject": item.subject} if item.subject is not None else {}
-    changes |= {"skeleton": named_by(skeleton, sequence.skeleton)} if skeleton else {}
+    changes: dict[str, Any] = {"label": item.label}
+    if fps:
+        changes["fps"] = float(fps)
+    if item.subject is not None:
+        changes["subject"] = item.subject
+    if skeleton:
+        changes["skeleton"] = resolve_layout(skeleton, sequence.skeleton)
     return replace(sequence, **changes)
 
 
 def source_of(path: Path) -> DataSource:
-    """The data set in a folder. Raises DataError when it is not laid out as one, or not one file can be read."""
+    """Describe the data set in a folder.
+
+    Args:
+        path: The folder, with one folder for each class.
+
+    Returns:
+        The description of the data set, its recordings and splits.
+
+    Raises:
+        DataError: The folder is not laid out as a data set, its settings are wrong, none of the first files can be
+            read, or they have too few or too many joints.
+    """
     settings = read_settings(path / SETTINGS)
     classes = _class_folders(path)
     files = {file.relative_to(path).as_posix(): file for members in classes.values() for file in members}
     subjects = _named_subjects(settings, list(files), path)
-    numbers = _numbers(set(subjects.values()))
+    numbers = _subject_numbers(set(subjects.values()))
     labels = {name: label for label, name in enumerate(classes)}
     items = {
         name: _Item(file, labels[name.partition("/")[0]], numbers.get(subjects.get(name, "")))
@@ -198,17 +254,17 @@ def source_of(path: Path) -> DataSource:
     }
     skeleton = None if settings.skeleton is None else skeleton_from(settings.skeleton, path / SETTINGS)
     read_item = partial(_read_item, skeleton, settings.fps)
-    first = _typical(list(items.values()), read_item)
-    layout = skeleton or first.skeleton
-    if not JOINTS[0] <= len(layout.joints) <= JOINTS[1]:
+    typical = _typical_recording(list(items.values()), read_item)
+    layout = skeleton or typical.skeleton
+    if not MIN_JOINTS <= len(layout.joints) <= MAX_JOINTS:
         raise DataError(
-            f"{first.source}: {len(layout.joints)} joints. jointwise works with {JOINTS[0]} to {JOINTS[1]} joints."
+            f"{typical.source}: {len(layout.joints)} joints. jointwise works with {MIN_JOINTS} to {MAX_JOINTS} joints."
         )
     description = Description(
-        data=data_name(path),
+        data=name_from_path(path),
         skeleton=layout,
         classes=tuple(classes),
-        coordinates=first.positions.shape[-1],
+        coordinates=typical.positions.shape[-1],
         terms=settings.terms,
     )
     return DataSource(
@@ -224,32 +280,35 @@ def source_of(path: Path) -> DataSource:
     )
 
 
-def _numbers(subjects: set[int | str]) -> dict[int | str, int]:
-    """A number for each subject: its own where all are (short) numbers, else its place in the order of the names."""
+def _subject_numbers(subjects: set[int | str]) -> dict[int | str, int]:
+    """Number the subjects: themselves where all are numbers of 32 bits, else by the order of their names, from 1."""
     if all(isinstance(subject, int) and subject < 2**31 for subject in subjects):
         return {subject: int(subject) for subject in subjects}
     return {subject: number for number, subject in enumerate(sorted(subjects, key=str), 1)}
 
 
-def _typical(items: list[_Item], read_item: Callable[[_Item], Sequence]) -> Sequence:
-    """A recording of the layout that most have, of the first ones that are not damaged: it is that of the data set."""
+def _typical_recording(items: list[_Item], read_item: Callable[[_Item], Sequence]) -> Sequence:
+    """A recording with the most frequent layout of the first readable ones. The data set gets this layout."""
     found: list[Sequence] = []
     errors: list[Exception] = []
     for item in items:
         try:
             found.append(read_item(item))
-        except Exception as error:  # whatever it is, `prepare` tells of it
+        except Exception as error:  # `prepare` reports it, whatever it is
             errors.append(error)
-        if len(found) == _LOOKED_AT:
+        if len(found) == _RECORDINGS_SAMPLED:
             break
     if not found:
         raise DataError(f"not one of {len(items)} recordings can be read. The first: {errors[0]}")
-    kinds = [(sequence.skeleton, sequence.positions.shape[-1]) for sequence in found]
-    return found[kinds.index(Counter(kinds).most_common(1)[0][0])]
+    layouts = [(sequence.skeleton, sequence.positions.shape[-1]) for sequence in found]
+    return found[layouts.index(Counter(layouts).most_common(1)[0][0])]
 
 
 def _choose_splits(settings: Settings, numbers: Mapping[int | str, int], place: Path, index: Index) -> dict[str, Split]:
-    """One split: as the settings say; else every second subject; else, with unknown subjects, a share of each class."""
+    """The one split of a folder.
+
+    The settings decide. Without them, every second subject is scored, or a share of each class if a subject is unknown.
+    """
     if settings.test_files:
         about = f"test files named in {SETTINGS}"
         return {"own": Split(about, partial(_test_files, settings.test_files, place))}
@@ -268,31 +327,33 @@ def _choose_splits(settings: Settings, numbers: Mapping[int | str, int], place: 
         about = f"test subjects named in {SETTINGS}: {', '.join(str(name) for name in settings.test_subjects)}"
     elif len(known) > 1 and (index["subject"] != UNKNOWN).all():
         chosen = known[1::2]
-        called = {number: str(name) for name, number in numbers.items()}
-        tested = [called.get(number, str(number)) for number in chosen[:_NAMED]] + ["…"] * (len(chosen) > _NAMED)
+        name_of = {number: str(name) for name, number in numbers.items()}
+        tested = [name_of.get(number, str(number)) for number in chosen[:_SUBJECTS_SHOWN]]
+        tested += ["…"] if len(chosen) > _SUBJECTS_SHOWN else []
         about = f"every second subject is scored, {len(chosen)} of {len(known)}: {', '.join(tested)}"
     else:
         some = ", though some recordings tell their subject" if len(known) > 1 else ""
         return {"own": Split(f"{TEST_SHARE:.0%} of each class is scored, drawn by name{some}", _share_of_each_class)}
-    return {"own": Split(about, lambda index, _names: parts(~np.isin(index["subject"], chosen)))}
+    return {"own": Split(about, score_subjects(*chosen))}
 
 
 def _test_files(patterns: list[str], place: Path, _index: Index, names: list[str]) -> Parts:
     for pattern in patterns:
         if not any(fnmatch(name, pattern) for name in names):
             raise DataError(f"{place}: test_files: '{pattern}' matches no recording. Names look like '{names[0]}'.")
-    return parts(np.array([not any(fnmatch(name, pattern) for pattern in patterns) for name in names]))
+    return assign_parts(np.array([not any(fnmatch(name, pattern) for pattern in patterns) for name in names]))
 
 
 def _share_of_each_class(index: Index, names: list[str]) -> Parts:
-    """TEST_SHARE of each class, but at least one recording, and never all; which, a hash of their names decides.
+    """Score TEST_SHARE of each class: at least one recording, and never all.
 
-    So a recording that is added moves none of the others, but for one of its class where the share grows.
+    A hash of the names decides which ones. So an added recording changes the part of at most one other, of its class.
     """
-    drawn = np.array([hashlib.sha256(f"split {name}".encode(errors="surrogateescape")).hexdigest() for name in names])
+    hashes = np.array([hashlib.sha256(f"split {name}".encode(errors="surrogateescape")).hexdigest() for name in names])
     train = np.ones(len(index), bool)
     for label in np.unique(index["label"]):
         members = np.flatnonzero(index["label"] == label)
-        members = members[np.argsort(drawn[members])]
-        train[members[: min(max(1, round(TEST_SHARE * len(members))), len(members) - 1)]] = False
-    return parts(train)
+        members = members[np.argsort(hashes[members])]
+        scored = min(max(1, round(TEST_SHARE * len(members))), len(members) - 1)
+        train[members[:scored]] = False
+    return assign_parts(train)

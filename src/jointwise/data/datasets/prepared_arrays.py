@@ -1,7 +1,7 @@
-"""Arrays in which CTR-GCN and MAMP pass on prepared data (`.npz`), and what they have in common with PYSKL's pickles.
+"""Prepared data in the arrays of CTR-GCN and MAMP (`.npz`), and what they share with the pickles of PYSKL.
 
-Each file is a data set of its own, with the split that it brings along. They pad: trap 1 of the field is to take the
-padding for a person.
+Each file is a data set of its own and holds its split. Absent persons and frames are padded with zeros or copies, which
+must not be taken for real ones.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,37 +18,60 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.datasets.folder import data_name, revision_of
+from jointwise.data.datasets.folder import name_from_path, revision_of
 from jointwise.data.datasets.ntu import ACTIONS
-from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, file_stamp, parts
-from jointwise.data.formats.files import AGAIN
+from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, assign_parts, file_stamp
+from jointwise.data.formats.files import FETCH_AGAIN
 from jointwise.data.sequence import Bools, Floats, Sequence
 from jointwise.data.skeletons import NTU25, Skeleton
 from jointwise.data.store.reader import Description, Parts
 from jointwise.errors import DataError, EmptyRecording, ReadError
 
-MOST_CLASSES = 100_000  # beyond, the numbers are no classes but identities or a damaged label
-FPS = 30.0  # of NTU RGB+D; neither kind of file tells
-_LABEL_KINDS = "fiub"  # of y_train and y_test: numbers, or true and false one-hot
+MOST_CLASSES = 100_000  # larger labels are identities or damaged, not classes
+FPS = 30.0  # of NTU RGB+D; neither kind of file states it
+_NUMBER_KINDS = "fiu"  # NumPy's kinds of floats and whole numbers
+_LABEL_KINDS = "fiub"  # y_train and y_test may be one-hot of true and false as well
 NTU_TERMS = "research use only: made from NTU RGB+D, terms of its authors"
-_SPLITS = {  # parts of file names, in small letters -> name and words of the split
-    **dict.fromkeys(("cs", "csub", "xsub"), ("xsub", "cross-subject")),
-    **dict.fromkeys(("cv", "cview", "xview"), ("xview", "cross-view")),
-    **dict.fromkeys(("cset", "xset"), ("xset", "cross-setup")),
+_SPLITS = {  # word of a file's name, in small letters -> name of the split, and the split in words
+    "cs": ("xsub", "cross-subject"),
+    "csub": ("xsub", "cross-subject"),
+    "xsub": ("xsub", "cross-subject"),
+    "cv": ("xview", "cross-view"),
+    "cview": ("xview", "cross-view"),
+    "xview": ("xview", "cross-view"),
+    "cset": ("xset", "cross-setup"),
+    "xset": ("xset", "cross-setup"),
 }
 
 
 def class_names(count: int, ntu: bool) -> tuple[str, ...]:
-    """Names of `count` classes: those of NTU RGB+D where they are, else numbers from 1."""
+    """Name classes whose names the file does not hold.
+
+    Args:
+        count: Number of classes.
+        ntu: Whether the file was made from NTU RGB+D.
+
+    Returns:
+        The actions of NTU RGB+D 60 or 120 for as many classes, else `class 1`, `class 2`, …
+    """
     if ntu and count in (60, 120):
         return ACTIONS[:count]
     return tuple(f"class {number}" for number in range(1, count + 1))
 
 
 def real_persons(source: str, positions: Floats, valid: Bools) -> tuple[Floats, Bools]:
-    """The real person slots of (M, T, V, C), (M, T, V): never valid ones and copies of an earlier one are dropped.
+    """Drop the person slots that are padding: those that are never valid, and copies of an earlier one.
 
-    Raises EmptyRecording when none is left.
+    Args:
+        source: Name of the recording, for messages.
+        positions: (M, T, V, C) coordinates.
+        valid: (M, T, V) validity mask.
+
+    Returns:
+        The positions and validity mask of the other slots.
+
+    Raises:
+        EmptyRecording: No slot is left.
     """
     kept: list[int] = []
     for slot in np.flatnonzero(valid.any((1, 2))).tolist():
@@ -65,7 +88,13 @@ def real_persons(source: str, positions: Floats, valid: Bools) -> tuple[Floats, 
 
 @dataclass(frozen=True)
 class _Header:
-    """Of an .npy inside the archive: where its first row begins, and what a row is."""
+    """The header of an .npy inside the archive.
+
+    Args:
+        begin: Byte at which the first row begins.
+        shape: Shape of the whole array.
+        dtype: Type of its numbers.
+    """
 
     begin: int
     shape: tuple[int, ...]
@@ -76,15 +105,15 @@ class _Header:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
 
-def _header(path: Path, archive: zipfile.ZipFile, key: str, kinds: str = "fiu") -> _Header:
-    """Raises DataError unless the array is of these kinds of numbers, (rows, …), in C order and with all its bytes."""
+def _read_header(path: Path, archive: zipfile.ZipFile, key: str, kinds: str = _NUMBER_KINDS) -> _Header:
+    """Raise DataError unless the array has numbers of these kinds, lies in C order and is complete."""
     with archive.open(f"{key}.npy") as file:
         try:
             version = np.lib.format.read_magic(file)
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
             shape, fortran, dtype = read(file)
         except (ValueError, TypeError, KeyError) as error:
-            raise DataError(f"{path}: '{key}' is not a plain NumPy array ({error}). {AGAIN}") from error
+            raise DataError(f"{path}: '{key}' is not a plain NumPy array ({error}). {FETCH_AGAIN}") from error
         header = _Header(file.tell(), shape, dtype)
     if dtype.kind not in kinds or dtype.itemsize > 8:
         raise DataError(f"{path}: '{key}' has type {dtype}, expected real numbers. Save it as float32.")
@@ -93,40 +122,45 @@ def _header(path: Path, archive: zipfile.ZipFile, key: str, kinds: str = "fiu") 
             f"{path}: '{key}' lies in Fortran order, in which a recording is scattered over the whole file. Save it "
             f"again with numpy.ascontiguousarray({key})."
         )
-    size, promised = archive.getinfo(f"{key}.npy").file_size, math.prod(shape) * dtype.itemsize
+    size = archive.getinfo(f"{key}.npy").file_size
+    promised = math.prod(shape) * dtype.itemsize
     if size != header.begin + promised:
         raise DataError(
-            f"{path}: '{key}' of shape {shape} needs {promised} bytes, but has {size - header.begin}. {AGAIN}"
+            f"{path}: '{key}' of shape {shape} needs {promised} bytes, but has {size - header.begin}. {FETCH_AGAIN}"
         )
     return header
 
 
-class _Rows:
-    """Reads single rows of the arrays in an archive; the next row costs only itself, in a compressed archive too.
+class _RowReader:
+    """Reads single rows of the arrays in an archive.
 
-    `numpy.load` cannot do that: it ignores `mmap_mode` for .npz files and reads the whole array.
+    Reading on to the next row costs one row, in a compressed archive too. `numpy.load` would read the whole array: it
+    ignores `mmap_mode` for .npz files.
     """
 
     def __init__(self, path: Path, headers: Mapping[str, _Header], labels: Mapping[str, npt.NDArray[np.int64]]) -> None:
-        self.path, self.headers, self.labels = path, headers, labels
+        self.path = path
+        self.headers = headers
+        self.labels = labels
         self._stream: IO[bytes] | None = None
-        self._key = ""  # of the array that is open
-        self._broken: dict[str, str] = {}  # array -> what is wrong with it: nothing can be read behind the damage
+        self._key = ""  # key of the array that is open
+        self._damage: dict[str, str] = {}  # array -> its damage: no row behind it can be read
 
     def read(self, item: tuple[str, int]) -> Sequence:
-        """The recording in row `item[1]` of array `item[0]`: frames behind the last person are cut off as padding."""
+        """Read the recording in row `item[1]` of array `item[0]`, without the padding behind its last frame."""
         key, row = item
-        header, source = self.headers[key], f"{self.path.name}: {key}[{row}]"
+        header = self.headers[key]
+        source = f"{self.path.name}: {key}[{row}]"
         try:
-            block = self._block(key, row)
+            block = self._read_block(key, row)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            self._broken.setdefault(key, str(error))
+            self._damage.setdefault(key, str(error))
             self._close()
-            raise ReadError(f"{source}: damaged ({error}). {AGAIN}") from error
+            raise ReadError(f"{source}: damaged ({error}). {FETCH_AGAIN}") from error
         with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
             numbers = np.frombuffer(block, header.dtype).astype(np.float32)
         positions = numbers.reshape(header.shape[1], -1, len(NTU25.joints), 3).transpose(1, 0, 2, 3)
-        present = (positions != 0).any((2, 3))  # a root at 0, 0, 0 is a centred root, a whole body there is none
+        present = (positions != 0).any((2, 3))  # one joint at 0, 0, 0 is a centred root, a whole body is padding
         valid = np.repeat(present[..., None], len(NTU25.joints), -1)
         positions, valid = real_persons(source, positions, valid)
         frames = int(np.flatnonzero(valid.any((0, 2)))[-1]) + 1
@@ -139,15 +173,18 @@ class _Rows:
             source=source,
         )
 
-    def _block(self, key: str, row: int) -> bytes:
+    def _read_block(self, key: str, row: int) -> bytes:
         header = self.headers[key]
-        if key in self._broken:
-            raise OSError(self._broken[key])
+        if key in self._damage:
+            raise OSError(self._damage[key])
         if self._stream is None or self._key != key:
             self._close()
             archive = zipfile.ZipFile(self.path)
-            self._key, self._stream = key, archive.open(f"{key}.npy")  # open until the last row: the place in it counts
-        self._stream.seek(header.begin + row * header.row_bytes)  # forwards: reads on; backwards: begins anew
+            self._key = key
+            self._stream = archive.open(f"{key}.npy")  # it stays open until the last row, so that seeking is cheap
+        self._stream.seek(
+            header.begin + row * header.row_bytes
+        )  # a compressed stream reads on, or from the start again
         block: bytes = self._stream.read(header.row_bytes)
         if len(block) != header.row_bytes:
             raise EOFError("the file is cut off")
@@ -164,9 +201,9 @@ class _Rows:
         self._close()
 
 
-def _labels(path: Path, archive: zipfile.ZipFile, key: str, rows: int) -> tuple[npt.NDArray[np.int64], int]:
-    """Class of each row and the number of classes, from one-hot (N, K) or whole numbers (N,)."""
-    header = _header(path, archive, key, _LABEL_KINDS)
+def _read_labels(path: Path, archive: zipfile.ZipFile, key: str, rows: int) -> tuple[npt.NDArray[np.int64], int]:
+    """The class of each row (N,) and the number of classes, from one-hot (N, K) or whole numbers (N,)."""
+    header = _read_header(path, archive, key, _LABEL_KINDS)
     with archive.open(f"{key}.npy") as file:
         array = np.lib.format.read_array(file, allow_pickle=False)
     if header.shape[:1] != (rows,) or array.ndim not in (1, 2) or (array.ndim == 1 and array.dtype.kind not in "iu"):
@@ -181,7 +218,7 @@ def _labels(path: Path, archive: zipfile.ZipFile, key: str, rows: int) -> tuple[
         return array.astype(np.int64), int(array.max()) + 1
     check_class(f"{path}: '{key}'", array.shape[1] - 1)
     hot = array > 0
-    broken = np.flatnonzero((hot.sum(1) != 1) | ((array != 0).sum(1) != 1))  # NaN is not above 0, and not 0
+    broken = np.flatnonzero((hot.sum(1) != 1) | ((array != 0).sum(1) != 1))  # NaN counts as not 0 and not above 0
     if len(broken):
         raise DataError(
             f"{path}: '{key}' is not one-hot in row {broken[0]}: it needs exactly one number above 0, and else zeros."
@@ -190,7 +227,15 @@ def _labels(path: Path, archive: zipfile.ZipFile, key: str, rows: int) -> tuple[
 
 
 def check_class(source: str, label: int) -> None:
-    """Raises DataError for a label that cannot be a class."""
+    """Check that a label is small enough to be a class.
+
+    Args:
+        source: Where the label stands, for the message.
+        label: The class, from 0.
+
+    Raises:
+        DataError: The label is too large.
+    """
     if label >= MOST_CLASSES:
         raise DataError(
             f"{source} has class {label}, but jointwise works with at most {MOST_CLASSES:,} classes, counted from 0. "
@@ -199,9 +244,17 @@ def check_class(source: str, label: int) -> None:
 
 
 def source_of(path: Path) -> DataSource:
-    """The data set in an archive of x_train, y_train, x_test and y_test.
+    """Describe the data set in an archive of x_train, y_train, x_test and y_test.
 
-    Raises DataError for other content, ReadError for a damaged file.
+    Args:
+        path: The .npz file.
+
+    Returns:
+        The description of the data set, its recordings and its split.
+
+    Raises:
+        DataError: The file holds something else.
+        ReadError: The file is damaged.
     """
     headers: dict[str, _Header] = {}
     labels: dict[str, npt.NDArray[np.int64]] = {}
@@ -215,17 +268,17 @@ def source_of(path: Path) -> DataSource:
                 raise DataError(_not_a_data_set(path, missing, found))
             for part in ("train", "test"):
                 key = f"x_{part}"
-                headers[key] = header = _header(path, archive, key)
+                headers[key] = header = _read_header(path, archive, key)
                 if len(header.shape) != 3 or header.shape[2] not in (75, 150) or min(header.shape) < 1:
                     raise DataError(
                         f"{path}: '{key}' has shape {header.shape}, expected (recordings, frames, 150) in the order 2 "
                         "persons × 25 joints × 3 coordinates (or 75 for one person). Bring the axes into this order."
                     )
-                labels[key], count = _labels(path, archive, f"y_{part}", header.shape[0])
+                labels[key], count = _read_labels(path, archive, f"y_{part}", header.shape[0])
                 counts.append(count)
-                one_hot.add(len(_header(path, archive, f"y_{part}", _LABEL_KINDS).shape) == 2)
+                one_hot.add(len(_read_header(path, archive, f"y_{part}", _LABEL_KINDS).shape) == 2)
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise ReadError(f"{path}: damaged or not a .npz file ({error}). {AGAIN}") from error
+        raise ReadError(f"{path}: damaged or not a .npz file ({error}). {FETCH_AGAIN}") from error
     classes = max(counts)
     if one_hot == {True} and len(set(counts)) > 1:
         raise DataError(f"{path}: 'y_train' has {counts[0]} classes, 'y_test' {counts[1]}. Give both the same columns.")
@@ -238,9 +291,9 @@ def source_of(path: Path) -> DataSource:
         coordinates=3,
         classes=class_names(classes, ntu=True),
         recordings=lambda _root: Recordings(
-            items, _Rows(path, headers, labels).read, stamp=lambda _item: file_stamp(path), parallel=False
+            items, _RowReader(path, headers, labels).read, stamp=lambda _item: file_stamp(path), parallel=False
         ),
-        splits={name: Split(f"{about} (x_train and x_test of the file)", _by_array)},
+        splits={name: Split(f"{about} (x_train and x_test of the file)", _part_of_each_array)},
         count=len(items),
         terms=NTU_TERMS if classes in (60, 120) else "",
     )
@@ -255,16 +308,46 @@ def _not_a_data_set(path: Path, missing: list[str], found: list[str]) -> str:
     return f"{path}: no array '{missing[0]}' (found: {', '.join(found) or 'nothing'}). {hint}"
 
 
-def _by_array(_index: Index, names: list[str]) -> Parts:
-    return parts(np.array([name.startswith("x_train") for name in names]))
+def _part_of_each_array(_index: Index, names: list[str]) -> Parts:
+    return assign_parts(np.array([name.startswith("x_train") for name in names]))
 
 
 def prepared_source(
-    path: Path, skeleton: Skeleton, classes: tuple[str, ...], coordinates: int, terms: str, **more: Any
+    path: Path,
+    *,
+    skeleton: Skeleton,
+    classes: tuple[str, ...],
+    coordinates: int,
+    terms: str,
+    recordings: Callable[[Path | None], Recordings],
+    splits: Mapping[str, Split],
+    count: int,
 ) -> DataSource:
-    """The data set in a prepared file; more: the fields of DataSource that its kind decides."""
+    """Describe the data set in a prepared file of any kind.
+
+    Args:
+        path: The file.
+        skeleton: The joint layout.
+        classes: Names of the classes in label order.
+        coordinates: 2 or 3.
+        terms: Terms of use; empty where unknown.
+        recordings: As in `DataSource`.
+        splits: As in `DataSource`.
+        count: Number of recordings.
+
+    Returns:
+        The description of the data set, its recordings and splits.
+    """
     description = Description(
-        data=data_name(path), skeleton=skeleton, classes=classes, coordinates=coordinates, terms=terms
+        data=name_from_path(path), skeleton=skeleton, classes=classes, coordinates=coordinates, terms=terms
     )
-    about: dict[str, Any] = {"title": path.name, "origin": str(path), "path": path, "revision": revision_of(path)}
-    return DataSource(description=description, **about, **more)
+    return DataSource(
+        title=path.name,
+        description=description,
+        recordings=recordings,
+        splits=splits,
+        count=count,
+        origin=str(path),
+        path=path,
+        revision=revision_of(path),
+    )

@@ -1,4 +1,4 @@
-"""Pickles in which PYSKL passes on prepared data (`.pkl`): `split` and `annotations`, read without running any code."""
+"""Prepared data in the pickles of PYSKL (`.pkl`): `split` and `annotations`, read without running any code."""
 
 from __future__ import annotations
 
@@ -18,22 +18,30 @@ from jointwise.data.datasets.prepared_arrays import (
     prepared_source,
     real_persons,
 )
-from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, file_stamp, parts
+from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, assign_parts, file_stamp
 from jointwise.data.formats import restricted_pickle
 from jointwise.data.formats.skeleton import NAME as NTU_NAME
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import COCO17, JOINTS, NTU25, Skeleton, nameless
+from jointwise.data.skeletons import COCO17, MAX_JOINTS, MIN_JOINTS, NTU25, Skeleton, unnamed_skeleton
 from jointwise.data.store.reader import Parts
 from jointwise.errors import DataError, ReadError
 
-_LAYOUTS = {(17, 2): COCO17, (25, 3): NTU25}  # joints, coordinates
-_HALF = re.compile(r"(?:^|_)(train|val|test)(?=$|_|\d)")  # in names such as xsub_train, xsub_val, test2
+_LAYOUTS = {(17, 2): COCO17, (25, 3): NTU25}  # (joints, coordinates) -> layout
+_PART = re.compile(r"(?:^|_)(train|val|test)(?=$|_|\d)")  # in names of lists such as xsub_train, xsub_val, test2
 
 
 def source_of(path: Path) -> DataSource:
-    """The data set in a pickle of `split` and `annotations`.
+    """Describe the data set in a pickle of `split` and `annotations`.
 
-    Raises DataError for other content, ReadError for a damaged file or one that is more than containers and arrays.
+    Args:
+        path: The .pkl file.
+
+    Returns:
+        The description of the data set, its recordings and splits.
+
+    Raises:
+        DataError: The file holds something else.
+        ReadError: The file is damaged, or asks for more than containers and arrays.
     """
     content = restricted_pickle.load(path)
     if not isinstance(content, dict) or not {"split", "annotations"} <= content.keys():
@@ -50,11 +58,12 @@ def source_of(path: Path) -> DataSource:
             raise DataError(f"{path}: two annotations are called '{annotation['frame_dir']}'. Which is right?")
         items[annotation["frame_dir"]] = annotation
     joints, coordinates = next(iter(items.values()))["keypoint"].shape[2:]
-    if not JOINTS[0] <= joints <= JOINTS[1]:
+    if not MIN_JOINTS <= joints <= MAX_JOINTS:
         raise DataError(
-            f"{path}: the first annotation has {joints} joints. jointwise works with {JOINTS[0]} to {JOINTS[1]} joints."
+            f"{path}: the first annotation has {joints} joints. jointwise works with {MIN_JOINTS} to {MAX_JOINTS} "
+            "joints."
         )
-    skeleton = _LAYOUTS.get((joints, coordinates)) or nameless(joints)
+    skeleton = _LAYOUTS.get((joints, coordinates)) or unnamed_skeleton(joints)
     ntu = "ntu" in path.stem.lower()
     count = max(int(annotation["label"]) for annotation in items.values()) + 1
     if ntu and count <= 120:
@@ -86,7 +95,8 @@ def _check_annotation(path: Path, place: int, annotation: Any) -> None:
                 f"{', '.join(str(known) for known in annotation)}). Each needs frame_dir (text), label (a number) and "
                 "keypoint (an array (persons, frames, joints, coordinates))."
             )
-    about, keypoint = f"{path}: annotations[{place}] ({annotation['frame_dir']})", annotation["keypoint"]
+    about = f"{path}: annotations[{place}] ({annotation['frame_dir']})"
+    keypoint = annotation["keypoint"]
     if keypoint.ndim != 4 or keypoint.shape[3] not in (2, 3) or annotation["label"] < 0:
         raise DataError(
             f"{about} has keypoint of shape {keypoint.shape} and label {annotation['label']}, expected (persons, "
@@ -100,25 +110,28 @@ def _check_annotation(path: Path, place: int, annotation: Any) -> None:
 def _splits(path: Path, content: Any, known: Set[str]) -> dict[str, Split]:
     """`xsub_train` and `xsub_val` are the parts of `xsub`; plain `train` and `test` those of `file`.
 
-    Where a split has all of train, val and test, test is scored and val is not used.
+    Where a split has train, val and test, test is scored and val is not used.
     """
     listed: dict[str, dict[str, frozenset[str]]] = {}  # split -> train, val or test -> its recordings
     for name, members in content.items() if isinstance(content, dict) else ():
-        half = _HALF.search(str(name))
-        if not half:
+        part = _PART.search(str(name))
+        if not part:
             continue
-        rest = (str(name)[: half.start()] + str(name)[half.end() :]).strip("_")
-        split = listed.setdefault(f"split{rest}" if rest.isdigit() else rest or "file", {})
-        if half[1] in split:
+        split_name = (str(name)[: part.start()] + str(name)[part.end() :]).strip("_") or "file"
+        if split_name.isdigit():
+            split_name = f"split{split_name}"
+        split = listed.setdefault(split_name, {})
+        if part[1] in split:
             raise DataError(
-                f"{path}: two lists in 'split' are the {half[1]} part of one split, '{name}' is the second."
+                f"{path}: two lists in 'split' are the {part[1]} part of one split, '{name}' is the second."
             )
-        split[half[1]] = _members(path, str(name), members, known)
+        split[part[1]] = _members(path, str(name), members, known)
     splits = {}
     for name, named in listed.items():
         if len(named) == 1 or "train" not in named:
             continue
-        train, scored = named["train"], named.get("test", named.get("val", frozenset()))
+        train = named["train"]
+        scored = named.get("test", named.get("val", frozenset()))
         both = sorted(train & scored)
         if both:
             raise DataError(
@@ -126,7 +139,7 @@ def _splits(path: Path, content: Any, known: Set[str]) -> dict[str, Split]:
                 "Take it out of one of the lists."
             )
         unused = " (its val part is not used)" if len(named) == 3 else ""
-        splits[name] = Split(f"{name}, as in the file{unused}", partial(_by_name, train, scored))
+        splits[name] = Split(f"{name}, as in the file{unused}", partial(_parts_by_name, train, scored))
     if not splits:
         found = ", ".join(str(name) for name in content) if isinstance(content, dict) else type(content).__name__
         raise DataError(
@@ -149,12 +162,12 @@ def _members(path: Path, name: str, members: Any, known: Set[str]) -> frozenset[
     return frozenset(listed)
 
 
-def _by_name(train: frozenset[str], test: frozenset[str], _index: Index, names: list[str]) -> Parts:
-    return parts(np.array([name in train for name in names]), np.array([name in test for name in names]))
+def _parts_by_name(train: frozenset[str], test: frozenset[str], _index: Index, names: list[str]) -> Parts:
+    return assign_parts(np.array([name in train for name in names]), np.array([name in test for name in names]))
 
 
 def _read_annotation(file: str, skeleton: Skeleton, annotation: dict[str, Any]) -> Sequence:
-    """One annotation: valid where the keypoint has a score, or without scores where the person is not all zero."""
+    """Read one annotation. A joint is valid if its score is above 0; without scores, if its person is not all zero."""
     source = f"{file}: {annotation['frame_dir']}"
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
         keypoint = np.asarray(annotation["keypoint"], np.float32)

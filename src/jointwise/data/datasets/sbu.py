@@ -16,11 +16,17 @@ _ORIGIN = (
 )
 
 CLASSES = (
-    *("approaching", "departing", "kicking", "pushing"),
-    *("shaking hands", "hugging", "exchanging", "punching"),
+    "approaching",
+    "departing",
+    "kicking",
+    "pushing",
+    "shaking hands",
+    "hugging",
+    "exchanging",
+    "punching",
 )
 
-# The five folds that are published with the data; 102 is the pair s01s02
+# The five folds that are published with the data. A pair of actors counts as one subject: 102 is s01s02.
 FOLDS = [
     [102, 304, 502, 604],
     [203, 207, 305, 503],
@@ -31,9 +37,16 @@ FOLDS = [
 
 
 def recordings(root: Path | None) -> Recordings:
-    """Every `sXXsYY/{class}/{take}/skeleton_pos.txt` below `root`, called `s01s02/01/001`, sorted.
+    """Find the files `sXXsYY/{class}/{take}/skeleton_pos.txt`.
 
-    Raises DataError, saying where the files come from, when there is none, and naming both when one is there twice.
+    Args:
+        root: The folder to search, with all folders below it.
+
+    Returns:
+        The recordings, sorted, named after their folders: `s01s02/01/001`.
+
+    Raises:
+        DataError: There are none, one lies in other folders, or two have the same name.
     """
     named: dict[str, Path] = {}
     for path in find_files("sbu", root, "skeleton_pos.txt", _ORIGIN):
@@ -52,11 +65,10 @@ def recordings(root: Path | None) -> Recordings:
 SOURCE = DataSource(
     title="SBU Kinect Interaction",
     description=Description(
-        data="sbu", skeleton=SBU15, classes=CLASSES, terms="research use only, do not redistribute"
+        data="sbu", skeleton=SBU15, classes=CLASSES, terms="research use only, do not redistribute", metres=True
     ),
     recordings=recordings,
     splits=folds(FOLDS, "actor pairs"),
     count=282,
     origin=_ORIGIN,
-    metres=True,
 )

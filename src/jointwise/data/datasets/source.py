@@ -1,4 +1,4 @@
-"""The types of a data set's entry: which recordings there are, how each is read, and the rules that split them."""
+"""The types of an entry of the registry: its recordings, how each is read, and the rules that split them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.store.reader import TEST, TRAIN, UNUSED, Description, Parts
 from jointwise.errors import DataError
 
-Index = npt.NDArray[np.void]  # (n,) of dtype store.INDEX
+Index = npt.NDArray[np.void]  # (n,) of dtype store.reader.INDEX
+SplitRule = Callable[[Index, list[str]], Parts]  # index (n,), names (n,) -> TRAIN, TEST or UNUSED for each (n,)
 
 
 def file_stamp(path: Path) -> str:
-    """Size and time of a file: another one when it is replaced."""
+    """Size and modification time of a file, as text: different once the file is replaced."""
     try:
-        about = path.stat()
-    except OSError:  # gone, or a link to nowhere: its reader will say so
+        status = path.stat()
+    except OSError:  # gone, or a broken link: its reader reports it
         return "gone"
-    return f"{about.st_size} {about.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def file_size(path: Path) -> int:
-    """Bytes; 0 for a file that is gone."""
+    """Size of a file in bytes; 0 if it is gone."""
     try:
         return path.stat().st_size
     except OSError:
@@ -36,12 +37,16 @@ def file_size(path: Path) -> int:
 
 @dataclass(frozen=True)
 class Recordings:
-    """What was found of a data set: cheap to list, each recording read on its own.
+    """The recordings found of a data set. They are cheap to list, and each is read on its own.
 
-    items: name -> whatever `read` takes (a path, mostly), in the order of the store; a name is the same wherever the
-    files lie, it is what results and splits know the recording by. read: one item as its file says; a function of
-    a module or a partial of one, because worker processes import it. stamp: item -> text that changes when reading it
-    again would give something else. size: item -> bytes of its file. parallel: whether workers help.
+    Args:
+        items: Name -> what `read` takes (mostly a path), in the order of the store. Results and splits know a
+            recording by its name, so it must not depend on where the files lie.
+        read: Reads one item exactly as its file says. It must be a function of a module or a partial of one, because
+            worker processes import it.
+        stamp: Item -> text that changes when the recording would be read differently.
+        size: Item -> bytes of its file.
+        parallel: Whether several processes may read at once.
     """
 
     items: Mapping[str, Any]
@@ -55,63 +60,31 @@ class Recordings:
 class Split:
     """A rule that says which sequences train and which are scored.
 
-    about: the rule in words. rule: index (n,) and names of the sequences -> part of each, (n,) of TRAIN, TEST, UNUSED.
+    Args:
+        about: The rule in words.
+        rule: Index (n,) and names (n,) of the sequences -> the part of each, (n,) of TRAIN, TEST and UNUSED.
     """
 
     about: str
-    rule: Callable[[Index, list[str]], Parts]
-
-
-def parts(train: npt.NDArray[np.bool_], test: npt.NDArray[np.bool_] | None = None) -> Parts:
-    """TRAIN where `train`, TEST where `test` (None: everywhere else), UNUSED where neither; all (n,)."""
-    rest = ~train if test is None else test
-    return np.where(train, TRAIN, np.where(rest, TEST, UNUSED)).astype(np.int8)
-
-
-def subjects_train(*subjects: int) -> Callable[[Index, list[str]], Parts]:
-    """The rule under which these subjects train and all others are scored."""
-    return lambda index, _names: parts(np.isin(index["subject"], subjects))
-
-
-def folds(groups: list[list[int]], what: str) -> dict[str, Split]:
-    """Cross-validation: `fold1`, `fold2`, … each score one group of subjects and train on all others.
-
-    what: the groups in words, such as `actor pairs`.
-    """
-    return {
-        f"fold{number}": Split(
-            f"fold {number} of {len(groups)} by {what}",
-            lambda index, _names, group=tuple(group): parts(~np.isin(index["subject"], group)),  # type: ignore[misc]
-        )
-        for number, group in enumerate(groups, 1)
-    }
-
-
-def find_files(data: str, root: Path | None, pattern: str, origin: str) -> list[Path]:
-    """The files below `root` whose names match `pattern`, sorted, hidden ones left out.
-
-    Raises DataError, saying where they come from, when there is none.
-    """
-    found = [path for path in root.rglob(pattern) if not path.name.startswith(".")] if root is not None else []
-    if not found:
-        looked = f"no {pattern} below {root}" if root is not None else "no --root says where its files are"
-        looked += "" if root is None or root.is_dir() else ", which is no folder"
-        raise DataError(
-            f"{data}: {looked}. The files come from {origin}; then run: jointwise prepare {data} --root DIR."
-        )
-    return sorted(found)
+    rule: SplitRule
 
 
 @dataclass(frozen=True)
 class DataSource:
     """One data set.
 
-    recordings: from the folder of its files (None: it needs none) to what is there; raises DataError, saying where the
-    files come from, when nothing is. splits: name -> rule, the first is the default. count: sequences in the whole
-    set. origin: where its files come from, for people who do not have them. skip_lists: pattern of the files below the
-    root that name bad recordings. revision: of what it is made from, where that can be told without a root.
-    choose_splits: makes the splits from the index instead, where they depend on what is found. metres: whether that is
-    the unit of its coordinates; False also where nobody knows. path: of the user's own folder or file.
+    Args:
+        title: Its name in texts, such as `NTU RGB+D 60`.
+        description: What its store will say about it. `description.data` is the name it is registered under.
+        recordings: Folder of the files (None: it needs none) -> its recordings. Raises DataError, saying where the
+            files come from, when there are none.
+        splits: Name -> split. The first is the default.
+        count: Number of sequences in the whole set.
+        origin: Where its files can be had.
+        skip_lists: Pattern of the files below the root that name bad recordings.
+        revision: Changes with what the data set is made from, where that is known without a root.
+        choose_splits: Index (n,) -> splits, for a data set whose splits depend on what is found; replaces `splits`.
+        path: The user's own folder or file; None for a registered data set.
     """
 
     title: str
@@ -123,27 +96,112 @@ class DataSource:
     skip_lists: str = ""
     revision: str = ""
     choose_splits: Callable[[Index], Mapping[str, Split]] | None = None
-    metres: bool = False
     path: Path | None = None
 
     @property
-    def address(self) -> str:
-        """What --data and `prepare` take."""
-        return self.name if self.path is None else f"{self.path}/" if self.path.is_dir() else str(self.path)
-
-    @property
     def name(self) -> str:
-        """The name it is registered under."""
+        """The name it is registered under, or the name of the user's folder or file."""
         return self.description.data
 
+    @property
+    def address(self) -> str:
+        """What `--data` and `jointwise prepare` take."""
+        if self.path is None:
+            return self.name
+        return f"{self.path}/" if self.path.is_dir() else str(self.path)
+
     def split(self, index: Index, names: list[str]) -> dict[str, tuple[str, Parts]]:
-        """Split -> (its rule in words, the part of each sequence)."""
+        """Apply every split.
+
+        Args:
+            index: (n,) index entries of the sequences.
+            names: (n,) names of the sequences.
+
+        Returns:
+            Name of the split -> (its rule in words, the part of each sequence (n,)).
+        """
         splits = self.choose_splits(index) if self.choose_splits else self.splits
         return {name: (split.about, split.rule(index, names)) for name, split in splits.items()}
 
 
-def by_name(data: str, paths: list[Path]) -> dict[str, Path]:
-    """File name -> path. Raises DataError, naming both, when two files have the same name."""
+def assign_parts(train: npt.NDArray[np.bool_], test: npt.NDArray[np.bool_] | None = None) -> Parts:
+    """Turn masks into the parts of a split.
+
+    Args:
+        train: (n,) the sequences that train.
+        test: (n,) the sequences that are scored; None: all others.
+
+    Returns:
+        (n,) TRAIN, TEST, or UNUSED where neither.
+    """
+    scored = ~train if test is None else test
+    return np.where(train, TRAIN, np.where(scored, TEST, UNUSED)).astype(np.int8)
+
+
+def train_on_subjects(*subjects: int) -> SplitRule:
+    """The rule under which these subjects train and all others are scored."""
+    return lambda index, _names: assign_parts(np.isin(index["subject"], subjects))
+
+
+def score_subjects(*subjects: int) -> SplitRule:
+    """The rule under which these subjects are scored and all others train."""
+    return lambda index, _names: assign_parts(~np.isin(index["subject"], subjects))
+
+
+def folds(groups: list[list[int]], unit: str) -> dict[str, Split]:
+    """The splits of a cross-validation. Each fold scores one group of subjects and trains on all others.
+
+    Args:
+        groups: The subjects of each fold.
+        unit: What a group consists of, in words, such as `actor pairs`.
+
+    Returns:
+        `fold1`, `fold2`, … -> split.
+    """
+    return {
+        f"fold{number}": Split(f"fold {number} of {len(groups)} by {unit}", score_subjects(*group))
+        for number, group in enumerate(groups, 1)
+    }
+
+
+def find_files(data: str, root: Path | None, pattern: str, origin: str) -> list[Path]:
+    """Find the files of a data set. Hidden files are left out.
+
+    Args:
+        data: Name of the data set, for messages.
+        root: The folder to search, with all folders below it.
+        pattern: Pattern of the file names.
+        origin: Where the files can be had, for messages.
+
+    Returns:
+        The files, sorted.
+
+    Raises:
+        DataError: There are none. The message says where they come from.
+    """
+    found = [path for path in root.rglob(pattern) if not path.name.startswith(".")] if root is not None else []
+    if not found:
+        looked = f"no {pattern} below {root}" if root is not None else "no --root says where its files are"
+        looked += "" if root is None or root.is_dir() else ", which is no folder"
+        raise DataError(
+            f"{data}: {looked}. The files come from {origin}; then run: jointwise prepare {data} --root DIR."
+        )
+    return sorted(found)
+
+
+def key_by_file_name(data: str, paths: list[Path]) -> dict[str, Path]:
+    """Name recordings after their files.
+
+    Args:
+        data: Name of the data set, for messages.
+        paths: The files.
+
+    Returns:
+        File name -> path, in the same order.
+
+    Raises:
+        DataError: Two files have the same name. The message names both.
+    """
     named: dict[str, Path] = {}
     for path in paths:
         if path.name in named:

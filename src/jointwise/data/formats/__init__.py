@@ -1,4 +1,4 @@
-"""Readers of recordings, one file per format: a path in, a Sequence out, exactly as the file says."""
+"""Readers of recordings, one module for each format. A reader returns exactly what the file says, as a Sequence."""
 
 from __future__ import annotations
 
@@ -21,25 +21,40 @@ FORMATS: dict[str, Callable[[Path], Sequence]] = {  # pattern of the file's name
 
 
 def _pattern(path: Path) -> str | None:
+    """The key of FORMATS that matches the file's name."""
     return next((pattern for pattern in FORMATS if fnmatchcase(path.name.lower(), pattern)), None)
 
 
 def is_readable(path: str | Path) -> bool:
-    """Whether there is a reader for files of this name; the file itself is not looked at."""
+    """Whether there is a reader for files of this name. The file itself is not opened."""
     return _pattern(Path(path)) is not None
 
 
 def recordings_in(folder: str | Path) -> list[Path]:
-    """Every file below `folder` that has a reader, sorted; hidden files and folders are left out."""
+    """Find the files that have a reader.
+
+    Args:
+        folder: The folder to search, with all folders below it.
+
+    Returns:
+        The files, sorted. Hidden files, and files in hidden folders, are left out.
+    """
     root = Path(folder)
-    inside = (path for path in root.rglob("*") if is_readable(path) and path.is_file())
-    return sorted(p for p in inside if not any(part.startswith(".") for part in p.relative_to(root).parts))
+    readable = (path for path in root.rglob("*") if is_readable(path) and path.is_file())
+    return sorted(path for path in readable if not any(part.startswith(".") for part in path.relative_to(root).parts))
 
 
 def read(path: str | Path) -> Sequence:
-    """Reads one recording; the format follows from the file's name.
+    """Read one recording. The format follows from the file's name.
 
-    Raises ReadError when the file is missing, empty, damaged, or of a name that no reader knows.
+    Args:
+        path: The file.
+
+    Returns:
+        What the file says: every person and frame, in the file's own axes and units.
+
+    Raises:
+        ReadError: The file is missing, empty or damaged, or no reader knows its name.
     """
     path = Path(path)
     check_file(path)

@@ -1,4 +1,4 @@
-"""What every reader asks of a file before it looks inside."""
+"""The checks that every reader makes of a file before it looks inside."""
 
 from __future__ import annotations
 
@@ -6,19 +6,36 @@ from pathlib import Path
 
 from jointwise.errors import ReadError
 
-AGAIN = "Copy or download the file again, or leave it out."  # what to do about one that is damaged
+FETCH_AGAIN = "Copy or download the file again, or leave it out."  # the remedy for a damaged file
 
 
 def check_file(path: Path) -> None:
-    """Raises ReadError when `path` is missing, a folder, or without a single byte."""
+    """Check that there is a file to read.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ReadError: It is missing, a folder, or empty.
+    """
     if not path.is_file():
         raise ReadError(f"{path}: no such file. Check the path.")
     if not path.stat().st_size:
-        raise ReadError(f"{path}: the file is empty (0 bytes). {AGAIN}")
+        raise ReadError(f"{path}: the file is empty (0 bytes). {FETCH_AGAIN}")
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file that `check_file` accepts. Raises ReadError when it cannot be read."""
+    """Read the bytes of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ReadError: It is missing, a folder or empty, or its permissions forbid reading it.
+    """
     check_file(path)
     try:
         return path.read_bytes()

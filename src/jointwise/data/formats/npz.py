@@ -1,13 +1,21 @@
 """jointwise's own files: one recording as a NumPy `.npz`, which anybody can write with `numpy.savez`.
 
+Only `positions` is required.
+
 - `positions`: (persons, frames, joints, 2 or 3), or (frames, joints, 2 or 3) for one person.
-- `valid`, optional: the same without the last axis, true where a joint was seen; without it, wherever all coordinates
-  are finite.
-- `fps`, `label`, `subject`, `camera`, optional: frames per second (30), class from 0, who, which view; numbers.
-- `joints`, optional: the name of a known layout such as `coco17`, or the names of all joints, those that come in pairs
-  with `left_` and `right_` in front.
-- `bones`, `root`, `up`, `lateral`, `layout`, optional, beside names of joints: pairs of names (bones, 2), the joint
-  that is put at the origin, the axes (0 x, 1 y, 2 z) that point up and to the side, a name for the layout.
+- `valid`: (persons, frames, joints) or (frames, joints), true where a joint was seen. Without it, a joint is valid
+  where all its coordinates are finite.
+- `fps`: frames per second; 30 without it.
+- `label`, `subject`, `camera`: numbers of the class (from 0), the subject and the view.
+- `joints`: the name of a known layout such as `coco17`, or the names of all joints. Joints that come in pairs are
+  named `left_…` and `right_…`.
+
+With names of joints, these may be given as well:
+
+- `bones`: (bones, 2) pairs of names.
+- `root`: the joint that is put at the origin.
+- `up`, `lateral`: the axes (0 x, 1 y, 2 z) that point up and to the side.
+- `layout`: a name for the layout.
 """
 
 from __future__ import annotations
@@ -20,21 +28,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.formats.files import AGAIN, check_file
+from jointwise.data.formats.files import FETCH_AGAIN, check_file
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, nameless
+from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, unnamed_skeleton
 from jointwise.errors import ConfigError, ReadError, writing
 
-Content = Mapping[str, npt.NDArray[Any]]
-MOST = 2**31 - 1  # label, subject and camera of a store are 32-bit numbers
+Content = Mapping[str, npt.NDArray[Any]]  # key -> array
+INT32_MAX = 2**31 - 1  # label, subject and camera of a store are 32-bit numbers
 
 
 def read(path: Path) -> Sequence:
-    """Reads a file with the keys above into a Sequence; `source` is its path, axes and units stay as they are.
+    """Read a file with the keys above. Axes and units stay as they are.
 
-    Joints without names become `joint_0`, `joint_1`, …, a layout without bones. Raises ReadError, naming file, key
-    and shape, for a file that is missing, empty, damaged or holds something else: many recordings, Python objects,
-    another shape, coordinates that are not finite where `valid` says that the joint was seen.
+    Args:
+        path: The file.
+
+    Returns:
+        The recording. Joints without names become `joint_0`, `joint_1`, …, a layout without bones.
+
+    Raises:
+        ReadError: The file is missing, empty or damaged, or holds something else: many recordings, Python objects,
+            another shape, a value of the wrong kind, or coordinates that are not finite where `valid` is true.
     """
     path = Path(path)
     content = _load(path)
@@ -55,14 +69,15 @@ def read(path: Path) -> Sequence:
         )
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
         positions = positions.astype(np.float32)
-    whole = {key: _whole_number(path, content, key, MOST) for key in ("label", "subject", "camera")}
     return Sequence(
         positions=positions,
         skeleton=_skeleton(path, content, positions.shape[-2]),
         valid=_valid(path, content, positions),
         fps=_fps(path, content),
+        label=_whole_number(path, content, "label", INT32_MAX),
+        subject=_whole_number(path, content, "subject", INT32_MAX),
+        camera=_whole_number(path, content, "camera", INT32_MAX),
         source=str(path),
-        **whole,
     )
 
 
@@ -75,16 +90,16 @@ def _load(path: Path) -> Content:
                     f"{path}: a single array, not an .npz file. Save it with numpy.savez(path, positions=array)."
                 )
             if not zipfile.is_zipfile(stream):
-                raise ReadError(f"{path}: not an .npz file, or cut off ({path.stat().st_size} bytes). {AGAIN}")
+                raise ReadError(f"{path}: not an .npz file, or cut off ({path.stat().st_size} bytes). {FETCH_AGAIN}")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as file:
-                # `x_train` is only looked for: it may be larger than the memory
+                # An array `x_train` may be larger than the memory, so nothing of its file is loaded.
                 return {key: _array(path, file, key) if "x_train" not in file else np.empty(0) for key in file.files}
     except ReadError:
         raise
     except Exception as error:  # on a damaged archive NumPy raises nearly anything; a false size is a MemoryError
         raise ReadError(
-            f"{path}: damaged or not an .npz file ({path.stat().st_size} bytes; {error}). {AGAIN}"
+            f"{path}: damaged or not an .npz file ({path.stat().st_size} bytes; {error}). {FETCH_AGAIN}"
         ) from error
 
 
@@ -94,7 +109,7 @@ def _array(path: Path, file: Mapping[str, Any], key: str) -> npt.NDArray[Any]:
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
-        raise ReadError(  # to unpickle them runs code
+        raise ReadError(  # unpickling them could run code
             f"{path}: '{key}' holds Python objects, which are not loaded. Save arrays of numbers, or of text."
         ) from error
     if not isinstance(array, np.ndarray):
@@ -129,14 +144,14 @@ def _fps(path: Path, content: Content) -> float:
     return float(fps.item())
 
 
-def _whole_number(path: Path, content: Content, key: str, most: int) -> int | None:
+def _whole_number(path: Path, content: Content, key: str, highest: int) -> int | None:
     if key not in content:
         return None
     array = content[key]
-    if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) <= most:
+    if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) <= highest:
         remedy = "For names, use numbers, or put names into dataset.yaml (subject_pattern)." if key == "subject" else ""
         raise ReadError(
-            f"{path}: '{key}' is {array.tolist()!r}, expected one whole number from 0 to {most}. {remedy}".rstrip()
+            f"{path}: '{key}' is {array.tolist()!r}, expected one whole number from 0 to {highest}. {remedy}".rstrip()
         )
     return int(array.item())
 
@@ -149,18 +164,18 @@ def _texts(path: Path, content: Content, key: str) -> npt.NDArray[np.str_]:
 
 
 def _skeleton(path: Path, content: Content, count: int) -> Skeleton:
-    """The layout that `joints` names, or lists with what else is known of it."""
-    about = [key for key in ("bones", "root", "up", "lateral", "layout") if key in content]
+    """The layout that `joints` names, or spells out together with the keys beside it."""
+    details = [key for key in ("bones", "root", "up", "lateral", "layout") if key in content]
     if "joints" not in content:
-        if about:
-            raise ReadError(f"{path}: '{about[0]}' without 'joints'. Save the names of the {count} joints as well.")
-        return nameless(count)
+        if details:
+            raise ReadError(f"{path}: '{details[0]}' without 'joints'. Save the names of the {count} joints as well.")
+        return unnamed_skeleton(count)
     joints = _texts(path, content, "joints")
     try:
         if joints.ndim == 0:
             skeleton = get_skeleton(str(joints))
         else:
-            skeleton = _named(path, content, tuple(joints.ravel().tolist()), bool(about))
+            skeleton = _spelled_out(path, content, tuple(joints.ravel().tolist()), bool(details))
     except ConfigError as error:
         raise ReadError(f"{path}: 'joints': {error}") from error
     if len(skeleton.joints) != count:
@@ -171,9 +186,10 @@ def _skeleton(path: Path, content: Content, count: int) -> Skeleton:
     return skeleton
 
 
-def _named(path: Path, content: Content, joints: tuple[str, ...], more: bool) -> Skeleton:
+def _spelled_out(path: Path, content: Content, joints: tuple[str, ...], detailed: bool) -> Skeleton:
+    """The layout of these joints: a known one if nothing but its names is given, else one of the file's own."""
     known = next((skeleton for skeleton in SKELETONS.values() if skeleton.joints == joints), None)
-    if known is not None and not more:
+    if known is not None and not detailed:
         return known
     bones = _texts(path, content, "bones") if "bones" in content else np.empty((0, 2), str)
     if bones.size and (bones.ndim != 2 or bones.shape[1] != 2):
@@ -190,9 +206,14 @@ def _named(path: Path, content: Content, joints: tuple[str, ...], more: bool) ->
 
 
 def write(path: Path, sequence: Sequence) -> None:
-    """Writes a recording so that `read` gives it back, all but its `source`.
+    """Write a recording so that `read` restores all of it but its `source`.
 
-    Raises StorageError if the file cannot be written.
+    Args:
+        path: The file. Its name is kept as it is, whatever its ending.
+        sequence: The recording.
+
+    Raises:
+        StorageError: The file cannot be written.
     """
     skeleton = sequence.skeleton
     content: dict[str, Any] = {
@@ -205,12 +226,12 @@ def write(path: Path, sequence: Sequence) -> None:
             content[key] = np.int64(getattr(sequence, key))
     if SKELETONS.get(skeleton.name) == skeleton:
         content["joints"] = np.array(skeleton.name)
-    elif skeleton != nameless(len(skeleton.joints)):
+    elif skeleton != unnamed_skeleton(len(skeleton.joints)):
         content["joints"] = np.array(skeleton.joints)
         content["bones"] = np.array(skeleton.bones, str).reshape(-1, 2)
         content["layout"] = np.array(skeleton.name)
-        about = {"root": skeleton.root, "up": skeleton.up, "lateral": skeleton.lateral}
-        content |= {key: np.array(value) for key, value in about.items() if value is not None}
+        details = {"root": skeleton.root, "up": skeleton.up, "lateral": skeleton.lateral}
+        content |= {key: np.array(value) for key, value in details.items() if value is not None}
     path = Path(path)
-    with writing(path), path.open("wb") as file:  # given a name, savez would append .npz to any other ending
+    with writing(path), path.open("wb") as file:  # given a path, savez would append .npz to any other ending
         np.savez_compressed(file, **content)

@@ -1,12 +1,12 @@
-"""Loads pickles of plain containers and arrays of numbers; whatever else a pickle may ask for is refused.
+"""Load pickles of plain containers and arrays of numbers, and refuse all others.
 
-A pickle is a program that may import and call anything. Here it may name the few things below and nothing else, and
-what they give is built by this file: not even NumPy's own unpickling code runs on a type that the pickle describes.
+A pickle is a program that may import and call anything. Here it may name only what `_ALLOWED` lists, and this module
+builds the result. Not even NumPy's own unpickling code runs on a type that the pickle describes.
 """
 
 from __future__ import annotations
 
-import pickle  # the only place: tests/test_floors.py
+import pickle  # the only module that may import it: tests/test_floors.py
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from jointwise.data.formats.files import AGAIN, check_file
+from jointwise.data.formats.files import FETCH_AGAIN, check_file
 from jointwise.errors import ReadError
 
-_PLAIN = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[SU]\d{1,4})")  # types whose bytes mean numbers or text
+_PLAIN_TYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[SU]\d{1,4})")  # bytes of these types are numbers or text
 
 
 class _Type:
-    """Stands for numpy.dtype: its code, and the byte order that the pickle sets afterwards."""
+    """Replaces numpy.dtype: a code, and the byte order that the pickle sets afterwards."""
 
     def __init__(self, code: object, *_: object) -> None:
         text = code.decode("ascii", "replace") if isinstance(code, bytes) else code
-        if not isinstance(text, str) or not _PLAIN.fullmatch(text):
+        if not isinstance(text, str) or not _PLAIN_TYPE.fullmatch(text):
             raise pickle.UnpicklingError(f"an array of type {text!r}, not of numbers or text")
         self.dtype = np.dtype(text)
 
@@ -35,7 +35,7 @@ class _Type:
 
 
 class _Array(np.ndarray[Any, Any]):
-    """Stands for numpy.ndarray: takes a shape, a plain type and as many bytes as they need."""
+    """Replaces numpy.ndarray: takes a shape, a plain type and as many bytes as they need."""
 
     def __setstate__(self, state: Any) -> None:
         _version, shape, kind, fortran, content = state
@@ -64,7 +64,7 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 class _Fixed:
-    """What a pickle may call and not change: the opcode BUILD would set attributes of a function, for good."""
+    """A function that a pickle may call but not change. The opcode BUILD would set attributes of a bare function."""
 
     __slots__ = ("_call",)
 
@@ -85,7 +85,8 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _Fixed(dict),  # an OrderedDict would take attributes: one could hide its keys()
 }
 for _builtins in ("builtins", "__builtin__"):
-    _ALLOWED[_builtins, "set"], _ALLOWED[_builtins, "frozenset"] = _Fixed(set), _Fixed(frozenset)
+    _ALLOWED[_builtins, "set"] = _Fixed(set)
+    _ALLOWED[_builtins, "frozenset"] = _Fixed(frozenset)
     _ALLOWED[_builtins, "bytes"] = _Fixed(lambda: b"")
 for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
     _ALLOWED[_core + ".multiarray", "_reconstruct"] = _Fixed(_reconstruct)
@@ -105,10 +106,16 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load(path: Path) -> Any:
-    """The content of a pickle file: containers, numbers, text, and NumPy arrays of these.
+    """Load a pickle file without running any code that it names.
 
-    Raises ReadError, naming it, for a pickle that asks for anything else, without calling it; and for a file that is
-    missing, empty or damaged.
+    Args:
+        path: The file.
+
+    Returns:
+        Its content: containers, numbers, text, and NumPy arrays of numbers or text.
+
+    Raises:
+        ReadError: The file is missing, empty or damaged, or asks for anything else.
     """
     check_file(path)
     try:
@@ -121,5 +128,6 @@ def load(path: Path) -> Any:
         ) from refused
     except Exception as error:  # a damaged pickle may raise nearly anything
         raise ReadError(
-            f"{path}: damaged, or not a pickle of containers and arrays ({type(error).__name__}: {error}). {AGAIN}"
+            f"{path}: damaged, or not a pickle of containers and arrays ({type(error).__name__}: {error}). "
+            f"{FETCH_AGAIN}"
         ) from error

@@ -4,11 +4,15 @@ A line per frame: its number, then 2 persons × 15 joints × (x, y, z), normalis
 
     x = 1280 - 2560 x',   y = 960 - 1920 y',   z = 10000 / 7.8125 z',
 
-gives millimetres, not pixels: bones keep their length over time (median coefficient of variation 0.9 %, neck to torso
-0.06 %), where a pin-hole back-projection of x' and y' as parts of a 640 × 480 image lets them vary by 3.4 % at best,
-whatever the focal length from 300 to 580 pixels; and they have the lengths of bones (thigh 0.43 m, upper arm 0.29 m).
-The axes are then those of the other Kinect data: y up, z away from the sensor, x to the sensor's left: right-handed, so
-that a person's left is on the left of the direction in which the person looks.
+gives millimetres, not pixels. Two measurements show it:
+
+- Bones keep their length over time: their median coefficient of variation is 0.9 %, from neck to torso 0.06 %. A
+  pin-hole back-projection of x' and y' as parts of a 640 × 480 image lets them vary by 3.4 % at best, for any focal
+  length from 300 to 580 pixels.
+- Bones have the lengths of bones: a thigh 0.43 m, an upper arm 0.29 m.
+
+The axes are then those of the other Kinect data: y up, z away from the sensor, x to the sensor's left. They are
+right-handed, so a person's left is on the left of the direction in which the person looks.
 """
 
 from __future__ import annotations
@@ -19,24 +23,33 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.formats.files import AGAIN, read_bytes
+from jointwise.data.formats.files import FETCH_AGAIN, read_bytes
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SBU15
 from jointwise.errors import ReadError
 
-FPS = 15.0  # of the recordings; the files do not tell
+FPS = 15.0  # of the recordings; the files do not state it
 NAME = re.compile(r"s(\d\d)s(\d\d)/(\d\d)/(\d+)")  # of the folders: the two actors, action from 1, take
-_PERSONS, _JOINTS = 2, len(SBU15.joints)
+_PERSONS = 2
+_JOINTS = len(SBU15.joints)
 _COLUMNS = 1 + _PERSONS * _JOINTS * 3
-_ORIGIN, _SCALE = np.array([1.28, 0.96, 0.0]), np.array([-2.56, -1.92, 1.28])  # metres = origin + scale * normalised
+_ORIGIN = np.array([1.28, 0.96, 0.0])  # metres = origin + scale * normalised
+_SCALE = np.array([-2.56, -1.92, 1.28])
 
 
 def read(path: Path) -> Sequence:
-    """Reads a file into a Sequence (2, T, 15, 3), metres, every joint valid (the files mark none as lost).
+    """Read a `skeleton_pos.txt`.
 
-    Label (action - 1) and subject (actors s01s02 -> 102) come from the folders `s01s02/03/001` it lies in and are None
-    elsewhere. Raises ReadError for a file that is missing or empty, or that holds another number of columns, something
-    that is not a number, or frames that do not follow one another.
+    Args:
+        path: The file. Label (action - 1) and subject (actors s01s02 -> 102) come from the folders `s01s02/03/001` it
+            lies in. In other folders they are unknown.
+
+    Returns:
+        The recording (2, T, 15, 3) in metres. Every joint is valid, because the files mark none as lost.
+
+    Raises:
+        ReadError: The file is missing or empty, or has another number of columns, something that is not a number, or
+            frames that do not follow one another.
     """
     path = Path(path)
     table = _parse(path, read_bytes(path))
@@ -44,7 +57,7 @@ def read(path: Path) -> Sequence:
     if len(gaps):
         line = int(gaps[0]) + 1
         raise ReadError(
-            f"{path}, line {line + 1}: frame {table[line, 0]:g} follows frame {table[line - 1, 0]:g}. {AGAIN}"
+            f"{path}, line {line + 1}: frame {table[line, 0]:g} follows frame {table[line - 1, 0]:g}. {FETCH_AGAIN}"
         )
     normalised = table[:, 1:].reshape(-1, _PERSONS, _JOINTS, 3)
     name = NAME.fullmatch("/".join(path.parts[-4:-1]))
@@ -70,12 +83,12 @@ def _parse(path: Path, content: bytes) -> npt.NDArray[np.float64]:
         if len(fields) != _COLUMNS:
             raise ReadError(
                 f"{path}, line {number}: {len(fields)} columns, expected {_COLUMNS}: the frame, then 2 persons × 15 "
-                f"joints × (x, y, z). {AGAIN}"
+                f"joints × (x, y, z). {FETCH_AGAIN}"
             )
         try:
             rows.append([float(field) for field in fields])
         except ValueError as error:
-            raise ReadError(f"{path}, line {number}: not a number ({error}). {AGAIN}") from error
+            raise ReadError(f"{path}, line {number}: not a number ({error}). {FETCH_AGAIN}") from error
     if not rows:
-        raise ReadError(f"{path}: not one frame in it. {AGAIN}")
+        raise ReadError(f"{path}: not one frame in it. {FETCH_AGAIN}")
     return np.array(rows)

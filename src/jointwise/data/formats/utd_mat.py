@@ -7,28 +7,36 @@ from pathlib import Path
 
 import numpy as np
 
-from jointwise.data.formats.files import AGAIN, check_file
+from jointwise.data.formats.files import FETCH_AGAIN, check_file
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import KINECT20
 from jointwise.errors import ReadError
 
-NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton$")  # of the files: action, subject, trial, from 1
+NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton$")  # action, subject and trial, from 1
 
 
 def read(path: Path) -> Sequence:
-    """Reads `a{action}_s{subject}_t{trial}_skeleton.mat`: metres in camera coordinates, 30 fps, one person.
+    """Read a file of UTD-MHAD.
 
-    A file of another name is read too, with unknown label and subject. Raises ReadError for a file that is missing or
-    damaged, lacks `d_skel`, has another shape, or holds coordinates that are not numbers.
+    Args:
+        path: The file. Label (action - 1) and subject come from a name like `a1_s1_t1_skeleton.mat`. Under other names
+            they are unknown.
+
+    Returns:
+        The recording (1, T, 20, 3) in metres in camera coordinates, 30 frames per second, every joint valid.
+
+    Raises:
+        ReadError: The file is missing or damaged, has no `d_skel` or one of another shape, or holds coordinates that
+            are not numbers.
     """
-    import scipy.io  # here, because it takes longer to import than everything else that reads files
+    import scipy.io  # imported here because it takes longer than all other readers together
 
     check_file(path)
     try:
         content = scipy.io.loadmat(path)
-    except Exception as error:  # on damaged files scipy raises nearly anything: OSError, UnboundLocalError …
+    except Exception as error:  # on a damaged file scipy may raise almost anything
         raise ReadError(
-            f"{path}: damaged or not a MATLAB file ({path.stat().st_size} bytes; {error}). {AGAIN}"
+            f"{path}: damaged or not a MATLAB file ({path.stat().st_size} bytes; {error}). {FETCH_AGAIN}"
         ) from error
     if "d_skel" not in content:
         found = ", ".join(sorted(key for key in content if not key.startswith("__"))) or "nothing"
@@ -41,14 +49,13 @@ def read(path: Path) -> Sequence:
             f"({joints}, 3, frames) with at least one frame. Only Kinect v1 skeletons are read from .mat files."
         )
     name = NAME.match(path.stem)
-    action, subject = (int(name[1]), int(name[2])) if name else (None, None)
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
         positions = np.ascontiguousarray(array.transpose(2, 0, 1), dtype=np.float32)
     return Sequence(
         positions=positions,
         skeleton=KINECT20,
         fps=30.0,
-        label=None if action is None else action - 1,
-        subject=subject,
+        label=int(name[1]) - 1 if name else None,
+        subject=int(name[2]) if name else None,
         source=str(path),
     )

@@ -11,29 +11,37 @@ from pathlib import Path
 
 import numpy as np
 
-from jointwise.data.formats.files import AGAIN, read_bytes
+from jointwise.data.formats.files import FETCH_AGAIN, read_bytes
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import NTU25
 from jointwise.errors import ReadError
 
-FPS = 30.0  # of the sensor; the files do not tell
-NAME = re.compile(r"S(\d+)_([a-z]+)_task(\d+)", re.IGNORECASE)  # of the files: subject, condition, task, from 1
+FPS = 30.0  # of the sensor; the files do not state it
+NAME = re.compile(r"S(\d+)_([a-z]+)_task(\d+)", re.IGNORECASE)  # subject, condition and task, from 1
 _FRAME_BYTES = len(NTU25.joints) * 3 * 4
 
 
 def read(path: Path) -> Sequence:
-    """Reads `S{subject}_{condition}_task{task}.bin` into a Sequence (1, T, 25, 3), metres, y up, every joint valid.
+    """Read a file of WMFT.
 
-    The label is the task - 1; the condition (healthy, mild, moderate) is not read: it is no action, and jointwise makes
-    no diagnosis. A file of another name is read too, with unknown label and subject. Raises ReadError for a file that
-    is missing, empty or cut off, or that holds coordinates that are not numbers.
+    The condition (healthy, mild, moderate) is ignored: it is no action, and jointwise makes no diagnosis.
+
+    Args:
+        path: The file. Label (task - 1) and subject come from a name like `S01_healthy_task01.bin`. Under other names
+            they are unknown.
+
+    Returns:
+        The recording (1, T, 25, 3) in metres, y up, every joint valid.
+
+    Raises:
+        ReadError: The file is missing, empty or cut off, or holds coordinates that are not numbers.
     """
     path = Path(path)
     content = read_bytes(path)
     if len(content) % _FRAME_BYTES:
         raise ReadError(
             f"{path}: {len(content)} bytes are no whole number of frames of {_FRAME_BYTES} bytes (25 joints × 3 float32"
-            f"): the file is cut off or of another kind. {AGAIN}"
+            f"): the file is cut off or of another kind. {FETCH_AGAIN}"
         )
     name = NAME.fullmatch(path.stem)
     return Sequence(

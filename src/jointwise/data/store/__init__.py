@@ -1,1 +1,1 @@
-"""A prepared data set on disk: reader, writer, shards."""
+"""Prepared data sets on disk: building, writing, reading and joining stores."""

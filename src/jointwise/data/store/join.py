@@ -1,4 +1,4 @@
-"""Joins prepared stores to one: their rows stay where they are, all else is copied together."""
+"""Join prepared stores into one. Their rows stay where they are; all else is copied."""
 
 from __future__ import annotations
 
@@ -12,16 +12,26 @@ import numpy as np
 from jointwise.data.datasets.source import DataSource
 from jointwise.data.store.reader import Store
 from jointwise.data.store.shards import Shard
-from jointwise.data.store.writer import check_replaceable, put_in_place, write_about
+from jointwise.data.store.writer import check_replaceable, move_into_place, write_all_but_rows
 from jointwise.errors import DataError, writing
 
 
 def join_stores(path: Path, folders: list[Path], data: str, source: DataSource | None) -> Store:
-    """Writes a store at `path` whose shards are the stores in `folders`, in that order; returns it.
+    """Write a store whose shards are other stores. It may replace a joined store, never one with rows of its own.
 
-    data: its name. source: of a known data set, which makes the splits of the whole; None: each sequence keeps its
-    part. Replaces a joined store, but never one with rows of its own. Raises DataError, naming the folder and what is
-    wrong, for shards that do not belong together or have a recording in common; StorageError when the disk refuses.
+    Args:
+        path: The folder to write.
+        folders: The stores, in the order of their sequences.
+        data: Name of the joined data set.
+        source: The registered data set, which splits the whole; None: each sequence keeps its part.
+
+    Returns:
+        The joined store.
+
+    Raises:
+        DataError: There are fewer than two stores, they do not belong together, they share a recording, or the store
+            at `path` has rows of its own.
+        StorageError: The disk refuses, or `path` is something else than a store.
     """
     if len(folders) < 2:
         raise DataError(f"{data}: nothing to join. Name at least two stores: folders that jointwise prepare has made.")
@@ -32,18 +42,21 @@ def join_stores(path: Path, folders: list[Path], data: str, source: DataSource |
         )
     stores = [Store(folder.resolve()) for folder in folders]
     for store in stores:
-        _check_alike(stores[0], store, source)
+        _check_compatible(stores[0], store, source)
     if source and stores[0].description.data != data:
         raise DataError(f"{stores[0].path}: a store of '{stores[0].description.data}', not of '{data}'.")
-    _check_foreign(stores)
-    description = replace(stores[0].description, data=data)
+    _check_no_common_recordings(stores)
+    description = replace(stores[0].description, data=data, metres=all(store.description.metres for store in stores))
     rows = np.array([len(store.positions) for store in stores])
     index = np.concatenate([store.index for store in stores])
     index["row"] += np.repeat(rows.cumsum() - rows, [len(store) for store in stores])
-    names, digests = ([str(text) for store in stores for text in getattr(store, name)] for name in ("names", "digests"))
+    names = [str(name) for store in stores for name in store.names]
+    digests = [str(digest) for store in stores for digest in store.digests]
     parts = np.concatenate([store.parts for store in stores])
-    kept = {name: (about, parts[:, place]) for place, (name, about) in enumerate(stores[0].splits.items())}
-    splits = source.split(index, names) if source else kept
+    if source:
+        splits = source.split(index, names)
+    else:
+        splits = {name: (about, parts[:, place]) for place, (name, about) in enumerate(stores[0].splits.items())}
     revision = stores[0].revision if source else ""
     shards = tuple(
         Shard(str(store.path), store.fingerprint, len(store), int(count))
@@ -54,39 +67,48 @@ def join_stores(path: Path, folders: list[Path], data: str, source: DataSource |
     with writing(path):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        write_about(folder, description, names, digests, index, splits, summary, revision, shards)
-        put_in_place(folder, path)
+        write_all_but_rows(folder, description, names, digests, index, splits, summary, revision, shards)
+        move_into_place(folder, path)
     return Store(path)
 
 
-def _check_alike(first: Store, store: Store, source: DataSource | None) -> None:
-    """Raises DataError when a store cannot be a shard beside the first."""
+def _check_compatible(first: Store, store: Store, source: DataSource | None) -> None:
+    """Raise DataError when a store cannot be a shard beside the first."""
     if store.joined:
         raise DataError(f"{store.path}: joined itself. Name its shards instead: they stand in its store.json.")
-    wanted, found = _facts(first, source), _facts(store, source)
-    for what, value in wanted.items():
-        if found[what] != value:
+    found = _shared_properties(store, source)
+    for name, expected in _shared_properties(first, source).items():
+        if found[name] != expected:
             raise DataError(
-                f"{store.path} does not belong with {first.path}: {what} differs, {_short(found[what])} against "
-                f"{_short(value)} there. Shards are alike but for their recordings: prepare one again, or leave it out."
+                f"{store.path} does not belong with {first.path}: {name} differs, {_shorten(found[name])} against "
+                f"{_shorten(expected)} there. Shards must agree in all but their recordings: prepare one again, or "
+                "leave it out."
             )
 
 
-def _facts(store: Store, source: DataSource | None) -> dict[str, Any]:
-    """What all shards of a store have in common. One's own folders may differ in name, and do in their files."""
-    facts = asdict(store.description)
-    facts |= {f"skeleton ({key})": value for key, value in facts.pop("skeleton").items()}
-    facts |= {"preparation": store.preparation, "splits": store.splits, "revision": store.revision}
-    return facts if source else {what: fact for what, fact in facts.items() if what not in ("data", "revision")}
+def _shared_properties(store: Store, source: DataSource | None) -> dict[str, Any]:
+    """The properties in which all shards of a store must agree.
+
+    `metres` is not one of them: the whole is in metres where all shards are. Stores of the user's own folders may
+    differ in name and revision as well.
+    """
+    properties = asdict(store.description)
+    del properties["metres"]
+    properties |= {f"skeleton ({key})": value for key, value in properties.pop("skeleton").items()}
+    properties |= {"preparation": store.preparation, "splits": store.splits, "revision": store.revision}
+    if source is None:
+        del properties["data"], properties["revision"]
+    return properties
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
+    """A value as text of at most some 200 characters, for a message."""
     text = repr(value)
     return text if len(text) < 200 else f"{text[:200]} …"
 
 
-def _check_foreign(stores: list[Store]) -> None:
-    """Raises DataError when a recording is in two stores, or a store is named twice."""
+def _check_no_common_recordings(stores: list[Store]) -> None:
+    """Raise DataError when a recording is in two stores, or a store is named twice."""
     seen: dict[str, Path] = {}
     for store in stores:
         names = store.names.tolist()

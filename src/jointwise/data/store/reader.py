@@ -1,4 +1,4 @@
-"""A data set on disk: many prepared sequences end to end in one memory-mapped array, with an index."""
+"""A prepared data set on disk: its sequences end to end in one memory-mapped array, with an index."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from jointwise.data.store.shards import Ints, Shard, ShardedRows, Shards
 from jointwise.errors import DataError
 
 VERSION = 2
-UNKNOWN = -1  # label, subject or camera that the recording does not tell
-UNUSED, TRAIN, TEST = 0, 1, 2  # the part of a sequence under a split
+UNKNOWN = -1  # a label, subject or camera that the recording does not state
+UNUSED = 0  # the part of a sequence under a split
+TRAIN = 1
+TEST = 2
 Parts = npt.NDArray[np.int8]  # one of the above for each sequence
+Mask = npt.NDArray[np.bool_]
 
 INDEX = np.dtype(
     [
@@ -37,12 +40,22 @@ INDEX = np.dtype(
 )
 
 
+# Data sets in metres whose stores may lack the key `metres`, because they were written before version 0.2.
+_METRES_BEFORE_KEY = ("synthetic", "utd-mhad", "sbu", "wmft", "ntu60", "ntu120")
+
+
 @dataclass(frozen=True)
 class Description:
-    """What a store is about: the part of the index that is not per sequence.
+    """What all sequences of a store have in common.
 
-    data: name of the data set. classes: names in label order. cleaning: what is done to a recording before it is
-    centred, a key of CLEANING. terms: of use, empty when free.
+    Args:
+        data: Name of the data set.
+        skeleton: The joint layout.
+        classes: Names of the classes in label order.
+        coordinates: Coordinates of a joint, 2 or 3.
+        cleaning: What is done to a recording before it is centred; a key of `CLEANING`.
+        terms: Terms of use; empty when free.
+        metres: Whether coordinates are known to be metres.
     """
 
     data: str
@@ -51,17 +64,33 @@ class Description:
     coordinates: int = 3
     cleaning: str = "none"
     terms: str = ""
+    metres: bool = False
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Description:
-        """The description that `dataclasses.asdict` turned into lists and names."""
-        return cls(
-            **content | {"skeleton": Skeleton.from_json(content["skeleton"]), "classes": tuple(content["classes"])}
-        )
+        """Restore a description from what `dataclasses.asdict` and JSON made of it.
+
+        Args:
+            content: The fields. `metres` may be missing; then the name of the data set decides.
+
+        Returns:
+            The description.
+        """
+        known = {"metres": content["data"] in _METRES_BEFORE_KEY} | content
+        known["skeleton"] = Skeleton.from_json(content["skeleton"])
+        known["classes"] = tuple(content["classes"])
+        return cls(**known)
 
 
 def digest(sequence: Sequence) -> str:
-    """32 hexadecimal digits that two prepared sequences share when they are the same, coordinate by coordinate."""
+    """Hash the content of a prepared sequence.
+
+    Args:
+        sequence: The sequence.
+
+    Returns:
+        32 hexadecimal digits, equal when all coordinates and validity masks are equal.
+    """
     content = hashlib.sha256(f"{sequence.positions.shape}".encode())
     content.update(np.ascontiguousarray(sequence.positions, "<f4").tobytes())
     content.update(np.packbits(sequence.validity).tobytes())
@@ -69,10 +98,17 @@ def digest(sequence: Sequence) -> str:
 
 
 def fingerprint(digests: Iterable[str], index: npt.NDArray[np.void]) -> str:
-    """16 hexadecimal digits of the content of a store: every sequence and what is known of it, in order.
+    """Hash the content of a store.
 
-    Where the rows lie in the file does not count, nor do splits: a store that was finished after an interruption has
+    Splits and the place of the rows in the file do not count. So a store that was finished after an interruption has
     the fingerprint of one written at once.
+
+    Args:
+        digests: The digest of each sequence, in order.
+        index: (n,) of dtype INDEX.
+
+    Returns:
+        16 hexadecimal digits.
     """
     whole = hashlib.sha256("".join(digests).encode())
     for name in ("frames", "persons", "label", "subject", "camera"):
@@ -81,14 +117,28 @@ def fingerprint(digests: Iterable[str], index: npt.NDArray[np.void]) -> str:
 
 
 class Store:
-    """A prepared data set, memory-mapped; it may be many shards, whose sequences and rows are numbered end to end.
+    """A prepared data set, memory-mapped. `store[i]` is a prepared Sequence.
 
-    positions: (R, V, C) float32, gaps filled. valid: (R, V) bool. Both lie in the shards, where there are several, and
-    are opened there when rows are asked for; all else is here. shards: which sequence lies in which. layout: of all V
-    joints, as recorded. picked: the columns that are looked at, in the order of the joints of `description.skeleton`;
-    None: all. index: (n,) of dtype INDEX. names: (n,) str, of the recordings. digests: (n,) str. parts: (n, S) int8,
-    the part of each sequence under each of the `splits`.
-    Indexing gives the prepared Sequence. Raises DataError when the folder is missing or damaged.
+    A joined store has several shards, whose sequences and rows are numbered end to end. Their rows stay in the shards
+    and are opened when they are needed; all else is in the folder of the store.
+
+    Args:
+        path: The folder.
+
+    Attributes:
+        positions: (R, V, C) float32 rows of all sequences, gaps filled.
+        valid: (R, V) bool.
+        index: (n,) of dtype INDEX.
+        names: (n,) str, names of the recordings.
+        digests: (n,) str, as `digest` makes them.
+        parts: (n, S) int8, the part of each sequence under each of the `splits`.
+        splits: Name of each split -> its rule in words.
+        shards: Which sequence lies in which shard.
+        layout: The layout of all V joints, as recorded.
+        picked: The columns of the selected joints, in the order of `description.skeleton`; None: all joints.
+
+    Raises:
+        DataError: The folder is missing or damaged, or of another version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,19 +151,21 @@ class Store:
             if header["version"] != VERSION:
                 raise DataError(f"{path}: store of version {header['version']}, this is {VERSION}. Prepare it again.")
             self.joined = tuple(Shard(**shard) for shard in header.get("shards", ()))  # empty: all rows are here
-            self.positions, self.valid = self._rows("positions"), self._rows("valid")
+            self.positions = self._rows("positions")
+            self.valid = self._rows("valid")
             self.index = np.load(path / "index.npy")
-            self.names, self.digests = (np.load(path / f"{name}.npy", mmap_mode="r") for name in ("names", "digests"))
+            self.names = np.load(path / "names.npy", mmap_mode="r")
+            self.digests = np.load(path / "digests.npy", mmap_mode="r")
             self.parts = np.load(path / "parts.npy")
             self.fingerprint: str = header["fingerprint"]
             self.preparation: str = header["preparation"]
-            self.splits: dict[str, str] = header["splits"]  # name -> the rule in words
+            self.splits: dict[str, str] = header["splits"]
             self.summary: dict[str, Any] = header["summary"]
             self.revision: str = header["revision"]
             self.description = Description.from_json(header["description"])
             sizes = [shard.sequences for shard in self.joined] or [len(self.index)]
             self.shards = Shards.of_sizes(sizes)
-            self.layout = self.description.skeleton  # as recorded, whatever `on_joints` leaves of it
+            self.layout = self.description.skeleton
             self._check_sizes(sum(sizes))
         except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
             what = f"{type(error).__name__}: {error}"
@@ -122,7 +174,7 @@ class Store:
     def _rows(self, name: str) -> npt.NDArray[Any] | ShardedRows:
         if self.joined:
             return ShardedRows(self.path, name, self.joined)
-        # copy-on-write, so that torch may share the memory; nothing is ever written back
+        # Copy-on-write, so that torch may share the memory. Nothing is ever written back.
         rows: npt.NDArray[Any] = np.load(self.path / f"{name}.npy", mmap_mode="c")
         return rows
 
@@ -135,9 +187,16 @@ class Store:
             raise ValueError(f"its files do not belong together: rows {rows}")
 
     def on_joints(self, names: Iterable[str]) -> Store:
-        """A view of the same files in which every sequence has the joints `names` only, in that order.
+        """View the same files with some of the joints only. Nothing is centred again or converted.
 
-        Nothing is centred again or converted. Raises ConfigError for a joint it has not.
+        Args:
+            names: The joints to keep, in the order wanted.
+
+        Returns:
+            The view.
+
+        Raises:
+            ConfigError: The store has no joint of that name.
         """
         skeleton = self.description.skeleton
         reduced = skeleton.on_joints(names)
@@ -149,18 +208,25 @@ class Store:
         view.picked = columns if self.picked is None else self.picked[columns]
         return view
 
-    def dealt_by(self, train: Ints) -> Store:
-        """A view of the same files whose shards are dealt out to processes by the sequences `train` in each."""
+    def with_shard_weights(self, train: Ints) -> Store:
+        """View the same files with shards weighted by their training sequences, to divide them among processes.
+
+        Args:
+            train: The places of the training sequences.
+
+        Returns:
+            The view.
+        """
         if not self.joined:
             return self
         view = copy.copy(self)
-        view.shards = self.shards.dealt_by(train)
+        view.shards = self.shards.with_weights(train)
         return view
 
     def valid_share(self) -> float:
-        """The share of its rows' joints that are valid, of a store that is not in shards.
+        """The share of valid joints, of a store without shards.
 
-        Read block by block: pages of a mapped file would count as memory of this process.
+        The file is read block by block, because pages of a memory-mapped file count as memory of this process.
         """
         with (self.path / "valid.npy").open("rb") as file:
             np.lib.format.read_magic(file)
@@ -175,7 +241,8 @@ class Store:
         entry = self.index[item]
         rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
         shape = (int(entry["persons"]), int(entry["frames"]))
-        positions, valid = self.positions[rows], self.valid[rows]
+        positions = self.positions[rows]
+        valid = self.valid[rows]
         known = {name: int(entry[name]) for name in ("label", "subject", "camera") if entry[name] != UNKNOWN}
         whole = Sequence(
             positions=np.array(positions).reshape(*shape, *positions.shape[1:]),
@@ -188,10 +255,16 @@ class Store:
         return whole.on_joints(self.description.skeleton.joints)
 
 
-Mask = npt.NDArray[np.bool_]
-
-
 def find_duplicates(digests: list[str], train: Mask, test: Mask) -> list[tuple[int, int]]:
-    """(training place, test place) of every test sequence that equals a training one; digests, train, test: (n,)."""
+    """Find the test sequences that equal a training sequence.
+
+    Args:
+        digests: (n,) digests of the sequences.
+        train: (n,) whether a sequence trains.
+        test: (n,) whether a sequence is scored.
+
+    Returns:
+        (training place, test place) of each pair.
+    """
     first = {digests[place]: place for place in np.flatnonzero(train)[::-1].tolist()}
     return [(first[digests[place]], place) for place in np.flatnonzero(test).tolist() if digests[place] in first]

@@ -1,4 +1,4 @@
-"""The shards of a store: which sequence lies in which, and the rows of each, opened when one of them is asked for."""
+"""The shards of a joined store: which sequence lies in which, and their rows, opened when they are needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Shard:
-    """A store that is part of a larger one. path: absolute, or from the folder of the larger one."""
+    """A store that is part of a joined one.
+
+    Args:
+        path: Its folder, absolute or relative to the folder of the joined store.
+        fingerprint: Its fingerprint when it was joined.
+        sequences: Number of its sequences.
+        rows: Number of its rows.
+    """
 
     path: str
     fingerprint: str
@@ -28,27 +35,39 @@ class Shard:
 
 @dataclass(frozen=True, eq=False)
 class Shards:
-    """Which shard each sequence lies in. begins: (S,) the first of each. weights: (S,) its sequences that train."""
+    """Which shard each sequence lies in.
+
+    Args:
+        begins: (S,) place of the first sequence of each shard.
+        weights: (S,) number of training sequences of each shard.
+    """
 
     begins: Ints
     weights: Ints
 
     @classmethod
     def of_sizes(cls, sequences: Iterable[int]) -> Shards:
-        """Shards that lie end to end, `sequences` in each."""
+        """Shards end to end that hold these numbers of sequences, all of them for training."""
         sizes = np.array([*sequences], np.int64)
         return cls(sizes.cumsum() - sizes, sizes)
 
     def of(self, ids: npt.ArrayLike) -> Ints:
-        """The shard of each of the sequences `ids`; (n,) both."""
+        """The shard (n,) of each of the sequences `ids` (n,)."""
         return np.searchsorted(self.begins, ids, side="right") - 1
 
-    def dealt_by(self, ids: Ints) -> Shards:
-        """The same, with the sequences `ids` as those that train; where there are none, all do."""
+    def with_weights(self, ids: Ints) -> Shards:
+        """The same shards weighted by the training sequences `ids` (n,); unchanged when there are none."""
         return replace(self, weights=np.bincount(self.of(ids), minlength=len(self.begins))) if len(ids) else self
 
     def places(self, numbers: Ints) -> npt.NDArray[np.float64]:
-        """Where each of n things stands among those of its shard, evenly in (0, 1). numbers: (n,) their shards."""
+        """Spread the items of each shard evenly over (0, 1).
+
+        Args:
+            numbers: (n,) the shard of each item.
+
+        Returns:
+            (n,) the place of each item among those of its shard, in their order.
+        """
         count = np.bincount(numbers, minlength=len(self.begins))
         by_shard = np.argsort(numbers, kind="stable")
         turn = np.empty(len(numbers), np.int64)
@@ -56,19 +75,27 @@ class Shards:
         return (turn + 0.5) / count[numbers]
 
 
-ONE_SHARD = Shards.of_sizes([1])  # whatever the number of its sequences
+ONE_SHARD = Shards.of_sizes([1])  # for a store without shards, however many sequences it has
 
 
 class ShardedRows:
-    """One array of many shards, rows end to end. That of a shard is memory-mapped when one of its rows is asked for.
+    """One array of several shards, rows end to end. A shard is memory-mapped when one of its rows is needed.
 
-    A slice of rows must lie in one shard, as those of a sequence do. Raises DataError for a shard that is not there,
-    was prepared again, or is damaged.
+    `rows[begin:end]` must lie in one shard, as the rows of a sequence do.
+
+    Args:
+        store: Folder of the joined store.
+        array: `positions` or `valid`.
+        shards: The shards, in order.
+
+    Raises:
+        DataError: When a shard is opened that is missing, damaged or was prepared again.
     """
 
     def __init__(self, store: Path, array: str, shards: tuple[Shard, ...]) -> None:
-        """store: folder that names the shards. array: `positions` or `valid`."""
-        self.store, self.array, self.shards = store, array, shards
+        self.store = store
+        self.array = array
+        self.shards = shards
         self.ends = np.cumsum([shard.rows for shard in shards])
         self._opened: dict[int, npt.NDArray[Any]] = {}
 
@@ -81,7 +108,7 @@ class ShardedRows:
         return self.of_shard(number)[rows.start - begin : rows.stop - begin]
 
     def shard_of(self, rows: Ints) -> Ints:
-        """The shard that each row lies in."""
+        """The shard (n,) that each of the rows (n,) lies in."""
         return np.searchsorted(self.ends, rows, side="right")
 
     def begin(self, number: int) -> int:
@@ -89,7 +116,7 @@ class ShardedRows:
         return int(self.ends[number]) - self.shards[number].rows
 
     def of_shard(self, number: int) -> npt.NDArray[Any]:
-        """All rows of a shard."""
+        """All rows of a shard. Raises DataError when it is missing, damaged or was prepared again."""
         if number not in self._opened:
             self._opened[number] = self._open(self.shards[number])
         return self._opened[number]

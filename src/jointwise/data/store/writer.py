@@ -1,4 +1,4 @@
-"""Writes a store sequence by sequence, so that an interrupted `prepare` goes on where it was stopped."""
+"""Write a store sequence by sequence, so that an interrupted `prepare` continues where it was stopped."""
 
 from __future__ import annotations
 
@@ -18,69 +18,44 @@ import numpy.typing as npt
 
 from jointwise.data.centring import PREPARATION
 from jointwise.data.sequence import Sequence
+from jointwise.data.store.growing_array import GrowingArray
 from jointwise.data.store.reader import INDEX, UNKNOWN, VERSION, Description, Parts, digest, fingerprint
 from jointwise.data.store.shards import Shard
-from jointwise.errors import DataError, StorageError, StoreBusy, differing, writing
+from jointwise.errors import DataError, StorageError, StoreBusy, describe_difference, writing
 
 try:
     import fcntl
-except ImportError:  # not on Windows: there, two at once are not kept apart
+except ImportError:  # Windows has no fcntl: there, two writers of one store are not kept apart
     fcntl = None  # type: ignore[assignment]
 
-_SAVE_EVERY = 1.0  # seconds between two savings: what a power cut can cost
+_SAVE_EVERY = 1.0  # seconds of work that a power cut can cost
 Entry = dict[str, Any]  # one line of the journal
 
 
-class _GrowingArray:
-    """An .npy file that rows are appended to; its header is written again with the final count at the end."""
-
-    def __init__(self, path: Path, row_shape: tuple[int, ...], dtype: str) -> None:
-        self.row_shape, self.dtype, self.rows = row_shape, np.dtype(dtype), 0
-        self.row_bytes = int(np.prod(row_shape)) * self.dtype.itemsize
-        self.file = path.open("r+b" if path.exists() else "w+b")
-        self._header()
-        self.begin = self.file.tell()
-
-    def _header(self) -> None:
-        self.file.seek(0)
-        fields = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.rows, *self.row_shape)}
-        np.lib.format.write_array_header_1_0(self.file, fields)  # pads so that the first axis may grow in place
-
-    def in_file(self) -> int:
-        """Whole rows that lie in the file, whether they count or not."""
-        return (self.file.seek(0, os.SEEK_END) - self.begin) // self.row_bytes
-
-    def cut(self, rows: int) -> None:
-        """Goes on behind the first `rows` rows."""
-        self.rows = rows
-        self.file.truncate(self.begin + rows * self.row_bytes)
-        self.file.seek(0, os.SEEK_END)
-
-    def append(self, rows: npt.NDArray[Any]) -> None:
-        self.file.write(np.ascontiguousarray(rows, self.dtype).data)
-        self.rows += len(rows)
-
-    def save(self) -> None:
-        self.file.flush()
-        os.fsync(self.file.fileno())
-
-    def finish(self) -> None:
-        self._header()
-        self.save()
-
-
 class StoreWriter:
-    """A store in the making, beside its final place: two growing arrays and a journal of what is in them.
+    """A context manager that writes a store, beside its final place, as two growing arrays and a journal of them.
 
-    A context manager. `entries` tells what is already there, by name: begun by an earlier writer with the same
-    `made_from` (what the store is made of and how; what was begun with another is thrown away). What is added stays
-    when the context is left by an error or Ctrl-C. Only `finish` moves the store to `path`, whole or not at all.
+    What is added is kept when the context is left by an error or Ctrl-C; the next writer of the same store continues
+    from there. Only `finish` moves the store to its place, whole or not at all.
 
-    Raises StorageError when the disk refuses, or when a file is in the way.
+    Args:
+        path: The folder of the finished store.
+        description: What all its sequences have in common.
+        made_from: Identifies what the store is made from and how. What an earlier writer left is deleted if it was
+            made from something else.
+
+    Attributes:
+        entries: Name -> journal entry of every recording added so far, by this writer or an earlier one.
+
+    Raises:
+        StorageError: The disk refuses, or something that is no store is in the way.
+        StoreBusy: Another process is writing this store.
     """
 
     def __init__(self, path: Path, description: Description, made_from: str) -> None:
-        self.path, self.description, self.made_from = path, description, made_from
+        self.path = path
+        self.description = description
+        self.made_from = made_from
         self.folder = path.with_name(f"{path.name}.unfinished")
         for place, sign in ((path, "store.json"), (_former(path), "store.json"), (self.folder, "begun.txt")):
             check_replaceable(place, sign)
@@ -100,27 +75,27 @@ class StoreWriter:
                 self._begun.write(self.made_from)
                 self._begun.flush()
             row = (len(self.description.skeleton.joints),)
-            self._positions = _GrowingArray(self.folder / "positions.npy", (*row, self.description.coordinates), "<f4")
-            self._valid = _GrowingArray(self.folder / "valid.npy", row, "|b1")
+            self._positions = GrowingArray(self.folder / "positions.npy", (*row, self.description.coordinates), "<f4")
+            self._valid = GrowingArray(self.folder / "valid.npy", row, "|b1")
             self._recover()
         return self
 
     def _recover(self) -> None:
-        """Takes over what an earlier writer saved; whatever lies behind it in the files is cut off."""
+        """Take over what an earlier writer saved. Rows that its journal does not list are cut off."""
         journal = self.folder / "journal.jsonl"
-        there = min(self._positions.in_file(), self._valid.in_file())
+        rows_in_files = min(self._positions.rows_in_file(), self._valid.rows_in_file())
         rows = 0
         for line in journal.read_text().splitlines() if journal.is_file() else ():
             try:
                 entry = json.loads(line)
-            except ValueError:  # torn by a power cut
+            except ValueError:  # the last line may be cut off by a power cut
                 break
-            if entry.get("row", 0) + _rows_of(entry) > there:
+            if entry.get("row", 0) + _rows_of(entry) > rows_in_files:
                 break
             self.entries[entry["name"]] = entry
             rows = max(rows, entry.get("row", 0) + _rows_of(entry))
         for array in (self._positions, self._valid):
-            array.cut(rows)
+            array.truncate(rows)
         text = "".join(json.dumps(entry) + "\n" for entry in self.entries.values())
         journal.write_text(text)
         self._journal = journal.open("a")
@@ -134,48 +109,73 @@ class StoreWriter:
                     self._save()
         finally:
             self._close()
-            if not self._finished and not self.entries:  # nothing to go on with
+            if not self._finished and not self.entries:  # nothing to continue from
                 shutil.rmtree(self.folder, ignore_errors=True)
-            self._begun.close()  # and with it the lock
+            self._begun.close()  # this releases the lock
 
     def _close(self) -> None:
         for file in (self._positions.file, self._valid.file, self._journal):
-            with suppress(OSError):  # a full disk says so once more when what is buffered is given up
+            with suppress(OSError):  # on a full disk, closing fails once more; the first error is reported
                 file.close()
 
     def add(
         self, name: str, sequence: Sequence, notes: Mapping[str, int], stamp: str = "", known_digest: str = ""
     ) -> None:
-        """Appends a prepared sequence. notes: what cleaning dropped, by reason. stamp: changes when its file does.
+        """Append a prepared sequence.
 
-        known_digest: what `store.digest` makes of the sequence, where somebody has computed it already.
+        Args:
+            name: Name of the recording.
+            sequence: The sequence, cleaned and centred.
+            notes: What cleaning dropped -> how often.
+            stamp: Text that changes when its file does.
+            known_digest: `digest(sequence)`, if it is computed already.
 
-        Raises DataError for a sequence of another skeleton or label.
+        Raises:
+            DataError: The sequence has another skeleton or dimension than the store, or an impossible label.
+            StorageError: The disk refuses.
         """
         check_belongs(sequence, self.description)
         joints = len(self.description.skeleton.joints)
-        who = {key: getattr(sequence, key) for key in ("label", "subject", "camera")}
-        entry: Entry = {"name": name, "row": self._positions.rows, "frames": sequence.frames}
-        entry |= {"persons": sequence.persons} | {k: UNKNOWN if v is None else int(v) for k, v in who.items()}
-        entry |= {"fps": sequence.fps, "digest": known_digest or digest(sequence), "notes": dict(notes), "stamp": stamp}
+        entry: Entry = {
+            "name": name,
+            "row": self._positions.rows,
+            "frames": sequence.frames,
+            "persons": sequence.persons,
+            "label": _or_unknown(sequence.label),
+            "subject": _or_unknown(sequence.subject),
+            "camera": _or_unknown(sequence.camera),
+            "fps": sequence.fps,
+            "digest": known_digest or digest(sequence),
+            "notes": dict(notes),
+            "stamp": stamp,
+        }
         with writing(self.path):
             self._positions.append(sequence.positions.reshape(-1, joints, self.description.coordinates))
             self._valid.append(sequence.validity.reshape(-1, joints))
-            self._note(entry)
+            self._append_entry(entry)
 
     def leave_out(self, name: str, reason: str, stamp: str = "") -> None:
-        """Notes that a recording was read, and why it is not in the store."""
-        with writing(self.path):
-            self._note({"name": name, "left_out": reason, "stamp": stamp})
+        """Note that a recording was read but is not in the store.
 
-    def _note(self, entry: Entry) -> None:
+        Args:
+            name: Name of the recording.
+            reason: Why it is left out.
+            stamp: Text that changes when its file does.
+
+        Raises:
+            StorageError: The disk refuses.
+        """
+        with writing(self.path):
+            self._append_entry({"name": name, "left_out": reason, "stamp": stamp})
+
+    def _append_entry(self, entry: Entry) -> None:
         self.entries[entry["name"]] = entry
         self._unsaved.append(entry)
         if monotonic() - self._saved_at >= _SAVE_EVERY:
             self._save()
 
     def _save(self) -> None:
-        """The rows first, then the journal that tells of them."""
+        """Save the rows first, then the journal: what the journal lists is surely there."""
         for array in (self._positions, self._valid):
             array.save()
         self._journal.write("".join(json.dumps(entry) + "\n" for entry in self._unsaved))
@@ -185,7 +185,14 @@ class StoreWriter:
         self._saved_at = monotonic()
 
     def table(self, names: Iterable[str]) -> tuple[list[str], npt.NDArray[np.void]]:
-        """The stored ones among `names`, in that order, and their index (n,)."""
+        """Index the stored recordings.
+
+        Args:
+            names: Names of recordings.
+
+        Returns:
+            Those of them that are stored, in the same order, and their index (n,).
+        """
         stored = [name for name in names if "row" in self.entries.get(name, ())]
         columns = INDEX.names or ()
         rows = [tuple(self.entries[name][column] for column in columns) for name in stored]
@@ -194,10 +201,20 @@ class StoreWriter:
     def finish(
         self, names: list[str], splits: Mapping[str, tuple[str, Parts]], summary: dict[str, Any], revision: str = ""
     ) -> Path:
-        """Puts the store of `names` (as `table` gives them) in its place; returns where.
+        """Finish the store and move it into its place.
 
-        splits: name -> (the rule in words, part of each sequence). summary: what was read and left out. revision: of
-        what it was made from; `load_dataset` prepares again when it has changed. Raises DataError without sequences.
+        Args:
+            names: The recordings of the store in order, as `table` returns them.
+            splits: Name of each split -> (its rule in words, the part of each sequence (n,)).
+            summary: What was read and left out.
+            revision: Changes with what the store is made from; `load_dataset` then prepares it again.
+
+        Returns:
+            The folder of the store.
+
+        Raises:
+            DataError: Not one of the recordings is stored.
+            StorageError: The disk refuses.
         """
         names, index = self.table(names)
         if not names:
@@ -208,15 +225,15 @@ class StoreWriter:
             for array in (self._positions, self._valid):
                 array.finish()
             self._close()  # a folder with open files cannot be moved on every system
-            write_about(self.folder, self.description, names, digests, index, splits, summary, revision)
+            write_all_but_rows(self.folder, self.description, names, digests, index, splits, summary, revision)
             for name in ("journal.jsonl", "begun.txt"):
                 (self.folder / name).unlink()
-            put_in_place(self.folder, self.path)
+            move_into_place(self.folder, self.path)
             self._finished = True
         return self.path
 
 
-def write_about(
+def write_all_but_rows(
     folder: Path,
     description: Description,
     names: list[str],
@@ -227,8 +244,20 @@ def write_about(
     revision: str,
     shards: tuple[Shard, ...] = (),
 ) -> None:
-    """Writes all of a store but its rows; as `StoreWriter.finish`. shards: where the rows are, if not here."""
-    header = {
+    """Write all files of a store but `positions.npy` and `valid.npy`.
+
+    Args:
+        folder: The folder to write into.
+        description: What all sequences have in common.
+        names: (n,) names of the recordings.
+        digests: (n,) digests of the sequences.
+        index: (n,) of dtype INDEX.
+        splits: Name of each split -> (its rule in words, the part of each sequence (n,)).
+        summary: What was read and left out.
+        revision: Changes with what the store is made from.
+        shards: The stores that hold the rows; empty when the rows are in `folder`.
+    """
+    header: dict[str, Any] = {
         "version": VERSION,
         "description": asdict(description),
         "preparation": PREPARATION,
@@ -236,17 +265,19 @@ def write_about(
         "splits": {name: about for name, (about, _) in splits.items()},
         "revision": revision,
         "summary": summary,
-        **({"shards": [asdict(shard) for shard in shards]} if shards else {}),
     }
+    if shards:
+        header["shards"] = [asdict(shard) for shard in shards]
     parts = np.stack([parts for _, parts in splits.values()], 1).astype(np.int8)
-    for name, content in (("index", index), ("names", np.array(names)), ("digests", np.array(digests))):
-        np.save(folder / f"{name}.npy", content)
+    np.save(folder / "index.npy", index)
+    np.save(folder / "names.npy", np.array(names))
+    np.save(folder / "digests.npy", np.array(digests))
     np.save(folder / "parts.npy", parts)
     (folder / "store.json").write_text(json.dumps(header, indent=1))
 
 
-def put_in_place(folder: Path, path: Path) -> None:
-    """Moves a finished store to `path`, where it replaces one that is there."""
+def move_into_place(folder: Path, path: Path) -> None:
+    """Move a finished store to `path`. A store that is there already is replaced."""
     former = _former(path)
     shutil.rmtree(former, ignore_errors=True)
     if path.exists():
@@ -260,7 +291,15 @@ def _former(path: Path) -> Path:
 
 
 def check_replaceable(place: Path, sign: str) -> None:
-    """Raises StorageError for what is no store of ours: people unpack recordings where a store would go."""
+    """Check that a store may replace what lies at `place`. People may have unpacked recordings there.
+
+    Args:
+        place: A path that may exist.
+        sign: Name of the file by which a folder is known as a store.
+
+    Raises:
+        StorageError: It is a file, or a folder that holds something else.
+    """
     if place.is_dir() and any(place.iterdir()) and not (place / sign).is_file():
         raise StorageError(
             f"{place} holds something that is no store, and a store would replace it. Move it to another place, or set "
@@ -271,7 +310,7 @@ def check_replaceable(place: Path, sign: str) -> None:
 
 
 def _lock(path: Path, store: Path) -> TextIO:
-    """Opens `path`, made where missing, for this process alone. Raises StoreBusy while another one has it."""
+    """Open `path` for this process alone, and create it if missing. Raises StoreBusy while another process has it."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
@@ -284,20 +323,35 @@ def _lock(path: Path, store: Path) -> TextIO:
         if path.is_file() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
             file.seek(0)
             return file
-        file.close()  # the other one finished in between: what was opened is gone
+        file.close()  # another process finished its store in between, so the opened file is deleted: try again
+
+
+def _or_unknown(number: int | None) -> int:
+    return UNKNOWN if number is None else int(number)
 
 
 def _rows_of(entry: Entry) -> int:
+    """Rows of a journal entry; 0 for a recording that was left out."""
     return int(entry.get("frames", 0) * entry.get("persons", 0))
 
 
 def check_belongs(sequence: Sequence, description: Description) -> None:
-    """Raises DataError when a sequence has another skeleton, dimension or label than a store of `description` holds."""
+    """Check that a sequence fits into a store.
+
+    Args:
+        sequence: The sequence.
+        description: What all sequences of the store have in common.
+
+    Raises:
+        DataError: It has other joints, another number of coordinates, a label that is no class of the store, or a
+            number that the index cannot hold.
+    """
     if sequence.skeleton.joints != description.skeleton.joints:
-        own, others = sequence.skeleton, description.skeleton
+        own = sequence.skeleton
+        others = description.skeleton
         raise DataError(
             f"{sequence.source}: skeleton '{own.name}' ({len(own.joints)} joints) in a store of '{others.name}' "
-            f"({len(others.joints)} joints) sequences: {differing(own.joints, others.joints)}. A store "
+            f"({len(others.joints)} joints) sequences: {describe_difference(own.joints, others.joints)}. A store "
             "holds one joint layout."
         )
     if sequence.positions.shape[-1] != description.coordinates:

@@ -1,4 +1,4 @@
-"""The embedded data set: 24 actions of daily life, performed by 40 simulated people before three simulated cameras."""
+"""The synthetic data set: 24 actions of daily life, by 40 simulated people in front of three simulated cameras."""
 
 from jointwise.data.synthetic.generate import VERSION, Performance, fingerprint, generate, perform, write_files
 from jointwise.data.synthetic.library import ACTIONS

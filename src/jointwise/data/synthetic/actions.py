@@ -1,11 +1,13 @@
-"""What one person does in each of the 20 actions for one, written as keys of time, hand, trunk and foot."""
+"""The 20 actions of one person, as keyframes of hands, trunk, head and feet over the phase of the action (0 to 1)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from jointwise.data.synthetic.actor import Actor, Hand
+from jointwise.data.synthetic.body import Array
 
+# positions of a hand, by the place where it is (see `Hand`)
 MOUTH: Hand = (0.07, 0.03, 0.23, 0.8, 0.5, 0.5)
 EAR: Hand = (0.13, 0.06, 0.17, 0.8, 0.35, 0.3)
 CROWN: Hand = (0.10, 0.20, 0.11, 0.8, 1.0, 0.8)
@@ -19,6 +21,11 @@ FOLDED: Hand = (-0.08, -0.20, 0.19, 0.9, 0.4, 0.3)
 BACKSWING: Hand = (0.34, 0.12, -0.14, 0.8, 1.0, 0.0)
 THROWN: Hand = (0.08, 0.02, 0.54, 0.7, 0.3, 0.0)
 OFFERED: Hand = (0.02, -0.28, 0.50, 0.3, 0.1, 0.0)
+
+
+def _keyframes(times: Array, rows: tuple[tuple[float, ...], ...]) -> list[tuple[float, ...]]:
+    """Puts each time in front of its row of values."""
+    return [(time, *row) for time, row in zip(times.tolist(), rows, strict=True)]
 
 
 def drink(actor: Actor) -> None:
@@ -120,23 +127,25 @@ def take_off_jacket(actor: Actor) -> None:
     _jacket(actor, reverse=True)
 
 
-def _circle(actor: Actor, way: float) -> None:
-    """Draws circles on a wall in front; `way` +1 is clockwise as the drawer sees it."""
+def _circle(actor: Actor, direction: float) -> None:
+    """Draws circles on a wall in front; direction +1 is clockwise as the actor sees it, -1 the other way round."""
     actor.reach(actor.main, (0.0, None), (0.22, BOARD), (0.85, BOARD), (1.0, None), spread=0.05)
-    rounds, start, radius = actor.draw(1.2, 3.2), actor.draw(0.0, 1.0), 0.17 * actor.size
-    right = actor.swing(0.18, 0.88, way * rounds, start) * radius
-    up = actor.swing(0.18, 0.88, way * rounds, start + 0.25) * radius * actor.draw(0.8, 1.1)
+    rounds = actor.draw(1.2, 3.2)
+    start = actor.draw(0.0, 1.0)
+    radius = 0.17 * actor.size
+    right = actor.swing(0.18, 0.88, direction * rounds, start) * radius
+    up = actor.swing(0.18, 0.88, direction * rounds, start + 0.25) * radius * actor.draw(0.8, 1.1)
     actor.shake(actor.main, right * actor.sign(actor.main), (1.0, 0.0, 0.0))
     actor.shake(actor.main, up, (0.0, 1.0, 0.0))
 
 
 def draw_circle_clockwise(actor: Actor) -> None:
-    """Draw circles in the air, clockwise as the drawer sees them."""
+    """Draw circles in the air, clockwise as the actor sees them."""
     _circle(actor, 1.0)
 
 
 def draw_circle_counterclockwise(actor: Actor) -> None:
-    """Draw circles in the air, counter-clockwise as the drawer sees them."""
+    """Draw circles in the air, counter-clockwise as the actor sees them."""
     _circle(actor, -1.0)
 
 
@@ -145,8 +154,10 @@ def throw(actor: Actor) -> None:
     actor.reach(actor.main, (0.0, None), (0.2, HOLD), (0.45, BACKSWING), (0.62, THROWN), (0.74, OFFERED), (1.0, None))
     twist = actor.sign(actor.main) * actor.size
     actor.bend(
-        *((0.0, 0.0, 0.0, 0.0), (0.45, -0.10, 0.10 * twist, -0.45 * twist)),
-        *((0.62, 0.22, 0.0, 0.45 * twist), (1.0, 0.0, 0.0, 0.0)),
+        (0.0, 0.0, 0.0, 0.0),
+        (0.45, -0.10, 0.10 * twist, -0.45 * twist),
+        (0.62, 0.22, 0.0, 0.45 * twist),
+        (1.0, 0.0, 0.0, 0.0),
     )
     if actor.rng.random() < 0.6:
         far = actor.draw(0.15, 0.35)
@@ -161,13 +172,14 @@ def kick(actor: Actor) -> None:
     back = actor.draw(0.2, 0.35)
     times = actor.warp((0.0, 0.15, 0.38, 0.55, 0.78, 1.0))
     rows = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.2, -back, 0.7), (high, far, 0.2), (0.1, 0.1, 0.0), (0.0, 0.0, 0.0))
-    actor.motion.feet[actor.main, :, 1:] += actor.glide(
-        *((t, *row) for t, row in zip(times, rows, strict=True)), warp=False
-    )
+    actor.motion.feet[actor.main, :, 1:] += actor.glide(*_keyframes(times, rows), warp=False)
     shift = -0.06 * actor.sign(actor.main)
     actor.motion.pelvis[:, :1] += actor.glide((0.0, 0.0), (times[1], shift), (times[4], shift), (1.0, 0.0), warp=False)
     actor.bend(
-        *((0.0, 0.0, 0.0, 0.0), (times[2], 0.12, 0.0, 0.0), (times[3], -0.15, shift, 0.0), (1.0, 0.0, 0.0, 0.0)),
+        (0.0, 0.0, 0.0, 0.0),
+        (times[2], 0.12, 0.0, 0.0),
+        (times[3], -0.15, shift, 0.0),
+        (1.0, 0.0, 0.0, 0.0),
         warp=False,
     )
     out: Hand = (0.36, -0.42, 0.08, 0.3, 0.4, 0.0)
@@ -179,8 +191,13 @@ def bow(actor: Actor) -> None:
     """Bow, hands at the sides or on the thighs."""
     depth = actor.draw(0.6, 1.2) * min(actor.size, 1.15)
     times = actor.warp((0.0, 0.4, 0.62, 1.0))
-    rows = ((0.0, 0.0, 0.0), (depth, 0.0, 0.0), (depth, 0.0, 0.0), (0.0, 0.0, 0.0))
-    actor.bend(*((t, *row) for t, row in zip(times, rows, strict=True)), warp=False)
+    actor.bend(
+        (times[0], 0.0, 0.0, 0.0),
+        (times[1], depth, 0.0, 0.0),
+        (times[2], depth, 0.0, 0.0),
+        (times[3], 0.0, 0.0, 0.0),
+        warp=False,
+    )
     back = -0.14 * depth
     actor.motion.pelvis[:, 2:] += actor.glide((0.0, 0.0), (times[1], back), (times[2], back), (1.0, 0.0), warp=False)
     thigh: Hand = (0.14, -0.46, 0.14 + 0.1 * depth, 0.6, 0.3, 0.0)
@@ -195,7 +212,7 @@ def pick_up(actor: Actor) -> None:
     down, bend = -0.18 - 0.36 * squat, 1.55 - 0.50 * squat
     times = actor.warp((0.0, 0.42, 0.58, 1.0))
     rows = ((0.0, 0.0, 0.0), (down, -0.14, bend), (down, -0.14, bend), (0.0, 0.0, 0.0))
-    path = actor.glide(*((t, *row) for t, row in zip(times, rows, strict=True)), warp=False)
+    path = actor.glide(*_keyframes(times, rows), warp=False)
     actor.motion.pelvis[:, 1:] += path[:, :2]
     actor.motion.trunk[:, 0] += path[:, 2]
     actor.motion.head[:, 0] -= 0.35 * path[:, 2]
@@ -207,14 +224,22 @@ def pick_up(actor: Actor) -> None:
 
 
 def _seat(actor: Actor, start: float, end: float) -> None:
-    """From a seated weight of `start` to `end` (0 standing, 1 seated), leaning forward on the way."""
+    """Moves from standing (0) to sitting (1) or back, leaning forward on the way.
+
+    Args:
+        actor: Who moves.
+        start: 0 if the actor stands at the beginning, 1 if seated.
+        end: The same at the end.
+    """
     times = actor.warp((0.0, 0.15, 0.5, 0.85, 1.0))
     weight = actor.glide((0.0, start), (times[1], start), (times[3], end), (1.0, end), warp=False)[:, 0]
     actor.sit(weight, actor.draw(0.42, 0.52))
     lean = actor.draw(0.35, 0.75)
     still = actor.draw(-0.1, 0.1)
     actor.bend(
-        *((0.0, start * still, 0.0, 0.0), (times[2], lean, 0.0, 0.0), (1.0, end * still, 0.0, 0.0)),
+        (0.0, start * still, 0.0, 0.0),
+        (times[2], lean, 0.0, 0.0),
+        (1.0, end * still, 0.0, 0.0),
         warp=False,
     )
 
@@ -260,7 +285,7 @@ def jump(actor: Actor) -> None:
     jumps = min(actor.count(1, 3), max(1, int(actor.seconds / 0.9)))
     deep, high = -actor.draw(0.12, 0.28), actor.draw(0.10, 0.28) * actor.size
     part = np.array([0.0, 0.30, 0.44, 0.61, 0.78, 0.87, 1.0])
-    rows = np.zeros((7, 4))  # pelvis down, root up, bend, arms
+    rows = np.zeros((7, 4))  # at each of these phases: pelvis down, root up, trunk bent, arms raised
     rows[[1, 5], 0] = deep, 0.6 * deep
     rows[3, 1] = high
     rows[[1, 5], 2] = 0.4, 0.25

@@ -1,4 +1,4 @@
-"""One person acting: style and timing of a performance, and the verbs from which the motion library is written."""
+"""One person who performs an action: personal style, timing, and the movements that actions are composed of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from jointwise.data.synthetic.body import Array, Body, Motion, draw_body
 
 FPS = 30.0  # frames per second, as the Kinect records
 
-# A hand: wrist target (outward, up, forward of the breastbone, metres), 0..1 moves with the chest, swivel, flexion.
+# Position of a hand: three numbers for the wrist (outward, up and forward of the breastbone, metres), how far it moves
+# with the chest (0 to 1), swivel of the elbow, and flexion of the wrist (radians).
 Hand = tuple[float, float, float, float, float, float]
 RESTS: dict[str, Hand] = {
     "hanging": (0.24, -0.54, 0.02, 0.0, 0.2, 0.0),
@@ -27,7 +28,16 @@ ON_THE_THIGH: Hand = (0.16, -0.36, 0.30, 0.0, 0.4, 0.0)
 
 @dataclass(frozen=True)
 class Style:
-    """Habits of one person: body, tempo and amplitude (1 is average), odds of using the right hand, posture (rad)."""
+    """Habits of one person.
+
+    Args:
+        body: Proportions.
+        tempo: Speed of motions; 1 is average.
+        amplitude: Size of motions; 1 is average.
+        right_handed: Probability of using the right hand.
+        slouch: Forward bend of the trunk, radians.
+        swivel: How far the elbows point outward, radians.
+    """
 
     body: Body
     tempo: float
@@ -38,7 +48,7 @@ class Style:
 
 
 def draw_style(rng: np.random.Generator) -> Style:
-    """A random person."""
+    """Draws a random person."""
     return Style(
         body=draw_body(rng),
         tempo=float(np.exp(rng.normal(0.0, 0.15))),
@@ -50,7 +60,16 @@ def draw_style(rng: np.random.Generator) -> Style:
 
 
 def glide(at: Array, times: Array, values: Array) -> Array:
-    """Values (T, D) at times `at` (T), gliding from key to key (K, and K x D) with minimal jerk; held outside."""
+    """Interpolates between keyframes with minimal jerk (quintic); constant before the first and after the last.
+
+    Args:
+        at: (T,) times at which values are wanted.
+        times: (K,) times of the keyframes, ascending.
+        values: (K, D) values of the keyframes.
+
+    Returns:
+        (T, D).
+    """
     key = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2)
     span = np.maximum(np.diff(times), 1e-6)
     u = np.clip((at - times[key]) / span[key], 0.0, 1.0)
@@ -60,15 +79,25 @@ def glide(at: Array, times: Array, values: Array) -> Array:
 
 
 class Actor:
-    """A person in one performance: `phase` (T) runs from 0 to 1 while the action lasts and is held before and after.
+    """A person in one performance.
 
-    main, other: the side (0 left, 1 right) that does the one-handed part, and the opposite one. size: amplitude of
-    this performance. Verbs write into `motion`; actions are lists of verbs.
+    Its methods draw random numbers and write movements into `motion`. An action is a list of such calls. The attributes
+    `main` and `other` are the side (0 left, 1 right) that does the one-handed part and the opposite side; `size` is the
+    amplitude of the performance.
+
+    Args:
+        style: Habits of the person.
+        phase: (T,) phase of the action in each frame: below 0 before it, 0 to 1 while it lasts, above 1 after it.
+        seconds: Duration of the action, from phase 0 to 1.
+        rng: Of the performance. The order of the draws decides the data: do not change it.
     """
 
     def __init__(self, style: Style, phase: Array, seconds: float, rng: np.random.Generator) -> None:
-        self.style, self.body, self.phase, self.rng = style, style.body, phase, rng
-        self.seconds = seconds  # how long the action lasts, from phase 0 to 1
+        self.style = style
+        self.body = style.body
+        self.phase = phase
+        self.seconds = seconds
+        self.rng = rng
         self.motion = Motion(len(phase))
         self.main = int(rng.random() < style.right_handed)
         self.other = 1 - self.main
@@ -82,7 +111,7 @@ class Actor:
             self.motion.hands[side] = glide(phase, keys, np.stack([self.rest[side], self.rest_after[side]]))
 
     def _draw_rests(self) -> tuple[Array, Array]:
-        """Where the hands (2, 6) rest before the action and after it: often both alike, often the same again."""
+        """Draws where the hands rest before the action and after it: (2, 6) each, often the same for both hands."""
         names = self.rng.choice(len(RESTS), size=(2, 2), p=_REST_ODDS)
         if self.rng.random() < 0.5:
             names[:, 1] = names[:, 0]
@@ -94,15 +123,18 @@ class Actor:
         return rests[0], rests[1]
 
     def draw(self, low: float, high: float) -> float:
-        """A number between low and high."""
+        """Draws a number between low and high."""
         return float(self.rng.uniform(low, high))
 
     def count(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
+        """Draws a whole number from low to high, both included."""
         return int(self.rng.integers(low, high + 1))
 
     def warp(self, times: tuple[float, ...]) -> Array:
-        """Key times as performed: the parts of an action take longer or shorter, ends stay; both hands keep time."""
+        """Varies the times of keyframes, so that parts of an action take longer or shorter; first and last stay.
+
+        The same times are varied in the same way, so both hands move together.
+        """
         if times not in self.warps:
             spans = np.diff(times) * np.exp(self.rng.normal(0.0, 0.25, len(times) - 1))
             warped = np.concatenate([[0.0], np.cumsum(spans)])
@@ -110,13 +142,24 @@ class Actor:
         return self.warps[times]
 
     def glide(self, *keys: tuple[float, ...], warp: bool = True) -> Array:
-        """A path (T, D) through keys (phase, value, value, ...)."""
+        """A smooth path (T, D) through keyframes.
+
+        Args:
+            keys: Keyframes (phase, value, value, …).
+            warp: Whether their times are varied, see `warp`.
+        """
         table = np.array(keys)
         times = self.warp(tuple(table[:, 0].tolist())) if warp else table[:, 0]
         return glide(self.phase, times, table[:, 1:])
 
     def reach(self, side: int, *keys: tuple[float, Hand | None], spread: float = 0.03) -> None:
-        """Moves one hand through keys (phase, hand), None being where it rests; each target is missed by `spread`."""
+        """Moves one hand through keyframes.
+
+        Args:
+            side: 0 left, 1 right.
+            keys: Keyframes (phase, hand); None is where the hand rests.
+            spread: Standard deviation by which each target is missed, metres.
+        """
         missed: dict[Hand, Array] = {}
         rows = []
         for time, hand in keys:
@@ -132,34 +175,42 @@ class Actor:
         table = np.array(rows)
         times = self.warp(tuple(time for time, _ in keys))
         path = glide(self.phase, times, table)
-        for key in np.flatnonzero(np.abs(np.diff(table[:, 1])) > 0.35):  # a hand is raised in an arc before the body
+        for key in np.flatnonzero(
+            np.abs(np.diff(table[:, 1])) > 0.35
+        ):  # a raised hand moves in an arc in front of the body
             part = (path[:, 1] - table[key, 1]) / (table[key + 1, 1] - table[key, 1])
             path[:, 2] += 0.7 * part * (1.0 - part) * ((self.phase > times[key]) & (self.phase < times[key + 1]))
         self.motion.hands[side] = path
 
     def swing(self, start: float, stop: float, cycles: float, offset: float = 0.0) -> Array:
-        """A sine (T) of so many cycles between two phases, fading in and out, zero elsewhere."""
+        """A sine (T,) of so many cycles between two phases, fading in and out; zero elsewhere."""
         u = np.clip((self.phase - start) / (stop - start), 0.0, 1.0)
         return np.sin(2.0 * np.pi * (cycles * u + offset)) * np.minimum(1.0, 6.0 * np.minimum(u, 1.0 - u))
 
     def shake(self, side: int, wave: Array, direction: tuple[float, float, float]) -> None:
-        """Adds a wave (T) along a direction (outward, up, forward; metres) to one hand."""
+        """Adds a wave (T,) along a direction (outward, up, forward; metres) to one hand."""
         self.motion.hands[side, :, :3] += wave[:, None] * np.array(direction)
 
     def bend(self, *keys: tuple[float, float, float, float], warp: bool = True) -> None:
-        """Adds to the trunk keys of (phase, bend, lean, twist)."""
+        """Moves the trunk through keyframes (phase, bend, lean, twist), radians."""
         self.motion.trunk += self.glide(*keys, warp=warp)
 
     def look(self, *keys: tuple[float, float, float, float]) -> None:
-        """Adds to the head keys of (phase, nod, tilt, turn left)."""
+        """Moves the head through keyframes (phase, nod, tilt, turn left), radians."""
         self.motion.head += self.glide(*keys)
 
     def sign(self, side: int) -> float:
-        """+1 for the right side, -1 for the left: turns `outward` into `right`."""
+        """+1 for the right side, -1 for the left: the factor from `outward` to `right`."""
         return 2.0 * side - 1.0
 
     def sit(self, weight: Array, height: float, rest: bool = True) -> None:
-        """Lowers the pelvis onto a seat of that height (metres) by a weight (T) of 0 standing to 1 seated."""
+        """Lowers the pelvis onto a seat.
+
+        Args:
+            weight: (T,) from 0 standing to 1 seated.
+            height: Of the seat, metres.
+            rest: Whether hands that hang down move onto the thighs.
+        """
         down = (height - self.body.hip_height) / self.body.scale
         self.motion.pelvis[:, 1] += weight * down
         self.motion.pelvis[:, 2] -= weight * 0.40
@@ -170,7 +221,7 @@ class Actor:
                 hand += low[:, None] * (lap - hand)
 
     def sit_throughout(self, height: float) -> None:
-        """Performs the whole action on a seat."""
+        """Performs the whole action on a seat of a height (metres)."""
         self.seated = height
         self.sit(np.ones(len(self.phase)), height, rest=False)
         self.motion.pelvis[:, 2] += 0.2
@@ -181,7 +232,13 @@ class Actor:
         self.motion.hands[:] = self.rest[:, None]
 
     def walk(self, path: Array, stride: float, lift: float = 0.10) -> None:
-        """Moves the root along its heading by path (T, metres forward), feet stepping under it; strides in metres."""
+        """Moves the root along its heading, with the feet stepping under it.
+
+        Args:
+            path: (T,) metres forward of the start.
+            stride: Length of a step with each foot, metres.
+            lift: How high the feet are lifted, metres.
+        """
         speed = np.abs(np.gradient(path)) * FPS
         effort = np.clip(speed / 0.4, 0.0, 1.0)
         effort = np.convolve(np.pad(effort, 4, mode="edge"), np.ones(9) / 9.0, mode="valid")
@@ -201,7 +258,13 @@ class Actor:
         self.motion.root[:, 2] += np.cumsum(-np.cos(heading) * moved)
 
     def step(self, at: float, right: float, forward: float) -> None:
-        """Shifts the stance by one small step with each foot, beginning `at` frames into the recording."""
+        """Moves by one small step with each foot.
+
+        Args:
+            at: The frame in which it begins.
+            right: Metres to the right.
+            forward: Metres forward.
+        """
         first = self.count(0, 1)
         clock = (np.arange(len(self.phase)) - at) / FPS
         way = np.array([right, 0.0, -forward])
@@ -215,10 +278,14 @@ class Actor:
             self.motion.feet[side, :, 2] += foot * forward / self.body.scale
             self.motion.feet[side, :, 1] += 0.05 * np.sin(np.pi * u)
 
-    def live(self) -> None:
-        """Adds what nobody suppresses: posture, shifting weight, breathing, looking around, unsteady hands."""
+    def add_idle_motion(self) -> None:
+        """Adds what every person does all the time: posture, shifting weight, looking around, unsteady hands."""
         time = np.arange(len(self.phase)) / FPS
-        size = np.array([0.025, 0.006, 0.012, *(0.03, 0.03, 0.05), *(0.07, 0.04, 0.15), *(0.012,) * 6])
+        pelvis = [0.025, 0.006, 0.012]  # metres
+        trunk = [0.03, 0.03, 0.05]  # radians
+        head = [0.07, 0.04, 0.15]  # radians
+        hands = [0.012] * 6  # metres
+        size = np.array(pelvis + trunk + head + hands)
         rate = self.rng.uniform(0.08, 0.6, (len(size), 2, 1))
         start = self.rng.uniform(0.0, 2.0 * np.pi, (len(size), 2, 1))
         drift = (np.sin(2.0 * np.pi * rate * time + start).sum(1) * (0.6 * size)[:, None]).T

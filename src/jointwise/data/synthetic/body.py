@@ -1,8 +1,7 @@
-"""The body of the synthetic data: proportions, pose parameters over time, and where they put the 25 joints.
+"""The body of the synthetic data: proportions, parameters of the pose over time, and the 25 joints that follow.
 
-Frames of reference: a person's own directions are right (+x), up (+y) and forward (-z), so that somebody of heading 0
-faces a camera that stands at negative z and looks along +z. Everything is right-handed; lengths are metres, angles
-radians.
+A person's own directions are right (+x), up (+y) and forward (-z). A person of heading 0 faces a camera that stands at
+negative z and looks along +z. Coordinates are right-handed; lengths are metres, angles radians.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from jointwise.data.skeletons import NTU25
 
 Array = npt.NDArray[np.float64]
 
-REFERENCE_STATURE = 1.70  # metres; hand and foot targets are authored for this stature and scaled to the body's
+REFERENCE_STATURE = 1.70  # metres; targets of hands and feet are given for this stature and scaled to the body
 SIDES = np.array([-1.0, 1.0])  # sign of +x for the left and the right side
 _INDEX = {name: i for i, name in enumerate(NTU25.joints)}
 
@@ -25,11 +24,11 @@ _INDEX = {name: i for i, name in enumerate(NTU25.joints)}
 class Body:
     """Lengths of one body in metres; the defaults are those of a person of 1.70 m.
 
-    Fractions of stature from Drillis and Contini (Body segment parameters, 1966) as printed in Winter (Biomechanics
-    and Motor Control of Human Movement, figure 4.1): ankle height 0.039, shank 0.246, thigh 0.245, upper arm 0.186,
-    forearm 0.146, hand 0.108, biacromial width 0.259, hip joint height 0.530, shoulder height 0.818. Chosen to
-    resemble the Kinect instead: shoulders and hips nearer to the midline, `foot` at the ball of the foot, joints of the
-    spine, head and hand.
+    The fractions of stature are those of Drillis and Contini (Body segment parameters, 1966) as printed in Winter
+    (Biomechanics and Motor Control of Human Movement, figure 4.1): ankle height 0.039, shank 0.246, thigh 0.245, upper
+    arm 0.186, forearm 0.146, hand 0.108, biacromial width 0.259, hip joint height 0.530, shoulder height 0.818. Other
+    values are chosen to resemble the Kinect: shoulders and hips nearer to the midline, `foot` at the ball of the foot,
+    and the joints of the spine, head and hand.
     """
 
     stature: float = 1.70
@@ -49,7 +48,7 @@ class Body:
     fingers: float = 0.050 * 1.70  # hand to hand_tip
     thumb: float = 0.045 * 1.70  # wrist to thumb
     stance: float = 0.10  # from the midline to one ankle when standing
-    toe_out: float = 0.15
+    toe_out: float = 0.15  # radians
 
     @property
     def hip_height(self) -> float:
@@ -63,33 +62,46 @@ class Body:
 
     @property
     def scale(self) -> float:
-        """Size relative to the person for whom targets are authored."""
+        """Size relative to the person of REFERENCE_STATURE."""
         return self.stature / REFERENCE_STATURE
 
 
 def draw_body(rng: np.random.Generator) -> Body:
-    """A random adult: stature about 1.70 m (1.50 to 1.95), proportions that vary by a few per cent."""
+    """Draws a random adult: stature 1.50 to 1.95 m, 1.70 m on average; proportions vary by a few per cent."""
     stature = float(np.clip(rng.normal(1.70, 0.09), 1.50, 1.95))
-    leg, arm, trunk, wide, hips, hand = 1.0 + np.array([0.02, 0.025, 0.02, 0.05, 0.06, 0.05]) * rng.normal(size=6)
+    spread = np.array([0.02, 0.025, 0.02, 0.05, 0.06, 0.05])
+    leg, arm, trunk, shoulder, hip, hand = 1.0 + spread * rng.normal(size=6)
     factors = {
         **dict.fromkeys(("shank", "thigh"), leg),
         **dict.fromkeys(("upper_arm", "forearm"), arm),
         **dict.fromkeys(("lower_spine", "upper_spine", "neck"), trunk),
         **dict.fromkeys(("palm", "fingers", "thumb", "foot"), hand),
-        **{"shoulder": wide, "hip": hips, "ankle": 1.0, "head": 1.0},
+        "shoulder": shoulder,
+        "hip": hip,
+        "ankle": 1.0,
+        "head": 1.0,
     }
     lengths = {name: float(getattr(Body, name) * stature / 1.70 * factor) for name, factor in factors.items()}
     return Body(stature=stature, stance=float(rng.uniform(0.06, 0.17)), toe_out=float(rng.uniform(0.0, 0.4)), **lengths)
 
 
 class Motion:
-    """Pose parameters of one person over T frames; all zero is an upright body whose hands are at the breastbone.
+    """Parameters of the pose of one person over T frames.
 
-    root (T, 3): displacement along x, y, z. heading (T): turn to the left. pelvis (T, 3): offset right, up, forward
-    from standing. trunk (T, 3): bend forward, lean right, twist left. head (T, 3): the same against the chest.
-    hands (2, T, 6): wrist target outward, up, forward of spine_shoulder; 0..1 how far the target moves with the chest
-    (0: stays upright); elbow swivel (0: down, 1.5: outward); wrist flexion. feet (2, T, 4): ankle outward, up, forward
-    of standing; toes down. Sides are left, right; offsets are for a stature of 1.70 m.
+    With all parameters zero the body stands upright with its hands at the breastbone. Offsets are metres for a stature
+    of 1.70 m, angles are radians, and the two sides are left and right. The attributes are:
+
+    - root (T, 3): displacement along x, y, z.
+    - heading (T,): turn to the left.
+    - pelvis (T, 3): offset right, up and forward of standing.
+    - trunk (T, 3): bend forward, lean right, twist left.
+    - head (T, 3): the same, relative to the chest.
+    - hands (2, T, 6): wrist outward, up and forward of spine_shoulder; how far it moves with the chest (0: not at all,
+      1: fully); swivel of the elbow (0: down, 1.5: outward); flexion of the wrist.
+    - feet (2, T, 4): ankle outward, up and forward of standing; how far the toes point down.
+
+    Args:
+        frames: Number of frames T.
     """
 
     def __init__(self, frames: int) -> None:
@@ -99,8 +111,15 @@ class Motion:
         self.feet = np.zeros((2, frames, 4))
 
 
-def turn(angles: Array) -> Array:
-    """Rotation matrices (..., 3, 3) from angles (3, ...): lean right, then bend forward, then turn left."""
+def rotation_matrices(angles: Array) -> Array:
+    """Rotation matrices that lean right, then bend forward, then turn left.
+
+    Args:
+        angles: (3, …) bend, lean and turn, radians.
+
+    Returns:
+        (…, 3, 3).
+    """
     (cos_bend, cos_lean, cos_turn), (sin_bend, sin_lean, sin_turn) = np.cos(angles), np.sin(angles)
     out = np.empty((*angles.shape[1:], 3, 3))
     out[..., 0, 0] = cos_turn * cos_lean + sin_turn * sin_bend * sin_lean
@@ -116,11 +135,18 @@ def turn(angles: Array) -> Array:
 
 
 def pose(body: Body, motion: Motion) -> Array:
-    """Joint positions (T, 25, 3) in metres on a floor at y = 0, NTU order.
+    """The joints of a body in motion.
 
-    Trunk and head follow by forward kinematics from the pelvis (a bend is shared out along the spine: pelvis 0.35,
-    lower spine 0.75, chest 1); arms and legs are two bones whose joint angles are solved in closed form so that wrists
-    and ankles reach their targets, elbows pointing down and outward, knees forward. Bone lengths never change.
+    Trunk and head follow from the pelvis by forward kinematics; a bend is spread along the spine (pelvis 0.35, lower
+    spine 0.75, chest 1). Arms and legs have two bones whose joint angles are solved in closed form, so that wrists and
+    ankles reach their targets, elbows point down and outward, and knees forward. Bone lengths never change.
+
+    Args:
+        body: Proportions.
+        motion: Parameters of the pose over T frames.
+
+    Returns:
+        (T, 25, 3) metres, in the order of NTU25; the floor is at y = 0.
     """
     frames = len(motion.root)
     out = np.empty((frames, len(NTU25.joints), 3))
@@ -129,8 +155,8 @@ def pose(body: Body, motion: Motion) -> Array:
     nod = np.array([0.0, 0.0, 0.0, 0.5, 1.0, 0.0])
     angles = motion.trunk.T[:, None] * share[:, None] + motion.head.T[:, None] * nod[:, None]  # (3, 6, T)
     angles[2] = motion.heading + motion.trunk[:, 2] * spin[:, None] + motion.head[:, 2] * nod[:, None]
-    pelvis, lower, chest, neck, head, upright = turn(angles)
-    ground = turn(np.stack([np.zeros(frames), np.zeros(frames), motion.heading]))
+    pelvis, lower, chest, neck, head, upright = rotation_matrices(angles)
+    ground = rotation_matrices(np.stack([np.zeros(frames), np.zeros(frames), motion.heading]))
 
     floor = motion.root.copy()
     forward = np.array([1.0, 1.0, -1.0])
@@ -162,19 +188,19 @@ def pose(body: Body, motion: Motion) -> Array:
 
 
 def _rotate(matrices: Array, vectors: Array) -> Array:
-    """Vectors (..., T or 1, 3) turned by matrices (T, 3, 3)."""
+    """Rotates vectors (…, T or 1, 3) by matrices (T, 3, 3)."""
     turned: Array = (matrices * vectors[..., None, :]).sum(-1)
     return turned
 
 
 def _unit(vectors: Array) -> Array:
-    """Vectors (..., 3) scaled to length one."""
+    """Scales vectors (…, 3) to length one."""
     scaled: Array = vectors / np.sqrt((vectors * vectors).sum(-1, keepdims=True) + 1e-12)
     return scaled
 
 
 def _lower_to_reach(body: Body, hips: Array, ankles: Array, lift: Array, ground: Array) -> Array:
-    """How far (T) the pelvis sinks so that feet which should be on the floor are; a trailing heel may rise 5 cm."""
+    """How far (T,) the pelvis must sink so that planted feet reach the floor; a trailing heel may rise by 5 cm."""
     gap = ankles - hips
     ahead = (gap * -ground[..., 2]).sum(-1)  # forward distance of the ankle from the hip
     reach = 0.995 * (body.shank + body.thigh)
@@ -187,7 +213,18 @@ def _lower_to_reach(body: Body, hips: Array, ankles: Array, lift: Array, ground:
 
 
 def bend_limb(start: Array, target: Array, pole: Array, upper: float, lower: float) -> tuple[Array, Array]:
-    """Middle and end (..., 3) of two bones from `start` that reach for `target`, bending towards directions `pole`."""
+    """Places two bones so that their end reaches a target, as far as their lengths allow.
+
+    Args:
+        start: (…, 3) where the first bone begins.
+        target: (…, 3) where the second bone should end.
+        pole: (…, 3) direction towards which the joint between them bends.
+        upper: Length of the first bone, metres.
+        lower: Length of the second bone, metres.
+
+    Returns:
+        (…, 3) the joint between the bones, and (…, 3) the end of the second.
+    """
     line = target - start
     distance = np.sqrt((line * line).sum(-1, keepdims=True) + 1e-12)
     along = line / distance

@@ -1,4 +1,4 @@
-"""The motion library: the 24 actions by name, in the order of their labels."""
+"""The 24 actions of the synthetic data set, in the order of their labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from jointwise.data.synthetic.actor import Actor
 
 @dataclass(frozen=True)
 class Solo:
-    """An action of one person: its name, what it does, shortest and longest time (s), whether also done seated."""
+    """An action of one person.
+
+    Args:
+        name: Class name.
+        act: Writes the motion of the action into an actor.
+        seconds: Shortest and longest duration.
+        seated: Whether some people perform it on a seat.
+    """
 
     name: str
     act: Callable[[Actor], None]
@@ -21,7 +28,14 @@ class Solo:
 
 @dataclass(frozen=True)
 class Duo:
-    """An action of two: as Solo; `act` returns the distance (metres) between the pelvises at the start."""
+    """An action of two persons who face each other.
+
+    Args:
+        name: Class name.
+        act: Writes the motion of the action into two actors; returns the distance between their pelvises at the
+            start, metres.
+        seconds: Shortest and longest duration.
+    """
 
     name: str
     act: Callable[[Actor, Actor], float]

@@ -1,4 +1,4 @@
-"""What two persons who face each other do in the four actions for two; each returns how far apart they start."""
+"""The four actions of two persons who face each other; each returns how far apart they start, metres."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from jointwise.data.synthetic.actor import Actor, Hand
 
 
 def _approach(first: Actor, second: Actor, near: float, arrive: float, leave: bool = False) -> float:
-    """Lets them (or one of them) walk up until `near` metres apart at phase `arrive`; returns the starting gap."""
+    """Lets one or both walk towards the other.
+
+    Args:
+        first: One of the two.
+        second: The other.
+        near: Distance of their pelvises after that, metres.
+        arrive: The phase at which they have come so near.
+        leave: Whether they walk apart again at the end.
+
+    Returns:
+        Distance of their pelvises at the start, metres.
+    """
     total = first.draw(0.2, 0.9)
     share = float(first.rng.choice([0.0, 0.5, 1.0]))
     for actor, part in ((first, share), (second, 1.0 - share)):
@@ -20,7 +31,14 @@ def _approach(first: Actor, second: Actor, near: float, arrive: float, leave: bo
 
 
 def _meeting(actor: Actor, apart: float, height: float, share: float = 0.5) -> Hand:
-    """The wrist target for meeting a partner who is `apart` metres away, at a height (metres), hands between."""
+    """The wrist target of an actor whose hand meets the partner's.
+
+    Args:
+        actor: Whose hand it is.
+        apart: Distance of the partner, metres.
+        height: Height of the hands, metres.
+        share: Where the hands meet, as a share of the distance.
+    """
     ahead = max(apart * share - 0.06, 0.15)
     return (0.02, (height - actor.body.shoulder_height) / actor.body.scale, ahead / actor.body.scale, 0.0, 0.1, 0.0)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from jointwise.errors import writing
+from jointwise.evaluation.protocols import protocol_title
 from jointwise.report.page.charts import shade, share_bar
 from jointwise.report.page.reading import Facts, Result, Run, read_result, read_run
 from jointwise.report.page.results import (
-    PROTOCOLS,
     ResultView,
     clips_of,
     describe_intervals,
@@ -135,7 +135,7 @@ def summarise(runs: Sequence[Run], results: Sequence[Result]) -> str:
         )
     if results:
         facts = [result.facts for result in results]
-        protocols = [PROTOCOLS.get(protocol, protocol) for protocol in _different(facts, "protocol")]
+        protocols = [protocol_title(protocol) for protocol in _different(facts, "protocol")]
         number = f"{len(results)} result{'s' if len(results) > 1 else ''}"
         about = "" if runs else f" of {_names(facts, 'system')} on {_names(facts, 'data')}"
         parts.append(f"{number}{about}" + (f" ({', '.join(protocols)})" if protocols else "") + _judged_on(results))

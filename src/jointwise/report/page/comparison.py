@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from jointwise.config.systems import STYLES
+from jointwise.config.systems import line_style
 from jointwise.errors import writing
 from jointwise.model.build import part_titles
 from jointwise.report.page import charts
@@ -124,7 +124,7 @@ def part_panels(runs: Iterable[Run]) -> list[Panel]:
 
 def style(system: str) -> str:
     """The style sheet's classes for a system's curve."""
-    colour, stroke = STYLES.get(system, (7, "dashed"))
+    colour, stroke = line_style(system)
     return f"c{colour}" + ("" if stroke == "solid" else f" {stroke}")
 
 
@@ -135,7 +135,7 @@ def _overlay(panel: Panel, runs: Mapping[str, Run]) -> Markup | None:
         x, y = run.curve(panel.curves[0].key, "step")
         finite = y[np.isfinite(y)]
         if len(finite) and finite.any():  # the loss of a part that a system has not is zero
-            colour, stroke = STYLES.get(system, (7, "dashed"))
+            colour, stroke = line_style(system)
             label = f"{system} (last {short(float(finite[-1]))})"
             lines.append(charts.Line(label, x, y, colour, stroke == "dashed", stroke == "dotted"))
             values += finite.tolist()

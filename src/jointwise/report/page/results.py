@@ -8,6 +8,8 @@ from functools import cached_property
 
 from markupsafe import Markup
 
+from jointwise.evaluation.protocols import protocol_title
+from jointwise.evaluation.results import INITIALISATIONS
 from jointwise.report.page import charts
 from jointwise.report.page.confusion import ClassScore, Confusion, Pair
 from jointwise.report.page.provenance import Origin, device, labels_in_words, parameters, result_origin, stated
@@ -48,10 +50,6 @@ def view_completion(facts: Facts) -> CompletionView:
         facts.text("unit") or NOTHING,
         tuple(error(key) for key in MEASURES),
     )
-
-
-PROTOCOLS = {"finetune": "fine-tuning", "linear": "linear probe", "knn": "nearest neighbours", "score": "as trained"}
-INITIALISATIONS = {"scratch": "from scratch"}
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def view_result(result: Result) -> ResultView:
     return ResultView(
         system=facts.text("system") or NOTHING,
         initialisation=INITIALISATIONS.get(initialisation, initialisation),
-        protocol=PROTOCOLS.get(protocol, protocol) + _features(facts),
+        protocol=protocol_title(protocol) + _features(facts),
         labels=labels_in_words(facts.text("labels")),
         seed=seed + (f", fold {fold}" if fold else ""),
         top1=_measured(facts, "top1"),

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from jointwise.evaluation.collapse import collapse_warning
 from jointwise.evaluation.held_out import loss_parts
+from jointwise.evaluation.protocols import frozen_protocols, protocol_title
 from jointwise.model.build import part_titles
 from jointwise.report.page import charts
 from jointwise.report.page.provenance import Origin, device, labels_in_words, parameters, run_origin, stated
@@ -50,7 +51,7 @@ PANELS = (  # below the one of the loss
     ),
     Panel(
         "Frozen features on held-out subjects, accuracy (%)",
-        (Curve("knn", "nearest neighbour", 1), Curve("linear", "linear probe", 2)),
+        tuple(Curve(name, protocol_title(name), place) for place, name in enumerate(frozen_protocols(), 1)),
         zero=True,
         share=True,
     ),

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from jointwise.data.sequence import Bools, Floats
+from jointwise.evaluation.protocols import PROTOCOLS
 from jointwise.report.page.reading import Result, Run
 from jointwise.report.page.results import view_result
 from jointwise.report.viewer import Answer, Clip, Panel, recorded
 from jointwise.training.example_clips import Examples
 
 MOST_ANSWERS = 4  # recognisers whose bars stand side by side
-PROBABILITIES = ("finetune", "score")  # protocols whose scores are probabilities
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _answering(results: Sequence[Result], examples: Examples) -> list[tuple[str,
     fitting = [
         result
         for result in results
-        if result.facts.text("protocol") in PROBABILITIES
+        if _has_probabilities(result)
         and result.facts.text("data") == examples.data
         and result.facts.names("classes") == examples.classes
         and set(examples.names) & result.scores.keys()
@@ -74,6 +74,11 @@ def _answering(results: Sequence[Result], examples: Examples) -> list[tuple[str,
     several = len({view.system for view in views}) > 1
     titles = [f"{view.system}\u00a0· {view.details}" if several else view.details for view in views]
     return list(zip(titles, fitting, strict=True))
+
+
+def _has_probabilities(result: Result) -> bool:
+    protocol = PROTOCOLS.get(result.facts.text("protocol") or "")
+    return protocol is not None and protocol.probabilities
 
 
 def _clip(examples: Examples, place: int, answering: Sequence[tuple[str, Result]]) -> Clip:

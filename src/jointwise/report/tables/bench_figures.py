@@ -9,13 +9,13 @@ from typing import Any
 from jointwise.report.tables.text_table import NOTHING, Grid
 from jointwise.training.checkpoint import read_json
 
-PLAIN = "plain"  # the way that the ratios compare with
+PLAIN = "plain"  # the yardstick: the way that ratios compare with
 PRECISIONS = ("fp32", "bf16")
 Row = dict[str, Any]
 
 
 def kept(row: Row) -> str:
-    """Whether a row keeps what was promised: yes, no, or a dash where nothing was."""
+    """Whether a row keeps what was promised: yes, no, or a dash where nothing was promised."""
     if row["at_most"] is not None:
         return "yes" if min(way["seconds"] for way in row["ways"].values()) <= row["at_most"] else "no"
     if row["promised"] is None:
@@ -24,7 +24,14 @@ def kept(row: Row) -> str:
 
 
 def as_grid(rows: Sequence[Row]) -> Grid:
-    """One line per figure: seconds per unit, ratios, what was promised, memory; no columns that tell nothing."""
+    """One line per figure: seconds per unit, ratios, promise, memory; empty columns are left out.
+
+    Args:
+        rows: Of a file of `jointwise bench`.
+
+    Returns:
+        The table.
+    """
     header = (
         "figure",
         "per",
@@ -37,17 +44,20 @@ def as_grid(rows: Sequence[Row]) -> Grid:
     )
     lines = []
     for row in rows:
-        ways, promise = row["ways"], NOTHING
+        ways = row["ways"]
+        promise = NOTHING
         if row["promised"] is not None:
             promise = f"≥ {row['promised']:g} ×"
         elif row["at_most"] is not None:
             promise = f"≤ {row['at_most']:g} s"
         lines.append(
             (
-                *(row["figure"], row["unit"]),
+                row["figure"],
+                row["unit"],
                 *(duration(ways[way]["seconds"]) if way in ways else NOTHING for way in (PLAIN, *PRECISIONS)),
                 *(f"{row['ratios'][way]:.1f}" if way in row["ratios"] else NOTHING for way in PRECISIONS),
-                *(promise, kept(row)),
+                promise,
+                kept(row),
                 " / ".join(f"{ways[way]['memory_mb']:.0f}" for way in (PLAIN, *PRECISIONS) if way in ways),
             )
         )
@@ -57,14 +67,17 @@ def as_grid(rows: Sequence[Row]) -> Grid:
             " Ratios: how many times faster than the yardstick, the same mathematics written the obvious way "
             "(jointwise/bench/plain.py)."
         )
-    told = [place for place in range(len(header)) if any(line[place] != NOTHING for line in lines)]
-    return Grid(
-        tuple(header[place] for place in told), [tuple(line[place] for place in told) for line in lines], caption
-    )
+    filled = [place for place in range(len(header)) if any(line[place] != NOTHING for line in lines)]
+    shown = [tuple(line[place] for place in filled) for line in lines]
+    return Grid(tuple(header[place] for place in filled), shown, caption)
 
 
 def duration(seconds: float) -> str:
-    """With its unit: 12 ms."""
+    """Seconds with a fitting unit.
+
+    >>> duration(0.012)
+    '12 ms'
+    """
     if seconds < 1e-4:
         return f"{1e6 * seconds:.3g} µs"
     return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1e3 * seconds:.3g} ms"

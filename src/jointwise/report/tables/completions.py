@@ -1,4 +1,4 @@
-"""The table of protocol `complete`, rendered from result files: errors in mm, the systems beside two baselines."""
+"""The table of completions: errors of each system beside two baselines, in mm where the unit of the data is known."""
 
 from __future__ import annotations
 
@@ -6,32 +6,29 @@ from typing import Any
 
 import numpy as np
 
+from jointwise.evaluation.protocols import COMPLETE, PROTOCOLS
 from jointwise.evaluation.statistics import Measurement, bootstrap_interval
 from jointwise.report.tables.grouping import Folds, Group
 from jointwise.report.tables.text_table import NOTHING, Grid
 
-PROTOCOL = "complete"
-TASKS = {"future": "future frames", "joints": "missing joints"}
-WAYS = {"": "", "decoder": ", own decoder", "zero_velocity": ", zero velocity", "linear": ", straight line"}
-
-MEASURES = {  # key of a score -> what it is
-    f"{task}_{way}".rstrip("_"): f"{what}{how}" for task, what in TASKS.items() for way, how in WAYS.items()
-}
+MEASURES = PROTOCOLS[COMPLETE].measures  # key of a score -> what it is
+FIRST = next(iter(MEASURES))  # every completion has this score
 
 
 def is_completion(result: dict[str, Any]) -> bool:
     """Whether a result measures completions, and therefore no accuracy."""
-    return bool(result.get("protocol") == PROTOCOL)
+    return bool(result.get("protocol") == COMPLETE)
 
 
 def shown(error: float) -> str:
-    """An error in three digits, or as many as it has before the point."""
+    """An error with three digits, or with all that it has before the point."""
     return f"{error:.0f}" if error >= 100 else f"{error:.3g}"
 
 
 def _measurement(folds: Folds, key: str) -> Measurement:
     """The errors of one seed, folds end to end, so that every clip counts once."""
-    errors, subjects = [], []
+    errors = []
+    subjects = []
     for fold in sorted(folds):
         with np.load(folds[fold]["path"].with_suffix(".npz"), allow_pickle=False) as clips:
             errors.append(clips[key])
@@ -40,7 +37,7 @@ def _measurement(folds: Folds, key: str) -> Measurement:
 
 
 def _cell(group: Group, key: str) -> str:
-    """Mean over seeds with its interval, or a dash where a system does not have this."""
+    """Mean over seeds with its interval, or a dash where a result lacks this error."""
     if not all(key in result["scores"] for result in group.results):
         return NOTHING
     measurements = [_measurement(folds, key) for folds in group.seeds.values()]
@@ -50,18 +47,28 @@ def _cell(group: Group, key: str) -> str:
 
 
 def completions(groups: list[Group]) -> Grid:
-    """One row per system, seeds averaged and folds end to end, from groups of completions."""
+    """One row per system, from groups of completions: seeds averaged, folds end to end."""
     rows = []
     for group in groups:
-        start = group.way.start + group.way.features.removeprefix(NOTHING)  # which encoder, where not the student
-        cells = (_cell(group, key) for key in MEASURES)
-        rows.append((group.way.system, start, group.count, group.results[0]["unit"], *cells))
+        condition = group.condition
+        start = condition.start + condition.features.removeprefix(NOTHING)  # which encoder, where not the student
+        cells = [_cell(group, key) for key in MEASURES]
+        rows.append((condition.system, start, group.count, group.results[0]["unit"], *cells))
     return Grid(("system", "start", "seeds", "unit", *MEASURES.values()), rows)
 
 
 def lines_of(result: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a terminal shows of one completion: name of a measurement, value with interval."""
-    scores, interval, unit = result["scores"], result["interval"], result["unit"]
+    """What a terminal shows of one completion.
+
+    Args:
+        result: Of protocol `complete`.
+
+    Returns:
+        Name of an error, and its value with its interval.
+    """
+    scores = result["scores"]
+    interval = result["interval"]
+    unit = result["unit"]
     return [
         (
             title,

@@ -1,4 +1,4 @@
-"""Results that belong together: the seeds and folds of one way of measuring, in the order of Table 1."""
+"""Results that belong together: the seeds and folds of one condition, in the order of tables."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jointwise.config.systems import BESIDE_TABLE_1, TABLE_1
+from jointwise.config.systems import system_order
 from jointwise.errors import DataError
-from jointwise.evaluation.results import read_hits
+from jointwise.evaluation.protocols import PROTOCOLS, RAW
+from jointwise.evaluation.results import INITIALISATIONS, read_hits
 from jointwise.evaluation.statistics import Measurement, bootstrap_interval
-
-_SYSTEMS = ("raw", *TABLE_1, *BESIDE_TABLE_1)
-_STARTS, _PROTOCOLS = ("none", "scratch", "pretrained", "finetuned"), ("finetune", "linear", "knn", "score")
+from jointwise.report.tables.text_table import NOTHING
 
 Result = dict[str, Any]
 Folds = dict[int, Result]  # number of the fold (0: the split is no cross-validation) -> its result
 
 
-class Way(NamedTuple):
-    """How something was measured, and what: two results of the same way differ in seed and fold only.
+class Condition(NamedTuple):
+    """What was measured, and how: two results of the same condition differ in seed and fold only.
 
-    features: pooling and encoder of frozen features, `–` where a head pools. start: of the encoder, with the data of a
-    pre-training elsewhere and the joints where not all are used.
+    Args:
+        protocol: A key of PROTOCOLS.
+        features: Pooling and encoder of frozen features; `–` where a head pools.
+        labels: Share or shots of the training labels.
+        system: Name of the system, of a foreign encoder, or `raw`.
+        start: Initialisation of the encoder; with the data of a pre-training on other data, and the joints where not
+            all are used.
     """
 
     protocol: str
@@ -35,26 +39,31 @@ class Way(NamedTuple):
     start: str
 
     @classmethod
-    def of(cls, result: Result) -> Way:
-        """The way a result was measured."""
-        features = result["pooling"] or "–"
+    def of(cls, result: Result) -> Condition:
+        """The condition of a result."""
+        features = result["pooling"] or NOTHING
         features += "" if result["encoder"] == "student" else f" ({result['encoder']})"
-        start, before = result["initialisation"], result.get("pretrained_on")
+        start = result["initialisation"]
+        before = result.get("pretrained_on")
         start += f" on {before}" if before not in (None, result["data"]) else ""
         start += f", {result['joints']}" if result.get("joints") else ""
         return cls(result["protocol"], features, result["labels"], result["system"], start)
 
     @property
-    def place(self) -> tuple[Any, ...]:
-        """Where it stands in a table: protocols apart, then few labels before many, then as in Table 1."""
+    def rank(self) -> tuple[Any, ...]:
+        """Its place in a table: by protocol, features, labels from few to many, then in the order of the systems."""
         return (
-            *(_rank(self.protocol, _PROTOCOLS), self.features != "–", self.features, labels_amount(self.labels)),
-            *(_rank(self.system, _SYSTEMS), _rank(self.start, _STARTS)),
+            _rank(self.protocol, tuple(PROTOCOLS)),
+            self.features != NOTHING,
+            self.features,
+            labels_amount(self.labels),
+            _rank(self.system, (RAW, *system_order())),
+            _rank(self.start, tuple(INITIALISATIONS)),
         )
 
 
 def labels_amount(labels: str) -> tuple[bool, float]:
-    """What sorts shares and shots of labels: none, shots, shares, from few to many."""
+    """Sort key of labels: none, then shots, then shares, each from few to many."""
     if labels == "none":
         return False, 0.0
     return not labels.endswith("shot"), float(labels.removesuffix("shot"))
@@ -66,9 +75,14 @@ def _rank(name: str, order: tuple[str, ...]) -> tuple[int, str]:
 
 @dataclass(frozen=True)
 class Group:
-    """All results of one way of measuring: seed -> fold -> result."""
+    """All results of one condition.
 
-    way: Way
+    Args:
+        condition: What was measured, and how.
+        seeds: Seed -> fold -> result.
+    """
+
+    condition: Condition
     seeds: dict[int, Folds]
 
     @property
@@ -78,8 +92,9 @@ class Group:
 
     @property
     def count(self) -> str:
-        """Number of seeds, and of folds where there are any."""
-        folds, whole = len(self.results) // len(self.seeds), self.results[0].get("folds") or 0
+        """Number of seeds, and of folds where there are any, such as `2 × 3 of 4 folds`."""
+        folds = len(self.results) // len(self.seeds)
+        whole = self.results[0].get("folds") or 0
         if not whole or (folds == 1 and not self.results[0]["split"]["is_test"]):
             return str(len(self.seeds))
         return f"{len(self.seeds)} × {folds}{'' if folds == whole else f' of {whole}'} folds"
@@ -89,7 +104,7 @@ class Group:
         return [measure(folds, k) for _, folds in sorted(self.seeds.items())]
 
     def accuracy(self, k: int) -> tuple[float, float, float]:
-        """Mean over seeds of the top-k accuracy, and its 95 % interval over subjects and seeds."""
+        """Mean over seeds of the top-k accuracy, then the ends of its 95 % interval over subjects and seeds."""
         measurements = self.measurements(k)
         mean = sum(float(measurement.hits.mean()) for measurement in measurements) / len(measurements)
         return mean, *bootstrap_interval(measurements)
@@ -103,25 +118,37 @@ def measure(folds: Folds, k: int) -> Measurement:
 
 
 def group_results(results: Iterable[Result], whole: bool = True, score: str = "top1") -> list[Group]:
-    """Groups the results that have a `score`, by default those of recognition, in the order in which tables show them.
+    """Groups results by condition, in the order of tables.
 
-    The folds of a cross-validation make one measurement: every clip is scored in one of them. whole: missing folds of
-    the test part are an error; else the seeds with the most folds are shown. Raises DataError for results of different
-    data or test parts, and for two of the same way, seed and fold: they do not belong into one table.
+    The folds of a cross-validation make one measurement: every clip is scored in one of them.
+
+    Args:
+        results: As `read_results` gives them.
+        whole: Whether missing folds of the test part are an error; else the seeds with the most folds are kept.
+        score: Only results with this score are grouped; by default those of recognition.
+
+    Returns:
+        The groups.
+
+    Raises:
+        DataError: Results are of different data or test parts, or two have the same condition, seed and fold; or folds
+            are missing.
     """
-    groups: dict[Way, dict[int, Folds]] = defaultdict(lambda: defaultdict(dict))
+    groups: dict[Condition, dict[int, Folds]] = defaultdict(lambda: defaultdict(dict))
     parts: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
     for result in results:
         if score not in result["scores"]:
             continue
-        way, seed, fold = Way.of(result), result["seed"], result["fold"] or 0
+        condition = Condition.of(result)
+        seed = result["seed"]
+        fold = result["fold"] or 0
         parts[fold].add((result["data"], result["data_fingerprint"], result["split"]["test_sha256"]))
-        if fold in groups[way][seed]:
+        if fold in groups[condition][seed]:
             raise DataError(
-                f"{result['path']} and {groups[way][seed][fold]['path']} measure the same with the same seed: "
+                f"{result['path']} and {groups[condition][seed][fold]['path']} measure the same with the same seed: "
                 "which one belongs into the table? Move the other away."
             )
-        groups[way][seed][fold] = result
+        groups[condition][seed][fold] = result
     all_parts = set().union(*parts.values())
     of_data = {(data, fingerprint) for data, fingerprint, _ in all_parts}
     if len(of_data) > 1 or any(len(same) > 1 for same in parts.values()) or (0 in parts and len(parts) > 1):
@@ -131,10 +158,11 @@ def group_results(results: Iterable[Result], whole: bool = True, score: str = "t
         for seeds in groups.values():
             for folds in seeds.values():
                 _check_folds(folds)
-    return [Group(way, _alike(groups[way])) for way in sorted(groups, key=lambda way: way.place)]
+    ordered = sorted(groups, key=lambda condition: condition.rank)
+    return [Group(condition, _with_most_folds(groups[condition])) for condition in ordered]
 
 
-def _alike(seeds: dict[int, Folds]) -> dict[int, Folds]:
+def _with_most_folds(seeds: dict[int, Folds]) -> dict[int, Folds]:
     """The seeds with the most folds: only these were scored on the same clips."""
     most = max((sorted(folds) for folds in seeds.values()), key=len)
     return {seed: folds for seed, folds in seeds.items() if sorted(folds) == most}

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-NOTHING = "–"  # where a result does not tell
+NOTHING = "–"  # in a cell whose value is not known
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Column names and rows of texts. caption: what a reader must know. pages_only: columns too wide for terminals."""
+    """A table.
+
+    Args:
+        header: Names of the columns.
+        rows: Texts, one for each column.
+        caption: What a reader must know.
+        pages_only: Columns that are too wide for terminals.
+    """
 
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
@@ -20,7 +27,7 @@ class Grid:
     pages_only: tuple[str, ...] = ()
 
     def to_terminal(self, title: str) -> Table:
-        """For the terminal; what is the same in all rows stands below it, once."""
+        """The table for the terminal; columns with the same text in all rows are named below it instead."""
         columns = zip(*self.rows, strict=True) if self.rows else ([] for _ in self.header)
         same = [len(self.rows) > 1 and len(set(column)) == 1 for column in columns]
         shown = [not alike and name not in self.pages_only for alike, name in zip(same, self.header, strict=True)]
@@ -35,7 +42,7 @@ class Grid:
         return table
 
     def to_markdown(self) -> str:
-        """As Markdown, the caption below."""
+        """The table as Markdown, with its caption below."""
         lines = [self.header, tuple("---" for _ in self.header), *self.rows]
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
         return table + (f"\n{self.caption}\n" if self.caption else "")

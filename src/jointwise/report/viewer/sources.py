@@ -14,7 +14,7 @@ from jointwise.data.datasets import DATASETS, is_store
 from jointwise.data.datasets.folder import SETTINGS
 from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
-from jointwise.data.store.build import Watch, unwatched
+from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
 from jointwise.report.viewer.packing import Clip, recorded
 from jointwise.training.example_clips import choose_examples
@@ -42,7 +42,7 @@ def clip_of(sequence: Sequence, title: str | None = None, truth: str | None = No
     return Clip(title or ready.source, ready.fps, (panel,), truth)
 
 
-def find_clips(place: str, watch: Watch = unwatched) -> Source:
+def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
     """The clips of a file, of a folder of files, or of a data set (one test clip of each class).
 
     A data set is a registered one, a prepared file of the field, or a folder of one's own with a folder for each class.
@@ -50,18 +50,18 @@ def find_clips(place: str, watch: Watch = unwatched) -> Source:
     ReadError for a file that cannot be read, or a folder of which no file can be.
     """
     if place in DATASETS:
-        return _of_dataset(place, watch)
+        return _of_dataset(place, progress)
     path = Path(place).expanduser()
     if not path.exists():
         if "/" in place or path.suffix:
             raise ReadError(f"{place}: no such file or folder. Check the path.")
         raise ConfigError(f"{place}: no such file or folder, and {unknown('data set', place, DATASETS)}")
     if is_store(path):
-        return _of_dataset(str(path.resolve()), watch)
+        return _of_dataset(str(path.resolve()), progress)
     if path.is_dir():
-        return _of_own_folder(path, watch) if _has_class_folders(path) else _of_folder(path)
+        return _of_own_folder(path, progress) if _has_class_folders(path) else _of_folder(path)
     if _holds_data_set(path):
-        return _of_dataset(str(path.resolve()), watch)
+        return _of_dataset(str(path.resolve()), progress)
     return Source(path.name, (clip_of(read(path), path.name),))
 
 
@@ -84,10 +84,10 @@ def _has_class_folders(folder: Path) -> bool:
     return all(len(parts) == 2 for parts in inside) and len({parts[0] for parts in inside}) > 1
 
 
-def _of_own_folder(folder: Path, watch: Watch) -> Source:
+def _of_own_folder(folder: Path, progress: ShowProgress) -> Source:
     """As a data set where it can be prepared, else as the recordings that can be read, with the reason as a note."""
     try:
-        return _of_dataset(str(folder.resolve()), watch)
+        return _of_dataset(str(folder.resolve()), progress)
     except JointwiseError as error:
         single = _of_folder(folder)
         reason = str(error).partition("\n")[0].rstrip(":.")
@@ -120,8 +120,8 @@ def _of_folder(folder: Path) -> Source:
     return Source(folder.resolve().name, tuple(clips.values()), tuple(notes))
 
 
-def _of_dataset(name: str, watch: Watch) -> Source:
-    dataset = load_dataset(name, watch=watch)
+def _of_dataset(name: str, progress: ShowProgress) -> Source:
+    dataset = load_dataset(name, progress=progress)
     part, words = (dataset.test, "test") if len(dataset.test) else (dataset.train, "training")
     classes = dataset.classes
     places = choose_examples(part, seed=0, most=min(len(classes), MOST_CLASSES)).tolist()

@@ -1,0 +1,67 @@
+"""Systems: every settings file has its entry, and one file and one entry are all that a new system needs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from helpers.made_results import make
+from jointwise.config import systems
+from jointwise.config.layers import make_config
+from jointwise.config.systems import FINAL, SYSTEMS, System, default_systems, in_order, line_style
+from jointwise.data.dataset import Dataset
+from jointwise.evaluation.results import read_results, save_result
+from jointwise.report.tables.grouping import group_results
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-system.md"
+
+
+def test_every_settings_file_has_its_entry_and_every_entry_its_file() -> None:
+    names = [system.name for system in SYSTEMS]
+    assert sorted(names) == sorted(systems.systems())
+    assert len(set(names)) == len(names)
+    assert FINAL in names
+
+
+def test_the_default_systems_are_those_of_table_1_and_recommended() -> None:
+    assert default_systems() == [*(system.name for system in SYSTEMS if system.in_table_1), "recommended"]
+
+
+def test_an_unknown_system_comes_last_and_has_a_line() -> None:
+    assert in_order(["newcomer", "recommended", "mamp", "newcomer"]) == ["mamp", "recommended", "newcomer"]
+    assert line_style("newcomer") == (7, "dashed")
+
+
+@pytest.fixture
+def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
+    """The system of the how-to page, added by its file and its line after those of Table 1."""
+    text = HOW_TO.read_text()
+    (settings,), (entry,) = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("yaml", "python"))
+    (name,) = re.findall(r"config/systems/(\w+)\.yaml", text)
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(settings)
+    shipped = systems.shipped
+    beside = {"systems": {name: file}}  # as if it lay beside the others
+    monkeypatch.setattr(systems, "shipped", lambda folder: shipped(folder) | beside.get(folder, {}))
+    names: dict[str, Any] = {"System": System}
+    exec(compile(f"from __future__ import annotations\n{entry}", str(HOW_TO), "exec"), names)
+    system: System = names["SYSTEMS"][0]
+    monkeypatch.setattr(systems, "SYSTEMS", (*SYSTEMS[:10], system, *SYSTEMS[10:]))
+    assert system.name == name
+    return system
+
+
+def test_a_system_added_by_its_file_and_its_line_is_built_ranked_and_drawn(
+    added: System, dataset: Dataset, tmp_path: Path
+) -> None:
+    config = make_config(added.name)
+    assert (config.system, config.encoder.axis, config.mask.strategy) == (added.name, "temporal", "tube")
+    assert (added.colour, added.stroke) not in {(system.colour, system.stroke) for system in SYSTEMS}
+    assert line_style(added.name) == (added.colour, added.stroke)
+    assert in_order(["sjepa", added.name, "mamp"]) == ["mamp", added.name, "sjepa"]
+    for name in ("sjepa", added.name, "mamp"):
+        save_result(tmp_path / "results", make(dataset, system=name), torch.device("cpu"))
+    groups = group_results(read_results(tmp_path / "results"))
+    assert [group.condition.system for group in groups] == ["mamp", added.name, "sjepa"]

@@ -1,0 +1,45 @@
+"""Costs: one set of fields for model cards and results, added to stage by stage."""
+
+import torch
+from torch import nn
+
+from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
+
+CPU = torch.device("cpu")
+ENCODER, MODEL = nn.Linear(2, 3), nn.Linear(3, 4)  # 9 and 16 parameters
+HELD_OUT = {"latent": 0.5, "split": "xsub"}
+
+
+def both_stages() -> Costs:
+    first = Costs().with_stage(
+        PRETRAIN, steps=40, seconds=6.0, epochs=4.0, device=CPU, held_out=HELD_OUT, encoder=ENCODER, pretrain=MODEL
+    )
+    return first.with_stage(FINETUNE, steps=10, seconds=3.0, epochs=2.0, device=CPU, encoder=ENCODER, finetune=MODEL)
+
+
+def test_a_later_stage_is_added_to_the_costs_of_an_earlier_one() -> None:
+    costs = both_stages()
+    assert costs.steps == {"pretrain": 40, "finetune": 10}
+    assert costs.seconds_per_epoch == {"pretrain": 1.5, "finetune": 1.5}
+    assert costs.parameters == {"encoder": 9, "pretrain": 16, "finetune": 16}
+    assert costs.held_out == HELD_OUT
+    assert costs.memory_mb.keys() == {"pretrain", "finetune"}
+    assert costs.gflops is None
+
+
+def test_costs_are_read_from_the_flat_keys_that_they_are_written_to() -> None:
+    costs = both_stages().with_gflops(0.25)
+    assert set(costs.to_json()) == set(COST_KEYS)
+    assert Costs.from_json({"system": "mamp"} | costs.to_json()) == costs
+    assert Costs.from_json(costs.to_card()).with_gflops(0.25) == costs
+    assert set(COST_KEYS) - set(costs.to_card()) == {"gflops"}
+    assert Costs.from_json({"steps": {"pretrain": 3}, "held_out": None}) == Costs(steps={"pretrain": 3})
+
+
+def test_a_run_file_knows_its_own_stage() -> None:
+    costs = both_stages()
+    first, second = costs.of_run(PRETRAIN), costs.of_run(FINETUNE)
+    assert (first["steps"], first["seconds_per_epoch"], first["held_out"]) == (40, 1.5, HELD_OUT)
+    assert second["peak_memory_mb"] == costs.memory_mb["finetune"]
+    assert "held_out" not in second
+    assert Costs(parameters={"encoder": 9}).of_run("import") == {"parameters": {"encoder": 9}}
