@@ -1,8 +1,12 @@
-"""Fixtures shared by several test files: a small skeleton, a ragged store, a tiny data set, trained runs."""
+"""Fixtures of tests/ and of the examples in the docstrings of src/.
+
+A small skeleton, a ragged store, a tiny data set, trained runs.
+"""
 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -99,6 +103,18 @@ def finetuned(dataset: Dataset, pretrained: Path, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("runs") / "finetune"
     finetune(tiny.config(), dataset, 0, "1.0", folder, pretrained)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def example_files(request: pytest.FixtureRequest) -> None:
+    """What an example of a docstring opens: `runs/demo/finetune`, a model, and `wave.npz`, a recording it can name."""
+    if isinstance(request.node, pytest.DoctestItem) and "runs/demo" in (request.node.dtest.docstring or ""):
+        folder = request.getfixturevalue("tmp_path")
+        (folder / "runs" / "demo").mkdir(parents=True)
+        (folder / "runs" / "demo" / "finetune").symlink_to(request.getfixturevalue("finetuned"))
+        recording = tiny.sequences()[0]
+        np.savez(folder / "wave.npz", positions=recording.positions, joints=recording.skeleton.joints)
+        request.getfixturevalue("monkeypatch").chdir(folder)
 
 
 @pytest.fixture(autouse=True)
