@@ -207,9 +207,9 @@ def test_bf16_is_fp32_up_to_rounding_in_evaluation_and_in_training(axis: str, ma
         return float(((found.float() - wanted).norm() / wanted.norm()).detach())
 
     exact = encoder(segments, tokens)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        with torch.no_grad():
-            evaluated = encoder(segments, tokens)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        evaluated = encoder(segments, tokens)
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # torch 2.6 keeps what was cast without gradients until the end
         trained = encoder(segments, tokens)
     assert difference(evaluated[counts], exact[counts]) < 2e-2
     assert difference(trained[counts], exact[counts]) < 2e-2
