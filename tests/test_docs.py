@@ -39,6 +39,7 @@ def blocks(page: Path, language: str) -> list[str]:
     return [code for kind, code in found if kind == language]
 
 
+@pytest.mark.slow
 def test_the_example_of_a_folder_of_ones_own_runs_as_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

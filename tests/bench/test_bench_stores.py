@@ -22,6 +22,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_store_of_the_bench_is_whole(path: Path) -> None:
     data = Dataset.of(Store(path), "synthetic")
     assert (len(data.train) + len(data.test), len(data.classes)) == (1000, 60)
@@ -29,6 +30,7 @@ def test_a_store_of_the_bench_is_whole(path: Path) -> None:
     assert len(set(Store(path).digests)) == 1000
 
 
+@pytest.mark.slow
 def test_reading_reads_sequences_of_the_training_part(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     part = type(Dataset.of(Store(path), "synthetic").train)
@@ -39,6 +41,7 @@ def test_reading_reads_sequences_of_the_training_part(path: Path, monkeypatch: p
     assert len(set(read)) > 100  # not one again and again
 
 
+@pytest.mark.slow
 def test_checking_finds_a_sequence_in_both_parts(path: Path, tmp_path: Path) -> None:
     stores.opening(path)(0)
     stores.checking(path)(0)

@@ -101,6 +101,7 @@ def test_what_another_program_wrote_is_not_overwritten(tmp_path: Path) -> None:
     assert out.read_text() == '{"score": {}}'
 
 
+@pytest.mark.slow
 def test_a_way_that_fails_says_which_and_keeps_the_rows_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_run, "measure_figure", lambda figure, _on: row(figure.name, {"fp32": 1.0}))
     out = tmp_path / "bench.json"
@@ -112,6 +113,7 @@ def test_a_way_that_fails_says_which_and_keeps_the_rows_before(tmp_path: Path, m
         run_bench([nobody], CPU, out, lambda _name: None)
 
 
+@pytest.mark.slow
 def test_the_command_measures_each_way_in_a_process_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

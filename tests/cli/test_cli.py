@@ -65,6 +65,7 @@ def main(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
 # --- the whole road ---
 
 
+@pytest.mark.slow
 def test_the_whole_road_from_a_data_set_to_names(
     tmp_path: Path, recordings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,6 +76,7 @@ def comparison(dataset: Dataset, folder: Path, *options: str, **changes: object)
 # --- the whole of it ---
 
 
+@pytest.mark.slow
 def test_all_systems_are_trained_judged_and_shown_and_nothing_is_done_twice(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +122,7 @@ def test_all_systems_are_trained_judged_and_shown_and_nothing_is_done_twice(
     assert (FOLDER / "table.md").read_text() == text
 
 
+@pytest.mark.slow
 def test_a_stage_that_was_stopped_half_way_goes_on_and_what_needs_it_waits(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

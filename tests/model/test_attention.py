@@ -53,6 +53,7 @@ def test_a_row_without_any_key_stays_finite_forward_and_backward(dtype: torch.dt
         assert all(grad.isfinite().all() for grad in grads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("cached", [1, 100, 2**21])
 def test_gradients_of_cached_attention_are_exact(masked: bool, cached: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,7 @@ def test_features_are_those_of_the_original_encoder(imported: Path, state: mamp.
     np.testing.assert_allclose(Recognizer.from_pretrained(imported).features(array), wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_features_of_the_published_size_are_those_of_the_original_encoder(tmp_path: Path) -> None:
     state = mamp.random_state(mamp.PUBLISHED)
     card = import_checkpoint("mamp", mamp.save_checkpoint(tmp_path / "x.pth", state, heads=8), tmp_path / "run").card

@@ -13,6 +13,7 @@ from jointwise.stages.pretrain import pretrain
 TWO_STEPS = {f"{stage}.steps": "2" for stage in ("pretrain", "finetune", "scratch")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", systems())
 def test_every_system_runs_two_steps_of_what_it_can_do_at_quick_size(
     system: str, dataset: Dataset, tmp_path: Path

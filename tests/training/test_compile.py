@@ -19,6 +19,7 @@ def outputs_and_gradients(encoder: Encoder, segments: torch.Tensor) -> list[torc
     return [features.detach(), *(p.grad for p in encoder.parameters() if p.grad is not None)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_compiled_blocks_have_the_outputs_gradients_and_weights_of_plain_ones() -> None:

@@ -90,17 +90,20 @@ def both(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Both:
     return Both(one, two, [json.loads(Path(f"{file}.{rank}").read_text()) for rank in range(2)], stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["pretrain", "sjepa", "finetune"])
 def test_two_processes_train_as_one_does_and_log_the_same(both: Both, stage: str) -> None:
     assert_same_training(both.one / stage, both.two / stage)
 
 
+@pytest.mark.slow
 def test_held_out_losses_are_those_of_one_process(both: Both) -> None:
     one, two = (json.loads((folder / "pretrain" / "run.json").read_text()) for folder in both[:2])
     assert two["held_out"] == pytest.approx(one["held_out"], abs=1e-5)
     assert (one["processes"], two["processes"]) == (1, 2)
 
 
+@pytest.mark.slow
 def test_every_clip_is_scored_once_and_as_by_one_process(both: Both) -> None:
     names = sorted(str(path.relative_to(both.one)) for path in both.one.rglob("results/*.npz"))
     assert len(names) == 3
@@ -117,11 +120,13 @@ def test_every_clip_is_scored_once_and_as_by_one_process(both: Both) -> None:
         assert two_result["scores"] == pytest.approx(one_result["scores"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_test_subjects_are_scored_once_in_the_log_of_scorings(both: Both) -> None:
     one, two = (sorted(folder.rglob("test_scorings.jsonl")) for folder in both[:2])
     assert [len(path.read_text().splitlines()) for path in two] == [len(path.read_text().splitlines()) for path in one]
 
 
+@pytest.mark.slow
 def test_a_polite_kill_of_one_process_stops_all_after_the_same_step_and_resume_goes_on(both: Both) -> None:
     for outcomes in both.outcomes:
         assert "stopped after step 4 of 12, all saved" in outcomes[-3]
@@ -129,6 +134,7 @@ def test_a_polite_kill_of_one_process_stops_all_after_the_same_step_and_resume_g
     assert_same_training(both.one / "pretrain", both.two / "stopped")
 
 
+@pytest.mark.slow
 def test_a_loss_of_one_process_that_is_no_number_ends_all_with_the_same_message(both: Both) -> None:
     one, two = (outcomes[-1] for outcomes in both.outcomes)
     assert "the loss of step 7 is not a finite number; the last good checkpoint, of step 5" in one
@@ -139,6 +145,7 @@ def test_a_loss_of_one_process_that_is_no_number_ends_all_with_the_same_message(
     assert reported[0].strip() == f"jointwise: {one}"
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_run_with_one_message_and_one_process_can_go_on(
     both: Both, registered: Path, tmp_path: Path
 ) -> None:
@@ -156,6 +163,7 @@ def test_a_killed_process_ends_the_run_with_one_message_and_one_process_can_go_o
     assert_same_training(both.one / "pretrain", tmp_path / "killed")
 
 
+@pytest.mark.slow
 def test_what_torchrun_starts_again_goes_on_where_the_run_was(
     both: Both, registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,8 +38,8 @@ def test_classes_are_the_folders_and_names_are_relative(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("joints", [5, 6, 20, 133])
-@pytest.mark.parametrize("coordinates", [2, 3])
+@pytest.mark.slow
+@pytest.mark.parametrize(("joints", "coordinates"), [(5, 2), (6, 3), (20, 2), (133, 3)])
 def test_any_number_of_joints_trains_without_a_named_layout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, joints: int, coordinates: int
 ) -> None:

@@ -128,6 +128,7 @@ def test_the_command_that_the_error_suggests_leaves_bad_rows_out(
     assert "6 of 7" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compressed", [True, False])
 def test_reading_rows_needs_a_tenth_of_the_arrays_memory_at_most(tmp_path: Path, compressed: bool) -> None:
     content = arrays(train=400, test=2, frames=100)

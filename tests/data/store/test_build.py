@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,12 +30,19 @@ from jointwise.errors import DataError, ReadError
 TITLE = "Samples with missing skeletons"
 
 
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 actions of subjects 1 (trains) and 3 (is scored) before two cameras: 96 real .skeleton files. Read only."""
+    folder = tmp_path_factory.mktemp("recordings") / "nturgb+d_skeletons"
+    synthetic.write_files(folder, subjects=(1, 3), cameras=(1, 2))
+    return folder
+
+
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """24 actions of subjects 1 (trains) and 3 (is scored) before two cameras: 96 real .skeleton files."""
+def root(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of `recordings` that a test may damage."""
     monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
-    synthetic.write_files(tmp_path / "nturgb+d_skeletons", subjects=(1, 3), cameras=(1, 2))
-    return tmp_path / "nturgb+d_skeletons"
+    return shutil.copytree(recordings, tmp_path / recordings.name)
 
 
 def fingerprint() -> str:
@@ -68,6 +76,7 @@ def counting(seen: list[int]) -> ShowProgress:
     return progress
 
 
+@pytest.mark.slow
 def test_several_processes_make_the_same_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare("ntu60", root)
     alone = fingerprint()
@@ -97,6 +106,7 @@ def test_a_store_begun_before_stores_stated_metres_is_continued(root: Path) -> N
     assert (store_path("ntu60").with_name("ntu60.unfinished") / "begun.txt").read_text() == before
 
 
+@pytest.mark.slow
 def test_a_killed_prepare_loses_a_few_files_at_most(root: Path) -> None:
     slow = (
         "import time, jointwise.data.dataset as d, jointwise.data.store.writer as w\n"

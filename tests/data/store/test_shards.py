@@ -314,6 +314,7 @@ def missing(place: Path, number: int, at: Path) -> Path:
     return at
 
 
+@pytest.mark.slow
 def test_two_processes_with_a_shard_each_compute_what_one_process_computes(
     dataset: Dataset, pretrained: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
