@@ -30,6 +30,7 @@ torch.set_num_threads(1)  # on tensors this small, a second thread on a busy mac
 
 @pytest.fixture(scope="session")
 def stick() -> Skeleton:
+    """The layout of a stick figure."""
     return STICK
 
 
@@ -42,6 +43,7 @@ def ragged_sequences() -> list[Sequence]:
 
 @pytest.fixture(scope="session")
 def ragged_store(tmp_path_factory: pytest.TempPathFactory, ragged_sequences: list[Sequence]) -> Store:
+    """A store of `ragged_sequences`; every second one trains."""
     path: Path = tmp_path_factory.mktemp("stores") / "ragged"
     description = Description("ragged", STICK, ("a", "b", "c"))
     pairs = ((sequence, i % 2 == 0) for i, sequence in enumerate(ragged_sequences))
