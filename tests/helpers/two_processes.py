@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 import jointwise
 from helpers import tiny, worker
@@ -58,18 +57,8 @@ def start_two(file: Path, *data: Path) -> list[str]:
     return [process.communicate(timeout=240)[1] for process in processes]
 
 
-def weights(run: Path) -> dict[str, Tensor]:
-    """All weights of a run, but for the biases of attention keys."""
-    tensors = load_tensors(run / "model" / "model.safetensors")
-    for name, tensor in tensors.items():
-        if name.endswith("qkv.bias"):
-            width = len(tensor) // 3
-            tensor[width : 2 * width] = 0
-    return tensors
-
-
 def assert_same_training(one: Path, other: Path) -> None:
-    expected, found = weights(one), weights(other)
+    expected, found = (load_tensors(run / "model" / "model.safetensors") for run in (one, other))
     assert expected.keys() == found.keys()
     for name in expected:
         torch.testing.assert_close(found[name], expected[name], atol=1e-5, rtol=0, msg=lambda m, n=name: f"{n}: {m}")

@@ -10,10 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim import AdamW
 
 from helpers import tiny
 from jointwise.cli import main, run
@@ -61,8 +63,21 @@ def frozen_batch_norm(self: Classifier, mode: bool = True) -> Classifier:
     return self
 
 
+def damp_rounding(patch: Callable[[object, str, object], None]) -> None:
+    """Gives AdamW an eps of 1e-5.
+
+    With its own 1e-8, a gradient that is nothing but rounding moves a weight as far as any other gradient does.
+    Which rounding it is depends on the number of processes and on the version of torch.
+    """
+    names = [*signature(AdamW.__init__).parameters]
+    defaults = list(AdamW.__init__.__defaults__ or ())
+    defaults[names.index("eps") - 2] = 1e-5  # self and params have no default
+    patch(AdamW.__init__, "__defaults__", tuple(defaults))
+
+
 def adapt(patch: Callable[[object, str, object], None]) -> None:
     """What one process and two do alike: BatchNorm frozen, batches of 7 to evaluate, no report."""
+    damp_rounding(patch)
     patch(Classifier, "train", frozen_batch_norm)
     patch(features.extract, "__defaults__", ("fp32", 7))
     patch(finetune.class_scores, "__defaults__", (7,))
@@ -99,6 +114,7 @@ if __name__ == "__main__":
         except TrainingError as error:
             sys.exit(f"jointwise: {error}")
     else:
+        damp_rounding(setattr)
         if "JOINTWISE_TEST_END" in os.environ:
             end_badly(os.environ["JOINTWISE_TEST_END"])
         main()

@@ -1,8 +1,4 @@
-"""Two processes are one: the same losses, weights and results; and they end together, with one message.
-
-Weights are compared but for the biases of attention keys: they add the same to all scores of a query, so their gradient
-is nothing but rounding, which Adam makes as large as any other.
-"""
+"""Two processes are one: the same losses, weights and results; and they end together, with one message."""
 
 import io
 import json
@@ -88,6 +84,12 @@ def both(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Both:
         for command in commands_in(one):
             run(command)
     return Both(one, two, [json.loads(Path(f"{file}.{rank}").read_text()) for rank in range(2)], stderr)
+
+
+@pytest.fixture(autouse=True)
+def damped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test trains in this process is compared with `both`."""
+    worker.damp_rounding(monkeypatch.setattr)
 
 
 @pytest.mark.slow
