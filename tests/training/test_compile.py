@@ -21,6 +21,7 @@ def outputs_and_gradients(encoder: Encoder, segments: torch.Tensor) -> list[torc
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_compiled_blocks_have_the_outputs_gradients_and_weights_of_plain_ones() -> None:
     torch.manual_seed(0)
