@@ -30,7 +30,7 @@ class PlainAttention(nn.Module):
         """(rows, L, D) -> (rows, L, D)."""
         rows, length, width = tokens.shape
         qkv = self.qkv(tokens).reshape(rows, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        query, key, value = qkv[0], qkv[1], qkv[2]
+        query, key, value = qkv.unbind(0)
         weights = (query @ key.transpose(-2, -1)) * (width // self.heads) ** -0.5
         mixed = weights.softmax(dim=-1) @ value
         out: Tensor = self.proj(mixed.transpose(1, 2).reshape(rows, length, width))
@@ -277,13 +277,30 @@ class PlainClassifier(nn.Module):
 
 
 def cut_segments(frames: Tensor, length: int) -> Tensor:
-    """(n, T, V, C) -> (n, S, V, length · C)."""
+    """Segments of frames.
+
+    Args:
+        frames: (n, T, V, C).
+        length: Frames per segment.
+
+    Returns:
+        (n, S, V, length · C).
+    """
     persons, count, joints, coordinates = frames.shape
     cut = frames.reshape(persons, count // length, length, joints, coordinates).permute(0, 1, 3, 2, 4)
     return cut.reshape(persons, count // length, joints, length * coordinates)
 
 
 def plain_optimizer(module: nn.Module, weight_decay: float, lr: float) -> torch.optim.Optimizer:
-    """AdamW over the trained parameters, one after the other."""
+    """AdamW over the trained parameters, one after the other.
+
+    Args:
+        module: What is trained.
+        weight_decay: On all parameters.
+        lr: Learning rate.
+
+    Returns:
+        The optimiser.
+    """
     trained: Iterator[nn.Parameter] = (p for p in module.parameters() if p.requires_grad)
     return torch.optim.AdamW(trained, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay, foreach=False)

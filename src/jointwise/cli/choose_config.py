@@ -162,7 +162,15 @@ def with_known_names(config: Config) -> Config:
 
 
 def is_resumed(args: argparse.Namespace, folder: Path) -> bool:
-    """Whether a run is resumed: by --resume, or because `torchrun --max-restarts` repeats the command as it is."""
+    """Whether a run is resumed: by --resume, or because `torchrun --max-restarts` repeats the command as it is.
+
+    Args:
+        args: Arguments with `resume`.
+        folder: Folder of the run.
+
+    Returns:
+        The same answer in all processes.
+    """
     from jointwise.training import distributed
 
     restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
@@ -171,7 +179,15 @@ def is_resumed(args: argparse.Namespace, folder: Path) -> bool:
 
 
 def seed_of(args: argparse.Namespace, run: Path | None) -> int:
-    """--seed, else the seed of the run whose encoder is used, else 0."""
+    """The seed of a command: --seed, else that of the run whose encoder is used, else 0.
+
+    Args:
+        args: Arguments with `seed`.
+        run: Folder of that run; None: there is none.
+
+    Returns:
+        The seed.
+    """
     from jointwise.training.model_folder import load_card
 
     if args.seed is not None:
@@ -187,7 +203,15 @@ def labels_of(args: argparse.Namespace) -> str:
 
 
 def transfer_suffix(run: Path, dataset: Dataset) -> str:
-    """What sets the run folder of a transfer apart: the data its encoder comes from, or nothing."""
+    """What sets the run folder of a transfer apart.
+
+    Args:
+        run: Folder of the run whose encoder is used.
+        dataset: What it is fine-tuned on.
+
+    Returns:
+        `-from-` and the data that the encoder comes from; empty where these are the same.
+    """
     from jointwise.training.model_folder import load_card
 
     before = load_card(run).data

@@ -188,7 +188,9 @@ class _Planner:
     """The stages of one seed and split."""
 
     def __init__(self, comparison: Comparison, dataset: Dataset, seed: int) -> None:
-        self.comparison, self.dataset, self.seed = comparison, dataset, seed
+        self.comparison = comparison
+        self.dataset = dataset
+        self.seed = seed
         self.split = dataset.split_name if len(dataset.store.splits) > 1 else ""
 
     def raw(self) -> Iterator[Stage]:

@@ -57,9 +57,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     Raises:
         ConfigError: The system learns from labels only, a name in the config is unknown, or probes have no subjects.
     """
-    check_pretrains(config, dataset)
-    check_names(config)
-    check_probes(config)
+    _check(config, dataset)
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     config = with_coordinate_scale(config, dataset)
@@ -103,6 +101,12 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     write_examples(folder, examples)
     write_json(folder / "run.json", run)
     return run
+
+
+def _check(config: Config, dataset: Dataset) -> None:
+    check_pretrains(config, dataset)
+    check_names(config)
+    check_probes(config)
 
 
 def check_pretrains(config: Config, dataset: Dataset) -> None:
