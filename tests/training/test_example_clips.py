@@ -15,7 +15,7 @@ from jointwise.model.build import build_objective
 from jointwise.model.masked_prediction import mask_noise
 from jointwise.model.masks import MASKS
 from jointwise.model.tokens import all_tokens, to_segments, token_validity, visible_tokens
-from jointwise.report.page.skeletons import held, stretched
+from jointwise.report.page.skeletons import resample, resample_mask
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.example_clips import choose_examples, make_examples, read_examples, write_examples
 from jointwise.training.model_folder import load_model
@@ -87,10 +87,10 @@ def test_a_clip_of_few_frames_is_stretched_to_the_recordings_time():
     """Resampling of a straight motion to 4 frames, and back, is that motion away from its ends."""
     line = np.arange(16, dtype=np.float32).reshape(1, 16, 1, 1)
     few = line.reshape(1, 4, 4, 1).mean(2, keepdims=True)
-    assert np.allclose(stretched(few, 16)[0, 2:14], line[0, 2:14])
-    assert stretched(few, 4) is not few
-    assert (stretched(few, 4) == few).all()
-    assert held(np.array([[[True], [False]]]), 6)[0, :, 0].tolist() == [True] * 3 + [False] * 3
+    assert np.allclose(resample(few, 16)[0, 2:14], line[0, 2:14])
+    assert resample(few, 4) is not few
+    assert (resample(few, 4) == few).all()
+    assert resample_mask(np.array([[[True], [False]]]), 6)[0, :, 0].tolist() == [True] * 3 + [False] * 3
 
 
 def test_no_decoder_of_joints_no_third_panel(dataset: Dataset):

@@ -1,4 +1,4 @@
-"""How every page is rendered: templates of a folder under one head, everything escaped, an unknown name an error."""
+"""Templates of every page, under one head: values are escaped, and an unknown name is an error."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def templates(folder: Path) -> Environment:
-    """The templates in a folder, and `head.html`, which takes the folder's `style.css`, a title and a script policy.
+    """The templates in a folder, and `head.html`, which they include.
 
-    A name that a template asks for and does not get raises jinja2.UndefinedError.
+    `head.html` includes the `style.css` of the folder, and needs a title and a script policy. A template that asks for
+    a name it does not get raises jinja2.UndefinedError when it is rendered.
+
+    Args:
+        folder: Folder of the templates.
+
+    Returns:
+        The environment that loads them.
     """
     return Environment(
         loader=FileSystemLoader([folder, Path(__file__).parent]),

@@ -13,6 +13,7 @@ from jointwise.data.skeletons import NTU25
 from jointwise.errors import DataError, StorageError
 from jointwise.report.page import charts, write_report
 from jointwise.report.page.confusion import Confusion, count_confusions
+from jointwise.report.page.heat_map import has_hover_counts, heat_map
 from jointwise.report.page.reading import read_run
 from jointwise.report.page.scales import linear_ticks, log_ticks, short, tick_labels
 from jointwise.report.viewer import MOST_BYTES
@@ -254,8 +255,8 @@ def test_a_matrix_of_many_cells_is_drawn_in_runs_of_one_shade():
     counts = np.zeros((40, 40), int)
     counts[:, 1:31] = 1  # 30 clips of each class, spread over 30 answers
     confusion = Confusion(tuple(f"class {index}" for index in range(40)), counts)
-    drawing = str(charts.heat_map(confusion))
-    assert not charts.hovers(confusion)
+    drawing = str(heat_map(confusion))
+    assert not has_hover_counts(confusion)
     assert drawing.count("<path") == 2  # right and wrong, each of one shade
     assert "M1 0h30M2 1h29" in drawing  # row 0 has nothing on the diagonal, row 1 has
     assert 'class="right" stroke-opacity="0.19" d="M1 1h1M2 2h1' in drawing
@@ -272,13 +273,13 @@ def test_counting_confusions_and_a_class_without_clips():
     )
     assert confusion.counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
     assert [(score.name, score.accuracy) for score in confusion.classes()] == [("b", 1.0), ("a", 0.5), ("c", None)]
-    assert charts.heat_map(confusion).count("<rect") == 3 + 1  # cells that are not empty, and the frame
+    assert heat_map(confusion).count("<rect") == 3 + 1  # cells that are not empty, and the frame
 
 
 def test_long_curves_are_thinned_but_keep_their_extremes():
     x, y = np.arange(10_000.0), np.ones(10_000)
     y[1234], y[5678], y[17] = 9.0, -9.0, np.nan
-    thin_x, thin_y = charts.thinned(x, y)
+    thin_x, thin_y = charts.thin(x, y)
     assert len(thin_x) <= charts.MOST_POINTS + 2
     assert np.nanmax(thin_y) == 9.0
     assert np.nanmin(thin_y) == -9.0

@@ -1,4 +1,4 @@
-"""The page of a comparison: its tables, and the curves of all systems in the same charts."""
+"""The page of a comparison: its tables, and the curves of all systems in shared charts."""
 
 from __future__ import annotations
 
@@ -35,12 +35,19 @@ PANELS: dict[str, tuple[Panel, ...]] = {  # by stage; those of the parts of its 
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """Runs of one stage, one of each system: the charts they share, their legend, what the collapse watch says."""
+class StageCharts:
+    """The charts of one stage, with one run of each system.
+
+    Args:
+        heading: Name of the stage.
+        legend: (system, style of its line).
+        charts: (title, drawing).
+        warnings: Of the collapse watch.
+    """
 
     heading: str
-    legend: tuple[tuple[str, str], ...]  # system, style
-    charts: tuple[tuple[str, Markup], ...]  # title, drawing
+    legend: tuple[tuple[str, str], ...]
+    charts: tuple[tuple[str, Markup], ...]
     warnings: tuple[str, ...]
 
 
@@ -52,11 +59,24 @@ def write_comparison(
     results: Sequence[Mapping[str, Any]],
     note: str = "",
 ) -> Path:
-    """Writes the page at `out`; returns `out`.
+    """Write the page of a comparison.
 
-    tables: by heading. runs: folders, finished or not; of each system and stage the curves of the first one are drawn,
-    of several shares of labels those of the most, and of pre-trained before those from random weights.
-    results: what the tables were made of, for their commands. note: a sentence below the tables.
+    One run of each system and stage is drawn: a pre-trained one before one from random weights, then the one with the
+    most labels, then the first.
+
+    Args:
+        out: Where the page is written; its folder is made.
+        title: Title of the page.
+        tables: Tables by their headings.
+        runs: Run folders, finished or not.
+        results: The results in the tables, for their commands and terms of use.
+        note: A sentence below the tables.
+
+    Returns:
+        `out`.
+
+    Raises:
+        StorageError: The page cannot be written.
     """
     page = (
         templates(Path(__file__).parent)
@@ -66,7 +86,7 @@ def write_comparison(
             policy="",  # no script
             note=note,
             tables=[(heading, grid, _numeric(grid)) for heading, grid in tables.items()],
-            stages=[drawn for stage in PANELS if (drawn := draw_stage(stage, _choose(stage, runs)))],
+            stages=[charts for stage in PANELS if (charts := draw_stage(stage, _choose_runs(stage, runs)))],
             terms=sorted({(str(result["data"]), str(result["terms"])) for result in results if result["terms"]}),
             intervals=sorted({str(result["interval"]["method"]) for result in results}),
             commands=sorted({(str(result["command"]), str(result["commit"])) for result in results}),
@@ -79,33 +99,41 @@ def write_comparison(
 
 
 def _numeric(grid: Grid) -> list[bool]:
-    """Which columns hold numbers: these are set flush right."""
-    places = range(len(grid.header))
-    return [all(row[place][:1] in "0123456789+−–" for row in grid.rows) for place in places]
+    """Whether each column holds numbers, which are aligned to the right."""
+    columns = range(len(grid.header))
+    return [all(row[column][:1] in "0123456789+−–" for row in grid.rows) for column in columns]
 
 
-def _choose(stage: str, runs: Sequence[Path]) -> dict[str, Run]:
+def _choose_runs(stage: str, runs: Sequence[Path]) -> dict[str, Run]:
     """One run of each system for a stage."""
-    chosen: dict[str, tuple[Path, tuple[bool, tuple[bool, float]]]] = {}
+    best: dict[str, tuple[Path, tuple[bool, tuple[bool, float]]]] = {}
     for folder in runs:
         about = read_json(folder / "about.json")
         amount = labels_amount(about["labels"]) if about["stage"] == "finetune" else (False, 0.0)
         rank = bool(about.get("pretrained")), amount
-        before = chosen.get(about["system"])
+        before = best.get(about["system"])
         if about["stage"] == stage and (before is None or rank > before[1]):
-            chosen[about["system"]] = folder, rank
-    return {system: read_run(folder) for system, (folder, _) in chosen.items()}
+            best[about["system"]] = folder, rank
+    return {system: read_run(folder) for system, (folder, _) in best.items()}
 
 
-def draw_stage(stage: str, runs: Mapping[str, Run]) -> Drawn | None:
-    """The curves of all systems in one stage; None when there are none."""
+def draw_stage(stage: str, runs: Mapping[str, Run]) -> StageCharts | None:
+    """Draw the curves of all systems in one stage.
+
+    Args:
+        stage: A key of PANELS.
+        runs: One run of each system.
+
+    Returns:
+        The charts; None when nothing was logged.
+    """
     panels = (*part_panels(runs.values()), *PANELS[stage])
-    drawn = [(panel.title, drawing) for panel in panels if (drawing := _overlay(panel, runs)) is not None]
-    if not drawn:
+    charts_of_stage = [(panel.title, drawing) for panel in panels if (drawing := _overlay(panel, runs)) is not None]
+    if not charts_of_stage:
         return None
     legend = tuple((system, style(system)) for system in runs)
     warnings = tuple(f"{system}: {words}" for system, run in runs.items() for words in collapse_warnings(run))
-    return Drawn(STAGES[stage], legend, tuple(drawn), warnings)
+    return StageCharts(STAGES[stage], legend, tuple(charts_of_stage), warnings)
 
 
 def part_panels(runs: Iterable[Run]) -> list[Panel]:
@@ -123,18 +151,19 @@ def part_panels(runs: Iterable[Run]) -> list[Panel]:
 
 
 def style(system: str) -> str:
-    """The style sheet's classes for a system's curve."""
+    """The classes of the style sheet for the line of a system."""
     colour, stroke = line_style(system)
     return f"c{colour}" + ("" if stroke == "solid" else f" {stroke}")
 
 
 def _overlay(panel: Panel, runs: Mapping[str, Run]) -> Markup | None:
     """A panel with one line for each run that logged something other than zeros."""
-    lines, values = [], []
+    lines = []
+    values = []
     for system, run in runs.items():
         x, y = run.curve(panel.curves[0].key, "step")
         finite = y[np.isfinite(y)]
-        if len(finite) and finite.any():  # the loss of a part that a system has not is zero
+        if len(finite) and finite.any():  # a loss that a system does not have is logged as zero
             colour, stroke = line_style(system)
             label = f"{system} (last {short(float(finite[-1]))})"
             lines.append(charts.Line(label, x, y, colour, stroke == "dashed", stroke == "dotted"))

@@ -1,4 +1,4 @@
-"""Which class was taken for which: counts, accuracy of each class, and the pairs most often confused."""
+"""Confusions between classes: counts, accuracy of each class, and the pairs most often confused."""
 
 from __future__ import annotations
 
@@ -10,17 +10,31 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Pair:
-    """Clips of one class taken for another."""
+    """Two classes that were confused.
+
+    Args:
+        true: Name of the true class.
+        predicted: Name of the predicted class.
+        count: Clips of the true class that were taken for the predicted one.
+        clips: All clips of the true class.
+    """
 
     true: str
     predicted: str
     count: int
-    clips: int  # of the true class
+    clips: int
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class was recognised; `taken_for` is the most frequent wrong answer, if any was given."""
+    """How well one class was recognised.
+
+    Args:
+        name: Name of the class.
+        right: Clips that were recognised.
+        clips: All clips of the class.
+        taken_for: The most frequent wrong answer; None without one.
+    """
 
     name: str
     right: int
@@ -29,13 +43,18 @@ class ClassScore:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of the class's clips that were recognised; None when the test set has none."""
+        """The share of the clips that were recognised; None for a class without clips."""
         return self.right / self.clips if self.clips else None
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts `K K`: row the true class, column the predicted one."""
+    """A confusion matrix.
+
+    Args:
+        names: K class names.
+        counts: (K, K) clips; row: the true class, column: the predicted one.
+    """
 
     names: tuple[str, ...]
     counts: NDArray[np.int64]
@@ -46,7 +65,11 @@ class Confusion:
         return float(np.trace(self.counts) / self.counts.sum())
 
     def pairs(self, row: int | None = None) -> list[Pair]:
-        """The confused pairs (of one true class only, when `row` is given), most clips first."""
+        """The confused pairs, those with most clips first.
+
+        Args:
+            row: Index of the only true class to look at; None: all classes.
+        """
         wrong = self.counts.copy()
         np.fill_diagonal(wrong, 0)
         clips = self.counts.sum(axis=1)
@@ -67,7 +90,13 @@ class Confusion:
 
 
 def count_confusions(labels: NDArray[np.int64], scores: NDArray[np.floating], names: tuple[str, ...]) -> Confusion:
-    """Counts the answers (`scores`: `N K`, the highest wins) for clips whose true classes are `labels` (`N`)."""
+    """Count how often each class was predicted for each true class.
+
+    Args:
+        labels: (N,) true classes.
+        scores: (N, K) scores; the class with the highest is the predicted one.
+        names: K class names.
+    """
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(counts, (labels, scores.argmax(axis=1)), 1)
     return Confusion(names, counts)

@@ -1,4 +1,4 @@
-"""Where runs and results come from: commands, versions, devices, splits and settings, as the page prints them."""
+"""The provenance of runs and results as the page prints it: commands, versions, devices, splits and settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from jointwise.report.page.scales import NOTHING, PER_CENT, count, short
 
 @dataclass(frozen=True)
 class Origin:
-    """Named facts about where a file comes from, the command that made it, and its settings as YAML."""
+    """Where a run or a result comes from.
+
+    Args:
+        name: Heading.
+        facts: (name, text) pairs.
+        command: The command that made it; empty if unknown.
+        config: Its settings as YAML; empty if unknown.
+    """
 
     name: str
     facts: tuple[tuple[str, str], ...]
@@ -22,25 +29,27 @@ class Origin:
 
 
 def run_origin(run: Run) -> Origin:
-    """Where a run comes from."""
+    """The provenance of a run."""
     return Origin(f"Run {run.name}", _common(run.facts), run.facts.text("command") or "", run.config)
 
 
 def result_origin(result: Result) -> Origin:
-    """Where a result comes from; its split with the hashes of the clips in each part."""
-    facts, split, steps = result.facts, result.facts.within("split"), result.facts.within("steps")
+    """The provenance of a result, with the hashes of the clips in each part of its split."""
+    facts = result.facts
+    split = facts.within("split")
+    steps = facts.within("steps")
     parts = (
         (part, f"{count(split.number(part))} clips, sha256 {split.text(f'{part}_sha256') or NOTHING}")
         for part in ("train", "test", "labelled")
     )
-    done = (f"{stage} {count(steps.number(stage))}" for stage in ("pretrain", "finetune") if steps.number(stage))
+    trained = (f"{stage} {count(steps.number(stage))}" for stage in ("pretrain", "finetune") if steps.number(stage))
     shown = (
         *_common(facts),
         ("data", facts.text("data") or NOTHING),
         ("data fingerprint", facts.text("data_fingerprint") or NOTHING),
         ("split", split.text("name") or NOTHING),
         *parts,
-        ("steps", ", ".join(done) or NOTHING),
+        ("steps", ", ".join(trained) or NOTHING),
         ("created", facts.text("created") or NOTHING),
     )
     config = facts.within("config").values
@@ -58,18 +67,18 @@ def _common(facts: Facts) -> tuple[tuple[str, str], ...]:
 
 
 def device(facts: Facts) -> str | None:
-    """What it ran on, and in which precision."""
+    """Device and precision of a run or a result; None if neither is known."""
     return ", ".join(text for key in ("device", "precision") if (text := facts.text(key))) or None
 
 
 def parameters(facts: Facts) -> tuple[str, str, str]:
-    """How many parameters the encoder, the pre-training model and the fine-tuned model have."""
+    """Numbers of parameters: of the encoder, of the pre-training model, of the fine-tuned model."""
     counts = facts.within("parameters")
     return short(counts.number("encoder")), short(counts.number("pretrain")), short(counts.number("finetune"))
 
 
 def labels_in_words(labels: str | None) -> str:
-    """How many labels were used: a share of the training set, or clips of each class.
+    """The amount of labels in words: a share of the training set, or clips of each class.
 
     >>> labels_in_words("5shot")
     '5 per class'
@@ -84,6 +93,6 @@ def labels_in_words(labels: str | None) -> str:
         return labels
 
 
-def stated(facts: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
-    """The facts that are known."""
+def known_facts(facts: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
+    """The facts that have a text, as (name, text) pairs."""
     return tuple((name, text) for name, text in facts.items() if text and text != NOTHING)

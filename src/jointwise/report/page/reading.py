@@ -1,4 +1,4 @@
-"""Reads what the report shows: run folders (one training stage each) and result files."""
+"""Reading what the report shows: run folders (one training stage each) and result files."""
 
 from __future__ import annotations
 
@@ -24,52 +24,77 @@ SCHEMA = 1  # the newest schema of result files that is understood
 
 @dataclass(frozen=True)
 class Facts:
-    """A JSON object of a file that must be named when a value turns out to be of the wrong kind."""
+    """A JSON object whose values are checked when they are read.
+
+    Args:
+        path: The file it comes from, for error messages.
+        values: The object.
+    """
 
     path: Path
     values: dict[str, Any]
 
     def text(self, key: str) -> str | None:
-        """The value as a text; None when it is absent, null or empty."""
+        """The value as a text; None when it is absent, null or empty.
+
+        Raises:
+            DataError: It is an object or a list.
+        """
         value = self.values.get(key)
         if isinstance(value, (dict, list)):
-            raise self.unfit(key, "a text")
+            raise self.wrong_kind(key, "a text")
         return None if value is None or value == "" else str(value)
 
     def number(self, key: str) -> float | None:
-        """The value as a number; None when it is absent, null or not finite."""
+        """The value as a number; None when it is absent, null or not finite.
+
+        Raises:
+            DataError: It is not a number.
+        """
         value = self.values.get(key)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self.unfit(key, "a number")
+            raise self.wrong_kind(key, "a number")
         return float(value) if math.isfinite(value) else None
 
     def within(self, key: str) -> Facts:
-        """The nested object; empty when it is absent or null."""
+        """The nested object; empty when it is absent or null.
+
+        Raises:
+            DataError: It is not an object.
+        """
         value = self.values.get(key)
         if not isinstance(value, (dict, type(None))):
-            raise self.unfit(key, "an object")
+            raise self.wrong_kind(key, "an object")
         return Facts(self.path, value or {})
 
     def interval(self, key: str) -> tuple[float, float] | None:
-        """The value as two numbers, low and high; None when it is absent, null or not finite."""
+        """The value as two numbers, low and high; None when it is absent, null or not finite.
+
+        Raises:
+            DataError: It is not a list of two numbers.
+        """
         value = self.values.get(key)
         if value is None:
             return None
         if not (isinstance(value, list) and len(value) == 2 and all(isinstance(end, (int, float)) for end in value)):
-            raise self.unfit(key, "a pair [low, high]")
+            raise self.wrong_kind(key, "a pair [low, high]")
         low, high = float(value[0]), float(value[1])
         return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
     def names(self, key: str) -> tuple[str, ...]:
-        """The value as texts; none when it is absent or null."""
+        """The value as texts; empty when it is absent or null.
+
+        Raises:
+            DataError: It is not a list.
+        """
         value = self.values.get(key)
         if not isinstance(value, (list, type(None))):
-            raise self.unfit(key, "a list")
+            raise self.wrong_kind(key, "a list")
         return tuple(str(name) for name in value or ())
 
-    def unfit(self, key: str, expected: str) -> DataError:
+    def wrong_kind(self, key: str, expected: str) -> DataError:
         """The error for a value of the wrong kind."""
         found = type(self.values[key]).__name__
         return DataError(
@@ -79,7 +104,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Run:
-    """One training stage: facts of `run.json`, the text of `config.yaml`, one record per logged step, a few clips."""
+    """One training stage.
+
+    Args:
+        name: Name of its folder.
+        facts: Content of `run.json`.
+        config: Text of `config.yaml`.
+        records: Logged metrics, one record for each logged step.
+        examples: Example clips of a pre-training; None without any.
+    """
 
     name: str
     facts: Facts
@@ -88,22 +121,34 @@ class Run:
     examples: Examples | None = None
 
     def curve(self, key: str, along: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where (`along`: "epoch" or "step") and what `key` was, for the records that have both."""
+        """One metric over the training.
+
+        Args:
+            key: The metric.
+            along: `epoch` or `step`.
+
+        Returns:
+            Epochs or steps, and values: (n,) each, of the records that have both.
+        """
         points = [(record[along], record[key]) for record in self.records if key in record and along in record]
         pairs = np.asarray(points, dtype=np.float64).reshape(-1, 2)
         return pairs[:, 0], pairs[:, 1]
 
     def last(self, key: str) -> float | None:
-        """The last finite value of a metric."""
+        """The last finite value of a metric; None without one."""
         values = (record[key] for record in reversed(self.records) if key in record)
         return next((value for value in values if math.isfinite(value)), None)
 
 
 @dataclass(frozen=True)
 class Result:
-    """One measurement: the facts of its JSON file, and where the per-clip scores are at hand, its confusions.
+    """One result file.
 
-    scores: name of a recording -> (K,) its scores.
+    Args:
+        name: Name of the file, without its suffix.
+        facts: Content of the file.
+        confusion: Confusions of its classes; None without scores of single clips.
+        scores: (K,) scores of each recording, by its name.
     """
 
     name: str
@@ -113,7 +158,14 @@ class Result:
 
 
 def read_run(folder: Path) -> Run:
-    """Reads a run folder; files that are absent (a run that has just begun) leave their part empty."""
+    """Read a run folder. Files may be missing, as in a run that has just begun.
+
+    Args:
+        folder: The folder that holds metrics.jsonl.
+
+    Raises:
+        DataError: There is no such folder, or a file in it is damaged.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such run folder. Give the folder that holds metrics.jsonl.")
     described = folder / "run.json"
@@ -124,7 +176,14 @@ def read_run(folder: Path) -> Run:
 
 
 def read_result(path: Path) -> Result:
-    """Reads a result's JSON file and, where it is there, the `.npz` of the same stem beside it."""
+    """Read the JSON file of a result, and the `.npz` file of the same name beside it if there is one.
+
+    Args:
+        path: The JSON file.
+
+    Raises:
+        DataError: There is no such file, one of the two is damaged, or it was written by a newer jointwise.
+    """
     if not path.is_file():
         raise DataError(f"{path}: there is no such result file. Give the .json file that an evaluation wrote.")
     facts = _read_object(path, "repeat the evaluation that wrote it, or leave it out")
@@ -132,8 +191,9 @@ def read_result(path: Path) -> Result:
     if schema is not None and schema > SCHEMA:
         raise DataError(f"{path}: schema {schema:g} is newer than this jointwise knows ({SCHEMA}). Update jointwise.")
     clips = path.with_suffix(".npz")
-    named = clips.exists() and not is_completion(facts.values)  # those hold errors, no scores of classes
-    confusion, scores = _read_clips(clips, facts.names("classes")) if named else (None, {})
+    if not clips.exists() or is_completion(facts.values):  # a completion has errors, not scores of classes
+        return Result(path.stem, facts, None, {})
+    confusion, scores = _read_clips(clips, facts.names("classes"))
     return Result(path.stem, facts, confusion, scores)
 
 
@@ -160,7 +220,7 @@ def _read_metrics(path: Path) -> tuple[dict[str, float], ...]:
                 break  # the run was interrupted while it wrote this line
             raise DataError(f"{path}, line {number}: {error}. Delete that line, or repeat the run.") from error
         while records and records[-1]["step"] > record["step"]:
-            records.pop()  # a resumed run goes over these steps again
+            records.pop()  # a resumed run repeats these steps
         if records and records[-1]["step"] == record["step"]:
             records[-1].update(record)
         else:
@@ -182,7 +242,7 @@ def _parse_metrics(line: bytes) -> dict[str, float]:
 
 
 def _read_clips(path: Path, names: Sequence[str]) -> tuple[Confusion | None, dict[str, NDArray[np.floating]]]:
-    """The confusions of a result's clips, None when there are no clips; and the scores of each by its name."""
+    """The confusions of the clips of a result (None without clips), and the scores of each clip by its name."""
     remedy = "Repeat the evaluation, or delete this file to report without it."
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -201,5 +261,5 @@ def _read_clips(path: Path, names: Sequence[str]) -> tuple[Confusion | None, dic
         return None, {}
     if labels.min() < 0 or labels.max() >= len(classes) or np.isnan(scores).any():
         raise DataError(f"{path}: labels outside 0…{len(classes) - 1}, or scores that are not numbers. {remedy}")
-    named = {str(name): row for name, row in zip(ids, scores, strict=True)}
-    return count_confusions(labels.astype(np.int64), scores, classes), named
+    by_name = {str(name): row for name, row in zip(ids, scores, strict=True)}
+    return count_confusions(labels.astype(np.int64), scores, classes), by_name

@@ -1,4 +1,4 @@
-"""What the page says about results: the table of scores, whiskers side by side, and each one's confusions."""
+"""Results as the page shows them: the table of scores, their intervals side by side, and the confusions of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from jointwise.evaluation.protocols import protocol_title
 from jointwise.evaluation.results import INITIALISATIONS
 from jointwise.report.page import charts
 from jointwise.report.page.confusion import ClassScore, Confusion, Pair
-from jointwise.report.page.provenance import Origin, device, labels_in_words, parameters, result_origin, stated
+from jointwise.report.page.heat_map import has_hover_counts, heat_map
+from jointwise.report.page.provenance import Origin, device, known_facts, labels_in_words, parameters, result_origin
 from jointwise.report.page.reading import Facts, Result
 from jointwise.report.page.scales import NOTHING, count, percent, short
 from jointwise.report.tables.completions import MEASURES, shown
@@ -22,7 +23,15 @@ MOST_PAIRS = 6
 
 @dataclass(frozen=True)
 class CompletionView:
-    """A result of protocol `complete` as the page prints it; errors: value and range of each of MEASURES."""
+    """A result of protocol `complete` as the page prints it.
+
+    Args:
+        system: Name of the system.
+        initialisation: Where its weights come from.
+        seed: Seed.
+        unit: Unit of the errors.
+        errors: (value, interval) of each of MEASURES.
+    """
 
     system: str
     initialisation: str
@@ -32,7 +41,11 @@ class CompletionView:
 
 
 def view_completion(facts: Facts) -> CompletionView:
-    """What the page prints about a completion."""
+    """A completion as the page prints it.
+
+    Args:
+        facts: Content of the result file.
+    """
     scores, intervals = facts.within("scores"), facts.within("interval")
 
     def error(key: str) -> tuple[str, str]:
@@ -42,10 +55,10 @@ def view_completion(facts: Facts) -> CompletionView:
             "" if interval is None else " – ".join(map(shown, interval)),
         )
 
-    start = facts.text("initialisation") or NOTHING
+    initialisation = facts.text("initialisation") or NOTHING
     return CompletionView(
         facts.text("system") or NOTHING,
-        INITIALISATIONS.get(start, start),
+        INITIALISATIONS.get(initialisation, initialisation),
         facts.text("seed") or NOTHING,
         facts.text("unit") or NOTHING,
         tuple(error(key) for key in MEASURES),
@@ -53,8 +66,13 @@ def view_completion(facts: Facts) -> CompletionView:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A share in [0, 1] with its interval, either of which a file may not know."""
+class Score:
+    """A share in [0, 1] and its interval.
+
+    Args:
+        value: The share; None if the file has none.
+        interval: Low and high end; None if the file has none.
+    """
 
     value: float | None
     interval: tuple[float, float] | None
@@ -72,17 +90,33 @@ class Measured:
 
 @dataclass(frozen=True)
 class ResultView:
-    """A result as the page prints it."""
+    """A result as the page prints it.
+
+    Args:
+        system: Name of the system.
+        initialisation: Where its weights come from.
+        protocol: Name of the protocol, with pooling and encoder where they are not the usual ones.
+        labels: Amount of labels.
+        seed: Seed, and fold where there is one.
+        top1: Top-1 accuracy.
+        top5: Top-5 accuracy.
+        seconds: Per epoch of pre-training, of fine-tuning.
+        parameters: Of the encoder, of the pre-training model, of the fine-tuned model.
+        facts: (name, text) pairs.
+        warnings: What a reader should know before trusting the figures.
+        origin: Provenance.
+        confusion: Confusions; None without scores of single clips.
+    """
 
     system: str
     initialisation: str
     protocol: str
     labels: str
     seed: str
-    top1: Measured
-    top5: Measured
-    seconds: tuple[str, str]  # per epoch of pre-training, of fine-tuning
-    parameters: tuple[str, str, str]  # encoder, pre-training, fine-tuned
+    top1: Score
+    top5: Score
+    seconds: tuple[str, str]
+    parameters: tuple[str, str, str]
     facts: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     origin: Origin
@@ -90,24 +124,24 @@ class ResultView:
 
     @property
     def details(self) -> str:
-        """What sets this result apart from others of its system."""
-        known = {
+        """What distinguishes this result from others of its system."""
+        formats = {
             self.initialisation: "{}",
             self.protocol: "{}",
             self.labels: "{}\u00a0labels",
             self.seed: "seed\u00a0{}",
         }
-        return "\u00a0· ".join(words.format(text) for text, words in known.items() if text != NOTHING)
+        return "\u00a0· ".join(words.format(text) for text, words in formats.items() if text != NOTHING)
 
     @property
-    def hovers(self) -> bool:
-        """Whether the cells of the confusion matrix say their counts when hovered."""
-        return self.confusion is not None and charts.hovers(self.confusion)
+    def has_hover_counts(self) -> bool:
+        """Whether the cells of the confusion matrix show their counts when hovered."""
+        return self.confusion is not None and has_hover_counts(self.confusion)
 
     @cached_property
     def heat_map(self) -> Markup:
         """The confusion matrix, drawn."""
-        return charts.heat_map(self.confusion) if self.confusion else Markup()
+        return heat_map(self.confusion) if self.confusion else Markup()
 
     @cached_property
     def classes(self) -> list[ClassScore]:
@@ -121,23 +155,30 @@ class ResultView:
 
 
 def _features(facts: Facts) -> str:
-    """Which features were judged, where it is not the student's with the head's own pooling."""
+    """Pooling and encoder, where they are not the head's own pooling and the student."""
     pooling, encoder = facts.text("pooling"), facts.text("encoder")
-    named = [f"pooling {pooling}" if pooling else "", "teacher" if encoder == "teacher" else ""]
-    return "".join(f", {name}" for name in named if name)
+    words = [f"pooling {pooling}" if pooling else "", "teacher" if encoder == "teacher" else ""]
+    return "".join(f", {word}" for word in words if word)
 
 
 def view_result(result: Result) -> ResultView:
-    """Everything the page prints about a result."""
+    """A result as the page prints it.
+
+    Args:
+        result: A result of any protocol but `complete`.
+    """
     facts = result.facts
-    scores, seconds = facts.within("scores"), facts.within("seconds_per_epoch")
-    seed, fold, protocol = facts.text("seed") or NOTHING, facts.text("fold"), facts.text("protocol") or NOTHING
+    scores = facts.within("scores")
+    seconds = facts.within("seconds_per_epoch")
+    seed = facts.text("seed") or NOTHING
+    fold = facts.text("fold")
+    protocol = facts.text("protocol") or NOTHING
     initialisation, memory = facts.text("initialisation") or NOTHING, facts.number("peak_memory_mb")
-    shown = {
+    named_facts = {
         "top-1": percent(scores.number("top1"), unit=True),
         "top-5": percent(scores.number("top5"), unit=True),
         "macro F1": percent(scores.number("macro_f1"), unit=True),
-        "test clips": count(clips_of(result)),
+        "test clips": count(clip_count(result)),
         "peak memory": None if memory is None else f"{count(memory)} MB",
         "GFLOPs per clip": short(facts.number("gflops")),
         "device": device(facts),
@@ -148,23 +189,23 @@ def view_result(result: Result) -> ResultView:
         protocol=protocol_title(protocol) + _features(facts),
         labels=labels_in_words(facts.text("labels")),
         seed=seed + (f", fold {fold}" if fold else ""),
-        top1=_measured(facts, "top1"),
-        top5=_measured(facts, "top5"),
+        top1=_score(facts, "top1"),
+        top5=_score(facts, "top5"),
         seconds=(short(seconds.number("pretrain")), short(seconds.number("finetune"))),
         parameters=parameters(facts),
-        facts=stated(shown),
+        facts=known_facts(named_facts),
         warnings=result_warnings(result),
         origin=result_origin(result),
         confusion=result.confusion,
     )
 
 
-def _measured(facts: Facts, key: str) -> Measured:
-    return Measured(facts.within("scores").number(key), facts.within("interval").interval(key))
+def _score(facts: Facts, key: str) -> Score:
+    return Score(facts.within("scores").number(key), facts.within("interval").interval(key))
 
 
-def clips_of(result: Result) -> float | None:
-    """How many clips the result was judged on."""
+def clip_count(result: Result) -> float | None:
+    """How many test clips a result has; None if unknown."""
     if result.confusion is not None:
         return float(result.confusion.counts.sum())
     return result.facts.within("split").number("test")
@@ -185,7 +226,7 @@ def result_warnings(result: Result) -> tuple[str, ...]:
 
 
 def describe_intervals(results: Sequence[Result]) -> str:
-    """Which intervals the files give, in words; empty when they give none."""
+    """Level and method of the intervals in the files, in words; empty when they have none."""
     kinds: dict[str, None] = {}
     for result in results:
         interval = result.facts.within("interval")
@@ -198,14 +239,26 @@ def describe_intervals(results: Sequence[Result]) -> str:
 
 @dataclass(frozen=True)
 class Whiskers:
-    """Top-1 of all results on one axis: a track for each result that has a score, and the axis below them."""
+    """Top-1 of all results on one axis.
+
+    Args:
+        rows: (result, its drawing), of the results that have a score.
+        strip: The axis below them.
+    """
 
     rows: tuple[tuple[ResultView, Markup], ...]
     strip: Markup
 
 
 def draw_whiskers(views: Sequence[ResultView]) -> Whiskers | None:
-    """The scores with their intervals side by side; None when no result has a score."""
+    """Draw the scores with their intervals side by side.
+
+    Args:
+        views: Results, in the order of the page.
+
+    Returns:
+        The rows and their axis; None when no result has a score.
+    """
     values = [
         value
         for view in views

@@ -1,4 +1,4 @@
-"""What the page says about a run: its curves, its facts, and a warning when its features collapsed."""
+"""Runs as the page shows them: curves, facts, and a warning when the features collapsed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jointwise.evaluation.held_out import loss_parts
 from jointwise.evaluation.protocols import frozen_protocols, protocol_title
 from jointwise.model.build import part_titles
 from jointwise.report.page import charts
-from jointwise.report.page.provenance import Origin, device, labels_in_words, parameters, run_origin, stated
+from jointwise.report.page.provenance import Origin, device, known_facts, labels_in_words, parameters, run_origin
 from jointwise.report.page.reading import Run
 from jointwise.report.page.scales import count, duration, percent, short
 
@@ -23,7 +23,14 @@ STAGES = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "import": "Impo
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric of a panel: its key in metrics.jsonl, its name, its colour (1 … 4)."""
+    """One metric of a panel.
+
+    Args:
+        key: Its key in metrics.jsonl.
+        name: Its name in the legend.
+        colour: Number in the style sheet's palette, 1 to 7.
+        dashed: Whether the line is dashed.
+    """
 
     key: str
     name: str
@@ -33,13 +40,21 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """Metrics drawn into one chart; the panel is left out when the run has none of them."""
+    """Metrics drawn into one chart; the panel is left out when the run has none of them.
+
+    Args:
+        title: Title of the chart.
+        curves: Its metrics.
+        zero: Whether zero is on the vertical axis.
+        may_be_log: Whether the vertical axis may be logarithmic.
+        share: Whether the values are shares in [0, 1], shown as percentages.
+    """
 
     title: str
     curves: tuple[Curve, ...]
     zero: bool = False
     may_be_log: bool = False
-    share: bool = False  # values in [0, 1], shown as percentages
+    share: bool = False
 
 
 PANELS = (  # below the one of the loss
@@ -97,8 +112,15 @@ def words_of(key: str) -> str:
 
 
 @dataclass(frozen=True)
-class Key:
-    """One entry of a chart's legend, with the last value of its curve."""
+class LegendEntry:
+    """One entry of the legend of a chart.
+
+    Args:
+        label: Name of the curve.
+        last: Its last value, as text.
+        colour: Number in the style sheet's palette.
+        dashed: Whether the line is dashed.
+    """
 
     label: str
     last: str
@@ -108,17 +130,32 @@ class Key:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawn panel."""
+    """A drawn panel.
+
+    Args:
+        title: Its title.
+        drawing: An `<svg>` element.
+        legend: One entry for each curve.
+        single: Whether the panel has only one curve, which the title names.
+    """
 
     title: str
     drawing: Markup
-    keys: tuple[Key, ...]
-    alone: bool  # the panel has one curve only, which its title names
+    legend: tuple[LegendEntry, ...]
+    single: bool
 
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as the page prints it."""
+    """A run as the page prints it.
+
+    Args:
+        heading: Stage, system and data.
+        facts: (name, text) pairs.
+        warnings: Of the collapse watch.
+        charts: Drawn panels.
+        origin: Provenance.
+    """
 
     heading: str
     facts: tuple[tuple[str, str], ...]
@@ -128,7 +165,11 @@ class RunView:
 
 
 def view_run(run: Run) -> RunView:
-    """Everything the page prints about a run."""
+    """A run as the page prints it.
+
+    Args:
+        run: A run, finished or not.
+    """
     facts = run.facts
     stage = facts.text("stage")
     words = (STAGES.get(stage or "", stage), facts.text("system"), facts.text("data"))
@@ -150,7 +191,7 @@ def view_run(run: Run) -> RunView:
     drawn = (draw_panel(panel, run, along) for panel in (loss_panel(parts), *PANELS))
     return RunView(
         "\u00a0· ".join(word for word in words if word) or run.name,
-        stated(shown),
+        known_facts(shown),
         collapse_warnings(run),
         tuple(chart for chart in drawn if chart is not None),
         run_origin(run),
@@ -158,25 +199,36 @@ def view_run(run: Run) -> RunView:
 
 
 def collapse_warnings(run: Run) -> tuple[str, ...]:
-    """What the collapse watch says of the run, by the same rule as when it was trained."""
+    """Warnings of the collapse watch, by the same rule as during the training."""
     finite = [{key: value for key, value in record.items() if math.isfinite(value)} for record in run.records]
     warning = collapse_warning(finite)
     return (f"{warning[:1].upper()}{warning[1:]}.",) if warning else ()
 
 
 def draw_panel(panel: Panel, run: Run, along: str) -> Chart | None:
-    """The panel's chart, or None when the run logged none of its metrics."""
-    lines, keys, values = [], [], []
+    """Draw one panel of a run.
+
+    Args:
+        panel: Which metrics.
+        run: Where they were logged.
+        along: `epoch` or `step`: the horizontal axis.
+
+    Returns:
+        The chart; None when the run logged none of the metrics.
+    """
+    lines = []
+    legend = []
+    values = []
     for curve in panel.curves:
         x, y = run.curve(curve.key, along)
         finite = y[np.isfinite(y)].tolist()
         if finite:
             lines.append(charts.Line(curve.name, x, y, curve.colour, curve.dashed))
             last = percent(finite[-1]) if panel.share else short(finite[-1])
-            keys.append(Key(curve.name, last, curve.colour, curve.dashed))
+            legend.append(LegendEntry(curve.name, last, curve.colour, curve.dashed))
             values += finite
     if not lines:
         return None
     axis = charts.value_axis([*values, 1.0] if panel.share else values, panel.zero, panel.may_be_log, panel.share)
     title = panel.title + (", log scale" if axis.log else "")
-    return Chart(title, charts.line_chart(lines, title, along, axis), tuple(keys), len(panel.curves) == 1)
+    return Chart(title, charts.line_chart(lines, title, along, axis), tuple(legend), len(panel.curves) == 1)

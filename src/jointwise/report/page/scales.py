@@ -7,12 +7,12 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 
-NOTHING = "–"  # what the page shows where a file says nothing
+NOTHING = "–"  # what the page shows for a missing value
 PER_CENT = "\N{NARROW NO-BREAK SPACE}%"
 
 
 def count(value: float | None) -> str:
-    """A whole number with its thousands apart.
+    """A whole number with thousands separators.
 
     >>> count(1152)
     '1,152'
@@ -63,22 +63,33 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def listed(words: Sequence[str]) -> str:
-    """Words as a sentence lists them.
+def join_words(words: Sequence[str]) -> str:
+    """Words as a list in a sentence.
 
-    >>> listed(["a", "b", "c"])
+    >>> join_words(["a", "b", "c"])
     'a, b and c'
     """
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def text_width(text: str, size: float) -> float:
-    """About how wide a text is in a sans-serif face of that size; wide (East Asian) characters count double."""
+    """Approximate width of a text in a sans-serif font; wide (East Asian) characters count double.
+
+    Args:
+        text: The text.
+        size: Size of the font. The width has the same unit.
+    """
     return size * sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.56 for letter in text)
 
 
-def fitted(text: str, size: float, width: float) -> str:
-    """The text, or as much of its beginning as fits in `width`, with an ellipsis."""
+def shorten(text: str, size: float, width: float) -> str:
+    """The text, or as much of its beginning as fits in `width`, with an ellipsis.
+
+    Args:
+        text: The text.
+        size: Size of the font.
+        width: Available width, in the same unit.
+    """
     if text_width(text, size) <= width:
         return text
     while text and text_width(text + "…", size) > width:
@@ -86,12 +97,18 @@ def fitted(text: str, size: float, width: float) -> str:
     return text.rstrip() + "…"
 
 
-def linear_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
-    """Round numbers from at or below `low` to at or above `high`, about `wanted` steps apart."""
+def linear_ticks(low: float, high: float, intervals: int = 4) -> list[float]:
+    """Evenly spaced round numbers, the first at or below `low`, the last at or above `high`.
+
+    Args:
+        low: Smallest value.
+        high: Largest value.
+        intervals: About how many intervals to make.
+    """
     if not high > low:
         margin = abs(low) * 0.1 or 1.0
         low, high = low - margin, high + margin
-    rough = (high - low) / wanted
+    rough = (high - low) / intervals
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(factor for factor, below in ((1, 1.5), (2, 3.5), (5, 7.5), (10, 11)) if rough < below * power)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -99,7 +116,7 @@ def linear_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten (and their 2 and 5 fold on a short axis) around two positive numbers."""
+    """Powers of ten around two positive numbers; on a short axis also 2 and 5 times these powers."""
     short_axis = math.log10(high / low) < 2.2
     steps = (1, 2, 5) if short_axis else (1,)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -111,13 +128,18 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def tick_labels(ticks: Sequence[float], as_percent: bool = False) -> list[str]:
-    """One text per tick, all with the same number of decimals on a linear axis."""
+    """One text for each tick; on a linear axis all have the same number of decimals.
+
+    Args:
+        ticks: Values of the ticks.
+        as_percent: Whether they are shares in [0, 1], written as percentages.
+    """
     scale = 100.0 if as_percent else 1.0
     values = [tick * scale for tick in ticks]
     step = min((after - before for before, after in pairwise(values)), default=1.0)
     largest = max(map(abs, values), default=0.0)
     if largest >= 1e4 or 0 < step < 1e-4:
         return [short(value) if value else "0" for value in values]
-    evenly = all(math.isclose(b - a, step, rel_tol=1e-6) for a, b in pairwise(values))
+    even = all(math.isclose(after - before, step, rel_tol=1e-6) for before, after in pairwise(values))
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    return [f"{value:.{decimals}f}" if evenly and value else short(value) for value in values]
+    return [f"{value:.{decimals}f}" if even and value else short(value) for value in values]

@@ -1,4 +1,4 @@
-"""What the page plays: test clips as recorded, as the student saw them, as the decoder rebuilt them; and answers."""
+"""The clips that the page plays: as recorded, as the student saw them, as the decoder rebuilt them; and answers."""
 
 from __future__ import annotations
 
@@ -14,26 +14,38 @@ from jointwise.report.page.results import view_result
 from jointwise.report.viewer import Answer, Clip, Panel, recorded
 from jointwise.training.example_clips import Examples
 
-MOST_ANSWERS = 4  # recognisers whose bars stand side by side
+MOST_ANSWERS = 4  # recognisers shown side by side
 
 
 @dataclass(frozen=True)
 class Playback:
-    """Clips with a sentence on what they are."""
+    """Clips to play.
+
+    Args:
+        words: A sentence that says what they are.
+        clips: The clips.
+    """
 
     words: str
     clips: tuple[Clip, ...]
 
 
 def make_playback(runs: Sequence[Run], results: Sequence[Result]) -> Playback | None:
-    """The clips of the first run that kept some, with what results on the same clips say; None without any."""
-    shown = {result.facts.text("data") for result in results}
-    kept = [run for run in runs if run.examples is not None]
-    kept.sort(key=lambda run: run.examples is None or run.examples.data not in shown)  # transfer: those scored
-    run = kept[0] if kept else None
-    if run is None or run.examples is None:
+    """The example clips of the first run that has some, with the answers of results on the same clips.
+
+    Args:
+        runs: Runs; one on data that the results are about is preferred (after a transfer these differ).
+        results: Results whose scores of the clips are shown.
+
+    Returns:
+        The clips; None when no run has any.
+    """
+    evaluated = {result.facts.text("data") for result in results}
+    with_examples = [(run, run.examples) for run in runs if run.examples is not None]
+    if not with_examples:
         return None
-    examples, answering = run.examples, _answering(results, run.examples)
+    run, examples = min(with_examples, key=lambda pair: pair[1].data not in evaluated)
+    answering = _answering(results, examples)
     words = f"{len(examples.names)} evaluation clips of {examples.data}"
     if examples.seen is not None:
         hidden = 100 * (1 - examples.seen[examples.valid.any((2, 3))].mean())
@@ -46,22 +58,39 @@ def make_playback(runs: Sequence[Run], results: Sequence[Result]) -> Playback | 
     )
 
 
-def stretched(values: Floats, frames: int) -> Floats:
-    """(M, T, V, C) -> (M, frames, V, C), the same stretch of time in straight lines, frames at half-pixel centres."""
+def resample(values: Floats, frames: int) -> Floats:
+    """Resample values to another number of frames, linearly with half-pixel centres.
+
+    Args:
+        values: (M, T, V, C).
+        frames: New number of frames.
+
+    Returns:
+        (M, frames, V, C).
+    """
     length = values.shape[1]
     times = np.clip((np.arange(frames) + 0.5) * (length / frames) - 0.5, 0, length - 1)
     below = times.astype(int)
-    above, share = np.minimum(below + 1, length - 1), (times - below).astype(np.float32)[:, None, None]
+    above = np.minimum(below + 1, length - 1)
+    share = (times - below).astype(np.float32)[:, None, None]
     return values[:, below] * (1 - share) + values[:, above] * share
 
 
-def held(mask: Bools, frames: int) -> Bools:
-    """(M, T, V) -> (M, frames, V), the same stretch of time: each frame says what the one below it said."""
+def resample_mask(mask: Bools, frames: int) -> Bools:
+    """Resample a mask to another number of frames; each new frame repeats the old frame it falls into.
+
+    Args:
+        mask: (M, T, V).
+        frames: New number of frames.
+
+    Returns:
+        (M, frames, V).
+    """
     return mask[:, ((np.arange(frames) + 0.5) * mask.shape[1] / frames).astype(int)]
 
 
 def _answering(results: Sequence[Result], examples: Examples) -> list[tuple[str, Result]]:
-    """Results that give probabilities for the examples, with what sets each apart."""
+    """Results that have probabilities for the examples, each with a title that distinguishes it."""
     fitting = [
         result
         for result in results
@@ -82,16 +111,18 @@ def _has_probabilities(result: Result) -> bool:
 
 
 def _clip(examples: Examples, place: int, answering: Sequence[tuple[str, Result]]) -> Clip:
-    there = examples.valid[place].any((1, 2))
-    there[0] = True
-    skeleton, valid = examples.skeleton, examples.valid[place][there]
+    present = examples.valid[place].any((1, 2))  # persons
+    present[0] = True
+    skeleton = examples.skeleton
+    valid = examples.valid[place][present]
     frames = valid.shape[1]
-    panels = [recorded("recording", skeleton, examples.recording[place][there], valid)]
+    panels = [recorded("recording", skeleton, examples.recording[place][present], valid)]
     if examples.seen is not None:
-        given, seen = stretched(examples.clip[place][there], frames), held(examples.seen[place][there], frames)
-        panels.append(Panel("what the student saw", skeleton, given, valid, seen, hiding=True))
+        clip = resample(examples.clip[place][present], frames)
+        seen = resample_mask(examples.seen[place][present], frames)
+        panels.append(Panel("what the student saw", skeleton, clip, valid, seen, hiding=True))
     if examples.rebuilt is not None:
-        rebuilt = stretched(examples.rebuilt[place][there], frames)
+        rebuilt = resample(examples.rebuilt[place][present], frames)
         panels.append(Panel("what the decoder rebuilt", skeleton, rebuilt, np.ones_like(valid)))
     name, truth = examples.names[place], examples.classes[int(examples.labels[place])]
     answers = tuple(
