@@ -22,7 +22,8 @@ from jointwise.data.skeletons import KINECT20, NTU25, unnamed_skeleton
 from jointwise.data.synthetic import generate
 from jointwise.errors import ConfigError, DataError, ReadError
 from jointwise.report.viewer import MOST_BYTES, Answer, Clip, Panel, clip_of, find_clips, viewer, write_view
-from jointwise.report.viewer.packing import STEPS, display_axes, pack, to_display
+from jointwise.report.viewer.packing import STEPS, pack
+from jointwise.report.viewer.screen import display_axes, to_display
 
 
 def unpack(packed: dict[str, Any], clip: int, panel: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

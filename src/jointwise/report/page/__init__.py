@@ -26,7 +26,7 @@ from jointwise.report.page.scales import count, join_words, percent
 from jointwise.report.page.skeletons import make_playback
 from jointwise.report.tables.completions import MEASURES, is_completion
 from jointwise.report.templates import templates
-from jointwise.report.viewer import MOST_BYTES, fitting, printable, script_policy, viewer
+from jointwise.report.viewer import MOST_BYTES, clips_that_fit, printable, script_policy, viewer
 
 __all__ = ["write_report"]
 
@@ -108,7 +108,7 @@ def render_page(title: str, runs: Sequence[Run], results: Sequence[Result]) -> s
     if playback is None:
         return page
     other_bytes = len(page.encode())
-    clips = fitting(playback.clips, other_bytes)
+    clips = clips_that_fit(playback.clips, other_bytes)
     player = viewer(clips, other_bytes) if clips else ""
     return render(details, player, len(playback.clips) - len(clips))
 

@@ -11,7 +11,7 @@ from jointwise.data.sequence import Bools, Floats
 from jointwise.evaluation.protocols import PROTOCOLS
 from jointwise.report.page.reading import Result, Run
 from jointwise.report.page.results import view_result
-from jointwise.report.viewer import Answer, Clip, Panel, recorded
+from jointwise.report.viewer import Answer, Clip, Panel, recorded_panel
 from jointwise.training.example_clips import Examples
 
 MOST_ANSWERS = 4  # recognisers shown side by side
@@ -116,7 +116,7 @@ def _clip(examples: Examples, place: int, answering: Sequence[tuple[str, Result]
     skeleton = examples.skeleton
     valid = examples.valid[place][present]
     frames = valid.shape[1]
-    panels = [recorded("recording", skeleton, examples.recording[place][present], valid)]
+    panels = [recorded_panel("recording", skeleton, examples.recording[place][present], valid)]
     if examples.seen is not None:
         clip = resample(examples.clip[place][present], frames)
         seen = resample_mask(examples.seen[place][present], frames)

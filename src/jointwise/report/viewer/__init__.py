@@ -1,6 +1,6 @@
-"""Skeletons that move in a web page: `viewer` makes the part of a page, `write_view` a page of its own.
+"""Skeletons that move in a web page: `viewer` makes a part of a page, `write_view` a page of its own.
 
-A page is one file: it carries three.js (vendored, see NOTICE), `viewer.js` and the clips, and asks for nothing else.
+A page is one file with three.js (vendored, see NOTICE), the viewer's own scripts and the clips. It needs no network.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from markupsafe import Markup, escape
 
 from jointwise.errors import DataError, writing
 from jointwise.report.templates import templates
-from jointwise.report.viewer.packing import Answer, Clip, Panel, as_json, frame_limit, pack, printable, recorded
+from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
+from jointwise.report.viewer.packing import as_json, frame_limit, pack, printable
 from jointwise.report.viewer.sources import Source, clip_of, find_clips
 
 __all__ = [
@@ -25,10 +26,10 @@ __all__ = [
     "Panel",
     "Source",
     "clip_of",
+    "clips_that_fit",
     "find_clips",
-    "fitting",
     "printable",
-    "recorded",
+    "recorded_panel",
     "script_policy",
     "viewer",
     "write_view",
@@ -37,82 +38,104 @@ __all__ = [
 HERE = Path(__file__).parent
 SCRIPTS = ("vendor/three.min.js", "scene.js", "viewer.js")
 MOST_BYTES = 3_000_000  # of a page; longer clips are thinned to fit
-OWN_BYTES = 12_000  # of the page around the clips' data and the scripts
-FEWEST_FRAMES = 16  # that a clip is thinned to before `fitting` leaves clips out
+OWN_BYTES = 12_000  # of the page around the data of the clips and the scripts
+FEWEST_FRAMES = 16  # of a thinned clip; where fewer would remain, `clips_that_fit` leaves clips out
 
 
 def _scripts() -> list[str]:
-    """three.js and the viewer's own scripts, as they stand in the page."""
+    """three.js and the viewer's own scripts, in the order of the page."""
     return [(HERE / name).read_text(encoding="utf-8") for name in SCRIPTS]
 
 
 def script_policy() -> str:
-    """What a page's Content-Security-Policy must say after `script-src` for the viewer to run, and nothing else."""
+    """The sources after `script-src` in the Content-Security-Policy of a page, with which only the viewer may run."""
     digests = (hashlib.sha256(script.encode()).digest() for script in _scripts())
     return " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests)
 
 
-def _room(clips: Sequence[Clip], other_bytes: int) -> int:
-    """Bytes that the data of clips may take in a page that has `other_bytes` around its viewer."""
+def _data_limit(clips: Sequence[Clip], other_bytes: int) -> int:
+    """Bytes that the data of clips may take in a page with `other_bytes` around its viewer."""
     fixed = sum(len(text.encode()) for text in (*_scripts(), (HERE / "viewer.css").read_text(encoding="utf-8")))
-    titles = 3 * max((_bytes_of(clip.title) for clip in clips), default=0)  # three thinned clips are named
+    titles = 3 * max((_page_bytes(clip.title) for clip in clips), default=0)  # the page names three thinned clips
     return MOST_BYTES - fixed - titles - other_bytes - OWN_BYTES
 
 
-def _bytes_of(text: str) -> int:
-    """How long a text is in a page."""
+def _page_bytes(text: str) -> int:
+    """Bytes of a text in a page, where it is escaped."""
     return len(escape(printable(text)).encode())
 
 
-def fitting(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Sequence[Clip]:
-    """The first of the clips, as many as a page with `other_bytes` around its viewer can show so that they still move.
+def clips_that_fit(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Sequence[Clip]:
+    """The first of the clips, as many as fit into a page with at least 16 frames each.
 
-    All of them, unless fewer than 16 frames of each would remain.
+    Args:
+        clips: Clips, the most important first.
+        other_bytes: Size of the page around its viewer.
     """
-    room = _room(clips, other_bytes)
-    too_many = bisect_left(
-        range(1, len(clips) + 1), True, key=lambda number: frame_limit(clips[:number], room, FEWEST_FRAMES) is None
+    limit = _data_limit(clips, other_bytes)
+    fitting = bisect_left(
+        range(1, len(clips) + 1), True, key=lambda number: frame_limit(clips[:number], limit, FEWEST_FRAMES) is None
     )
-    return clips[:too_many]
+    return clips[:fitting]
 
 
 def viewer(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Markup:
-    """Markup, style, data and scripts of one viewer of `clips`; once in a page, whose policy needs `script_policy()`.
+    """One viewer: markup, style, data and scripts. A page holds at most one, and its policy needs `script_policy()`.
 
-    other_bytes: of the rest of the page, so that the whole stays below `MOST_BYTES`: frames are left out evenly where
-    it would not, and the page says so. Raises DataError without clips, and for more than fit.
+    Frames are left out evenly where the page would be larger than `MOST_BYTES`, and the viewer says so.
+
+    Args:
+        clips: At least one.
+        other_bytes: Size of the page around the viewer.
+
+    Returns:
+        Part of the `<body>` of a page.
+
+    Raises:
+        DataError: There is no clip, or there are more than fit.
     """
     if not clips:
         raise DataError("there is no clip to show.")
-    scripts, style = _scripts(), (HERE / "viewer.css").read_text(encoding="utf-8")
-    packed = pack(clips, _room(clips, other_bytes))
+    packed = pack(clips, _data_limit(clips, other_bytes))
     return Markup(
         templates(HERE)
         .get_template("viewer.html")
         .render(
-            style=Markup(style),
+            style=Markup((HERE / "viewer.css").read_text(encoding="utf-8")),
             data=Markup(as_json(packed)),
-            scripts=[Markup(script) for script in scripts],
+            scripts=[Markup(script) for script in _scripts()],
             licence=(HERE / "vendor" / "three.LICENSE").read_text(encoding="utf-8"),
             panels=max(len(clip.panels) for clip in clips),
             persons=max(panel.positions.shape[0] for clip in clips for panel in clip.panels),
             hiding=any(panel.hiding for clip in clips for panel in clip.panels),
             thinned=[
-                (printable(clip.title), shown["frames"], clip.frames)
-                for clip, shown in zip(clips, packed["clips"], strict=True)
-                if shown["frames"] < clip.frames
+                (printable(clip.title), content["frames"], clip.frames)
+                for clip, content in zip(clips, packed["clips"], strict=True)
+                if content["frames"] < clip.frames
             ],
         )
     )
 
 
 def write_view(out: Path, title: str, clips: Sequence[Clip], notes: Sequence[str] = ()) -> Path:
-    """Writes a page of one viewer at `out`, with `notes` below the title; returns `out`.
+    """Write a page with one viewer.
 
-    Raises DataError for what `viewer` refuses, StorageError when the disk does.
+    Args:
+        out: Where the page is written; its folder is made.
+        title: Title of the page.
+        clips: At least one.
+        notes: Sentences below the title.
+
+    Returns:
+        `out`.
+
+    Raises:
+        DataError: There is no clip, or there are more than fit.
+        StorageError: The page cannot be written.
     """
-    title, notes = printable(title), [printable(note) for note in notes]
-    words = sum(map(_bytes_of, (title, title, *notes)))
+    title = printable(title)
+    notes = [printable(note) for note in notes]
+    words = sum(map(_page_bytes, (title, title, *notes)))
     page = (
         templates(HERE)
         .get_template("page.html")

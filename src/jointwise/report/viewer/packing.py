@@ -1,4 +1,4 @@
-"""Clips for the viewer, and how small they become in a page: 16-bit coordinates, masks as bits, shared arrays once."""
+"""Clips as compact JSON in a page: coordinates of 16 bits, masks of bits, shared arrays once."""
 
 from __future__ import annotations
 
@@ -6,173 +6,41 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.sequence import Bools, Floats
+from jointwise.data.sequence import Bools
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import DataError
+from jointwise.report.viewer.clips import Answer, Clip, Panel
+from jointwise.report.viewer.screen import extent, points_down, to_display
 
-STEPS = 65_534  # of a clip's extent: what a coordinate is rounded to; 0.08 mm in a room of 5 m
+STEPS = 65_534  # values a coordinate may take, less one: 0.08 mm apart in a room of 5 m
 BARS = 5  # classes shown of an answer, besides the true one
-REACH = 4.0  # how far from most points a point may lie before it is an outlier, in spans of most points
-BEYOND = 2.0  # how far out of the picture an outlier is drawn, in sizes of the box around all others
-SANE_SIZE = (1e-3, 1e6)  # of a person, in units of the data: others are scaled to 1, for the graphics card's sake
-
-
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """One view of a clip: positions (M, T, V, C), valid (M, T, V), shown (M, T, V) or None for all.
-
-    C is 2 or 3, in the unit and the axes of the skeleton. Places that are not valid are drawn faintly, those not shown
-    not at all, or as a speck where the panel is about `hiding`. Raises DataError for shapes that do not fit, and for
-    valid places without finite coordinates.
-    """
-
-    title: str
-    skeleton: Skeleton
-    positions: Floats
-    valid: Bools
-    shown: Bools | None = None
-    hiding: bool = False
-
-    def __post_init__(self) -> None:
-        shape, joints = np.shape(self.positions), len(self.skeleton.joints)
-        if len(shape) != 4 or shape[2] != joints or shape[3] not in (2, 3) or 0 in shape:
-            raise DataError(
-                f"panel '{self.title}': positions have shape {shape}, but skeleton '{self.skeleton.name}' needs "
-                f"(persons, frames, {joints}, 3), or 2 coordinates; at least one person and one frame."
-            )
-        for name, mask in (("valid", self.valid), ("shown", self.shown)):
-            if mask is not None and np.shape(mask) != shape[:3]:
-                raise DataError(
-                    f"panel '{self.title}': {name} has shape {np.shape(mask)}, positions need {shape[:3]} "
-                    "(persons, frames, joints)."
-                )
-        broken = self.drawn & self.valid & ~np.isfinite(self.positions).all(-1)
-        if broken.any():
-            person, frame, joint = np.argwhere(broken)[0].tolist()
-            raise DataError(
-                f"panel '{self.title}': person {person}, frame {frame}, joint {joint} "
-                f"({self.skeleton.joints[joint]}) is valid but not finite. Mark it as not valid."
-            )
-
-    @property
-    def drawn(self) -> Bools:
-        """(M, T, V): where something is drawn, if only faintly, once places without any coordinates are left out."""
-        everywhere = np.ones(self.valid.shape, bool) if self.shown is None else np.asarray(self.shown, bool)
-        return everywhere & (self.valid | np.isfinite(self.positions).all(-1))
-
-
-def recorded(title: str, skeleton: Skeleton, positions: Floats, valid: Bools) -> Panel:
-    """The panel of prepared positions: a joint of a person that is valid in no frame has no place, and is not drawn."""
-    ever = np.broadcast_to(valid.any(1, keepdims=True), valid.shape)
-    return Panel(title, skeleton, positions, valid, None if ever.all() else ever)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one recogniser said of a clip: its name, and (class, probability) pairs in any order."""
-
-    title: str
-    scores: tuple[tuple[str, float], ...]
-
-    def __post_init__(self) -> None:
-        if not self.scores:
-            raise DataError(f"answer '{self.title}' names no class.")
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What is shown at a time: panels side by side, all of T frames at `fps`; the true class, answers to it."""
-
-    title: str
-    fps: float
-    panels: tuple[Panel, ...]
-    truth: str | None = None
-    answers: tuple[Answer, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.panels:
-            raise DataError(f"clip '{self.title}' has no panel. Give it one at least.")
-        lengths = {panel.positions.shape[1] for panel in self.panels}
-        if len(lengths) > 1:
-            raise DataError(f"clip '{self.title}': panels of {sorted(lengths)} frames. Give all the same frames.")
-        if not (np.isfinite(self.fps) and self.fps > 0):
-            raise DataError(f"clip '{self.title}': {self.fps} frames per second. Give a number above 0.")
-
-    @property
-    def frames(self) -> int:
-        """Number of frames T."""
-        return int(self.panels[0].positions.shape[1])
-
-
-def display_axes(skeleton: Skeleton, coordinates: int, down: bool = False) -> tuple[tuple[int, float], ...]:
-    """For x (right), y (up) and z (towards the viewer) on the screen: which coordinate of the data, with which sign.
-
-    The viewer stands where the sensor stood. Three coordinates are right-handed with the depth growing away from the
-    sensor, so a Kinect's x, its own left, points left. Two coordinates are a picture's: x to the right, depth 0.
-    down: the axis named up (y where none is) points down, as in images.
-    """
-    up = 1 if skeleton.up is None else skeleton.up
-    upwards = -1.0 if down else 1.0
-    if coordinates == 2:
-        return ((1 - min(up, 1), 1.0), (min(up, 1), upwards))
-    side = skeleton.lateral if skeleton.lateral not in (None, up) else (0 if up != 0 else 1)
-    depth = 3 - side - up
-    even = (side, up, depth) in ((0, 1, 2), (1, 2, 0), (2, 0, 1))
-    return ((side, -upwards if even else upwards), (up, upwards), (depth, -1.0))
-
-
-def points_down(panel: Panel) -> bool:
-    """Whether y points down: where the skeleton does not say what is up, heads that lie below feet or hips tell."""
-    joints = panel.skeleton.joints
-    heads = [joint in ("head", "head_top", "nose") for joint in joints]
-    feet = [joint.endswith(("_hip", "_ankle", "_foot")) for joint in joints]
-    height, used = panel.positions[..., 1], panel.valid & panel.drawn
-    if panel.skeleton.up is not None or not used[..., heads].any() or not used[..., feet].any():
-        return False
-    head, foot = (np.median(height[..., some][used[..., some]].astype(float)) for some in (heads, feet))
-    return bool(head < foot)
-
-
-def to_display(positions: Floats, skeleton: Skeleton, down: bool = False) -> npt.NDArray[np.float64]:
-    """(M, T, V, C) in the axes of the data -> (M, T, V, 3) in those of the screen, see `display_axes`."""
-    turned = np.zeros((*positions.shape[:3], 3))
-    for axis, (source, sign) in enumerate(display_axes(skeleton, positions.shape[3], down)):
-        turned[..., axis] = sign * positions[..., source]
-    return turned
-
-
-def bounds(points: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The corners (3,), (3,) of the box around points (N, 3), N > 0, without outliers.
-
-    An outlier lies farther from where most points are (between the 10 % and the 90 % of them along each axis) than
-    `REACH` times the longest side of that: one frame at 1e6 m may not decide what is seen of all others.
-    """
-    low = np.quantile(points, 0.1, axis=0, method="higher")  # inwards, so that 10 % of outliers are not yet in it
-    high = np.quantile(points, 0.9, axis=0, method="lower")
-    reach = REACH * float((high - low).max())
-    if reach > 0:
-        points = points[((points >= low - reach) & (points <= high + reach)).all(-1)]
-    return points.min(0), points.max(0)
+BEYOND = 2.0  # how far outside the box of a clip an outlier is drawn at most, in sizes of the box
+SANE_SIZE = (1e-3, 1e6)  # of a person, in units of the data; other sizes are scaled to 1, as graphics cards need it
 
 
 def quantise(values: npt.NDArray[np.float64], low: float, step: float) -> bytes:
-    """Numbers as little-endian 16-bit integers k, standing for low + (k + 32767) · step."""
+    """Numbers as little-endian 16-bit integers k, each standing for low + (k + 32767) · step.
+
+    Args:
+        values: Numbers from low to low + 65534 · step.
+        low: Smallest number.
+        step: Distance of two neighbouring numbers.
+    """
     return (np.round((values - low) / step) - STEPS // 2).astype("<i2").tobytes()
 
 
 def pack_bits(mask: Bools) -> str | None:
-    """A mask as base64, first place in the lowest bit; None where all of it is True."""
-    return None if mask.all() else _text(np.packbits(mask.ravel(), bitorder="little").tobytes())
+    """A mask as base64, the first place in the lowest bit; None where all of it is True."""
+    return None if mask.all() else _base64(np.packbits(mask.ravel(), bitorder="little").tobytes())
 
 
 def printable(text: str) -> str:
-    """The text with what no file can hold replaced: halves of surrogate pairs, as in file names that are not UTF-8.
+    """The text without halves of surrogate pairs, which no file can hold; file names that are not UTF-8 have them.
 
     >>> printable("caf\\udce9")
     'caf\ufffd'
@@ -181,54 +49,74 @@ def printable(text: str) -> str:
 
 
 def as_json(packed: dict[str, Any]) -> str:
-    """What `pack` gives as it stands in a page."""
+    """The content of `pack` as JSON that may stand inside a `<script>` element."""
     return printable(json.dumps(packed, ensure_ascii=False, separators=(",", ":"))).replace("<", "\\u003c")
 
 
-def pack(clips: Sequence[Clip], room: int) -> dict[str, Any]:
-    """The JSON of clips, at most `room` bytes: where they are too long, frames are left out evenly.
+def pack(clips: Sequence[Clip], limit: int) -> dict[str, Any]:
+    """Pack clips into at most `limit` bytes of JSON; where they are too long, frames are left out evenly.
 
-    Raises DataError when not even two frames of each would fit.
+    Args:
+        clips: Clips.
+        limit: Size of the JSON in bytes.
+
+    Returns:
+        What `as_json` writes and scene.js decodes.
+
+    Raises:
+        DataError: Not even two frames of each clip fit.
     """
-    limit = frame_limit(clips, room)
-    if limit is None:
+    frames = frame_limit(clips, limit)
+    if frames is None:
         raise DataError(f"{len(clips)} clips do not fit into one page. Show fewer.")
-    return _pack(clips, limit)
+    return _pack(clips, frames)
 
 
-def _pack(clips: Sequence[Clip], limit: int) -> dict[str, Any]:
+def _pack(clips: Sequence[Clip], most_frames: int) -> dict[str, Any]:
     skeletons = list(dict.fromkeys(panel.skeleton for clip in clips for panel in clip.panels))
     return {
-        "clips": [_pack_clip(clip, skeletons, min(limit, clip.frames)) for clip in clips],
+        "clips": [_pack_clip(clip, skeletons, min(most_frames, clip.frames)) for clip in clips],
         "skeletons": [_pack_skeleton(skeleton) for skeleton in skeletons],
     }
 
 
-def frame_limit(clips: Sequence[Clip], room: int, fewest: int = 2) -> int | None:
-    """How many frames a clip may keep so that all fit into `room` bytes; None when that is below `fewest`."""
+def frame_limit(clips: Sequence[Clip], limit: int, fewest: int = 2) -> int | None:
+    """How many frames of a clip may be packed so that all clips fit into `limit` bytes.
+
+    Args:
+        clips: Clips.
+        limit: Size of the JSON in bytes.
+        fewest: The smallest useful number of frames.
+
+    Returns:
+        Frames of each clip; None when they are fewer than `fewest`.
+    """
     per_frame = [_bytes_per_frame(clip) for clip in clips]
-    room -= len(as_json(_pack(clips, 1)).encode()) + 256 * len(clips)  # all but the frames; longer numbers, full masks
+    # all but the frames; 256 bytes a clip for longer numbers and for masks that are not all True
+    limit -= len(as_json(_pack(clips, 1)).encode()) + 256 * len(clips)
 
-    def needed(limit: int) -> float:
-        return sum(size * min(limit, clip.frames) for clip, size in zip(clips, per_frame, strict=True))
+    def size(frames: int) -> float:
+        return sum(each * min(frames, clip.frames) for clip, each in zip(clips, per_frame, strict=True))
 
-    low, high = fewest, max([fewest, *(clip.frames for clip in clips)])
-    if needed(low) > room:
+    low = fewest
+    high = max([fewest, *(clip.frames for clip in clips)])
+    if size(low) > limit:
         return None
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if needed(middle) <= room else (low, middle - 1)
+        if size(middle) <= limit:
+            low = middle
+        else:
+            high = middle - 1
     return low
 
 
 def _bytes_per_frame(clip: Clip) -> float:
-    arrays = _shared(clip.panels)
-    numbers = sum(panels[0].positions[:, 0, :, 0].size * 6 for panels in arrays)
-    return 4 / 3 * (numbers + sum(panel.valid[:, 0].size * 2 / 8 for panel in clip.panels))
+    numbers = sum(panels[0].positions[:, 0, :, 0].size * 6 for panels in _group_by_positions(clip.panels))
+    return 4 / 3 * (numbers + sum(panel.valid[:, 0].size * 2 / 8 for panel in clip.panels))  # base64: 4 bytes for 3
 
 
-def _shared(panels: Iterable[Panel]) -> list[list[Panel]]:
-    """Panels in groups of the same positions."""
+def _group_by_positions(panels: Iterable[Panel]) -> list[list[Panel]]:
     groups: list[list[Panel]] = []
     for panel in panels:
         for group in groups:
@@ -242,12 +130,15 @@ def _shared(panels: Iterable[Panel]) -> list[list[Panel]]:
 
 
 def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, Any]:
-    kept = np.linspace(0, clip.frames - 1, frames).round().astype(int)
-    groups, down = _shared(clip.panels), points_down(clip.panels[0])
-    lowest, highest, size = _extent(clip.panels[0], down)
+    packed_frames = np.linspace(0, clip.frames - 1, frames).round().astype(int)
+    groups = _group_by_positions(clip.panels)
+    down = points_down(clip.panels[0])
+    lowest, highest, size = extent(clip.panels[0], down)
     scale = 1.0 if SANE_SIZE[0] <= size <= SANE_SIZE[1] else 1 / size
-    lowest, highest, size = lowest * scale, highest * scale, size * scale
-    arrays = [scale * to_display(group[0].positions[:, kept], group[0].skeleton, down) for group in groups]
+    lowest *= scale
+    highest *= scale
+    size *= scale
+    arrays = [scale * to_display(group[0].positions[:, packed_frames], group[0].skeleton, down) for group in groups]
     low, high = _range(arrays, lowest, highest, size)
     step = max(high - low, 1e-6) / STEPS
     panels = [
@@ -255,8 +146,8 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
             "title": panel.title,
             "skeleton": skeletons.index(panel.skeleton),
             "array": next(place for place, group in enumerate(groups) if any(panel is member for member in group)),
-            "valid": pack_bits(panel.valid[:, kept]),
-            "shown": pack_bits(panel.drawn[:, kept]),
+            "valid": pack_bits(panel.valid[:, packed_frames]),
+            "shown": pack_bits(panel.drawn[:, packed_frames]),
             "hiding": panel.hiding,
         }
         for panel in clip.panels
@@ -271,26 +162,12 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
         "low": low,
         "step": step,
         "arrays": [
-            _text(quantise(np.where(np.isfinite(array), array, low).clip(low, high), low, step)) for array in arrays
+            _base64(quantise(np.where(np.isfinite(array), array, low).clip(low, high), low, step)) for array in arrays
         ],
         "panels": panels,
         "box": [lowest.round(4).tolist(), highest.round(4).tolist()],
         "size": size,
     }
-
-
-def _extent(panel: Panel, down: bool) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
-    """The corners of the box around the valid places of a panel, as shown on screen, and the size of a person in it."""
-    points = to_display(panel.positions, panel.skeleton, down)
-    used = panel.valid & panel.drawn
-    if not used.any():
-        return np.full(3, -0.5), np.full(3, 0.5), 1.0
-    low, high = bounds(points[used])
-    points = points.clip(low, high)
-    lowest, highest = (np.where(used[..., None], points, far) for far in (np.inf, -np.inf))
-    spans = np.linalg.norm((highest.max(2) - lowest.min(2))[used.any(2)], axis=-1)
-    size = float(np.median(spans))
-    return low, high, size if size > 0 else 1.0
 
 
 def _range(
@@ -299,12 +176,13 @@ def _range(
     highest: npt.NDArray[np.float64],
     size: float,
 ) -> tuple[float, float]:
-    """What coordinates are kept of arrays that are shown in a box: all, or at most `BEYOND` times its size around."""
+    """Smallest and largest coordinate that is packed: of all, but at most `BEYOND` sizes of the box outside it."""
     finite = np.concatenate([array[np.isfinite(array)] for array in arrays])
     if not len(finite):
         return 0.0, 1.0
     beyond = BEYOND * max(float((highest - lowest).max()), size)
-    low, high = max(finite.min(), lowest.min() - beyond), min(finite.max(), highest.max() + beyond)
+    low = max(finite.min(), lowest.min() - beyond)
+    high = min(finite.max(), highest.max() + beyond)
     return float(min(low, high)), float(max(low, high))
 
 
@@ -325,5 +203,5 @@ def _pack_answer(answer: Answer, truth: str | None) -> dict[str, Any]:
     return {"title": answer.title, "rows": [[name, round(float(share), 4)] for name, share in rows]}
 
 
-def _text(content: bytes) -> str:
+def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")

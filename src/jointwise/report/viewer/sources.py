@@ -1,4 +1,4 @@
-"""What `jointwise view` shows: a recording, recordings of a folder, or a clip of each class of a data set."""
+"""The clips that `jointwise view` shows: a recording, the recordings of a folder, or one clip of each class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
-from jointwise.report.viewer.packing import Clip, recorded
+from jointwise.report.viewer.clips import Clip, recorded_panel
 from jointwise.training.example_clips import choose_examples
 
 MOST_FILES = 12
@@ -25,7 +25,13 @@ MOST_CLASSES = 24
 
 @dataclass(frozen=True)
 class Source:
-    """What was found at a place: title of its page, clips, and what should be said about them."""
+    """Clips of one file, folder or data set.
+
+    Args:
+        title: Title of the page.
+        clips: The clips.
+        notes: Sentences about them.
+    """
 
     title: str
     clips: tuple[Clip, ...]
@@ -33,21 +39,36 @@ class Source:
 
 
 def clip_of(sequence: Sequence, title: str | None = None, truth: str | None = None) -> Clip:
-    """A recording as a clip of one panel: centred, gaps filled so that missing joints have a place to be drawn faintly.
+    """A recording as a clip of one panel.
 
-    Raises ReadError for a recording without any valid person.
+    It is centred, and its gaps are filled so that missing joints can be drawn faintly.
+
+    Args:
+        sequence: The recording.
+        title: Name of the clip; None: where the recording comes from.
+        truth: The true class; None if unknown.
+
+    Raises:
+        ReadError: No person has a valid joint.
     """
     ready = prepare_sequence(sequence)
-    panel = recorded("recording", ready.skeleton, ready.positions, ready.validity)
+    panel = recorded_panel("recording", ready.skeleton, ready.positions, ready.validity)
     return Clip(title or ready.source, ready.fps, (panel,), truth)
 
 
 def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
     """The clips of a file, of a folder of files, or of a data set (one test clip of each class).
 
-    A data set is a registered one, a prepared file of the field, or a folder of one's own with a folder for each class.
-    Of many, at most 12 files or 24 classes, evenly chosen. Raises ConfigError when there is nothing of that name,
-    ReadError for a file that cannot be read, or a folder of which no file can be.
+    A data set is a registered one, a prepared file of the field, a store, or a folder with a folder for each class.
+    At most 12 files or 24 classes are shown, evenly chosen.
+
+    Args:
+        place: Name of a data set, or path of a file or folder.
+        progress: Shows the progress while a data set is prepared.
+
+    Raises:
+        ConfigError: There is no data set, file or folder of that name.
+        ReadError: The file cannot be read, or no file of the folder can.
     """
     if place in DATASETS:
         return _of_dataset(place, progress)
@@ -66,18 +87,18 @@ def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
 
 
 def _holds_data_set(path: Path) -> bool:
-    """Whether a file is one in which the field passes on whole data sets, by its first look."""
+    """Whether a file looks like one that holds a whole prepared data set."""
     if path.suffix.lower() != ".npz":
         return path.suffix.lower() == ".pkl"
     try:
         with zipfile.ZipFile(path) as archive:
             return "x_train.npy" in archive.namelist()
     except (OSError, zipfile.BadZipFile):
-        return False  # its reader says what is wrong with it
+        return False  # its reader reports what is wrong with it
 
 
 def _has_class_folders(folder: Path) -> bool:
-    """Whether a folder is laid out as a data set of one's own: all recordings in at least two folders side by side."""
+    """Whether a folder is laid out as a data set: all recordings are in at least two folders side by side."""
     if (folder / SETTINGS).is_file():
         return True
     inside = [path.relative_to(folder).parts for path in recordings_in(folder)]
@@ -85,13 +106,13 @@ def _has_class_folders(folder: Path) -> bool:
 
 
 def _of_own_folder(folder: Path, progress: ShowProgress) -> Source:
-    """As a data set where it can be prepared, else as the recordings that can be read, with the reason as a note."""
+    """The folder as a data set; if it cannot be prepared, the recordings that can be read, with the reason as a note."""
     try:
         return _of_dataset(str(folder.resolve()), progress)
     except JointwiseError as error:
         single = _of_folder(folder)
         reason = str(error).partition("\n")[0].rstrip(":.")
-        note = f"Shown as single recordings, for it cannot be used as a data set: {reason}."
+        note = f"Shown as single recordings, because it cannot be used as a data set: {reason}."
         return Source(single.title, single.clips, (note, *single.notes))
 
 
@@ -99,13 +120,13 @@ def _of_folder(folder: Path) -> Source:
     paths = recordings_in(folder)
     if not paths:
         raise ReadError(f"{folder}: no file in this folder, or below it, has a reader. Check the path.")
-    chosen = _evenly(len(paths), MOST_FILES)
-    others = sorted(set(range(len(paths))) - set(chosen))
+    selected = _evenly(len(paths), MOST_FILES)
+    others = sorted(set(range(len(paths))) - set(selected))
     clips: dict[int, Clip] = {}
     errors: list[JointwiseError] = []
-    for turn, place in enumerate([*chosen, *others]):
-        if turn >= len(chosen) and clips:
-            break  # others are looked at only where not one of the chosen can be read
+    for turn, place in enumerate([*selected, *others]):
+        if turn >= len(selected) and clips:
+            break  # others are read only where none of the selected can be
         try:
             clips[place] = clip_of(read(paths[place]), str(paths[place].relative_to(folder)))
         except JointwiseError as error:
@@ -122,14 +143,17 @@ def _of_folder(folder: Path) -> Source:
 
 def _of_dataset(name: str, progress: ShowProgress) -> Source:
     dataset = load_dataset(name, progress=progress)
-    part, words = (dataset.test, "test") if len(dataset.test) else (dataset.train, "training")
+    part = dataset.test if len(dataset.test) else dataset.train
+    part_name = "test" if len(dataset.test) else "training"
     classes = dataset.classes
     places = choose_examples(part, seed=0, most=min(len(classes), MOST_CLASSES)).tolist()
     names, labels = part.names, [classes[label] for label in part.labels.tolist()]
     clips = tuple(clip_of(part[place], f"{labels[place]} · {names[place]}", labels[place]) for place in places)
-    notes = [f"{len(clips)} clips of the {words} part, spread over {len(classes)} classes. Split: {dataset.split}."]
+    notes = [f"{len(clips)} clips of the {part_name} part, spread over {len(classes)} classes. Split: {dataset.split}."]
     terms = dataset.store.description.terms
-    return Source(dataset.name, clips, (*notes, *([f"Terms of use of {dataset.name}: {terms}."] if terms else [])))
+    if terms:
+        notes.append(f"Terms of use of {dataset.name}: {terms}.")
+    return Source(dataset.name, clips, tuple(notes))
 
 
 def _evenly(count: int, most: int) -> list[int]:

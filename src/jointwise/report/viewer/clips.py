@@ -1,0 +1,132 @@
+"""What the viewer shows: clips of panels side by side, and the answers of recognisers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jointwise.data.sequence import Bools, Floats
+from jointwise.data.skeletons import Skeleton
+from jointwise.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One view of a clip.
+
+    Args:
+        title: Title of the panel.
+        skeleton: Layout of the joints; positions have its unit and axes.
+        positions: (M, T, V, C), C is 2 or 3.
+        valid: (M, T, V); joints that are not valid are drawn faintly.
+        shown: (M, T, V); joints that are not shown are not drawn, or as a dot in a panel with `hiding`. None: all are.
+        hiding: Whether the panel is about joints that are hidden from the student.
+
+    Raises:
+        DataError: Shapes do not fit together, or a valid joint has no finite coordinates.
+    """
+
+    title: str
+    skeleton: Skeleton
+    positions: Floats
+    valid: Bools
+    shown: Bools | None = None
+    hiding: bool = False
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.positions)
+        joints = len(self.skeleton.joints)
+        if len(shape) != 4 or shape[2] != joints or shape[3] not in (2, 3) or 0 in shape:
+            raise DataError(
+                f"panel '{self.title}': positions have shape {shape}, but skeleton '{self.skeleton.name}' needs "
+                f"(persons, frames, {joints}, 3), or 2 coordinates; at least one person and one frame."
+            )
+        for name, mask in (("valid", self.valid), ("shown", self.shown)):
+            if mask is not None and np.shape(mask) != shape[:3]:
+                raise DataError(
+                    f"panel '{self.title}': {name} has shape {np.shape(mask)}, positions need {shape[:3]} "
+                    "(persons, frames, joints)."
+                )
+        broken = self.drawn & self.valid & ~np.isfinite(self.positions).all(-1)
+        if broken.any():
+            person, frame, joint = np.argwhere(broken)[0].tolist()
+            raise DataError(
+                f"panel '{self.title}': person {person}, frame {frame}, joint {joint} "
+                f"({self.skeleton.joints[joint]}) is valid but not finite. Mark it as not valid."
+            )
+
+    @property
+    def drawn(self) -> Bools:
+        """(M, T, V): where a joint is drawn, if only faintly: it is shown, and valid or at least finite."""
+        shown = np.ones(self.valid.shape, bool) if self.shown is None else np.asarray(self.shown, bool)
+        return shown & (self.valid | np.isfinite(self.positions).all(-1))
+
+
+def recorded_panel(title: str, skeleton: Skeleton, positions: Floats, valid: Bools) -> Panel:
+    """The panel of prepared positions. A joint of a person that is valid in no frame has no place, so it is not shown.
+
+    Args:
+        title: Title of the panel.
+        skeleton: Layout of the joints.
+        positions: (M, T, V, C).
+        valid: (M, T, V).
+    """
+    ever_valid = np.broadcast_to(valid.any(1, keepdims=True), valid.shape)
+    return Panel(title, skeleton, positions, valid, None if ever_valid.all() else ever_valid)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The class probabilities that one recogniser gives to a clip.
+
+    Args:
+        title: Name of the recogniser.
+        scores: (class, probability) pairs in any order.
+
+    Raises:
+        DataError: There is no pair.
+    """
+
+    title: str
+    scores: tuple[tuple[str, float], ...]
+
+    def __post_init__(self) -> None:
+        if not self.scores:
+            raise DataError(f"answer '{self.title}' names no class.")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One entry of the viewer: panels side by side that play together.
+
+    Args:
+        title: Name of the clip.
+        fps: Frames per second.
+        panels: At least one; all have the same number of frames.
+        truth: The true class; None if unknown.
+        answers: Answers of recognisers.
+
+    Raises:
+        DataError: There is no panel, the panels have different lengths, or the frame rate is not a positive number.
+    """
+
+    title: str
+    fps: float
+    panels: tuple[Panel, ...]
+    truth: str | None = None
+    answers: tuple[Answer, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.panels:
+            raise DataError(f"clip '{self.title}' has no panel. Give it one at least.")
+        lengths = {panel.positions.shape[1] for panel in self.panels}
+        if len(lengths) > 1:
+            raise DataError(f"clip '{self.title}': panels of {sorted(lengths)} frames. Give all the same frames.")
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise DataError(f"clip '{self.title}': {self.fps} frames per second. Give a number above 0.")
+
+    @property
+    def frames(self) -> int:
+        """Number of frames T."""
+        return int(self.panels[0].positions.shape[1])
