@@ -1,6 +1,6 @@
-"""Draws the pictures of the documentation: embedded motions, the pipeline, cost as work grows, a report's skeletons.
+"""Draws the pictures of the documentation: embedded motions, the pipeline, growing cost, the skeletons of a report.
 
-Run: python docs/draw.py [the report.html of a demo, to be photographed in Chromium]
+Run: python docs/draw.py [REPORT], where REPORT is the report.html of a demo, which is photographed in Chromium.
 """
 
 from __future__ import annotations
@@ -18,25 +18,38 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from jointwise.clips import ClipCutter
-from jointwise.nn.masks import MASKS, motion_scores
-from jointwise.nn.tokens import to_segments, token_validity
-from jointwise.prepare import prepare_sequence
-from jointwise.sequence import Sequence
-from jointwise.synthetic import ACTIONS, generate
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
+from jointwise.data.centring import prepare_sequence
+from jointwise.data.clips import ClipCutter
+from jointwise.data.sequence import Sequence
+from jointwise.data.synthetic import ACTIONS, generate
+from jointwise.model.masks import MASKS, motion_scores
+from jointwise.model.tokens import to_segments, token_validity
+
 HERE = Path(__file__).parent / "pictures"
-LEFT, RIGHT, MIDDLE, HIDDEN, TOKEN = "#2b6cb0", "#c05621", "#4a5568", "#e2e8f0", "#faf089"
+LEFT = "#2b6cb0"
+RIGHT = "#c05621"
+MIDDLE = "#4a5568"
+HIDDEN = "#e2e8f0"
+TOKEN = "#faf089"
 SIDES = {"left": LEFT, "right": RIGHT}
 PARTS = ["left arm", "right arm", "head, trunk", "left leg", "right leg"]  # from top to bottom of a grid
 GRID = (2.0, 2.5)  # width and height of a drawn grid of tokens
 
 
 def draw_pose(axes: Axes, sequence: Sequence, frame: int, shift: float = 0.0, alpha: float = 1.0) -> None:
-    """Draws the valid bones of one frame, seen from the front, left and right side in colours."""
+    """Draw the valid bones of one frame from the front, left and right side in colours.
+
+    Args:
+        axes: Where to draw.
+        sequence: A recording.
+        frame: Which of its frames.
+        shift: How far to the right it is drawn, in units of the recording.
+        alpha: Opacity.
+    """
     names = sequence.skeleton.joints
     for person in range(sequence.persons):
         places, valid = sequence.positions[person, frame], sequence.validity[person, frame]
@@ -48,11 +61,16 @@ def draw_pose(axes: Axes, sequence: Sequence, frame: int, shift: float = 0.0, al
 
 
 def draw_motions(path: Path, poses: int = 8) -> None:
-    """A contact sheet: every action of the embedded data, front view, evenly spaced frames."""
-    shown = {sequence.label: sequence for sequence in generate(subjects=[3], cameras=[2])}
+    """A contact sheet: evenly spaced frames of every action of the embedded data, from the front.
+
+    Args:
+        path: The picture.
+        poses: Frames of each action.
+    """
+    recordings = {sequence.label: sequence for sequence in generate(subjects=[3], cameras=[2])}
     figure, grid = plt.subplots(len(ACTIONS) // 2, 2, figsize=(13, 18))
     for label, axes in enumerate(grid.T.flat):
-        sequence = shown[label]
+        sequence = recordings[label]
         span = 1.1 if sequence.persons == 1 else 1.9
         for place, frame in enumerate(np.linspace(0, sequence.frames - 1, poses).astype(int)):
             draw_pose(axes, sequence, int(frame), shift=place * span)
@@ -66,9 +84,14 @@ def draw_motions(path: Path, poses: int = 8) -> None:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A clip as the networks get it. clip: (M, T, V, C). score, hidden: (V, S), joints by parts of the body.
+    """A clip as the networks get it, its joints ordered by parts of the body.
 
-    score: how much a token moves, relative to the largest. colours: (V,) of each joint's side. parts: name -> rows.
+    Args:
+        clip: (M, T, V, C).
+        score: (V, S) how much a token moves, relative to the largest.
+        hidden: (V, S) which tokens are hidden from the student.
+        colours: (V,) colours of the sides of the body.
+        parts: Rows of each part of the body, by its name.
     """
 
     clip: Sequence
@@ -79,15 +102,25 @@ class Tokens:
 
 
 def cut_tokens(action: str, frames: int = 40, segment: int = 4, ratio: float = 0.9) -> Tokens:
-    """An embedded motion cut, scored and masked by the code that trains: 10 segments, mask `joint-frame`."""
+    """Cut, score and mask an embedded motion as in training, with mask `joint-frame`.
+
+    Args:
+        action: Name of the motion.
+        frames: Frames of the clip.
+        segment: Frames of a segment.
+        ratio: Share of the tokens that are hidden.
+    """
     recorded = next(s for s in generate(subjects=[3], cameras=[2]) if ACTIONS[s.label or 0] == action)
-    sequence, skeleton = prepare_sequence(recorded), recorded.skeleton
+    sequence = prepare_sequence(recorded)
+    skeleton = recorded.skeleton
     clips = ClipCutter.from_sequence(sequence, frames).centre(torch.tensor([0]))
     persons = clips.persons()
-    numbers, valid = to_segments(persons.positions, segment), token_validity(persons.valid, segment)
-    strategy, (count, joints) = MASKS["joint-frame"], valid.shape[1:]
+    numbers = to_segments(persons.positions, segment)
+    valid = token_validity(persons.valid, segment)
+    strategy = MASKS["joint-frame"]
+    count, joints = valid.shape[1:]
     noise = torch.rand((len(valid), count + 1, joints + 1), generator=torch.Generator().manual_seed(8))
-    parts = torch.tensor(skeleton.parts)
+    parts = torch.tensor(skeleton.body_parts)
     hidden = strategy.draw(numbers, valid, noise, strategy.visible(count, joints, ratio), parts)[0]
     score = motion_scores(numbers)[0]
     order = sorted(range(joints), key=lambda joint: PARTS.index(_part(skeleton.joints[joint])))
@@ -111,16 +144,16 @@ def _part(joint: str) -> str:
 
 
 def _grid(axes: Axes, corner: tuple[float, float], tokens: Tokens, hide: bool, fill: str = HIDDEN) -> None:
-    """The joint × segment grid, first joint on top; darker: moves more. hide: hidden tokens get the colour `fill`."""
+    """Draw a grid of joints × segments, darker where more moves. With `hide`, hidden tokens have the colour `fill`."""
     rows, columns = tokens.score.shape
     height = GRID[1] / rows
     width = GRID[0] / columns
     for row in range(rows):
         for column in range(columns):
-            away = hide and tokens.hidden[row, column]
-            colour = to_rgba(
-                fill if away else tokens.colours[row], 1 if away else 0.3 + 0.7 * tokens.score[row, column]
-            )
+            if hide and tokens.hidden[row, column]:
+                colour = to_rgba(fill)
+            else:
+                colour = to_rgba(tokens.colours[row], 0.3 + 0.7 * tokens.score[row, column])
             place = (corner[0] + column * width, corner[1] + GRID[1] - (row + 1) * height)
             axes.add_patch(Rectangle(place, width, height, fc=colour, ec="white", lw=0.6))
 
@@ -131,10 +164,10 @@ def _box(
     corner = (middle[0] - size[0] / 2, middle[1] - size[1] / 2)
     box = FancyBboxPatch(corner, *size, boxstyle="round,pad=0.04,rounding_size=0.1", fc=colour, ec=MIDDLE, lw=1)
     axes.add_patch(box)
-    _say(axes, middle, text)
+    _label(axes, middle, text)
 
 
-def _say(axes: Axes, at: tuple[float, float], text: str, size: float = 10.5, **more: Any) -> None:
+def _label(axes: Axes, at: tuple[float, float], text: str, size: float = 10.5, **more: Any) -> None:
     axes.text(*at, text, **({"ha": "center", "va": "center", "fontsize": size, "color": "#1a202c"} | more))
 
 
@@ -149,7 +182,7 @@ def _arrow(
 
 
 def _poses(axes: Axes, clip: Sequence, left: float, middle: float, count: int = 5, alpha: float = 1.0) -> None:
-    """Evenly spaced frames side by side, each taller than it is apart from the next."""
+    """Draw evenly spaced frames side by side."""
     centre = clip.positions[0, :, :, :].mean((0, 1)) * np.float32([0, 1, 0])
     moved = Sequence((clip.positions[:1] - centre) * np.float32(1.25), clip.skeleton, clip.validity[:1])
     raised = Sequence(moved.positions + np.float32([0, middle, 0]), clip.skeleton, clip.validity[:1])
@@ -158,25 +191,29 @@ def _poses(axes: Axes, clip: Sequence, left: float, middle: float, count: int = 
 
 
 def draw_pipeline(path: Path) -> None:
-    """Clip → tokens → teacher and student → predictor and decoder → the two losses, on an embedded motion."""
+    """Clip → tokens → teacher and student → predictor and decoder → the two losses, for an embedded motion."""
     tokens = cut_tokens("throw")
     figure, axes = plt.subplots(figsize=(13, 5.7))
     axes.set_xlim(-0.1, 17.7)
     axes.set_ylim(-0.6, 7.0)
     axes.set_aspect("equal")
     axes.axis("off")
-    whole, seen, filled = (4.0, 4.0), (4.0, 0.3), (9.2, 0.3)  # lower left corners of the grids
-    top, low = whole[1] + GRID[1] / 2, seen[1] + GRID[1] / 2
+    # lower left corners of the grids
+    whole = (4.0, 4.0)
+    seen = (4.0, 0.3)
+    filled = (9.2, 0.3)
+    top = whole[1] + GRID[1] / 2
+    low = seen[1] + GRID[1] / 2
     _poses(axes, tokens.clip, 0.3, 3.4)
-    _say(axes, (1.5, 1.75), "a clip: T frames, V joints")
+    _label(axes, (1.5, 1.75), "a clip: T frames, V joints")
     for corner, hide, fill in ((whole, False, HIDDEN), (seen, True, HIDDEN), (filled, True, TOKEN)):
         _grid(axes, corner, tokens, hide, fill)
     for part, rows in tokens.parts.items():
         at = whole[1] + GRID[1] * (1 - (np.mean(rows) + 0.5) / len(tokens.score))
-        _say(axes, (whole[0] - 0.1, float(at)), part, 8, ha="right", color=MIDDLE)
-    _say(axes, (whole[0] + GRID[0] / 2, whole[1] + GRID[1] + 0.25), "tokens: joint × segment")
-    _say(axes, (seen[0] + GRID[0] / 2, seen[1] - 0.3), "the hidden ones: grey")
-    _say(axes, (filled[0] + GRID[0] / 2, filled[1] - 0.3), "features + mask tokens")
+        _label(axes, (whole[0] - 0.1, float(at)), part, 8, ha="right", color=MIDDLE)
+    _label(axes, (whole[0] + GRID[0] / 2, whole[1] + GRID[1] + 0.25), "tokens: joint × segment")
+    _label(axes, (seen[0] + GRID[0] / 2, seen[1] - 0.3), "the hidden ones: grey")
+    _label(axes, (filled[0] + GRID[0] / 2, filled[1] - 0.3), "features + mask tokens")
     _box(axes, (7.6, top), "teacher\nencoder", "#e2e8f0", (1.7, 1.1))
     _box(axes, (7.6, low), "student\nencoder", "#fbd38d", (1.7, 1.1))
     _box(axes, (12.7, low + 0.95), "predictor", "#fefcbf", (1.7, 0.8))
@@ -184,34 +221,39 @@ def draw_pipeline(path: Path) -> None:
     _box(axes, (15.7, 3.9), "$L_{st}$: features,\nhidden tokens", "#c6f6d5", (2.5, 1.0))
     _poses(axes, tokens.clip, 14.75, low - 0.55, 5, 0.55)
     around = {"boxstyle": "round", "fc": "#c6f6d5", "ec": MIDDLE}
-    _say(axes, (15.7, -0.3), "$L_{rec}$: coordinates, all tokens", bbox=around)
+    _label(axes, (15.7, -0.3), "$L_{rec}$: coordinates, all tokens", bbox=around)
     _arrow(axes, (2.3, 4.5), (2.95, top - 0.2))
     _arrow(axes, (3.0, 2.15), (3.9, low + 0.2))
     for y in (top, low):
         _arrow(axes, (whole[0] + GRID[0] + 0.1, y), (6.7, y))
     _arrow(axes, (8.5, low), (9.1, low))
     _arrow(axes, (7.6, low + 0.6), (7.6, top - 0.6), "--")
-    _say(axes, (7.75, (top + low) / 2), "EMA\n" + r"$\Delta \leftarrow \alpha\Delta + (1-\alpha)\theta$", ha="left")
+    _label(axes, (7.75, (top + low) / 2), "EMA\n" + r"$\Delta \leftarrow \alpha\Delta + (1-\alpha)\theta$", ha="left")
     _arrow(axes, (filled[0] + GRID[0] + 0.1, low + 0.3), (11.8, low + 0.95))
     _arrow(axes, (filled[0] + GRID[0] + 0.1, low - 0.3), (11.8, low - 0.75))
     _arrow(axes, (13.6, low + 0.95), (14.9, 3.35))
     _arrow(axes, (13.6, low - 0.75), (14.25, low - 0.75))
     _arrow(axes, (8.5, top), (15.7, 4.45), bend=-0.12)
-    _say(axes, (11.6, top + 0.45), "target features, no gradient")
-    _say(axes, (11.2, top - 0.05), "∥", 15, rotation=-5)
+    _label(axes, (11.6, top + 0.45), "target features, no gradient")
+    _label(axes, (11.2, top - 0.05), "∥", 15, rotation=-5)
     figure.tight_layout(pad=0.2)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
-def draw_scaling(path: Path, measured: Path) -> None:
-    """Seconds and memory of a step over each size that `jointwise bench scaling` varied, both axes logarithmic."""
-    curves = _curves(measured, "bf16")
+def draw_scaling(path: Path, bench: Path) -> None:
+    """Seconds and memory of a step over each size that `jointwise bench scaling` varies.
+
+    Args:
+        path: The picture.
+        bench: The file that the command wrote.
+    """
+    curves = _curves(bench, "bf16")
     figure, axes = plt.subplots(2, len(curves), figsize=(2.6 * len(curves), 4.6), sharex="col", sharey="row")
     for column, (curve, points) in enumerate(curves.items()):
         sizes = list(points)
-        for line, what, color in ((0, "seconds", LEFT), (1, "memory_mb", RIGHT)):
-            axes[line, column].loglog(sizes, [way[what] for way in points.values()], "o-", color=color)
+        for line, key, color in ((0, "seconds", LEFT), (1, "memory_mb", RIGHT)):
+            axes[line, column].loglog(sizes, [figures[key] for figures in points.values()], "o-", color=color)
             axes[line, column].grid(alpha=0.3)
         axes[1, column].set_xticks(sizes, [str(size) for size in sizes])
         axes[1, column].minorticks_off()
@@ -226,21 +268,26 @@ def draw_scaling(path: Path, measured: Path) -> None:
     plt.close(figure)
 
 
-def _curves(measured: Path, way: str) -> dict[str, dict[int, dict[str, float]]]:
-    """Curve -> size -> what a file of `jointwise bench` tells of one way."""
+def _curves(bench: Path, variant: str) -> dict[str, dict[int, dict[str, float]]]:
+    """Curve -> size -> the figures of one variant in a file of `jointwise bench`."""
     curves: dict[str, dict[int, dict[str, float]]] = {}
-    for row in json.loads(measured.read_text())["rows"]:
+    for row in json.loads(bench.read_text())["rows"]:
         curve, size = row["place"]
-        curves.setdefault(curve, {})[size] = row["ways"][way]
+        curves.setdefault(curve, {})[size] = row["ways"][variant]
     return curves
 
 
-def draw_stores(path: Path, measured: Path) -> None:
-    """What `jointwise bench stores` did to stores of more and more sequences, and how long it took."""
-    curves = _curves(measured, "fp32")
+def draw_stores(path: Path, bench: Path) -> None:
+    """Seconds over the number of sequences in a store, of each task of `jointwise bench stores`.
+
+    Args:
+        path: The picture.
+        bench: The file that the command wrote.
+    """
+    curves = _curves(bench, "fp32")
     figure, panels = plt.subplots(1, len(curves), figsize=(3.4 * len(curves), 2.7))
     for axes, (curve, points) in zip(panels, curves.items(), strict=True):
-        axes.loglog(list(points), [way["seconds"] for way in points.values()], "o-", color=LEFT)
+        axes.loglog(list(points), [figures["seconds"] for figures in points.values()], "o-", color=LEFT)
         axes.set_ylim(1e-5, 10)
         axes.set_yticks([1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10], ["10 µs", "", "1 ms", "", "100 ms", "", "10 s"])
         axes.set_xticks(list(points), [f"{size:,}".replace(",000", "k", 1).replace("k,000", "M") for size in points])
@@ -254,7 +301,13 @@ def draw_stores(path: Path, measured: Path) -> None:
 
 
 def shoot_report(path: Path, report: Path, clip: str = "hug") -> None:
-    """The part of a report that plays skeletons, at the middle of a clip."""
+    """Photograph the skeletons of a report, in the middle of a clip.
+
+    Args:
+        path: The picture.
+        report: The page.
+        clip: Part of the title of the clip; the first clip if none has it.
+    """
     from playwright.sync_api import sync_playwright
 
     flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

@@ -48,8 +48,13 @@ GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
     "mask": [
         (FINAL, f"--mask.strategy {name} --mask.ratio {ratio}")
         for name, ratio in (
-            *(("random", 0.4), ("random", 0.75), ("random", 0.9)),
-            *(("motion", 0.6), ("joint-frame", 0.6), ("joint-frame", 0.75), ("tube", 0.6)),
+            ("random", 0.4),
+            ("random", 0.75),
+            ("random", 0.9),
+            ("motion", 0.6),
+            ("joint-frame", 0.6),
+            ("joint-frame", 0.75),
+            ("tube", 0.6),
         )
     ],
     "ema": [(FINAL, f"--teacher.momentum {momentum}") for momentum in (0.9, 0.996, 0.9999)],
@@ -77,14 +82,22 @@ GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
     "finetune": [
         (FINAL, f"--finetune.{change}")
         for change in (
-            *("layer_decay 0.7", "layer_decay 1.0", "drop_path 0", "drop_path 0.3"),
-            *("average 0.1", "average 0.5", "steps 400", "lr 3e-4"),
+            "layer_decay 0.7",
+            "layer_decay 1.0",
+            "drop_path 0",
+            "drop_path 0.3",
+            "average 0.1",
+            "average 0.5",
+            "steps 400",
+            "lr 3e-4",
         )
     ],
     "scratch": [
         (system, f"--scratch.steps {steps} --scratch.drop_path {drop}")
         for system, steps, drop in (
-            *(("supervised_segments", 150, 0.1), ("supervised_segments", 550, 0.1), ("supervised_segments", 550, 0.3)),
+            ("supervised_segments", 150, 0.1),
+            ("supervised_segments", 550, 0.1),
+            ("supervised_segments", 550, 0.3),
             (FINAL, 550, 0.1),
         )
     ]
@@ -102,7 +115,7 @@ def precision() -> str:
 
 @cache
 def trained(system: str, options: str, subject: int, seed: int) -> tuple[Path, dict[str, float]]:
-    """A pre-trained run without one subject, and its scores on frozen features there."""
+    """A run pre-trained without one subject, and the scores of its frozen features on that subject."""
     folder = Path(tempfile.mkdtemp())
     dataset, config = load_dataset("utd-mhad"), settings(system, options, subject)
     run = pretrain(config, dataset, seed, folder / "run")
@@ -123,7 +136,7 @@ def settings(system: str, options: str, subject: int) -> Config:
 
 
 def top1(path: Path) -> float:
-    """Per cent."""
+    """Top-1 accuracy of a result in per cent."""
     return round(100 * float(read_json(path)["scores"]["top1"]), 2)
 
 
@@ -144,9 +157,9 @@ def measure(group: str, system: str, options: str, subject: int, seed: int) -> d
 
 
 def show() -> None:
-    """The conditions as Markdown: top-1 in per cent, means over subjects and seeds; in brackets the change from `base`.
+    """Print the conditions as Markdown: top-1 in per cent, means over subjects and seeds.
 
-    The change is over the subjects and seeds that both have.
+    In brackets: the change from `base`, over the subjects and seeds that both have.
     """
     lines = [json.loads(line) for line in OUT.read_text().splitlines()]
     names = [name for line in lines for name in line if name.split()[0] in ("knn", "linear", "finetune", "scratch")]
@@ -163,9 +176,9 @@ def show() -> None:
         for column in columns:
             values = [run[column] for run in runs.values() if column in run]
             pairs = [
-                run[column] - base[at][column]
-                for at, run in runs.items()
-                if column in run and column in base.get(at, {})
+                run[column] - base[trial][column]
+                for trial, run in runs.items()
+                if column in run and column in base.get(trial, {})
             ]
             change = f" ({sum(pairs) / len(pairs):+.1f})" if pairs and runs is not base else ""
             cells.append(f"{sum(values) / len(values):.1f}{change}" if values else "–")
@@ -174,12 +187,12 @@ def show() -> None:
 
 
 def main() -> None:
-    """Runs the conditions of the groups asked for that are not in the file yet."""
+    """Run the conditions of the given groups that are not in the file yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--subjects", type=int, nargs="+", default=[1, 3, 5, 7])
-    parser.add_argument("--show", action="store_true", help="print what there is as a Markdown table")
+    parser.add_argument("--show", action="store_true", help="print all conditions in the file as a Markdown table")
     args = parser.parse_args()
     if args.show:
         return show()

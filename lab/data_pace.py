@@ -1,8 +1,8 @@
-"""Reading `.skeleton` files and cutting clips: milliseconds beside the plain way, in turns.
+"""Reading `.skeleton` files and cutting clips: milliseconds of the package and of the plain variant, in turns.
 
 python lab/data_pace.py
 
-CPU time of one thread, the least of all repeats: what else runs on the machine disturbs it little.
+The figures are CPU times of one thread, the least of all repeats, which other programs on the machine disturb little.
 """
 
 import tempfile
@@ -22,23 +22,27 @@ from jointwise.data.randomness import Draws
 from jointwise.data.skeletons import NTU25
 from jointwise.data.store.reader import INDEX
 
-REPEATS, CLIPS, FRAMES, SEQUENCES = 10, 32, 120, 2000
+REPEATS = 10
+CLIPS = 32
+FRAMES = 120
+SEQUENCES = 2000
 
 
-def least(ways: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """CPU milliseconds of each way, the ways in turns."""
-    best = dict.fromkeys(ways, float("inf"))
+def least_milliseconds(variants: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Least CPU time of each variant, the variants in turns."""
+    best = dict.fromkeys(variants, float("inf"))
     for _ in range(repeats):
-        for name, way in ways.items():
+        for name, variant in variants.items():
             start = time.thread_time()
-            way()
+            variant()
             best[name] = min(best[name], (time.thread_time() - start) * 1e3)
     return best
 
 
-def wide(path: Path) -> Path:
-    """The same file with orientations of 7 digits, as NTU's own have: the package's writer leaves them 0."""
-    random, lines = np.random.default_rng(0), []
+def with_orientations(path: Path) -> Path:
+    """Write orientations of 7 digits into a file, as NTU's own files have; the package writes zeros."""
+    random = np.random.default_rng(0)
+    lines = []
     for words in (line.split() for line in path.read_text().splitlines()):
         if len(words) == 12:
             words[7:11] = [f"{value:.7g}" for value in random.uniform(-1, 1, 4)]
@@ -49,14 +53,14 @@ def wide(path: Path) -> Path:
 
 def read_pace(folder: Path) -> None:
     synthetic.write_files(folder, subjects=(1,), cameras=(1,))
-    files = [wide(path) for path in sorted(folder.iterdir())]
-    total = {"plain": 0.0, "ours": 0.0}
+    files = [with_orientations(path) for path in sorted(folder.iterdir())]
+    total = {"plain": 0.0, "package": 0.0}
     for file in files:
-        ways = {"plain": lambda file=file: read_skeleton(file), "ours": lambda file=file: skeleton.read(file)}
-        for name, milliseconds in least(ways, REPEATS).items():
+        variants = {"plain": lambda file=file: read_skeleton(file), "package": lambda file=file: skeleton.read(file)}
+        for name, milliseconds in least_milliseconds(variants, REPEATS).items():
             total[name] += milliseconds / len(files)
     size = sum(file.stat().st_size for file in files) / len(files) / 1e3
-    print(f"read, {size:.0f} kB: plain {total['plain']:.2f} ms, ours {total['ours']:.2f} ms per file")
+    print(f"read, {size:.0f} kB: plain {total['plain']:.2f} ms, package {total['package']:.2f} ms per file")
 
 
 def cut_pace() -> None:
@@ -65,25 +69,28 @@ def cut_pace() -> None:
         for actions in (range(20), range(20, 24))
     )
     random = np.random.default_rng(0)
-    chosen = [(pairs if random.random() < 0.18 else alone)[place % 28] for place in range(SEQUENCES)]
+    sequences = [(pairs if random.random() < 0.18 else alone)[place % 28] for place in range(SEQUENCES)]
     index = np.zeros(SEQUENCES, INDEX)
-    index["frames"], index["persons"] = [s.frames for s in chosen], [s.persons for s in chosen]
-    index["row"] = np.cumsum([0, *(s.frames * s.persons for s in chosen[:-1])])
-    rows = np.concatenate([s.positions.reshape(-1, 25, 3) for s in chosen])
-    cutter = ClipCutter(rows, np.concatenate([s.validity.reshape(-1, 25) for s in chosen]), index, NTU25, FRAMES)
-    own = [torch.from_numpy(s.positions) for s in chosen]
+    index["frames"] = [s.frames for s in sequences]
+    index["persons"] = [s.persons for s in sequences]
+    index["row"] = np.cumsum([0, *(s.frames * s.persons for s in sequences[:-1])])
+    rows = np.concatenate([s.positions.reshape(-1, 25, 3) for s in sequences])
+    cutter = ClipCutter(rows, np.concatenate([s.validity.reshape(-1, 25) for s in sequences]), index, NTU25, FRAMES)
+    own = [torch.from_numpy(s.positions) for s in sequences]
     two = [torch.cat([x, x.new_zeros(2 - len(x), *x.shape[1:])]) for x in own]
-    ids, generator = torch.from_numpy(random.permutation(SEQUENCES)[:CLIPS]), torch.Generator().manual_seed(0)
-    ways: dict[str, Callable[[], object]] = {
+    ids = torch.from_numpy(random.permutation(SEQUENCES)[:CLIPS])
+    generator = torch.Generator().manual_seed(0)
+    variants: dict[str, Callable[[], object]] = {
         "plain, 2 slots": lambda: torch.stack([cut_clip(two[i], FRAMES, generator, 0.5, 0.3) for i in ids.tolist()]),
         "plain, own slots": lambda: [cut_clip(own[i], FRAMES, generator, 0.5, 0.3) for i in ids.tolist()],
-        "ours": lambda: cutter.random(ids, Draws(ids, 0, "clips", 0), 0.5, rotation=0.3),
-        "ours, mirrored and scaled too": lambda: cutter.random(
+        "package": lambda: cutter.random(ids, Draws(ids, 0, "clips", 0), 0.5, rotation=0.3),
+        "package, mirrored and scaled too": lambda: cutter.random(
             ids, Draws(ids, 0, "clips", 0), 0.5, rotation=0.3, mirror=0.5, scale=0.1
         ),
     }
     print(f"cut, {index['persons'].mean():.2f} persons:", end=" ")
-    print(", ".join(f"{name} {took / CLIPS:.3f}" for name, took in least(ways, 10 * REPEATS).items()), "ms per clip")
+    times = least_milliseconds(variants, 10 * REPEATS)
+    print(", ".join(f"{name} {each / CLIPS:.3f}" for name, each in times.items()), "ms per clip")
 
 
 if __name__ == "__main__":

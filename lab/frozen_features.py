@@ -17,7 +17,8 @@ from jointwise.training.checkpoint import load_weights
 from jointwise.training.model_folder import encoder_weights
 
 dataset = load_dataset("utd-mhad").hold_out([7])
-labels, truth = torch.from_numpy(dataset.train.labels), torch.from_numpy(dataset.test.labels)
+labels = torch.from_numpy(dataset.train.labels)
+truth = torch.from_numpy(dataset.test.labels)
 
 
 def accuracy(train: torch.Tensor, test: torch.Tensor) -> str:
@@ -36,7 +37,9 @@ for run in map(Path, sys.argv[1:]):
             features = encoder_features(encoder, card.config.clip.segment, pooling)
             parts = (dataset.train, dataset.test)
             train, test = (extract(features, cutter, torch.from_numpy(part.ids)) for part in parts)
-            mean, spread = train.mean(0), train.std(0) + 1e-6
-            centred, standardised = (train - mean, test - mean), ((train - mean) / spread, (test - mean) / spread)
-            found = " / ".join(accuracy(*pair) for pair in ((train, test), centred, standardised))
-            print(f"{run.name}, {which}, {pooling}: {found}")
+            mean = train.mean(0)
+            spread = train.std(0) + 1e-6
+            centred = (train - mean, test - mean)
+            standardised = (centred[0] / spread, centred[1] / spread)
+            scores = " / ".join(accuracy(*pair) for pair in ((train, test), centred, standardised))
+            print(f"{run.name}, {which}, {pooling}: {scores}")

@@ -1,4 +1,4 @@
-"""Peak memory and pace of `jointwise prepare`, for growing numbers of NTU files and for a prepared array of the field.
+"""Seconds and peak memory of `jointwise prepare`, for growing numbers of NTU files and for a prepared array.
 
 python lab/prepare_scale.py [WORKERS]
 """
@@ -19,7 +19,7 @@ WORKERS = sys.argv[1] if len(sys.argv) > 1 else "1"
 
 
 def measure(folder: Path, *arguments: str) -> str:
-    """Runs `jointwise prepare`; its seconds and the peak memory of the process that writes."""
+    """Run `jointwise prepare`; its seconds and the peak memory of the process that writes."""
     start = time.perf_counter()
     environment = os.environ | {"JOINTWISE_DATA": str(folder / "stores")}
     process = subprocess.Popen(
@@ -31,7 +31,10 @@ def measure(folder: Path, *arguments: str) -> str:
 
 
 def write_arrays(file: Path, rows: int) -> None:
-    """A stored .npz in the form of CTR-GCN, block by block: a child's peak counts its parent's at the fork."""
+    """Write an uncompressed .npz file in the form of CTR-GCN.
+
+    Row by row, because the peak memory of a child process starts with that of its parent at the fork.
+    """
     labels = np.eye(60, dtype=np.float32)
     with zipfile.ZipFile(file, "w") as archive:
         for part, count in (("train", rows), ("test", 60)):

@@ -20,11 +20,12 @@ def vectors(part, root: str, each_frame: bool) -> torch.Tensor:
     return torch.stack(rows)
 
 
-labels, truth = torch.from_numpy(dataset.train.labels), torch.from_numpy(dataset.test.labels)
+labels = torch.from_numpy(dataset.train.labels)
+truth = torch.from_numpy(dataset.test.labels)
 for root in ("spine_mid", "spine_base"):
     for each_frame in (True, False):
         train, test = (vectors(part, root, each_frame) for part in (dataset.train, dataset.test))
         cosine = functional.normalize(test, dim=1) @ functional.normalize(train, dim=1).T
         scores = {"cosine": cosine.argmax(1), "euclidean": torch.cdist(test, train).argmin(1)}
-        found = {name: round(float((labels[best] == truth).float().mean()), 4) for name, best in scores.items()}
-        print(f"root {root} of {'each' if each_frame else 'the first'} frame:", found)
+        accuracy = {name: round(float((labels[best] == truth).float().mean()), 4) for name, best in scores.items()}
+        print(f"root {root} of {'each' if each_frame else 'the first'} frame:", accuracy)

@@ -13,7 +13,11 @@ FOLDERS = [folder for folder in sorted(Path("results").iterdir()) if folder.name
 
 
 def cost(result: Result) -> tuple[float, float]:
-    """Share of the clips whose best score several classes have, and top-1 with such ties broken evenly, less top-1."""
+    """What ties cost one result.
+
+    Returns:
+        Share of the clips whose best score several classes have, and top-1 with ties broken evenly, less top-1.
+    """
     with np.load(result["path"].with_suffix(".npz"), allow_pickle=False) as clips:
         scores, labels = clips["scores"], clips["labels"]
     best = scores == scores.max(1, keepdims=True)
@@ -26,7 +30,7 @@ for folder in FOLDERS:
     for result in read_results(folder):
         if "top1" in result["scores"]:
             costs[result["protocol"], result["precision"]].append((*cost(result), str(result["path"])))
-for (protocol, precision), found in sorted(costs.items()):
-    tied, lost, paths = zip(*found, strict=True)
-    print(f"{protocol} {precision}: {len(found)} results, {100 * np.mean(tied):.2f} % of clips tied,", end=" ")
+for (protocol, precision), rows in sorted(costs.items()):
+    tied, lost, paths = zip(*rows, strict=True)
+    print(f"{protocol} {precision}: {len(rows)} results, {100 * np.mean(tied):.2f} % of clips tied,", end=" ")
     print(f"{100 * np.mean(lost):.2f} points lost on average, {100 * max(lost):.2f} at most ({paths[np.argmax(lost)]})")

@@ -19,8 +19,13 @@ SIZE = {"encoder.width": 32, "encoder.heads": 4, "encoder.depth": 2, "finetune.h
 STILL = {"finetune.dropout": 0, "finetune.drop_path": 0}
 TOLERANCE = {"fp32": 1e-5, "bf16": 2e-2}
 SYSTEMS = (
-    *("mamp", "spatial_segments", "temporal_segments", "spatial_segments_decoder"),
-    *("temporal_segments_decoder", "spacetime_segments_decoder", "recommended"),
+    "mamp",
+    "spatial_segments",
+    "temporal_segments",
+    "spatial_segments_decoder",
+    "temporal_segments_decoder",
+    "spacetime_segments_decoder",
+    "recommended",
 )
 
 

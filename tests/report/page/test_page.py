@@ -197,7 +197,11 @@ def make_examples(classes: list[str], clips: int = 8, frames: int = 2000) -> Exa
     shape = (clips, 2, frames, 25)
     positions = random.normal(size=(*shape, 3)).astype(np.float32)
     return Examples(
-        *("synthetic", "", "cross-subject", tuple(classes), NTU25),
+        "synthetic",
+        "",
+        "cross-subject",
+        tuple(classes),
+        NTU25,
         names=tuple(f"clip{index}" for index in range(clips)),
         labels=np.arange(clips) % len(classes),
         fps=np.full(clips, 30.0),

@@ -2,8 +2,8 @@
 const SkeletonStage = (() => {
 "use strict";
 const LEVELS = 32767; // a coordinate k stands for low + (k + LEVELS) * step
-const FAINT = 0.28; // how much colour a missing joint keeps, and how much a hidden one
-const GHOST = 0.16;
+const FAINT = 0.28; // share of its colour that a missing joint keeps
+const GHOST = 0.16; // share of its colour that a joint hidden from the student keeps
 const UP = new THREE.Vector3(0, 1, 0);
 
 // --- decoding -------------------------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ function readColours(root) {
   };
 }
 
-/** Instances of one shape in the scene, and their shadow: the same instances pressed flat on the floor. */
+/** Instances of one shape in the scene, and their shadow: the same instances, flattened onto the floor. */
 class Instances {
   constructor(scene, geometry, count, floor) {
     this.mesh = new THREE.InstancedMesh(geometry, new THREE.MeshLambertMaterial(), Math.max(count, 1));
@@ -145,7 +145,7 @@ class PanelScene {
     }
   }
 
-  /** Places all joints and bones for a time in frames; between two frames they move in straight lines. */
+  /** Places all joints and bones for a time in frames; between two frames they are interpolated linearly. */
   update(time) {
     const { positions, shown, valid, skeleton, persons } = this.panel;
     const frames = this.clip.frames;
@@ -205,7 +205,7 @@ class PanelScene {
   }
 }
 
-/** Canvas and camera of a viewer: the scenes of a clip side by side, where the page's cells are. */
+/** Canvas and camera of a viewer: draws the panels of a clip side by side, each into its cell of the page. */
 class Stage {
   constructor(root, changed) {
     this.root = root;
@@ -247,7 +247,7 @@ class Stage {
     if (!this.moved) this.reset();
   }
 
-  /** Puts the camera where the sensor was, a little higher, so far away that the box of the clip fits into a panel. */
+  /** Puts the camera a little above the sensor's place, at a distance where the box of the clip fits into a panel. */
   reset() {
     if (!this.clip || !this.cells.firstElementChild) return;
     this.moved = false;

@@ -106,7 +106,7 @@ def _has_class_folders(folder: Path) -> bool:
 
 
 def _of_own_folder(folder: Path, progress: ShowProgress) -> Source:
-    """The folder as a data set; if it cannot be prepared, the recordings that can be read, with the reason as a note."""
+    """A folder as a data set; if it cannot be prepared, the recordings that can be read, with the reason as a note."""
     try:
         return _of_dataset(str(folder.resolve()), progress)
     except JointwiseError as error:

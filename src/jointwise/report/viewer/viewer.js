@@ -69,9 +69,9 @@ class Viewer {
     }).observe(root.querySelector(".sv-stage"));
   }
 
-  // --- what can be done -----------------------------------------------------------------------------------------------
+  // --- actions --------------------------------------------------------------------------------------------------------
 
-  /** Shows a clip from its beginning; plays on if one was playing. */
+  /** Shows a clip from its beginning. It plays if the one before was playing. */
   choose(index) {
     this.index = (index + this.data.clips.length) % this.data.clips.length;
     const clip = (this.clip = this.data.clips[this.index]);
@@ -119,8 +119,8 @@ class Viewer {
   }
 
   faster(steps) {
-    const wanted = this.speeds.selectedIndex + steps;
-    this.speeds.selectedIndex = Math.min(Math.max(wanted, 0), this.speeds.options.length - 1);
+    const index = this.speeds.selectedIndex + steps;
+    this.speeds.selectedIndex = Math.min(Math.max(index, 0), this.speeds.options.length - 1);
   }
 
   key(event) {
@@ -149,7 +149,7 @@ class Viewer {
     action();
   }
 
-  // --- what is shown --------------------------------------------------------------------------------------------------
+  // --- display --------------------------------------------------------------------------------------------------------
 
   cell(panel) {
     const made = element("div", "sv-cell");
@@ -159,9 +159,9 @@ class Viewer {
     return made;
   }
 
-  /** Marks on the scrub bar where the panel that hides something shows something. */
+  /** Marks on the scrub bar the frames in which the student sees something. */
   markSeen() {
-    const panel = this.panels.find((some) => some.hiding);
+    const panel = this.panels.find((candidate) => candidate.hiding);
     const frames = this.clip.frames;
     const seen = Array.from({ length: frames }, (_, frame) => panel && this.anythingShown(panel, frame));
     this.seen.hidden = !panel || seen.every(Boolean);
@@ -169,8 +169,8 @@ class Viewer {
     if (mark) mark.hidden = this.seen.hidden;
     for (const entry of this.root.querySelectorAll(".sv-for-seen")) entry.hidden = !panel;
     if (this.seen.hidden) return;
-    const stops = seen.map((some, frame) => {
-      const colour = some ? "var(--sv-accent)" : "transparent";
+    const stops = seen.map((isSeen, frame) => {
+      const colour = isSeen ? "var(--sv-accent)" : "transparent";
       return `${colour} ${(100 * frame) / frames}% ${(100 * (frame + 1)) / frames}%`;
     });
     this.seen.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
@@ -201,10 +201,10 @@ class Viewer {
     const block = element("div", "sv-answer");
     const verdict = element("p", "sv-verdict");
     verdict.append(element("b", "", answer.title));
-    const said = answer.rows[0][0];
-    if (truth === null) verdict.append(element("span", "", said));
-    else if (said === truth) verdict.append(element("span", "sv-is-right", `✓ right: ${said}`));
-    else verdict.append(element("span", "sv-is-wrong", `✗ wrong: ${said}`));
+    const predicted = answer.rows[0][0];
+    if (truth === null) verdict.append(element("span", "", predicted));
+    else if (predicted === truth) verdict.append(element("span", "sv-is-right", `✓ right: ${predicted}`));
+    else verdict.append(element("span", "sv-is-wrong", `✗ wrong: ${predicted}`));
     const list = element("ol");
     for (const [name, share] of answer.rows) {
       const row = element("li", name === truth ? "sv-is-true" : "");
@@ -236,7 +236,7 @@ class Viewer {
 
   // --- the clock ------------------------------------------------------------------------------------------------------
 
-  /** Draws at the next chance the screen offers; again and again only while playing and in sight. */
+  /** Draws at the next animation frame, and at every one after it while the clip plays and is on screen. */
   redraw() {
     this.due ??= requestAnimationFrame((now) => this.tick(now));
   }
