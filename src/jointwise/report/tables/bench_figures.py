@@ -61,10 +61,10 @@ def as_grid(rows: Sequence[Row]) -> Grid:
                 " / ".join(f"{ways[way]['memory_mb']:.0f}" for way in (PLAIN, *PRECISIONS) if way in ways),
             )
         )
-    caption = "Medians of the repeats of one run. MB: largest memory of each way's process."
+    caption = "Medians of the repeats of one run. MB: largest memory of each variant's process."
     if any(row["ratios"] for row in rows):
         caption += (
-            " Ratios: how many times faster than the yardstick, the same mathematics written the obvious way "
+            " Ratios: how many times faster than the yardstick, the same mathematics in plain code "
             "(jointwise/bench/plain.py)."
         )
     filled = [place for place in range(len(header)) if any(line[place] != NOTHING for line in lines)]
