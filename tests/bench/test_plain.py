@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jointwise.bench.plain import PlainClassifier, PlainDistillation
+from jointwise.bench.plain import PlainClassifier, PlainMaskedPrediction
 from jointwise.bench.workload import CLASSES, SCALE, Workload, settings
 from jointwise.config.schema import Config
 from jointwise.data.clips import Clips
@@ -59,9 +59,9 @@ def assert_gradients_equal(fast: nn.Module, plain: nn.Module, tolerance: float) 
             assert difference(found[name], gradient) < 5 * tolerance, name
 
 
-def objective_and_yardstick(config: Config, work: Workload) -> tuple[MaskedPrediction, PlainDistillation]:
+def objective_and_yardstick(config: Config, work: Workload) -> tuple[MaskedPrediction, PlainMaskedPrediction]:
     fast = build_objective(config, work.cutter.skeleton, 3, SCALE, 0)
-    plain = PlainDistillation(config, 25, 3, SCALE)
+    plain = PlainMaskedPrediction(config, 25, 3, SCALE)
     weights = {name: value for name, value in fast.state_dict().items() if name != "coordinate_scale"}
     plain.load_state_dict(weights)
     return fast, plain

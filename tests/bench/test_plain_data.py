@@ -17,7 +17,7 @@ FRAMES = 8
 
 @st.composite
 def joint_lines(draw: st.DrawFn) -> str:
-    """Twelve numbers of a joint, printed in whatever way."""
+    """Twelve numbers of a joint, printed in any format."""
     value = st.floats(-1e3, 1e3)
     kinds = (value.map(repr), value.map(lambda v: f"{v:.7g}"), value.map(lambda v: f"{v:+.4e}"), st.just("-0"))
     numbers = draw(st.lists(st.one_of(*kinds), min_size=11, max_size=11))

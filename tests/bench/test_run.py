@@ -17,16 +17,16 @@ CPU = BenchDevice(torch.device("cpu"))
 
 
 def row(name: str, seconds: dict[str, float], promised: float | None = None, at_most: float | None = None) -> dict:
-    ways = {way: {"seconds": value, "memory_mb": 100 * value} for way, value in seconds.items()}
+    variants = {name: {"seconds": value, "memory_mb": 100 * value} for name, value in seconds.items()}
     measurement = {
         "figure": name,
         "unit": "clip",
         "promised": promised,
         "at_most": at_most,
         "place": None,
-        "ways": ways,
+        "ways": variants,
     }
-    return measurement | {"ratios": ratios(ways, "seconds"), "memory_ratios": ratios(ways, "memory_mb")}
+    return measurement | {"ratios": ratios(variants, "seconds"), "memory_ratios": ratios(variants, "memory_mb")}
 
 
 def test_columns_that_tell_nothing_are_left_out() -> None:
@@ -56,7 +56,7 @@ def test_no_two_figures_share_a_name() -> None:
     assert len(FIGURES) == sum(len(group) for group in GROUPS.values())
 
 
-def test_a_ratio_is_the_time_of_the_yardstick_over_that_of_the_way() -> None:
+def test_a_ratio_is_the_time_of_the_yardstick_over_that_of_the_variant() -> None:
     measurement = row("x", {PLAIN: 6.0, "fp32": 3.0, "bf16": 1.0}, promised=5.0)
     assert measurement["ratios"] == measurement["memory_ratios"] == {"fp32": 2.0, "bf16": 6.0}
     assert kept(measurement) == "yes"
@@ -102,7 +102,7 @@ def test_what_another_program_wrote_is_not_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_way_that_fails_says_which_and_keeps_the_rows_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variant_that_fails_is_named_and_earlier_rows_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_run, "measure_figure", lambda figure, _on: row(figure.name, {"fp32": 1.0}))
     out = tmp_path / "bench.json"
     run_bench(choose_figures("yardstick", ["import"]), CPU, out, lambda _name: None)
@@ -114,7 +114,7 @@ def test_a_way_that_fails_says_which_and_keeps_the_rows_before(tmp_path: Path, m
 
 
 @pytest.mark.slow
-def test_the_command_measures_each_way_in_a_process_of_its_own(
+def test_the_command_measures_each_variant_in_a_process_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JOINTWISE_BENCH_SECONDS", "0")  # few repetitions are enough here
@@ -123,8 +123,8 @@ def test_the_command_measures_each_way_in_a_process_of_its_own(
     (measured_row,) = measurement["rows"]
     assert set(measured_row["ways"]) == {PLAIN, "fp32"}
     assert set(measured_row["ratios"]) == {"fp32"}
-    for way in measured_row["ways"].values():
-        assert 0 < way["least"] <= way["seconds"]
-        assert way["memory_mb"] > 50
+    for variant in measured_row["ways"].values():
+        assert 0 < variant["least"] <= variant["seconds"]
+        assert variant["memory_mb"] > 50
     assert measured_row["device"]
     assert "cut and augment clips" in out

@@ -1,4 +1,4 @@
-"""Every way to attend against the softmax of the scaled scores, written out in fp32 or fp64."""
+"""Every form of attention against the softmax of the scaled scores, written out in fp32 or fp64."""
 
 import math
 
@@ -8,14 +8,16 @@ import torch
 from jointwise.model import attention
 from jointwise.model.attention import CachedAttention, attend
 
-P, FIRST, HEADS = 2, 3, 4
+P = 2
+FIRST = 3
+HEADS = 4
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("cached", [None, 1, 170, 700, 5000])  # scores at once: of 1, 2 and 4 heads, of 2 rows, of all
-def test_every_way_to_attend_is_the_softmax_of_the_scaled_scores(
+def test_every_form_of_attention_is_the_softmax_of_the_scaled_scores(
     dtype: torch.dtype, training: bool, masked: bool, cached: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if cached is not None:

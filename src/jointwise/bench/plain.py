@@ -166,7 +166,7 @@ class PlainCompletion(nn.Module):
         return out
 
 
-class PlainDistillation(nn.Module):
+class PlainMaskedPrediction(nn.Module):
     """Masked prediction as in model/masked_prediction.py, for systems that drop hidden tokens.
 
     Args:

@@ -72,10 +72,10 @@ def cut_clip(positions: Tensor, frames: int, generator: torch.Generator, crop: f
     """
     persons, total, joints, coordinates = positions.shape
     share, place = (float(torch.rand(1, generator=generator)) for _ in range(2))
-    kept = min(max(round(total * (crop + (1 - crop) * share)), 2), total)
-    start = min(int(place * (total - kept + 1)), total - kept)
-    part = positions[:, start : start + kept]
-    plane = part.permute(3, 2, 0, 1).reshape(1, coordinates, joints * persons, kept)
+    length = min(max(round(total * (crop + (1 - crop) * share)), 2), total)
+    start = min(int(place * (total - length + 1)), total - length)
+    part = positions[:, start : start + length]
+    plane = part.permute(3, 2, 0, 1).reshape(1, coordinates, joints * persons, length)
     resampled = functional.interpolate(plane, size=(joints * persons, frames), mode="bilinear", align_corners=False)
     clip = resampled.reshape(coordinates, joints, persons, frames).permute(2, 3, 1, 0).contiguous()
     angles = (2 * torch.rand(3, generator=generator) - 1) * rotation

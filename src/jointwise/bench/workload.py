@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from jointwise.bench.plain import PlainClassifier, PlainDistillation, plain_optimizer
+from jointwise.bench.plain import PlainClassifier, PlainMaskedPrediction, plain_optimizer
 from jointwise.bench.plain_data import cut_clip
 from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
@@ -63,13 +63,13 @@ class Workload:
     def cutter(self) -> ClipCutter:
         """Sequences of the embedded data set that the clips are cut from."""
         pairs = round(self.clips * (self.persons - 1))
-        chosen = [*_recordings(range(20), self.clips - pairs), *_recordings(range(20, 24), pairs)]
-        index = np.zeros(len(chosen), INDEX)
-        index["persons"] = [len(one) for one in chosen]
-        index["frames"] = [one.shape[1] for one in chosen]
-        index["row"] = np.cumsum([0, *(one.shape[0] * one.shape[1] for one in chosen[:-1])])
-        columns = np.arange(self.joints) % chosen[0].shape[2]
-        rows = np.concatenate([one.reshape(-1, *one.shape[2:])[:, columns] for one in chosen]).astype(np.float32)
+        recordings = [*_recordings(range(20), self.clips - pairs), *_recordings(range(20, 24), pairs)]
+        index = np.zeros(len(recordings), INDEX)
+        index["persons"] = [len(one) for one in recordings]
+        index["frames"] = [one.shape[1] for one in recordings]
+        index["row"] = np.cumsum([0, *(one.shape[0] * one.shape[1] for one in recordings[:-1])])
+        columns = np.arange(self.joints) % recordings[0].shape[2]
+        rows = np.concatenate([one.reshape(-1, *one.shape[2:])[:, columns] for one in recordings]).astype(np.float32)
         skeleton = NTU25 if self.joints == len(NTU25.joints) else unnamed_skeleton(self.joints)
         return ClipCutter(rows, np.ones(rows.shape[:2], bool), index, skeleton, self.frames, self.device)
 
@@ -229,7 +229,7 @@ def plain_pretrain_step(workload: Workload, config: Config) -> Step:
     """A step of pre-training by the yardstick, for the clips of `workload` and the system of `config`."""
     joints = workload.joints
     mask = MASKS[config.mask.strategy]
-    module = PlainDistillation(config, joints, 3, SCALE).to(workload.device).train()
+    module = PlainMaskedPrediction(config, joints, 3, SCALE).to(workload.device).train()
     optimizer = plain_optimizer(module, config.pretrain.weight_decay, config.pretrain.lr)
     counts = mask.visible(config.segments, joints, config.mask.ratio)
     grid = counts.grid or (1, counts.count)

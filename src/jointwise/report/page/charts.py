@@ -140,21 +140,10 @@ def line_chart(
     def down(value: float) -> float:
         return bottom - y_axis.place(value) * (bottom - top)
 
-    parts = [
-        Markup('<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(left, right, y, y)
-        + Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(left - 7, y + 4, label)
-        for y, label in ((down(tick), label) for tick, label in zip(y_axis.ticks, y_axis.labels, strict=True))
-    ]
+    rows = ((down(tick), label) for tick, label in zip(y_axis.ticks, y_axis.labels, strict=True))
+    parts = [_grid_line(left, right, y, label) for y, label in rows]
     ticks = [tick for tick in linear_ticks(first, last, 5) if first <= tick <= last] if not margin else [first + margin]
-    for tick, label in zip(ticks, tick_labels(ticks), strict=True):
-        parts.append(
-            Markup('<line class="tick" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
-                across(tick), bottom, bottom + 4
-            )
-            + Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
-                across(tick), bottom + 17, label
-            )
-        )
+    parts += [_tick(across(tick), bottom, label) for tick, label in zip(ticks, tick_labels(ticks), strict=True)]
     parts.append(
         Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
             (left + right) / 2, height - 5, along
@@ -170,6 +159,16 @@ def line_chart(
     return Markup('<svg class="lines" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>').format(
         width, height, f"{title}. {_describe_lines(lines, along)}", Markup("").join(parts)
     )
+
+
+def _grid_line(left: float, right: float, y: float, label: str) -> Markup:
+    line = Markup('<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(left, right, y, y)
+    return line + Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(left - 7, y + 4, label)
+
+
+def _tick(x: float, y: float, label: str) -> Markup:
+    line = Markup('<line class="tick" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(x, y, y + 4)
+    return line + Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(x, y + 17, label)
 
 
 def _curve(points: Sequence[tuple[float, float] | None], style: str) -> Markup:
