@@ -3,7 +3,7 @@
 import pytest
 
 from jointwise.config.schema import TeacherConfig
-from jointwise.model.averaging import teacher_momentum
+from jointwise.model.ema import teacher_momentum
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from helpers import tiny
 from helpers.stopping import stop_in_step
 from jointwise.data.dataset import Dataset
 from jointwise.errors import ConfigError
-from jointwise.model.averaging import teacher_momentum
 from jointwise.model.build import build_objective
+from jointwise.model.ema import teacher_momentum
 from jointwise.model.masked_prediction import MaskedPrediction
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.checkpoint import read_json, write_json

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from jointwise.data.clips import Persons
+from jointwise.model.ema import update_ema
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import ClassificationHead
 from jointwise.model.tokens import all_tokens, fewest_valid, to_segments, token_validity
@@ -67,8 +68,8 @@ class Classifier(nn.Module):
             momentum: Share of the average that stays.
         """
         if self.average is not None:
-            followed: list[Tensor] = [*self.encoder.parameters(), *self.head.parameters()]
-            torch._foreach_lerp_(list(self.average.parameters()), followed, 1 - momentum)
+            update_ema(self.average.encoder, self.encoder, momentum)
+            update_ema(self.average.head, self.head, momentum)
             for own, followed_buffer in zip(self.average.head.buffers(), self.head.buffers(), strict=True):
                 own.copy_(followed_buffer)
 

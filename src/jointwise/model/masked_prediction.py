@@ -14,7 +14,7 @@ from jointwise.config.schema import Config, LossConfig, MaskConfig
 from jointwise.data.clips import Clips, Persons
 from jointwise.data.randomness import Draws
 from jointwise.data.skeletons import Skeleton
-from jointwise.model.averaging import teacher_momentum
+from jointwise.model.ema import teacher_momentum, update_ema
 from jointwise.model.encoders import Completion, Encoder
 from jointwise.model.heads import mean_over_clips, pool_mean
 from jointwise.model.losses import BatchSum, cross_entropy, mean_square, spread, whole_batch
@@ -356,17 +356,14 @@ class MaskedPrediction(Objective):
         """Move the teacher."""
         self.update_teacher(self.teacher_momentum)
 
-    @torch.no_grad()
     def update_teacher(self, momentum: float) -> None:
-        """Δ ← α Δ + (1 − α) θ (the report, eq. 3).
+        """Move the teacher towards the student, see `update_ema`.
 
         Args:
-            momentum: α, share of the teacher's weights Δ that stays; the rest comes from the student's θ.
+            momentum: α, share of the teacher's weights that stays.
         """
         if self.teacher is not None:
-            teacher: list[Tensor] = list(self.teacher.parameters())
-            student: list[Tensor] = list(self.student.parameters())
-            torch._foreach_lerp_(teacher, student, 1 - momentum)
+            update_ema(self.teacher, self.student, momentum)
 
 
 def _mask_ratio(settings: MaskConfig) -> Ratio:

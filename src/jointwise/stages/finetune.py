@@ -19,9 +19,9 @@ from jointwise.errors import ConfigError
 from jointwise.evaluation.class_scores import class_scores, classifier_gflops
 from jointwise.evaluation.protocols import FINETUNE as PROTOCOL
 from jointwise.evaluation.results import Evaluation, check_folder, save_result
-from jointwise.model.averaging import ema_momentum
 from jointwise.model.build import build_classifier, check_names
 from jointwise.model.classifier import Classifier
+from jointwise.model.ema import ema_momentum
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder
 from jointwise.training.checkpoint import load_weights, write_json
