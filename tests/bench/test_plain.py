@@ -67,6 +67,7 @@ def objective_and_yardstick(config: Config, work: Workload) -> tuple[MaskedPredi
     return fast, plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_pre_training_has_the_loss_and_gradients_of_the_yardstick(system: str, precision: str, work: Workload) -> None:

@@ -201,6 +201,7 @@ def test_nothing_to_resume_says_so(place: Path) -> None:
         run("pretrain", tiny.SYSTEM, *QUICK, "--run", "run", "--resume")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "again", "message"),
     [

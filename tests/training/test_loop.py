@@ -94,6 +94,7 @@ def test_two_identical_runs_are_bitwise_identical(
     assert everything(tmp_path / "run") == everything(never_stopped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0, 2, 6, 10])  # step 3 and 7 hold the ends of epochs
 def test_ctrl_c_in_a_step_and_resume_is_bitwise_never_stopping(
     stage: str,

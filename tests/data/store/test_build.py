@@ -85,6 +85,7 @@ def test_several_processes_make_the_same_store(root: Path, monkeypatch: pytest.M
     assert fingerprint() == alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 50, 95])
 def test_an_interrupted_prepare_is_continued_and_makes_the_same_store(root: Path, after: int) -> None:
     prepare("ntu60", root)
