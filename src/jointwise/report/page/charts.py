@@ -151,10 +151,8 @@ def line_chart(
     )
     for line in lines:
         x, y = thin(line.x, line.y)
-        points = [
-            (across(a), down(b)) if math.isfinite(b) and (b > 0 or not y_axis.log) else None
-            for a, b in zip(x.tolist(), y.tolist(), strict=True)
-        ]
+        drawable = np.isfinite(y) & ((y > 0) | (not y_axis.log))
+        points = [(across(a), down(b)) if shown else None for a, b, shown in zip(x, y, drawable, strict=True)]
         parts.append(_curve(points, line.style))
     return Markup('<svg class="lines" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>').format(
         width, height, f"{title}. {_describe_lines(lines, along)}", Markup("").join(parts)
