@@ -1,5 +1,6 @@
 """Findings: differences known by hand, with intervals over subjects and seeds, and verdicts that follow from them."""
 
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from helpers.made_results import make
 from jointwise.config import systems
 from jointwise.data.dataset import Dataset
 from jointwise.errors import DataError
+from jointwise.evaluation.paired import PairedInterval, paired_interval
 from jointwise.evaluation.results import read_results, save_result
-from jointwise.evaluation.statistics import Measurement, bootstrap_interval
 from jointwise.report.tables.findings import FINDINGS, Difference, Side, findings, paired
 from jointwise.report.tables.grouping import Group, group_results
 
@@ -31,7 +32,7 @@ def groups(folder: Path) -> list[Group]:
     return group_results(read_results(folder))
 
 
-def test_the_difference_is_taken_clip_by_clip_over_the_seeds_that_both_have(dataset: Dataset, tmp_path: Path) -> None:
+def test_the_difference_is_taken_by_subject_over_the_seeds_that_both_have(dataset: Dataset, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     ours, theirs = random.random((3, 30)) < 0.7, random.random((3, 30)) < 0.5
     for seed in range(3):
@@ -40,31 +41,77 @@ def test_the_difference_is_taken_clip_by_clip_over_the_seeds_that_both_have(data
         score(tmp_path, dataset, BASELINE, theirs[seed], seed)
     found = paired(read_results(tmp_path), FINAL, BASELINE, "finetune", "1.0")
     assert found is not None
-    assert found.seeds == (0, 1)
-    assert found.points == pytest.approx(100 * (ours[:2].mean() - theirs[:2].mean()))
-    differences = ours[:2].astype(float) - theirs[:2]
-    low, high = bootstrap_interval([Measurement(hits, dataset.test.subjects) for hits in differences])
-    assert (found.low, found.high) == (100 * low, 100 * high)
+    assert (found.seeds, found.folds, found.trainings) == ((0, 1), 1, 2)
+    subjects = np.unique(dataset.test.subjects)
+    points = 100 * (ours[:2].astype(float) - theirs[:2])
+    expected = paired_interval(np.stack([points[:, dataset.test.subjects == one].mean(1) for one in subjects], 1))
+    assert astuple(found.interval) == pytest.approx(astuple(expected))
 
 
 def test_pairing_removes_what_both_share(dataset: Dataset, tmp_path: Path) -> None:
     """Both fail on subject 4 and one always gains the same clip per subject: no spread is left."""
     easy = dataset.test.subjects == 2
     third = np.arange(30) % 3 == 0  # the first trial of each class and subject
-    score(tmp_path, dataset, FINAL, easy | third)
-    score(tmp_path, dataset, BASELINE, easy & ~third)
+    for seed in range(3):
+        score(tmp_path, dataset, FINAL, easy | third, seed)
+        score(tmp_path, dataset, BASELINE, easy & ~third, seed)
     found = paired(read_results(tmp_path), FINAL, BASELINE, "finetune", "1.0")
     assert found is not None
-    assert (found.points, found.low, found.high) == pytest.approx((100 / 3, 100 / 3, 100 / 3))
-    assert found.verdict == "holds"
+    assert astuple(found.interval) == pytest.approx((100 / 3, 100 / 3, 100 / 3, 0))
+    assert found.verdict(found.interval.p) == "holds"
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [(0.1, 3, "holds"), (-3, -0.1, "does not hold"), (-1, 1, "not settled"), (0, 1, "not settled")],
+    ("mean", "p", "seeds", "folds", "verdict"),
+    [
+        (3, 0.049, 3, 1, "holds"),
+        (-3, 0.049, 3, 1, "does not hold"),
+        (3, 0.05, 3, 1, "not settled"),
+        (3, 0.001, 2, 1, "no verdict"),
+        (3, 0.001, 1, 2, "no verdict"),
+        (3, 0.001, 1, 4, "holds"),  # folds are trainings of their own
+    ],
 )
-def test_a_finding_holds_when_its_interval_lies_above_zero(low: float, high: float, verdict: str) -> None:
-    assert Difference((low + high) / 2, low, high, (0,), 1).verdict == verdict
+def test_a_verdict_needs_three_trainings(mean: float, p: float, seeds: int, folds: int, verdict: str) -> None:
+    interval = PairedInterval(mean, mean - 1, mean + 1, p)
+    assert Difference(interval, tuple(range(seeds)), folds).verdict(p) == verdict
+
+
+def test_folds_are_the_groups_of_a_cross_validation(dataset: Dataset, tmp_path: Path) -> None:
+    """Four folds of one seed: an ordinary t interval over the differences of the folds."""
+    results = []
+    for fold, hits in enumerate((24, 21, 27, 18), start=1):
+        folder = tmp_path / str(fold)
+        score(folder, dataset, FINAL, np.arange(30) < hits)
+        score(folder, dataset, BASELINE, np.arange(30) < 15)
+        results += [result | {"fold": fold, "folds": 4} for result in read_results(folder)]
+    found = paired(results, FINAL, BASELINE, "finetune", "1.0")
+    assert found is not None
+    assert (found.seeds, found.folds, found.trainings) == ((0,), 4, 4)
+    expected = paired_interval(np.array([[30.0, 20.0, 40.0, 10.0]]))
+    assert astuple(found.interval) == pytest.approx(astuple(expected))
+
+
+def test_more_findings_make_each_harder_to_settle(dataset: Dataset, tmp_path: Path) -> None:
+    """Alone the p-value of the difference is below 0.05; as one of ten it is not."""
+    _, place = np.unique(dataset.test.subjects, return_inverse=True)
+    counted = np.array([(place[:clip] == place[clip]).sum() for clip in range(30)])  # of the clips of one subject
+
+    def verdicts() -> set[str]:
+        return {row[6] for row in findings(groups(tmp_path)).rows if row[0] == "the final system beats MAMP"}
+
+    for seed in range(3):
+        score(tmp_path, dataset, FINAL, counted < 5 + 2 * seed, seed)  # of 15 clips of each of two subjects
+        score(tmp_path, dataset, Side("mamp"), np.zeros(30), seed)
+    alone = paired(read_results(tmp_path), FINAL, Side("mamp"), "finetune", "1.0")
+    assert alone is not None
+    assert 0.05 / 10 < alone.interval.p < 0.05
+    assert verdicts() == {"holds"}
+    for seed in range(3):
+        for side in (FINAL, Side("mamp")):
+            for shots in range(1, 10):
+                score(tmp_path, dataset, side, np.ones(30), seed, labels=f"{shots}shot")
+    assert verdicts() == {"not settled"}
 
 
 def test_what_was_not_measured_on_both_sides_says_so(dataset: Dataset, tmp_path: Path) -> None:
@@ -88,8 +135,8 @@ def test_every_share_of_labels_and_every_protocol_has_a_row(dataset: Dataset, tm
         score(tmp_path, dataset, Side("mamp"), np.ones(30), protocol="knn", pooling=pooling)
     rows = [row[2:] for row in findings(groups(tmp_path)).rows if row[0] == "the final system beats MAMP"]
     assert rows == [
-        *(("finetune", labels, "+100.0 (+100.0 to +100.0)", "1", "holds") for labels in ("0.1", "1.0")),
-        *((f"knn, {pooling}", "1.0", "+0.0 (+0.0 to +0.0)", "1", "not settled") for pooling in ("joints", "mean")),
+        *(("finetune", labels, "+100.0 (+100.0 to +100.0)", "1", "no verdict") for labels in ("0.1", "1.0")),
+        *((f"knn, {pooling}", "1.0", "+0.0 (+0.0 to +0.0)", "1", "no verdict") for pooling in ("joints", "mean")),
     ]
     results = read_results(tmp_path)
     with pytest.raises(DataError, match=r"several features are there \(joints, mean\)"):

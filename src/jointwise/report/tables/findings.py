@@ -1,4 +1,8 @@
-"""The report's findings one by one: paired differences of systems, and whether they hold here."""
+"""The report's findings one by one: paired differences of systems, and whether they hold here.
+
+A difference is settled by Student's t over seeds and subjects (or folds), corrected for the number of findings in the
+table. See evaluation/paired.py.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ import numpy as np
 
 from jointwise.config.systems import FINAL
 from jointwise.errors import DataError
-from jointwise.evaluation.results import read_names
-from jointwise.evaluation.statistics import Measurement, bootstrap_interval
-from jointwise.report.tables.grouping import Folds, Group, Result, group_results, measure
+from jointwise.evaluation.paired import LEAST, PairedInterval, holm, paired_interval
+from jointwise.evaluation.results import read_hits, read_names
+from jointwise.report.tables.grouping import Folds, Group, Result, group_results
 from jointwise.report.tables.text_table import NOTHING, Grid
 
 
@@ -64,29 +68,36 @@ FINDINGS = (
 
 @dataclass(frozen=True)
 class Difference:
-    """Accuracy of one system minus that of another.
+    """Accuracy of one system minus that of another, in percentage points.
 
     Args:
-        points: Mean over seeds, in percentage points.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
+        interval: Mean over seeds and groups, its 95 % interval and its p-value.
         seeds: The seeds that both systems have.
         folds: Folds of the cross-validation; 1 without one.
     """
 
-    points: float
-    low: float
-    high: float
+    interval: PairedInterval
     seeds: tuple[int, ...]
     folds: int
 
     @property
-    def verdict(self) -> str:
-        """Whether the first one is better: the interval lies above zero, below it, or around it."""
-        if self.low > 0:
-            return "holds"
-        if self.high < 0:
-            return "does not hold"
+    def trainings(self) -> int:
+        """How often both systems were trained: seeds, or folds where there are more of them."""
+        return max(len(self.seeds), self.folds)
+
+    def verdict(self, p: float) -> str:
+        """Whether the first system is better.
+
+        Args:
+            p: The p-value, corrected for the number of findings in the table.
+
+        Returns:
+            `holds`, `does not hold`, `not settled`, or `no verdict` below LEAST seeds or folds.
+        """
+        if self.trainings < LEAST:
+            return "no verdict"
+        if p < 0.05:
+            return "holds" if self.interval.mean > 0 else "does not hold"
         return "not settled"
 
 
@@ -98,10 +109,21 @@ def _same_clips(ours: Folds, theirs: Folds) -> None:
             )
 
 
-def difference(ours: Group, theirs: Group) -> Difference | None:
-    """Top-1 hits of two groups, subtracted clip by clip for each seed that both have.
+def _accuracy_by_group(folds: Folds) -> dict[int, float]:
+    """Top-1 accuracy in points of each group of one seed: of each fold, or without folds of each test subject."""
+    if len(folds) > 1:
+        return {fold: 100 * float(read_hits(result["path"], 1).hits.mean()) for fold, result in folds.items()}
+    (result,) = folds.values()
+    measured = read_hits(result["path"], 1)
+    subjects = np.unique(measured.subjects).tolist()
+    return {subject: 100 * float(measured.hits[measured.subjects == subject].mean()) for subject in subjects}
 
-    Subjects and seeds are drawn together for the interval. The folds of a cross-validation lie end to end.
+
+def difference(ours: Group, theirs: Group) -> Difference | None:
+    """Top-1 of two groups, subtracted for each seed that both have and each subject, or each fold.
+
+    Folds are trainings of their own, and each has its own subjects, so there the folds are the groups. Every subject
+    and every fold counts alike.
 
     Args:
         ours: Group of the system that is compared.
@@ -116,14 +138,13 @@ def difference(ours: Group, theirs: Group) -> Difference | None:
     seeds = [seed for seed in sorted(ours.seeds) if sorted(ours.seeds[seed]) == sorted(theirs.seeds.get(seed, {}))]
     if not seeds:
         return None
-    measurements = []
+    rows = []
     for seed in seeds:
         _same_clips(ours.seeds[seed], theirs.seeds[seed])
-        left, right = measure(ours.seeds[seed], 1), measure(theirs.seeds[seed], 1)
-        measurements.append(Measurement(left.hits - right.hits, left.subjects))
-    mean = np.mean([measurement.hits.mean() for measurement in measurements])
-    low, high = bootstrap_interval(measurements)
-    return Difference(100 * float(mean), 100 * low, 100 * high, tuple(seeds), len(ours.seeds[seeds[0]]))
+        left = _accuracy_by_group(ours.seeds[seed])
+        right = _accuracy_by_group(theirs.seeds[seed])
+        rows.append([left[group] - right[group] for group in sorted(left)])
+    return Difference(paired_interval(np.array(rows)), tuple(seeds), len(ours.seeds[seeds[0]]))
 
 
 def paired(
@@ -178,40 +199,62 @@ def findings(groups: list[Group]) -> Grid:
     Raises:
         DataError: Two sides scored different clips.
     """
-    rows = []
+    rows: list[_Measured] = []
     missing = []
     for finding in FINDINGS:
-        measured = _rows(finding, groups)
+        measured = _measure(finding, groups)
         rows += measured
         if not measured:
             missing.append(finding.claim)
+    tested = [row for row in rows if row.found.trainings >= LEAST]
+    corrected = dict(zip(map(id, tested), holm([row.found.interval.p for row in tested]), strict=True))
     header = ("finding", "compared", "protocol", "labels", "points (95 %)", "seeds", "verdict")
-    caption = (
-        "Top-1, clip by clip; holds: the 95 % interval lies above zero; does not hold: below; not settled: around it."
-    )
-    if any(row[5].split()[0] == "1" for row in rows):
-        caption += " One seed: the interval is over test subjects only."
+    caption = "Top-1, paired by seed and subject or fold; interval: two-way Student t."
+    if tested:
+        caption += (
+            " holds, does not hold: p below 0.05 after Holm's correction for the number of findings that are tested "
+            f"here ({len(tested)}); not settled: p above it."
+        )
+    if len(tested) < len(rows):
+        caption += f" no verdict: fewer than {LEAST} seeds or folds."
     if missing:
         caption += f"\nNot measured here: {len(missing)} of {len(FINDINGS)} findings ({'; '.join(missing)})."
-    return Grid(header, rows, caption, pages_only=("compared",))
+    return Grid(header, [row.texts(corrected.get(id(row), 1.0)) for row in rows], caption, pages_only=("compared",))
 
 
-def _rows(finding: Finding, groups: list[Group]) -> list[tuple[str, ...]]:
-    """The rows of one finding: one for each protocol, features and labels with which both sides were measured."""
-    rows = []
+@dataclass(frozen=True)
+class _Measured:
+    """A finding whose two sides were measured under one condition."""
+
+    finding: Finding
+    ours: Group
+    found: Difference
+
+    def texts(self, p: float) -> tuple[str, ...]:
+        """The row of the table; p: corrected."""
+        condition = self.ours.condition
+        interval = self.found.interval
+        points = f"{interval.mean:+.1f}"
+        if not np.isnan(interval.low):
+            points += f" ({interval.low:+.1f} to {interval.high:+.1f})"
+        return (
+            self.finding.claim,
+            f"{self.finding.better} − {self.finding.worse}",
+            condition.protocol + ("" if condition.features == NOTHING else f", {condition.features}"),
+            condition.labels,
+            points.replace("-", "−"),
+            str(len(self.found.seeds)) + (f" × {self.found.folds} folds" if self.found.folds > 1 else ""),
+            self.found.verdict(p),
+        )
+
+
+def _measure(finding: Finding, groups: list[Group]) -> list[_Measured]:
+    """One finding under each protocol, features and labels with which both sides were measured."""
+    measured = []
     for ours in (group for group in groups if _is(group, finding.better)):
         for theirs in (group for group in groups if _is(group, finding.worse)):
             alike = theirs.condition[:3] == ours.condition[:3]  # protocol, features, labels
             found = difference(ours, theirs) if alike else None
             if found is not None:
-                rows.append(_row(finding, ours, found))
-    return rows
-
-
-def _row(finding: Finding, ours: Group, found: Difference) -> tuple[str, ...]:
-    condition = ours.condition
-    protocol = condition.protocol + ("" if condition.features == NOTHING else f", {condition.features}")
-    points = f"{found.points:+.1f} ({found.low:+.1f} to {found.high:+.1f})".replace("-", "−")
-    seeds = str(len(found.seeds)) + (f" × {found.folds} folds" if found.folds > 1 else "")
-    compared = f"{finding.better} − {finding.worse}"
-    return (finding.claim, compared, protocol, condition.labels, points, seeds, found.verdict)
+                measured.append(_Measured(finding, ours, found))
+    return measured
