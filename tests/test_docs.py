@@ -12,7 +12,7 @@ import yaml
 from jointwise.cli import run as jointwise
 from jointwise.config.layers import make_config
 from jointwise.config.schema import Config
-from jointwise.config.systems import systems
+from jointwise.config.systems import SYSTEMS, systems
 from jointwise.data.dataset import load_dataset
 from jointwise.data.datasets import DATASETS
 from jointwise.data.datasets.folder import Settings
@@ -95,7 +95,7 @@ def section_of_method(title: str) -> str:
     [
         ("Masks: what the student does not see", MASKS),
         ("Networks", AXES),
-        ("The systems of Table 1", systems()),
+        ("The systems of Table 1", [system.name for system in SYSTEMS]),
         ("Protocols", PROTOCOLS),
     ],
 )

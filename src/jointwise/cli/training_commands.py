@@ -31,7 +31,7 @@ from jointwise.cli.choose_config import (
     transfer_suffix,
 )
 from jointwise.cli.output import print_columns, show_progress
-from jointwise.evaluation.protocols import PROTOCOLS, RAW, evaluated_protocols
+from jointwise.evaluation.protocols import PROTOCOLS, RAW, check_evaluated, evaluated_protocols
 
 if TYPE_CHECKING:
     from jointwise.data.dataset import Dataset
@@ -140,6 +140,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """Judge a trained encoder, or `raw` coordinates, by a protocol; the encoder is never changed."""
     from jointwise.stages.evaluate import evaluate
 
+    check_evaluated(args.protocol)  # before data is prepared, which may take hours
     run = None if args.start == RAW else Path(args.start)
     config = config_of_run(args, run) if run else config_of_raw(args)
     labels = labels_of(args)

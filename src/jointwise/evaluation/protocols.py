@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from jointwise.errors import ConfigError, unknown
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -106,6 +108,19 @@ def frozen_protocols() -> dict[str, ScoreFunction]:
 def evaluated_protocols() -> tuple[str, ...]:
     """The protocols that judge a finished run: what `jointwise evaluate --protocol` takes."""
     return tuple(name for name, protocol in PROTOCOLS.items() if protocol.judges is not Judges.TRAINING)
+
+
+def check_evaluated(name: str) -> None:
+    """Check the name of a protocol that `jointwise evaluate` is to apply.
+
+    Args:
+        name: What a user wrote.
+
+    Raises:
+        ConfigError: No protocol of that name judges a finished run; names the nearest one.
+    """
+    if name not in evaluated_protocols():
+        raise ConfigError(unknown("protocol", name, evaluated_protocols()))
 
 
 def compared_protocols() -> tuple[str, ...]:

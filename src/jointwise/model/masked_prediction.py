@@ -229,6 +229,14 @@ class MaskedPrediction(Objective):
             sharpening=_build_sharpening(config.loss, config.encoder.width),
         )
 
+    @classmethod
+    def joint_decoder(cls, config: Config, skeleton: Skeleton, coordinates: int) -> Completion | None:
+        """See `Objective.joint_decoder`. Where hidden tokens were zeroed, the decoder never saw tokens left out."""
+        decoder = config.decoder
+        if config.mask.hidden != "dropped" or decoder.target != "joints" or decoder.normalisation != "none":
+            return None
+        return build_decoder(config, skeleton, coordinates) if decoder.use else None
+
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode. The teacher stays in evaluation mode always."""
         super().train(mode)

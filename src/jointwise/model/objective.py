@@ -17,7 +17,7 @@ from jointwise.config.schema import Config
 from jointwise.data.clips import Clips, Persons
 from jointwise.data.randomness import Draws
 from jointwise.data.skeletons import Skeleton
-from jointwise.model.encoders import Encoder
+from jointwise.model.encoders import Completion, Encoder
 from jointwise.model.losses import BatchSum, whole_batch
 
 
@@ -92,6 +92,22 @@ class Objective(nn.Module, ABC):
             coordinates: Coordinates per joint, C.
             coordinate_rms: Root mean square of the coordinates of the training part.
         """
+
+    @classmethod
+    def joint_decoder(cls, config: Config, skeleton: Skeleton, coordinates: int) -> Completion | None:
+        """A decoder, without trained weights, that a pre-training left fit to predict hidden joints.
+
+        Its weights stand under `decoder.` in the model, and `coordinate_scale` beside them.
+
+        Args:
+            config: All settings of the pre-training.
+            skeleton: Joints of the clips.
+            coordinates: Coordinates per joint, C.
+
+        Returns:
+            The decoder; None for an objective or settings that train none.
+        """
+        return None
 
     @property
     def encoder(self) -> Encoder:

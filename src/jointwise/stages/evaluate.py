@@ -15,15 +15,15 @@ from jointwise.config.schema import Config
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
 from jointwise.data.label_subset import choose_labelled
-from jointwise.errors import CheckpointError, ConfigError, unknown
+from jointwise.errors import CheckpointError, ConfigError
 from jointwise.evaluation.class_scores import class_scores, classifier_gflops
 from jointwise.evaluation.completion import Completer, completion_errors, train_head
 from jointwise.evaluation.features import RAW_FRAMES, encoder_features, raw_features
 from jointwise.evaluation.judge import probe_scores
-from jointwise.evaluation.protocols import PROTOCOLS, RAW, Judges, evaluated_protocols
+from jointwise.evaluation.protocols import PROTOCOLS, RAW, Judges, check_evaluated
 from jointwise.evaluation.results import ClipErrors, Evaluation, check_folder, save_result
-from jointwise.model.build import build_classifier, build_completion_head, check_names
-from jointwise.model.parts import build_decoder, build_encoder
+from jointwise.model.build import OBJECTIVES, build_classifier, build_completion_head, check_names
+from jointwise.model.parts import build_encoder
 from jointwise.model.size import gflops_per_clip
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_weights
@@ -61,8 +61,7 @@ def evaluate(
         ConfigError: The protocol is unknown or cannot judge this run.
         CheckpointError: The run does not fit the data or the protocol.
     """
-    if protocol not in evaluated_protocols():
-        raise ConfigError(unknown("protocol", protocol, evaluated_protocols()))
+    check_evaluated(protocol)
     check_names(config)
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
@@ -250,22 +249,16 @@ def _completion_errors(run: Path, encoder: FrozenEncoder, task: EvaluationTask) 
 
 
 def _own_decoder(run: Path, encoder: FrozenEncoder, which: str) -> Completer | None:
-    """The student with the decoder it was trained with; None unless that decoder predicts joints.
-
-    None also where hidden tokens were zeroed: such a decoder was never trained with tokens left out. Only masked
-    prediction is known to have a decoder of joints.
-    """
+    """The student with the decoder it was trained with; None unless that decoder predicts joints."""
     card = encoder.card
     config = card.config
-    if config.objective != "masked_prediction":
+    skeleton = encoder.dataset.skeleton
+    if card.kind != "pretrained" or which != "student":
         return None
-    if card.kind != "pretrained" or which != "student" or config.mask.hidden != "dropped":
-        return None
-    if not config.decoder.use or config.decoder.target != "joints" or config.decoder.normalisation != "none":
+    decoder = OBJECTIVES[config.objective].joint_decoder(config, skeleton, card.coordinates)
+    if decoder is None:
         return None
     weights = load_model(run)[1]
-    skeleton = encoder.dataset.skeleton
-    decoder = build_decoder(config, skeleton, card.coordinates)
     own = {name.removeprefix("decoder."): tensor for name, tensor in weights.items() if name.startswith("decoder.")}
     places = [card.skeleton.joints.index(joint) for joint in skeleton.joints]
     load_weights(decoder, restrict_joints(own, places), run)

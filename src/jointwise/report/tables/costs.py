@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from jointwise.evaluation.held_out import loss_parts
 from jointwise.evaluation.protocols import FINETUNE
 from jointwise.model.build import part_titles
-from jointwise.model.masked_prediction import MaskedPrediction
 from jointwise.report.tables.grouping import Group
 from jointwise.report.tables.text_table import NOTHING, Grid
 from jointwise.training.costs import STAGES, Costs
 
 CAPTION = (
-    "{losses}: held-out losses. s / epoch, MB (largest memory): pre-training + fine-tuning. "
-    "Parameters: encoder / pre-training / fine-tuning. GFLOPs: forward, per clip. Losses compare only within one "
-    "target and mask (MAMP's L_rec is of motion standardised per token, sjepa's L_st a cross-entropy). The seconds "
-    "of several jobs share the cores."
+    "s / epoch, MB (largest memory): pre-training + fine-tuning. Parameters: encoder / pre-training / fine-tuning. "
+    "GFLOPs: forward, per clip. The seconds of several jobs share the cores."
+)
+LOSSES_CAPTION = (
+    " {losses}: held-out losses; they compare only within one target and mask (MAMP's L_rec is of motion standardised "
+    "per token, sjepa's L_st a cross-entropy)."
 )
 
 
@@ -60,13 +61,15 @@ def costs(groups: list[Group]) -> Grid:
     titles = part_titles()
     heads = [titles.get(part, part) for part in parts]
     header = ("system", "start", "protocol", "labels", *heads, "s / epoch", "MB", "parameters", "GFLOPs")
-    return Grid(header, rows, CAPTION.format(losses=", ".join(heads)))
+    caption = CAPTION + (LOSSES_CAPTION.format(losses=", ".join(heads)) if heads else "")
+    return Grid(header, rows, caption)
 
 
 def _parts(groups: list[Group]) -> list[str]:
-    """The parts of held-out losses that get a column: those of masked prediction, then others that a result has."""
+    """The parts of held-out losses that a result has, in the order of the registry of objectives."""
     measured = [part for group in groups for result in group.results for part in loss_parts(result.get("held_out"))]
-    return list(dict.fromkeys([*MaskedPrediction.PARTS, *measured]))
+    order = list(part_titles())
+    return sorted(dict.fromkeys(measured), key=lambda part: order.index(part) if part in order else len(order))
 
 
 def _known(values: Sequence[float | None]) -> list[float]:
