@@ -50,7 +50,7 @@ def ragged_store(tmp_path_factory: pytest.TempPathFactory, ragged_sequences: lis
     return Store(write_store(path, description, pairs))
 
 
-# --- the tiny data set of tests/tiny.py, and runs trained on it ---
+# --- the tiny data set of tests/helpers/tiny.py, and runs trained on it ---
 
 
 @pytest.fixture(scope="session")

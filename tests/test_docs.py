@@ -115,10 +115,10 @@ def test_the_table_of_systems_says_what_their_settings_say() -> None:
         for line in section_of_method("The systems of Table 1").splitlines()
         if line.startswith("| ") and "`" in line.split("|")[1]
     ]
-    said = {re.sub(r".*`(\w+)`.*", r"\1", row[0]): row[1:5] for row in rows}
-    for name in set(systems()) & set(said):
+    cells = {re.sub(r".*`(\w+)`.*", r"\1", row[0]): row[1:5] for row in rows}
+    for name in set(systems()) & set(cells):
         config = make_config(name)
-        axis, segment, hidden, predicts = said[name]
+        axis, segment, hidden, predicts = cells[name]
         assert axis.startswith(config.encoder.axis), name
         assert segment == str(config.clip.segment), name
         if config.predictor.use or config.decoder.use:

@@ -44,7 +44,7 @@ def rows(sequence: Sequence) -> list[list[tuple[int, int] | None]]:
     came_from = np.round(sequence.positions[:, :, 0, 2] * 1024).astype(int)
     seen = sequence.validity.any(-1)
     return [
-        [divmod(int(code), 1024) if there else None for code, there in zip(codes, person, strict=True)]
+        [divmod(int(code), 1024) if present else None for code, present in zip(codes, person, strict=True)]
         for codes, person in zip(came_from, seen, strict=True)
     ]
 
@@ -286,8 +286,8 @@ def recordings(draw: st.DrawFn) -> Sequence:
     bodies = []
     for _ in range(draw(st.integers(1, 5))):
         first, length = draw(st.integers(0, 50)), draw(st.integers(1, 60))
-        there = np.arange(first, min(first + length, FRAMES))
-        seen = there[random.random(len(there)) > draw(st.sampled_from([0.0, 0.0, 0.3]))]
+        tracked = np.arange(first, min(first + length, FRAMES))
+        seen = tracked[random.random(len(tracked)) > draw(st.sampled_from([0.0, 0.0, 0.3]))]
         positions, valid = body(seen, random.normal(0, 0.02))
         wide = random.random(FRAMES) < draw(st.sampled_from([0.0, 0.3, 0.7, 1.0]))
         positions[wide, :, 0] *= WIDE / UPRIGHT
@@ -306,7 +306,7 @@ def cleaned_or_none(sequence: Sequence) -> Sequence | None:
 @settings(max_examples=60)
 @given(recordings())
 def test_any_recording_is_cleaned_as_plain_loops_clean_it(sequence: Sequence) -> None:
-    longest = max((int(there.sum()) for there in sequence.validity.any(-1)), default=0)
+    longest = max((int(present.sum()) for present in sequence.validity.any(-1)), default=0)
     bodies = int(sequence.validity.any((1, 2)).sum())
     cleaned = cleaned_or_none(sequence)
     assert (cleaned is None) == (bodies == 0 or (bodies > 1 and longest <= 11))

@@ -34,7 +34,9 @@ from jointwise.stages.evaluate import evaluate
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.checkpoint import read_json
 
-SEGMENT, SEGMENTS, JOINTS = 2, 8, 20
+SEGMENT = 2
+SEGMENTS = 8
+JOINTS = 20
 SHORT = ("--probe.complete.steps", "2", "--probe.complete.batch", "8")
 
 
@@ -136,10 +138,10 @@ def test_baselines_read_known_places_only_and_keep_them(baseline: str) -> None:
     random = torch.Generator().manual_seed(0)
     positions = torch.randn(3, 12, 4, 3, generator=random)
     known = torch.rand(3, 12, 4, generator=random) < 0.5
-    said = BASELINES[baseline](positions, known)
+    predicted = BASELINES[baseline](positions, known)
     spoilt = torch.where(known[..., None], positions, torch.tensor(torch.nan))
-    assert torch.equal(BASELINES[baseline](spoilt, known), said)
-    assert torch.equal(said[known], positions[known])
+    assert torch.equal(BASELINES[baseline](spoilt, known), predicted)
+    assert torch.equal(predicted[known], positions[known])
 
 
 # --- errors, by hand ---
@@ -181,12 +183,12 @@ def test_whatever_lies_in_the_hidden_frames_changes_no_prediction(task: str, axi
     valid = torch.rand(3, 16, JOINTS, generator=random) < 0.8
     hiding = TASKS[task](order(3), 16 // model.segment)
     hidden = hiding.hidden.repeat_interleave(model.segment, 1)
-    said = model(clip_of(positions, valid), hiding)
+    predicted = model(clip_of(positions, valid), hiding)
     others = torch.where((hidden | ~valid)[..., None], torch.randn(positions.shape, generator=random), positions)
     flipped = torch.where(hidden, torch.rand(valid.shape, generator=random) < 0.5, valid)
-    torch.testing.assert_close(model(clip_of(others, flipped), hiding), said, atol=0, rtol=0)
+    torch.testing.assert_close(model(clip_of(others, flipped), hiding), predicted, atol=0, rtol=0)
     visible = torch.where((~hidden & valid)[..., None], positions + 1, positions)
-    assert not torch.allclose(model(clip_of(visible, valid), hiding), said)
+    assert not torch.allclose(model(clip_of(visible, valid), hiding), predicted)
 
 
 def test_the_errors_of_a_clip_do_not_depend_on_its_batch(dataset: Dataset) -> None:

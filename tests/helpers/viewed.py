@@ -20,8 +20,8 @@ def compared(clip: Clip) -> Clip:
     panel = clip.panels[0]
     shown = np.zeros(panel.valid.shape, bool)
     shown[:, 8:16, :9] = True
-    said = ((clip.title, 0.7), ("<b>sit</b>", 0.2), ("clap", 0.1))
-    answers = (Answer("pre-trained", said), Answer("from scratch", (("clap", 0.9), (clip.title, 0.1))))
+    pretrained_scores = ((clip.title, 0.7), ("<b>sit</b>", 0.2), ("clap", 0.1))
+    answers = (Answer("pre-trained", pretrained_scores), Answer("from scratch", (("clap", 0.9), (clip.title, 0.1))))
     student = replace(panel, title="what the student saw", shown=shown, hiding=True)
     rebuilt = replace(panel, title="what the decoder rebuilt", positions=panel.positions + np.float32(0.01))
     return replace(clip, panels=(panel, student, rebuilt), answers=answers)

@@ -1,4 +1,4 @@
-"""A process of tests/test_distributed.py: knows the tiny data, and runs commands together with the others.
+"""A process of tests/training/test_distributed.py: knows the tiny data, and runs commands together with the others.
 
 python worker.py FILE: a list of commands, each with how it is to end (see `end_badly`) or null; what came of each
 stands in FILE.RANK, and an error of the last one ends the process. Anything else: the command `jointwise` itself, whose

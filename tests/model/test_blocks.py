@@ -8,7 +8,11 @@ from torch import Tensor, nn
 
 from jointwise.model.blocks import Attention, Block, DropPath, Rows, embedding, initialise
 
-P, FIRST, SECOND, WIDTH, HEADS = 2, 3, 4, 16, 2
+P = 2
+FIRST = 3
+SECOND = 4
+WIDTH = 16
+HEADS = 2
 
 
 def reference_attention(attention: Attention, tokens: Tensor, sees: Tensor) -> Tensor:

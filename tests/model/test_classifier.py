@@ -12,7 +12,14 @@ from jointwise.model.encoders import AXES, Encoder
 from jointwise.model.heads import ClassificationHead
 from jointwise.model.tokens import TokenSet
 
-B, M, S, LENGTH, V, C, WIDTH, CLASSES = 3, 2, 4, 3, 5, 3, 16, 7
+B = 3
+M = 2
+S = 4
+LENGTH = 3
+V = 5
+C = 3
+WIDTH = 16
+CLASSES = 7
 T = S * LENGTH
 
 

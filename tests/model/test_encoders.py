@@ -12,7 +12,13 @@ from jointwise.model.encoders import AXES, Completion, Encoder, Transformer
 from jointwise.model.masks import MASKS
 from jointwise.model.tokens import TokenSet, all_tokens, visible_tokens
 
-P, S, V, NUMBERS, WIDTH, HEADS, DEPTH = 4, 6, 5, 12, 16, 2, 3
+P = 4
+S = 6
+V = 5
+NUMBERS = 12
+WIDTH = 16
+HEADS = 2
+DEPTH = 3
 
 Sees = Callable[[int, int], bool]
 SPATIAL: Sees = lambda i, j: i // V == j // V  # noqa: E731

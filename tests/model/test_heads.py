@@ -6,7 +6,11 @@ from torch import Tensor
 
 from jointwise.model.heads import POOLINGS, ClassificationHead, mean_over_clips, pool_joints
 
-P, S, V, D, PHASES = 3, 10, 4, 6, 4
+P = 3
+S = 10
+V = 4
+D = 6
+PHASES = 4
 
 
 def features_and_validity() -> tuple[Tensor, Tensor]:

@@ -13,8 +13,17 @@ from jointwise.model.masks import MASKS
 from jointwise.model.objective import Losses
 from jointwise.model.tokens import TokenSet, all_tokens, to_segments, token_validity
 
-B, M, S, LENGTH, V, C, WIDTH = 3, 2, 6, 2, 5, 3, 16
-T, NUMBERS, RMS, PARTS = S * LENGTH, LENGTH * C, 0.4, (0, 0, 1, 1, 2)
+B = 3
+M = 2
+S = 6
+LENGTH = 2
+V = 5
+C = 3
+WIDTH = 16
+T = S * LENGTH
+NUMBERS = LENGTH * C
+RMS = 0.4
+PARTS = (0, 0, 1, 1, 2)
 
 
 def make(axis: str = "spatial", predictor: bool = True, decoder: bool = True, **options: object) -> MaskedPrediction:
@@ -116,7 +125,9 @@ def test_the_losses_are_the_means_of_the_step_by_step_reference(axis: str, mask:
 
 def test_without_a_decoder_or_a_predictor_its_loss_is_zero_and_the_other_stays() -> None:
     persons = clips().persons()
-    both, no_decoder, no_predictor = make(), make(decoder=False), make(predictor=False)
+    both = make()
+    no_decoder = make(decoder=False)
+    no_predictor = make(predictor=False)
     no_decoder.load_state_dict({k: v for k, v in both.state_dict().items() if not k.startswith("decoder.")})
     no_predictor.load_state_dict(
         {k: v for k, v in both.state_dict().items() if not k.startswith(("predictor.", "teacher."))}
@@ -144,8 +155,8 @@ def test_region_hidden_counts_the_hidden_tokens_only() -> None:
                 for t in range(LENGTH):
                     frame = s * LENGTH + t
                     if hidden[p, s, v] and valid[p, s, v] and persons.valid[p, frame, v]:
-                        said = seen[0][p, s * V + v, t * C : (t + 1) * C]
-                        errors += (said - persons.positions[p, frame, v] / RMS).square().tolist()
+                        rebuilt = seen[0][p, s * V + v, t * C : (t + 1) * C]
+                        errors += (rebuilt - persons.positions[p, frame, v] / RMS).square().tolist()
     assert float(loss) == pytest.approx(sum(errors) / len(errors), rel=1e-4)
 
 
@@ -214,8 +225,8 @@ def test_sharpened_cross_entropy_is_that_of_the_centred_teacher_at_its_own_tempe
     for p, i in (hidden_of(module, persons) & valid).flatten(1).nonzero().tolist():
         wanted = (taught[p, i] - taught[p, i].mean()) / (taught[p, i].var(unbiased=False) + 1e-5).sqrt()
         target = ((wanted - module.sharpening.centre) / 0.2).exp()
-        said = (predicted[0][p, i] / 0.5).exp()
-        losses.append(-(target / target.sum() * (said / said.sum()).log()).sum())
+        student = (predicted[0][p, i] / 0.5).exp()
+        losses.append(-(target / target.sum() * (student / student.sum()).log()).sum())
     torch.testing.assert_close(loss, torch.stack(losses).mean())
 
 
@@ -292,14 +303,14 @@ def test_the_student_never_sees_hidden_tokens_but_the_teacher_does(mask: str) ->
     module, persons = make(mask_strategy=mask), clips().persons()
     hidden = hidden_of(module, persons).repeat_interleave(LENGTH, 1)
     changed = torch.where(hidden[..., None], persons.positions + 1, persons.positions)
-    said: dict[str, list[Tensor]] = {"student": [], "predictor": [], "decoder": [], "teacher.transformer.norm": []}
-    for name, outputs in said.items():
-        module.get_submodule(name).register_forward_hook(lambda *call, outputs=outputs: outputs.append(call[2]))
+    outputs: dict[str, list[Tensor]] = {"student": [], "predictor": [], "decoder": [], "teacher.transformer.norm": []}
+    for name, calls in outputs.items():
+        module.get_submodule(name).register_forward_hook(lambda *call, calls=calls: calls.append(call[2]))
     for positions in (persons.positions, changed):
         module(replace(persons, positions=positions), noise_for(persons))
     for name in ("student", "predictor", "decoder"):
-        assert torch.equal(*said[name]), name
-    assert not torch.allclose(*said["teacher.transformer.norm"])
+        assert torch.equal(*outputs[name]), name
+    assert not torch.allclose(*outputs["teacher.transformer.norm"])
 
 
 def test_the_teacher_starts_as_a_copy_of_the_student_that_shares_no_memory() -> None:

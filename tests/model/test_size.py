@@ -17,7 +17,13 @@ from jointwise.model.size import gflops_per_clip
 from jointwise.stages.evaluate import evaluate
 from jointwise.training.model_folder import load_card
 
-JOINTS, FRAMES, SEGMENT, WIDTH, DEPTH, HIDDEN, CLASSES = 20, 16, 4, 16, 2, 16, 5
+JOINTS = 20
+FRAMES = 16
+SEGMENT = 4
+WIDTH = 16
+DEPTH = 2
+HIDDEN = 16
+CLASSES = 5
 SEGMENTS = FRAMES // SEGMENT
 TOKENS = SEGMENTS * JOINTS
 CPU = torch.device("cpu")

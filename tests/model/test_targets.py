@@ -9,7 +9,11 @@ from torch import Tensor
 from jointwise.model.losses import mean_square
 from jointwise.model.targets import NORMALISATIONS, TARGETS, latent_target, motion_target, reconstruction_target
 
-P, S, LENGTH, V, C = 2, 3, 4, 5, 3
+P = 2
+S = 3
+LENGTH = 4
+V = 5
+C = 3
 T = S * LENGTH
 
 

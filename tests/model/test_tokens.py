@@ -15,7 +15,11 @@ from jointwise.model.tokens import (
     visible_tokens,
 )
 
-P, S, V, LENGTH, C = 2, 3, 5, 4, 3
+P = 2
+S = 3
+V = 5
+LENGTH = 4
+C = 3
 
 
 def test_a_token_holds_the_numbers_of_one_joint_in_one_segment() -> None:

@@ -97,9 +97,9 @@ def test_features_prediction_and_loss_of_mamp_are_those_of_its_equations(importe
         places = (~hidden[i]).flatten().nonzero()[:, 0]
         wanted = mamp.encode(clip, state, mamp.HEADS, places)
         torch.testing.assert_close(features[i].double(), wanted, atol=1e-5, rtol=0)
-        said = mamp.predict(wanted, places, state, mamp.HEADS)
-        torch.testing.assert_close(predictions[i].double(), said, atol=1e-5, rtol=0)
-        losses.append(mamp.loss(said, mamp.motion_targets(clip, 4), hidden[i].flatten()))
+        prediction = mamp.predict(wanted, places, state, mamp.HEADS)
+        torch.testing.assert_close(predictions[i].double(), prediction, atol=1e-5, rtol=0)
+        losses.append(mamp.loss(prediction, mamp.motion_targets(clip, 4), hidden[i].flatten()))
     ours = module(Persons(clips, valid, torch.arange(3), torch.zeros(3, dtype=torch.long), 3), noise)
     assert float(ours.total) == float(ours.parts["reconstruction"]) == pytest.approx(np.mean(losses), abs=1e-5)
 
@@ -168,7 +168,7 @@ def test_two_coordinates_and_another_number_of_joints_are_taken(tmp_path: Path) 
 
 def test_heads_are_those_of_the_file_then_those_given_then_the_published_ones(tmp_path: Path) -> None:
     state = mamp.random_state(mamp.SIZES | {"decoder_width": 24})
-    said = mamp.save_checkpoint(tmp_path / "said.pth", state, heads=4)
+    stated = mamp.save_checkpoint(tmp_path / "stated.pth", state, heads=4)
     silent = mamp.save_checkpoint(tmp_path / "silent.pth", state, heads=None)
     bare = tmp_path / "bare.pth"
     torch.save({"model": state}, bare)
@@ -177,11 +177,13 @@ def test_heads_are_those_of_the_file_then_those_given_then_the_published_ones(tm
         done = IMPORTS["mamp"](path, given, NTU25)
         return done.config.encoder.heads, any(what.startswith("heads: 8") for what in done.assumed)
 
-    assert [heads(said, given) for given in (None, 4)] == [(4, False), (4, False)]
+    assert [heads(stated, given) for given in (None, 4)] == [(4, False), (4, False)]
     assert [heads(path, 2) for path in (silent, bare)] == [(2, False), (2, False)]
     assert [heads(path, None) for path in (silent, bare)] == [(8, True), (8, True)]
-    with pytest.raises(ConfigError, match=r"said\.pth: was trained with 4 heads .*--heads says 2\. Leave --heads out"):
-        IMPORTS["mamp"](said, 2, None)
+    with pytest.raises(
+        ConfigError, match=r"stated\.pth: was trained with 4 heads .*--heads says 2\. Leave --heads out"
+    ):
+        IMPORTS["mamp"](stated, 2, None)
     for wrong in (0, 3, 16):  # 16 fits the encoder, but not the decoder
         with pytest.raises(ConfigError, match=rf"width 16 and decoder width 24 cannot be split into {wrong} heads"):
             IMPORTS["mamp"](silent, wrong, None)

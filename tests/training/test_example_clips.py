@@ -60,10 +60,10 @@ def test_rebuilt_joints_are_the_decoders_output_times_the_scale(dataset: Dataset
     hidden = MASKS[module.mask_strategy].draw(segments, valid, noise, counts, module.body_parts)
     visible = visible_tokens(hidden, valid, counts.grid)
     with torch.no_grad():
-        said = module.decoder(module.student(segments, visible), visible, all_tokens(valid))
+        predicted = module.decoder(module.student(segments, visible), visible, all_tokens(valid))
     for person, (clip, slot) in enumerate(zip(persons.clip.tolist(), persons.slot.tolist(), strict=True)):
         for segment, joint, frame in ((0, 0, 0), (1, 7, 2), (3, 19, 3)):
-            token = said[person, segment * 20 + joint].reshape(4, 3)[frame]
+            token = predicted[person, segment * 20 + joint].reshape(4, 3)[frame]
             wanted = token * float(weights["coordinate_scale"])
             rebuilt = examples.rebuilt[clip, slot, 4 * segment + frame, joint]
             assert np.allclose(rebuilt, wanted.numpy(), atol=1e-6)

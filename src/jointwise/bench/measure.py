@@ -28,9 +28,9 @@ def measure(name: str, variant: str, on: BenchDevice) -> dict[str, object]:
     """Repeat the step of a figure at least 3 times after a warm-up, and for 12 seconds.
 
     Args:
-        name: Of the figure.
+        name: Figure, a key of FIGURES.
         variant: Which of its variants.
-        on: Where.
+        on: Device, and whether the blocks are compiled.
 
     Returns:
         `seconds` of each repeat and `memory_mb`. On a GPU also the speed, and its share of what the GPU reaches in one

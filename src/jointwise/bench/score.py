@@ -59,10 +59,10 @@ def scores(config: Config, dataset: Dataset, folder: Path, seed: int = 0) -> lis
     """Pre-train, and read the linear scores.
 
     Args:
-        config: Of the training.
-        dataset: The data.
+        config: Settings of the pre-training and of the linear score.
+        dataset: Data that the encoder is pre-trained on, and the linear score is measured on.
         folder: Folder of the run.
-        seed: Its seed.
+        seed: Random seed of the pre-training.
 
     Returns:
         The lines of its log that have a linear score.

@@ -66,14 +66,14 @@ COMMANDS = {
 }
 
 
-def build_parser(chosen: str | None) -> tuple[Parser, Parser]:
+def build_parser(command_name: str | None) -> tuple[Parser, Parser]:
     """The parser of the whole command line.
 
     Args:
-        chosen: The command that was given; only its arguments are added. None: no command was given.
+        command_name: The command whose arguments are added; None: no command was given.
 
     Returns:
-        The parser, and the one of the chosen command (the same where there is none).
+        The parser, and the one of that command (the same where there is none).
     """
     parser = Parser(
         prog="jointwise",
@@ -83,14 +83,14 @@ def build_parser(chosen: str | None) -> tuple[Parser, Parser]:
     )
     parser.add_argument("--version", action="version", version=f"jointwise {jointwise.__version__}")
     add_list_of_settings(parser)
-    of_chosen = parser
+    command_parser = parser
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     for name, command in COMMANDS.items():
         added = commands.add_parser(name, help=command.help, description=command.help)
-        if name == chosen:
+        if name == command_name:
             command.add_arguments(added)
-            of_chosen = added
-    return parser, of_chosen
+            command_parser = added
+    return parser, command_parser
 
 
 def run(arguments: list[str]) -> None:
@@ -105,14 +105,14 @@ def run(arguments: list[str]) -> None:
     name = arguments[0] if arguments and not arguments[0].startswith("-") else None
     if name is not None and name not in COMMANDS:
         raise ConfigError(unknown("command", name, COMMANDS))
-    parser, of_command = build_parser(name)
+    parser, command_parser = build_parser(name)
     args, rest = parser.parse_known_args(arguments)
     if name is None:
         if rest:
             raise ConfigError(f"{rest[0]} without a command. Name one first: jointwise {next(iter(COMMANDS))} …")
         parser.print_help()
         return
-    of_command.check_rest(rest)
+    command_parser.check_rest(rest)
     command = COMMANDS[name]
     if started_by_torchrun() and not command.many_processes:
         raise ConfigError(f"{name} is done by one process. Call it without torchrun: jointwise {name}.")
@@ -126,7 +126,7 @@ _format_any_warning = warnings.formatwarning
 def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """Our own warnings as one line, like errors; those of others as Python prints them."""
+    """A JointwiseWarning as one line, like an error; any other warning in Python's own format."""
     if issubclass(category, JointwiseWarning):
         return f"jointwise: WARNING: {message}\n"
     return _format_any_warning(message, category, filename, lineno, line)

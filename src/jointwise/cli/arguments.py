@@ -61,11 +61,7 @@ TABLE_SETTINGS = (
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are ConfigErrors, and name the nearest known option.
-
-    Args:
-        options: As for argparse.ArgumentParser.
-    """
+    """An argparse.ArgumentParser whose errors are ConfigErrors, and name the nearest known option."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
@@ -186,7 +182,7 @@ def add_data(parser: Parser, split: str = "the first") -> None:
 def add_seed_and_config(parser: Parser) -> None:
     """Add --seed and --config."""
     parser.add_argument(
-        "--seed", metavar="N", type=int, help="of weights, order, crops, masks and labelled subset (default: 0)"
+        "--seed", metavar="N", type=int, help="seed of weights, order, crops, masks and labelled subset (default: 0)"
     )
     parser.add_argument(
         "--config", metavar="FILE", type=Path, help="YAML file of settings, over those of the system and the data"

@@ -135,12 +135,12 @@ def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
             f"{folder}: no run to go on with. Name its folder with --run, or start one without --resume."
         )
     settings, about = read_run_settings(folder)
-    given = {"system": args.start if run_or_system(args.start) is None else None, "seed": args.seed}
+    requested = {"system": args.start if run_or_system(args.start) is None else None, "seed": args.seed}
     if about["stage"] == "finetune":
-        given["labels"] = args.labels and labels_of(args)
+        requested["labels"] = args.labels and labels_of(args)
         args.labels = about["labels"]
         args.encoder = about["encoder"] or args.encoder
-    for name, value in given.items():
+    for name, value in requested.items():
         if value not in (None, about[name]):
             raise ConfigError(f"{folder} has {name} {about[name]}, not {value}. Name the right run with --run.")
     args.seed = about["seed"]
@@ -196,7 +196,7 @@ def seed_of(args: argparse.Namespace, run: Path | None) -> int:
 
 
 def labels_of(args: argparse.Namespace) -> str:
-    """--labels in the form that runs and results use; all labels where it is not given."""
+    """--labels in the form that names of runs and results use; `1.0`, all labels, if the option is missing."""
     from jointwise.data.label_subset import canonical_labels
 
     return canonical_labels(args.labels or "1.0")

@@ -50,7 +50,16 @@ def add_prepare_arguments(parser: Parser) -> None:
 
 
 def prepare(args: argparse.Namespace) -> None:
-    """Read the recordings of a data set and write its store; goes on where it was interrupted."""
+    """Read the recordings of a data set and write its store; goes on where it was interrupted.
+
+    Args:
+        args: Arguments of `add_prepare_arguments`.
+
+    Raises:
+        ConfigError: --workers is negative, or --root does not go with the data.
+        JointwiseError: Recordings cannot be read or stored, see `jointwise.data.dataset.prepare`.
+        KeyboardInterrupt: After Ctrl-C; what was read is kept.
+    """
     import numpy as np
 
     from jointwise.data.dataset import Dataset, prepare

@@ -20,7 +20,15 @@ def add_predict_arguments(parser: Parser) -> None:
 
 
 def predict(args: argparse.Namespace) -> None:
-    """Name the actions in recordings: files of any known format, or folders of them."""
+    """Name the actions in recordings: files of any known format, or folders of them.
+
+    Args:
+        args: Arguments of `add_predict_arguments`.
+
+    Raises:
+        ConfigError: A folder has no recording.
+        ReadError: Recordings cannot be used; raised after the others are predicted.
+    """
     from jointwise.data.formats import FORMATS, recordings_in
     from jointwise.inference.recognizer import Recognizer
 

@@ -115,7 +115,15 @@ def add_bench_arguments(parser: Parser) -> None:
 
 
 def bench(args: argparse.Namespace) -> None:
-    """Measure how fast everything is here, as ratios to a plain implementation of the same mathematics."""
+    """Measure how fast everything is here, as ratios to a plain implementation of the same mathematics.
+
+    Args:
+        args: Arguments of `add_bench_arguments`.
+
+    Raises:
+        ConfigError: The group takes no settings, or a group, figure or device is unknown.
+        BenchError: The process of a figure failed.
+    """
     from rich.console import Console
 
     from jointwise.bench.figures import BenchDevice

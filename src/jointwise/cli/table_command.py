@@ -213,9 +213,7 @@ class _Planner:
         command = ("pretrain", name, *self._common(), "--run", str(folder))
         title = self._title("pretrain", name)
         products = (folder / "run.json",)
-        pretrain = Stage(
-            title, (*command, *self._quick()), products, folder, self._log(title), resume=self._resume(name)
-        )
+        pretrain = Stage(title, command + self._quick(), products, folder, self._log(title), resume=self._resume(name))
         yield pretrain
         yield from (self._finetune(name, str(folder), labels, pretrain) for labels in self._labels_to_finetune())
         if name == FINAL:
@@ -230,7 +228,7 @@ class _Planner:
         products = (folder / "run.json", folder / "results" / name, self.comparison.results / name)
         command = (FINETUNE, start, *self._common(), "--labels", labels, "--run", str(folder), *self._quick())
         title = self._title(FINETUNE if after else "from scratch", system, labels)
-        command = (*command, *self._to_results())
+        command += self._to_results()
         return Stage(title, command, products, folder, self._log(title), after, self._resume(system))
 
     def _evaluate(
@@ -241,9 +239,9 @@ class _Planner:
         command = ("evaluate", start, "--protocol", protocol, *self._common(), "--labels", labels)
         if self.comparison.quick:
             steps = next(iter(self.comparison.configs.values())).probe.linear.steps
-            command = (*command, "--probe.linear.steps", str(steps))
+            command += ("--probe.linear.steps", str(steps))
         title = self._title(protocol, system, labels)
-        return Stage(title, (*command, *self._to_results()), tuple(products), None, self._log(title), after)
+        return Stage(title, command + self._to_results(), tuple(products), None, self._log(title), after)
 
     def _labels_to_finetune(self) -> tuple[str, ...]:
         return self.comparison.labels if FINETUNE in self.comparison.protocols else ()
@@ -279,7 +277,7 @@ class _Planner:
 
 
 def compare(comparison: Comparison, jobs: int, start: Start, console: Console, again: Sequence[str]) -> None:
-    """Run what is not finished, then show the tables of the results there are, whatever happened.
+    """Run the unfinished stages, then show the tables of all available results, even after a failure.
 
     Under torchrun all processes run stages; the first one shows the tables and names the stages that failed.
 

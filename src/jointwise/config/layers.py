@@ -55,7 +55,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Fixed:
-    """Settings of the run that a command starts from or goes on with.
+    """Settings of the run that a command starts from or continues.
 
     Args:
         run: Its folder, for messages.
@@ -104,21 +104,21 @@ def make_config(
         below += [Layer("", {"system": system}), read_layer(systems()[system])]
     if quick:
         below.append(read_layer(quick_settings()))
-    said = [read_layer(file)] if file is not None else []
-    for layer in said:
+    user_layers = [read_layer(file)] if file is not None else []
+    for layer in user_layers:
         if system is not None and layer.settings.get("system", system) != system:
             raise ConfigError(
                 f"{file}: is for system '{layer.settings['system']}', but '{system}' is to be trained. Leave `system` "
                 "out of it."
             )
-    said.append(Layer("", _nested(options or {})))
-    check_keys(said[-1].settings, known, "")
+    user_layers.append(Layer("", _nested(options or {})))
+    check_keys(user_layers[-1].settings, known, "")
     if fixed is None:
-        return _build([*below, *said])
+        return _build([*below, *user_layers])
     below.append(Layer(str(fixed.run), fixed.base))
     decided = Layer(str(fixed.run), fixed.settings)
-    _check_against(fixed, [*below, decided], said)
-    return _build([*below, *said, decided])
+    _check_against(fixed, [*below, decided], user_layers)
+    return _build([*below, *user_layers, decided])
 
 
 def build_config(settings: Settings) -> Config:
@@ -316,15 +316,15 @@ def _choices(name: str) -> tuple[str, ...]:
     return tuple(choice for choice in get_args(kind) if isinstance(choice, str))
 
 
-def _check_against(fixed: Fixed, trained: list[Layer], said: list[Layer]) -> None:
-    """Raise ConfigError for a value in `said` that differs from what the run has fixed."""
+def _check_against(fixed: Fixed, trained: list[Layer], user_layers: list[Layer]) -> None:
+    """Raise ConfigError for a value in `user_layers` that differs from what the run has fixed."""
     names = {name for name, _ in _leaves(fixed.settings)}
-    for layer in said:
-        chosen = {name: value for name, value in _leaves(layer.settings) if name in names}
-        if not chosen:
+    for layer in user_layers:
+        user_values = {name: value for name, value in _leaves(layer.settings) if name in names}
+        if not user_values:
             continue
         before = to_settings(_build(trained))
-        for name, value in chosen.items():
+        for name, value in user_values.items():
             now = to_settings(_build([*trained, Layer(layer.source, _nested({name: value}))]))
             if _get(now, name) != _get(before, name):
                 raise ConfigError(

@@ -14,7 +14,7 @@ class System:
     """A shipped system; its settings are in `config/systems/<name>.yaml`.
 
     Args:
-        name: Of the system.
+        name: What commands and results call it, such as `mamp`.
         colour: Of its line in charts, 1 … 7: one for each attention axis or kind of system.
         stroke: Of its line: `solid`, `dashed` or `dotted`, by version. Colour and stroke together are its own.
         in_table_1: Whether it has a row in the report's Table 1 or in a cell that the table left empty.

@@ -96,7 +96,7 @@ def clean_ntu(sequence: Sequence) -> Cleaned:
 
 
 def _upright(sequence: Sequence) -> Bools:
-    """(M, T), True where a body's valid joints spread over x by at most 0.8 of their spread over y, or are none."""
+    """(M, T), True where a body is at most 0.8 times as wide (x) as it is high (y), or has no valid joint."""
     valid = sequence.validity[..., None]
     plane = sequence.positions[..., :2].astype(np.float64)
     spread = np.where(valid, plane, -np.inf).max(2) - np.where(valid, plane, np.inf).min(2)

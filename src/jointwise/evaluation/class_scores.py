@@ -44,8 +44,8 @@ def classifier_gflops(module: Classifier, dataset: Dataset, frames: int, device:
     Args:
         module: In evaluation mode.
         dataset: Its skeleton and coordinates are those of the clip.
-        frames: Of the clip.
-        device: Of the classifier.
+        frames: Length of the clip in frames.
+        device: Where the classifier's weights are.
 
     Returns:
         10⁹ operations, 2 per multiply-add of a matrix product.

@@ -31,7 +31,7 @@ def _at(positions: Tensor, frame: Tensor) -> Tensor:
 
 
 def hold(positions: Tensor, known: Tensor) -> Tensor:
-    """Zero velocity: a joint stays where it was last known; before its first known frame it is where that one is.
+    """Zero velocity: a joint keeps its last known position; before its first known frame it has the first one.
 
     Args:
         positions: (P, T, V, C); read at known places only.

@@ -196,7 +196,7 @@ def result_name(
         system: Name of the system.
         protocol: A key of PROTOCOLS.
         labels: Share or shots.
-        seed: Of the evaluation.
+        seed: Random seed of the evaluation.
         start: Initialisation of the encoder, where it is not pre-trained.
         before: `from-<data>` of a pre-training on other data.
         split: Name of the split, where there are several.
@@ -210,8 +210,8 @@ def result_name(
     """
     parts = [system, start, before, protocol, split, joints, "" if encoder == "student" else encoder]
     parts += [pooling if pooling and pooling != "mean" else "", labels, f"seed{seed}"]
-    held = "" if validation is None else "-validation" + "".join(f"-{subject}" for subject in validation)
-    return "-".join(part for part in parts if part) + held
+    suffix = "" if validation is None else "-validation" + "".join(f"-{subject}" for subject in validation)
+    return "-".join(part for part in parts if part) + suffix
 
 
 def fold_names(dataset: Dataset) -> list[str]:

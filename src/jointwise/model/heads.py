@@ -42,13 +42,31 @@ def pool_joints(features: Tensor, valid: Tensor) -> Tensor:
 
 
 def pool_phases(features: Tensor, valid: Tensor, phases: int = 4) -> Tensor:
-    """Mean over joints and over each of `phases` parts of the time, concatenated: keeps order. -> (P, phases · D)."""
+    """Mean over joints and over each of `phases` parts of the time, concatenated: keeps order.
+
+    Args:
+        features: (P, S, V, D) of all tokens.
+        valid: (P, S, V) bool.
+        phases: Parts of the time, of S / phases segments each, give or take one.
+
+    Returns:
+        (P, phases · D); zeros for a part without valid tokens.
+    """
     parts = zip(features.tensor_split(phases, 1), valid.tensor_split(phases, 1), strict=True)
     return torch.cat([_masked_mean(part, part_valid, (1, 2)) for part, part_valid in parts], 1)
 
 
 def pool_joint_phases(features: Tensor, valid: Tensor, phases: int = 4) -> Tensor:
-    """Mean over each of `phases` parts of the time, per joint; keeps joints and order. -> (P, phases · V · D)."""
+    """Mean over each of `phases` parts of the time, per joint; keeps joints and order.
+
+    Args:
+        features: (P, S, V, D) of all tokens.
+        valid: (P, S, V) bool.
+        phases: Parts of the time, of S / phases segments each, give or take one.
+
+    Returns:
+        (P, phases · V · D); zeros for a joint that is not valid in a part.
+    """
     parts = zip(features.tensor_split(phases, 1), valid.tensor_split(phases, 1), strict=True)
     return torch.cat([pool_joints(part, part_valid) for part, part_valid in parts], 1)
 

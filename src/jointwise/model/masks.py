@@ -43,15 +43,33 @@ class MaskStrategy:
 
 
 def count_tokens(segments: int, joints: int, ratio: Ratio) -> Visible:
-    """A number of tokens: round(N (1 − ratio)), at least 1. Two shares that stay visible are multiplied."""
-    seen = 1 - ratio if isinstance(ratio, float) else (1 - ratio[0]) * (1 - ratio[1])
-    return Visible(max(1, round(segments * joints * seen)))
+    """A number of tokens: round(N (1 − ratio)), at least 1. Two shares that stay visible are multiplied.
+
+    Args:
+        segments: Segments per clip, S.
+        joints: Joints, V.
+        ratio: Share of the N = S · V tokens that is hidden, or shares of hidden segments and of hidden joints.
+
+    Returns:
+        The number of visible tokens, without a grid.
+    """
+    visible_share = 1 - ratio if isinstance(ratio, float) else (1 - ratio[0]) * (1 - ratio[1])
+    return Visible(max(1, round(segments * joints * visible_share)))
 
 
 def count_grid(segments: int, joints: int, ratio: Ratio) -> Visible:
-    """A grid of segments × joints, at least 1 × 1. One ratio is split evenly: 9 × 8 of 30 × 25 stay visible at 0.9."""
-    seen = (math.sqrt(1 - ratio),) * 2 if isinstance(ratio, float) else (1 - ratio[0], 1 - ratio[1])
-    grid = max(1, round(segments * seen[0])), max(1, round(joints * seen[1]))
+    """A grid of segments × joints, at least 1 × 1. One ratio is split evenly: 9 × 8 of 30 × 25 stay visible at 0.9.
+
+    Args:
+        segments: Segments per clip, S.
+        joints: Joints, V.
+        ratio: Share of hidden tokens, or shares of hidden segments and of hidden joints.
+
+    Returns:
+        The number of visible tokens, and their grid (S', V').
+    """
+    visible_shares = (math.sqrt(1 - ratio),) * 2 if isinstance(ratio, float) else (1 - ratio[0], 1 - ratio[1])
+    grid = max(1, round(segments * visible_shares[0])), max(1, round(joints * visible_shares[1]))
     return Visible(grid[0] * grid[1], grid)
 
 
@@ -62,7 +80,18 @@ def _hide_all_but_lowest(keys: Tensor, valid: Tensor, count: int) -> Tensor:
 
 
 def draw_random(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible, parts: Tensor) -> Tensor:
-    """Hide tokens, each with the same probability (MAE: He et al., CVPR 2022); see `MaskStrategy`."""
+    """Hide tokens, each with the same probability (MAE: He et al., CVPR 2022).
+
+    Args:
+        segments: (P, S, V, s · C) numbers of all tokens; not used.
+        valid: (P, S, V) bool; invalid tokens are hidden first.
+        noise: (P, S + 1, V + 1) uniform in [0, 1).
+        visible: What stays visible: a number of tokens.
+        parts: (V,) body part of each joint; not used.
+
+    Returns:
+        (P, S, V) bool, True where a token is hidden.
+    """
     hidden = _hide_all_but_lowest(noise[:, 1:, 1:].flatten(1), valid.flatten(1), visible.count)
     return hidden.view_as(valid)
 
@@ -81,9 +110,19 @@ def motion_scores(segments: Tensor) -> Tensor:
 
 
 def draw_motion(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible, parts: Tensor) -> Tensor:
-    """Hide tokens that move more often than others (MAMP: Mao et al., ICCV 2023, eq. 3 to 5); see `MaskStrategy`.
+    """Hide tokens that move more often than others (MAMP: Mao et al., ICCV 2023, eq. 3 to 5).
 
     Scores divided by (largest of the person · τ) → log-softmax over tokens → plus Gumbel noise; the smallest stay.
+
+    Args:
+        segments: (P, S, V, s · C) numbers of all tokens.
+        valid: (P, S, V) bool; invalid tokens are hidden first.
+        noise: (P, S + 1, V + 1) uniform in [0, 1).
+        visible: What stays visible: a number of tokens.
+        parts: (V,) body part of each joint; not used.
+
+    Returns:
+        (P, S, V) bool, True where a token is hidden.
     """
     scores = motion_scores(segments).masked_fill(~valid, 0).flatten(1)
     largest = scores.amax(1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
@@ -94,10 +133,20 @@ def draw_motion(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible
 
 
 def draw_joint_frame(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible, parts: Tensor) -> Tensor:
-    """Keep a random subset of joints × a random subset of segments (the report, section 3.1); see `MaskStrategy`.
+    """Keep a random subset of joints × a random subset of segments (the report, section 3.1).
 
     Joints and segments that are valid nowhere are hidden first. A single invalid token inside the visible grid stays as
     padding.
+
+    Args:
+        segments: (P, S, V, s · C) numbers of all tokens; not used.
+        valid: (P, S, V) bool.
+        noise: (P, S + 1, V + 1) uniform in [0, 1).
+        visible: What stays visible: a grid of segments and joints.
+        parts: (V,) body part of each joint; not used.
+
+    Returns:
+        (P, S, V) bool, True where a token is hidden.
     """
     assert visible.grid is not None
     hidden_segments = _hide_all_but_lowest(noise[:, 1:, 0], valid.any(2), visible.grid[0])
@@ -106,10 +155,20 @@ def draw_joint_frame(segments: Tensor, valid: Tensor, noise: Tensor, visible: Vi
 
 
 def draw_tube(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible, parts: Tensor) -> Tensor:
-    """Hide whole body parts (arm, leg, torso …) over runs of segments: tubes; see `MaskStrategy`.
+    """Hide whole body parts (arm, leg, torso …) over runs of segments: tubes.
 
     A clip has about `TUBE_RUNS` runs, which begin at a random segment. The last visible tube may be cut short, so that
     as many tokens stay visible as with every other strategy.
+
+    Args:
+        segments: (P, S, V, s · C) numbers of all tokens; not used.
+        valid: (P, S, V) bool; invalid tokens are hidden first.
+        noise: (P, S + 1, V + 1) uniform in [0, 1).
+        visible: What stays visible: a number of tokens.
+        parts: (V,) body part of each joint.
+
+    Returns:
+        (P, S, V) bool, True where a token is hidden.
     """
     count, joints = valid.shape[1:]
     length = max(1, round(count / TUBE_RUNS))

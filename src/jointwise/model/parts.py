@@ -93,6 +93,13 @@ def build_completion(
 def build_predictor(config: Config, skeleton: Skeleton) -> Completion:
     """The predictor of a config, from features of its encoder at visible tokens to features at all tokens.
 
+    Args:
+        config: All settings.
+        skeleton: Joints of the clips, V.
+
+    Returns:
+        A network with random weights, whose output has the encoder's width for each of the S · V tokens.
+
     Raises:
         ConfigError: `predictor.axis` is unknown.
     """
@@ -108,7 +115,16 @@ def build_predictor(config: Config, skeleton: Skeleton) -> Completion:
 
 
 def build_decoder(config: Config, skeleton: Skeleton, coordinates: int) -> Completion:
-    """The decoder of a config, from features of its encoder at visible tokens to coordinates at all tokens."""
+    """The decoder of a config, from features of its encoder at visible tokens to coordinates at all tokens.
+
+    Args:
+        config: All settings.
+        skeleton: Joints of the clips, V.
+        coordinates: Coordinates per joint, C.
+
+    Returns:
+        A network with random weights, whose output is s · C numbers for each of the S · V tokens.
+    """
     return build_completion(
         config,
         skeleton,

@@ -67,7 +67,7 @@ def fewest_valid(valid: Tensor, length: int) -> int:
 
 
 def _are_all(valid: Tensor, known: bool) -> bool:
-    """Whether all are valid. On a GPU only what is `known` counts: asking would make the CPU wait, to save one mask."""
+    """True if every token is valid. On a GPU only `known` is used, because reading a tensor there blocks the CPU."""
     return known or (valid.device.type == "cpu" and bool(valid.all()))
 
 
@@ -124,7 +124,7 @@ class PositionEmbedding(nn.Module):
 
 
 def restrict_joints(weights: Mapping[str, Tensor], places: Sequence[int]) -> dict[str, Tensor]:
-    """The weights of a network for some of its joints: of joint embeddings the rows of these, the rest as it is.
+    """Keep the joint-embedding rows of the chosen joints; all other weights are unchanged.
 
     Exact: it computes what the whole network computes where the other joints are invalid.
 

@@ -120,7 +120,7 @@ def _weights(content: dict[str, Any], checkpoint: Path) -> dict[str, Tensor]:
 
 
 def _heads(args: Any, heads: int | None, checkpoint: Path) -> tuple[int, tuple[str, ...]]:
-    """How many heads there are, and what was assumed for it. No shape depends on their number."""
+    """The number of heads, and what had to be assumed. The shapes of the weights do not tell it."""
     model_args = getattr(args, "model_args", None)
     stated = model_args.get("num_heads") if isinstance(model_args, dict) else None
     if stated is None:

@@ -46,7 +46,7 @@ class BatchOrder:
     Args:
         ids: (n,) samples.
         batch_size: Samples of a step, of all processes together; limited to n.
-        seed: Of the order.
+        seed: Random seed of the shuffles.
         shards: Those of the samples.
         min_share: Samples of each batch that every process needs. BatchNorm needs 2.
     """

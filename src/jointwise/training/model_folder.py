@@ -40,7 +40,7 @@ class ModelCard:
         data: Name of the data it was trained on.
         data_fingerprint: Fingerprint of their store.
         preparation: How their sequences were prepared.
-        seed: Of the training.
+        seed: Random seed of the training.
         split: The evaluation split of the data.
         labels: Share or shots of labels that a classifier was trained with; `none` for a pre-trained model.
         initialisation: What a classifier's encoder started as: `pretrained`, `finetuned` or `scratch`.

@@ -25,7 +25,7 @@ def layer_scale(name: str, depth: int, decay: float) -> float:
     """The factor on the learning rate of a parameter of a classifier: layer-wise decay (ELECTRA, Clark et al. 2020).
 
     Args:
-        name: Of the parameter.
+        name: Dotted name in the classifier, such as `encoder.embed.proj.weight`.
         depth: Blocks of the encoder.
         decay: Factor from one block to the one below it.
 

@@ -24,7 +24,7 @@ def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str =
         dataset: The data that is trained on.
         system: Name of the system.
         stage: `pretrain` or `finetune`.
-        seed: Of the training.
+        seed: Random seed of the training, the `<k>` of `seed<k>`.
         labels: The share or shots of labels; empty for a pre-training.
     """
     return Path("runs") / dataset.name / system / run_name(dataset, stage, seed, labels)
@@ -36,7 +36,7 @@ def run_name(dataset: Dataset, stage: str, seed: int, labels: str = "") -> str:
     Args:
         dataset: The data that is trained on; its split is named if it has several.
         stage: `pretrain` or `finetune`.
-        seed: Of the training.
+        seed: Random seed of the training, the `<k>` of `seed<k>`.
         labels: The share or shots of labels; empty for a pre-training.
     """
     split = dataset.split_name if len(dataset.store.splits) > 1 else ""
@@ -63,7 +63,7 @@ def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str)
         stage: `pretrain` or `finetune`.
         system: Name of the system.
         dataset: The data that is trained on.
-        seed: Of the training.
+        seed: Random seed of the training, the `<k>` of `seed<k>`.
         labels: The share or shots of labels.
     """
     return {

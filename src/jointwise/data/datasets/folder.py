@@ -281,7 +281,7 @@ def source_of(path: Path) -> DataSource:
 
 
 def _subject_numbers(subjects: set[int | str]) -> dict[int | str, int]:
-    """Number the subjects: themselves where all are numbers of 32 bits, else by the order of their names, from 1."""
+    """Subjects that are all 32-bit integers keep their number; otherwise they are numbered from 1 by name."""
     if all(isinstance(subject, int) and subject < 2**31 for subject in subjects):
         return {subject: int(subject) for subject in subjects}
     return {subject: number for number, subject in enumerate(sorted(subjects, key=str), 1)}

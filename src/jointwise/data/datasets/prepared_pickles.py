@@ -108,9 +108,9 @@ def _check_annotation(path: Path, place: int, annotation: Any) -> None:
 
 
 def _splits(path: Path, content: Any, known: Set[str]) -> dict[str, Split]:
-    """`xsub_train` and `xsub_val` are the parts of `xsub`; plain `train` and `test` those of `file`.
+    """The splits by name: lists `xsub_train` and `xsub_val` make split `xsub`, plain `train` and `test` make `file`.
 
-    Where a split has train, val and test, test is scored and val is not used.
+    If a split has train, val and test, test is scored and val is not used.
     """
     listed: dict[str, dict[str, frozenset[str]]] = {}  # split -> train, val or test -> its recordings
     for name, members in content.items() if isinstance(content, dict) else ():

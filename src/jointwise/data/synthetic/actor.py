@@ -183,12 +183,28 @@ class Actor:
         self.motion.hands[side] = path
 
     def swing(self, start: float, stop: float, cycles: float, offset: float = 0.0) -> Array:
-        """A sine (T,) of so many cycles between two phases, fading in and out; zero elsewhere."""
+        """A sine between two phases of the action, fading in and out; zero elsewhere.
+
+        Args:
+            start: Phase at which it begins; 0 and 1 are the beginning and end of the action.
+            stop: Phase at which it ends.
+            cycles: Number of its cycles.
+            offset: Where in a cycle it begins, 0 to 1.
+
+        Returns:
+            (T,) in [-1, 1], at full size but for the first and last sixth.
+        """
         u = np.clip((self.phase - start) / (stop - start), 0.0, 1.0)
         return np.sin(2.0 * np.pi * (cycles * u + offset)) * np.minimum(1.0, 6.0 * np.minimum(u, 1.0 - u))
 
     def shake(self, side: int, wave: Array, direction: tuple[float, float, float]) -> None:
-        """Adds a wave (T,) along a direction (outward, up, forward; metres) to one hand."""
+        """Adds a wave to the path of one hand.
+
+        Args:
+            side: 0 left, 1 right.
+            wave: (T,) factors of the direction, such as a `swing`.
+            direction: Offset of the hand where the wave is 1: outward, up and forward, metres.
+        """
         self.motion.hands[side, :, :3] += wave[:, None] * np.array(direction)
 
     def bend(self, *keys: tuple[float, float, float, float], warp: bool = True) -> None:

@@ -89,7 +89,7 @@ def simulate_sensor(seen: Array, rng: np.random.Generator) -> tuple[Floats, Bool
 
     Args:
         seen: (3, M, T, 25, 3) true camera coordinates, metres.
-        rng: Of the performance.
+        rng: Random numbers of the performance.
 
     Returns:
         (3, M, T, 25, 3) positions, zero where invalid, and the (3, M, T, 25) valid mask.

@@ -177,7 +177,9 @@ def _test_clips(results: Sequence[Result]) -> str:
     splits = _different([result.facts.within("split") for result in results], "name")
     words = f" on {count(clips.pop())} test clips" if len(clips) == 1 else ""
     words += f" of {classes.pop()} classes" if len(classes) == 1 and words else ""
-    return words + (f", {join_words(splits)} split{'s' if len(splits) > 1 else ''}" if splits else "")
+    if splits:
+        words += f", {join_words(splits)} split{'s' if len(splits) > 1 else ''}"
+    return words
 
 
 def terms_of_use(runs: Sequence[Run], results: Sequence[Result]) -> list[tuple[str, str | None]]:

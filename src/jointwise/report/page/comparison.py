@@ -127,7 +127,7 @@ def draw_stage(stage: str, runs: Mapping[str, Run]) -> StageCharts | None:
     Returns:
         The charts; None when nothing was logged.
     """
-    panels = (*part_panels(runs.values()), *PANELS[stage])
+    panels = part_panels(runs.values()) + list(PANELS[stage])
     charts_of_stage = [(panel.title, drawing) for panel in panels if (drawing := _overlay(panel, runs)) is not None]
     if not charts_of_stage:
         return None
@@ -146,7 +146,7 @@ def part_panels(runs: Iterable[Run]) -> list[Panel]:
     parts = {key for run in runs for key in run_parts(run)}
     return [
         Panel(f"{words_of(key).capitalize()} loss {titles.get(key, '')}".strip(), (Curve(key, ""),), may_be_log=True)
-        for key in (*(key for key in titles if key in parts), *sorted(parts - set(titles)))
+        for key in [key for key in titles if key in parts] + sorted(parts - set(titles))
     ]
 
 

@@ -131,4 +131,5 @@ def _ink(kind: str, opacity: float) -> str:
     """The style of a text on a cell; the limits are those of best contrast, measured for both themes."""
     if opacity < 0.6:
         return "on-pale"
-    return "on-middle" if opacity < (0.75 if kind == "right" else 0.9) else "on-full"
+    full = 0.75 if kind == "right" else 0.9
+    return "on-middle" if opacity < full else "on-full"

@@ -155,7 +155,7 @@ class ResultView:
 
 
 def _features(facts: Facts) -> str:
-    """Pooling and encoder, where they are not the head's own pooling and the student."""
+    """`, pooling <name>` if the result names a pooling, and `, teacher` if the encoder is not the student."""
     pooling, encoder = facts.text("pooling"), facts.text("encoder")
     words = [f"pooling {pooling}" if pooling else "", "teacher" if encoder == "teacher" else ""]
     return "".join(f", {word}" for word in words if word)

@@ -26,7 +26,9 @@ def percent(share: float | None, unit: bool = False) -> str:
     >>> percent(0.9123)
     '91.2'
     """
-    return NOTHING if share is None else f"{100 * share:.1f}{PER_CENT if unit else ''}"
+    if share is None:
+        return NOTHING
+    return f"{100 * share:.1f}" + (PER_CENT if unit else "")
 
 
 def short(value: float | None) -> str:
@@ -76,8 +78,8 @@ def text_width(text: str, size: float) -> float:
     """Approximate width of a text in a sans-serif font; wide (East Asian) characters count double.
 
     Args:
-        text: The text.
-        size: Size of the font. The width has the same unit.
+        text: One line.
+        size: Size of the font, such as pixels; the width has the same unit.
     """
     return size * sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.56 for letter in text)
 
@@ -86,9 +88,9 @@ def shorten(text: str, size: float, width: float) -> str:
     """The text, or as much of its beginning as fits in `width`, with an ellipsis.
 
     Args:
-        text: The text.
-        size: Size of the font.
-        width: Available width, in the same unit.
+        text: One line.
+        size: Size of the font, in the unit of `width`.
+        width: Available width.
     """
     if text_width(text, size) <= width:
         return text

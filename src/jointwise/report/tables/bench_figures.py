@@ -9,7 +9,7 @@ from typing import Any
 from jointwise.report.tables.text_table import NOTHING, Grid
 from jointwise.training.checkpoint import read_json
 
-PLAIN = "plain"  # the yardstick: the way that ratios compare with
+PLAIN = "plain"  # the yardstick: the variant that ratios compare with
 PRECISIONS = ("fp32", "bf16")
 Row = dict[str, Any]
 
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 def kept(row: Row) -> str:
     """Whether a row keeps what was promised: yes, no, or a dash where nothing was promised."""
     if row["at_most"] is not None:
-        return "yes" if min(way["seconds"] for way in row["ways"].values()) <= row["at_most"] else "no"
+        return "yes" if min(variant["seconds"] for variant in row["ways"].values()) <= row["at_most"] else "no"
     if row["promised"] is None:
         return NOTHING
     return "yes" if max(row["ratios"].values()) >= row["promised"] else "no"
@@ -44,7 +44,7 @@ def as_grid(rows: Sequence[Row]) -> Grid:
     )
     lines = []
     for row in rows:
-        ways = row["ways"]
+        variants = row["ways"]
         promise = NOTHING
         if row["promised"] is not None:
             promise = f"≥ {row['promised']:g} ×"
@@ -54,11 +54,14 @@ def as_grid(rows: Sequence[Row]) -> Grid:
             (
                 row["figure"],
                 row["unit"],
-                *(duration(ways[way]["seconds"]) if way in ways else NOTHING for way in (PLAIN, *PRECISIONS)),
-                *(f"{row['ratios'][way]:.1f}" if way in row["ratios"] else NOTHING for way in PRECISIONS),
+                *(
+                    duration(variants[name]["seconds"]) if name in variants else NOTHING
+                    for name in (PLAIN, *PRECISIONS)
+                ),
+                *(f"{row['ratios'][name]:.1f}" if name in row["ratios"] else NOTHING for name in PRECISIONS),
                 promise,
                 kept(row),
-                " / ".join(f"{ways[way]['memory_mb']:.0f}" for way in (PLAIN, *PRECISIONS) if way in ways),
+                " / ".join(f"{variants[name]['memory_mb']:.0f}" for name in (PLAIN, *PRECISIONS) if name in variants),
             )
         )
     caption = "Medians of the repeats of one run. MB: largest memory of each variant's process."

@@ -35,7 +35,7 @@ __all__ = [
     "write_view",
 ]
 
-HERE = Path(__file__).parent
+VIEWER_FOLDER = Path(__file__).parent
 SCRIPTS = ("vendor/three.min.js", "scene.js", "viewer.js")
 MOST_BYTES = 3_000_000  # of a page; longer clips are thinned to fit
 OWN_BYTES = 12_000  # of the page around the data of the clips and the scripts
@@ -44,7 +44,7 @@ FEWEST_FRAMES = 16  # of a thinned clip; where fewer would remain, `clips_that_f
 
 def _scripts() -> list[str]:
     """three.js and the viewer's own scripts, in the order of the page."""
-    return [(HERE / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    return [(VIEWER_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS]
 
 
 def script_policy() -> str:
@@ -55,7 +55,9 @@ def script_policy() -> str:
 
 def _data_limit(clips: Sequence[Clip], other_bytes: int) -> int:
     """Bytes that the data of clips may take in a page with `other_bytes` around its viewer."""
-    fixed = sum(len(text.encode()) for text in (*_scripts(), (HERE / "viewer.css").read_text(encoding="utf-8")))
+    fixed = sum(
+        len(text.encode()) for text in (*_scripts(), (VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8"))
+    )
     titles = 3 * max((_page_bytes(clip.title) for clip in clips), default=0)  # the page names three thinned clips
     return MOST_BYTES - fixed - titles - other_bytes - OWN_BYTES
 
@@ -98,13 +100,13 @@ def viewer(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Markup:
         raise DataError("there is no clip to show.")
     packed = pack(clips, _data_limit(clips, other_bytes))
     return Markup(
-        templates(HERE)
+        templates(VIEWER_FOLDER)
         .get_template("viewer.html")
         .render(
-            style=Markup((HERE / "viewer.css").read_text(encoding="utf-8")),
+            style=Markup((VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8")),
             data=Markup(as_json(packed)),
             scripts=[Markup(script) for script in _scripts()],
-            licence=(HERE / "vendor" / "three.LICENSE").read_text(encoding="utf-8"),
+            licence=(VIEWER_FOLDER / "vendor" / "three.LICENSE").read_text(encoding="utf-8"),
             panels=max(len(clip.panels) for clip in clips),
             persons=max(panel.positions.shape[0] for clip in clips for panel in clip.panels),
             hiding=any(panel.hiding for clip in clips for panel in clip.panels),
@@ -137,7 +139,7 @@ def write_view(out: Path, title: str, clips: Sequence[Clip], notes: Sequence[str
     notes = [printable(note) for note in notes]
     words = sum(map(_page_bytes, (title, title, *notes)))
     page = (
-        templates(HERE)
+        templates(VIEWER_FOLDER)
         .get_template("page.html")
         .render(title=title, notes=notes, viewer=viewer(clips, OWN_BYTES + words), policy=Markup(script_policy()))
     )

@@ -35,7 +35,7 @@ def quantise(values: npt.NDArray[np.float64], low: float, step: float) -> bytes:
 
 
 def pack_bits(mask: Bools) -> str | None:
-    """A mask as base64, the first place in the lowest bit; None where all of it is True."""
+    """A mask as base64, eight values per byte, the first in the lowest bit; None if every value is True."""
     return None if mask.all() else _base64(np.packbits(mask.ravel(), bitorder="little").tobytes())
 
 
