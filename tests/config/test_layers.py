@@ -204,6 +204,25 @@ def test_a_value_of_the_wrong_type_names_option_value_and_what_is_expected(
         make_config(None, file=file_of(tmp_path, {group: content} if group else content))
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_number_is_finite(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match=r"--teacher\.horizon -?(nan|inf): expected a finite number"):
+        build("--teacher.horizon", value.removeprefix("-"))
+    with pytest.raises(
+        ConfigError, match=r"mine\.yaml: loss\.latent .*: expected a finite number|latent .* at least 0"
+    ):
+        make_config(None, file=file_of(tmp_path, {"loss": {"latent": float(value)}}))
+
+
+def test_null_is_blamed_on_the_layer_that_says_it(tmp_path: Path) -> None:
+    for content, message in (
+        ({"clip": {"frames": None}}, r"mine\.yaml: clip\.frames None: expected a whole number"),
+        ({"mask": {"hidden": None}}, r"value of .*mine\.yaml: mask\.hidden"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            make_config(tiny.SYSTEM, "synthetic", file=file_of(tmp_path, content))
+
+
 def test_a_choice_names_the_nearest_and_all() -> None:
     with pytest.raises(ConfigError, match=r"value of --mask\.hidden 'droped': did you mean 'dropped'\? Known: dropped"):
         build("--mask.hidden", "droped")

@@ -112,7 +112,11 @@ def describe_settings() -> str:
 
     from jointwise.config.layers import all_settings
 
-    lines = ["Every setting as --group.option value; a YAML file for --config nests them in the same way."]
+    lines = [
+        "Every setting as --group.option value; a YAML file for --config nests them in the same way.",
+        "The defaults are those for NTU RGB+D. The system and the data set have settings of their own: a run's",
+        "config.yaml says which were used.",
+    ]
     last: str | None = None
     for setting in all_settings():
         group = setting.name.rpartition(".")[0] or "everywhere"

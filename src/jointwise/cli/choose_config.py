@@ -26,7 +26,6 @@ DECIDED_BY_PRETRAINING = (
     "teacher",
     "loss",
     "pretrain",
-    "validation_subjects",
 )
 
 
@@ -81,22 +80,23 @@ def config_of_run(args: argparse.Namespace, run: Path) -> Config:
     Raises:
         ConfigError: A file or an option says otherwise than the run.
     """
-    from jointwise.config.layers import Fixed, make_config
+    from jointwise.config.layers import Fixed, make_config, to_settings
     from jointwise.config.recipes import recipe_of
     from jointwise.data.datasets import data_name
     from jointwise.training.model_folder import load_card
 
     card = load_card(run)
-    decided: Settings = {key: card.settings[key] for key in DECIDED_BY_PRETRAINING if key in card.settings}
-    if card.data != data_name(args.data):  # subjects of other data
-        decided.pop("validation_subjects", None)
+    trained = to_settings(card.config)  # with the defaults of settings that are younger than the run
+    decided: Settings = {key: trained[key] for key in DECIDED_BY_PRETRAINING}
+    same_data = card.data == data_name(args.data)
+    held_out = {"validation_subjects": trained["validation_subjects"]} if same_data else {}
     config = make_config(
         card.system,
         recipe_of(args.data),
         quick=args.quick,
         file=args.config,
         options=args.settings,
-        fixed=Fixed(run, decided),
+        fixed=Fixed(run, decided, base=held_out),
     )
     return with_known_names(config)
 
@@ -127,7 +127,7 @@ def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
         CheckpointError: There is no such run.
         ConfigError: The command names another system, seed, share of labels or setting than the run has.
     """
-    from jointwise.config.layers import Fixed, make_config
+    from jointwise.config.layers import Fixed, build_config, make_config, to_settings
     from jointwise.training.run_folder import read_run_settings
 
     if not folder.is_dir():
@@ -139,11 +139,12 @@ def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
     if about["stage"] == "finetune":
         requested["labels"] = args.labels and labels_of(args)
         args.labels = about["labels"]
-        args.encoder = about["encoder"] or args.encoder
+        args.encoder = about.get("encoder") or args.encoder
     for name, value in requested.items():
         if value not in (None, about[name]):
             raise ConfigError(f"{folder} has {name} {about[name]}, not {value}. Name the right run with --run.")
     args.seed = about["seed"]
+    settings = to_settings(build_config(settings))  # with the defaults of settings that are younger than the run
     execution = {"execution": settings.pop("execution")}
     fixed = Fixed(folder, settings, base=execution)
     return with_known_names(make_config(None, file=args.config, options=args.settings, fixed=fixed))

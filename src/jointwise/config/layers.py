@@ -8,6 +8,7 @@ system.
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -287,7 +288,15 @@ def _build(layers: list[Layer]) -> Config:
         config: Config = msgspec.convert(settings, Config, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error), settings, layers)) from error
+    for name, value in _leaves(asdict(config)):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{_source(layers, name).describe(name)} {value}: expected a finite number.")
     return config
+
+
+def _source(layers: list[Layer], name: str) -> Layer:
+    """The highest layer that sets a name, to null too."""
+    return next((layer for layer in reversed(layers) if name in dict(_leaves(layer.settings))), layers[-1])
 
 
 def _explain(message: str, settings: Settings, layers: list[Layer]) -> str:
@@ -297,7 +306,7 @@ def _explain(message: str, settings: Settings, layers: list[Layer]) -> str:
         return message
     name = found[1]
     value = _get(settings, name)
-    source = next((layer for layer in reversed(layers) if _get(layer.settings, name) is not None), layers[-1])
+    source = _source(layers, name)
     choices = _choices(name)
     if choices:
         return unknown(f"value of {source.describe(name)}", value, choices)

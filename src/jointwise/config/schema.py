@@ -279,6 +279,8 @@ class LinearConfig:
 
     def __post_init__(self) -> None:
         _check_at_least(1, "probe.linear", steps=self.steps)
+        _check_at_least(0, "probe.linear", lr=self.lr)
+        _check_share("probe.linear", momentum=self.momentum)
         _check_at_least(2, "probe.linear", batch=self.batch)
 
 

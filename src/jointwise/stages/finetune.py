@@ -120,6 +120,7 @@ def finetune(
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
     run = _prepare(config, dataset, seed, labels, folder, pretrained, which)
+    pick_device(config.execution.device)  # a missing one leaves no folder behind
     open_run(folder, run.config, run.about, resume)
     if distributed.is_main_process():
         write_json(folder / "labelled.json", run.labelled.names)

@@ -62,9 +62,9 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     dataset.check_trainable(config.allow_duplicates)
     config = with_coordinate_scale(config, dataset)
     about = about_run("pretrain", config.system, dataset, seed, "none")
+    device = pick_device(config.execution.device)  # a missing one leaves no folder behind
     open_run(folder, config, about, resume)
 
-    device = pick_device(config.execution.device)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
     coordinates = dataset.store.description.coordinates
     objective = build_objective(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)

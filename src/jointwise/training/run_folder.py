@@ -142,7 +142,11 @@ def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
     """
     if not (folder / "config.yaml").is_file():
         raise CheckpointError(f"{folder}: no run here (no config.yaml in it). Check the path.")
-    return _read_settings(folder / "config.yaml"), read_json(folder / "about.json")
+    about = read_json(folder / "about.json")
+    missing = [key for key in ("system", "stage", "seed", "labels") if key not in about]
+    if missing:
+        raise CheckpointError(f"{folder / 'about.json'}: damaged (no {missing[0]}). Start another run with --run.")
+    return _read_settings(folder / "config.yaml"), about
 
 
 def check_same_settings(folder: Path, before: Settings, now: Settings, prefix: str = "") -> None:
