@@ -21,7 +21,7 @@ from jointwise.report.page.results import (
     view_completion,
     view_result,
 )
-from jointwise.report.page.runs import STAGES, RunView, view_run
+from jointwise.report.page.runs import STAGE_TITLES, RunView, view_run
 from jointwise.report.page.scales import count, join_words, percent
 from jointwise.report.page.skeletons import make_playback
 from jointwise.report.tables.completions import MEASURES, is_completion
@@ -155,7 +155,7 @@ def summarise(runs: Sequence[Run], results: Sequence[Result]) -> str:
     parts = []
     if runs:
         facts = [run.facts for run in runs]
-        stages = [STAGES.get(stage, stage).lower() for stage in _different(facts, "stage")]
+        stages = [STAGE_TITLES.get(stage, stage).lower() for stage in _different(facts, "stage")]
         number = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
         parts.append(
             f"{join_words(stages) or 'training'} of {_names(facts, 'system')} on {_names(facts, 'data')} ({number})"

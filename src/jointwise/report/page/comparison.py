@@ -15,7 +15,7 @@ from jointwise.errors import writing
 from jointwise.model.build import part_titles
 from jointwise.report.page import charts
 from jointwise.report.page.reading import Run, read_run
-from jointwise.report.page.runs import STAGES, Curve, Panel, collapse_warnings, run_parts, words_of
+from jointwise.report.page.runs import STAGE_TITLES, Curve, Panel, collapse_warnings, run_parts, words_of
 from jointwise.report.page.scales import short
 from jointwise.report.tables.grouping import labels_amount
 from jointwise.report.tables.text_table import Grid
@@ -133,7 +133,7 @@ def draw_stage(stage: str, runs: Mapping[str, Run]) -> StageCharts | None:
         return None
     legend = tuple((system, style(system)) for system in runs)
     warnings = tuple(f"{system}: {words}" for system, run in runs.items() for words in collapse_warnings(run))
-    return StageCharts(STAGES[stage], legend, tuple(charts_of_stage), warnings)
+    return StageCharts(STAGE_TITLES[stage], legend, tuple(charts_of_stage), warnings)
 
 
 def part_panels(runs: Iterable[Run]) -> list[Panel]:

@@ -18,7 +18,7 @@ from jointwise.report.page.provenance import Origin, device, known_facts, labels
 from jointwise.report.page.reading import Run
 from jointwise.report.page.scales import count, duration, percent, short
 
-STAGES = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "import": "Import"}
+STAGE_TITLES = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "import": "Import"}
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def view_run(run: Run) -> RunView:
     """
     facts = run.facts
     stage = facts.text("stage")
-    words = (STAGES.get(stage or "", stage), facts.text("system"), facts.text("data"))
+    words = (STAGE_TITLES.get(stage or "", stage), facts.text("system"), facts.text("data"))
     encoder, pretrain, finetune = parameters(facts)
     parts = run_parts(run)
     shown = {
