@@ -124,7 +124,7 @@ def describe_settings() -> str:
             lines += ["", f"{group} ({setting.group})" if setting.group else group]
             last = group
         default = "null" if setting.default is None else setting.default
-        lines.append(f"  --{setting.name} {setting.type.upper()}")
+        lines.append(f"  --{setting.name} {setting.type}")
         lines += textwrap.wrap(
             f"{setting.help} (default: {default})", 110, initial_indent=" " * 8, subsequent_indent=" " * 8
         )
@@ -158,7 +158,7 @@ def add_settings(parser: Parser, shown: Sequence[str], usage: str) -> None:
             f"--{setting.name}",
             action=_StoreSetting,
             dest=setting.name,
-            metavar=setting.type.partition(" ")[0].partition("[")[0].upper(),
+            metavar=setting.type.partition(" ")[0].partition("[")[0],
             default=argparse.SUPPRESS,
             help=about.replace("%", "%%") if setting.name in shown else argparse.SUPPRESS,
         )

@@ -31,6 +31,7 @@ from jointwise.cli.choose_config import (
     transfer_suffix,
 )
 from jointwise.cli.output import print_columns, show_progress
+from jointwise.config.systems import systems
 from jointwise.evaluation.protocols import PROTOCOLS, RAW, check_evaluated, evaluated_protocols
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def demo(args: argparse.Namespace) -> None:
 
 def add_pretrain_arguments(parser: Parser) -> None:
     """Add what `pretrain` takes."""
-    parser.add_argument("start", metavar="SYSTEM", help="such as spatial_segments_decoder")
+    parser.add_argument("start", metavar="SYSTEM", help=f"one of {', '.join(systems())}")
     add_data(parser)
     add_seed_and_config(parser)
     add_run(parser)

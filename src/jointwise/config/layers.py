@@ -212,7 +212,7 @@ class SettingInfo:
 
     Args:
         name: Dotted name, `encoder.width`.
-        type: What values it takes, in a word: `int`, `float | null`, or the choices.
+        type: What values it takes: `INT`, `FLOAT | NULL`, or the choices as `all|hidden`.
         default: Its value where no layer sets it.
         help: What it is.
         group: What the settings of its group are about; empty for those of no group.
@@ -240,7 +240,7 @@ def _walk(group: Any, prefix: str, about: str) -> Iterator[SettingInfo]:
         if is_dataclass(value):
             inside.append((value, f"{name}.", item.metadata["help"]))
         elif name != "system":  # a name, not a setting
-            kind = "choice" if _choices(name) else str(item.type).replace("None", "null")
+            kind = "|".join(_choices(name)) or str(item.type).replace("None", "null").upper()
             yield SettingInfo(name, kind, value, item.metadata["help"], about)
     for inner in inside:
         yield from _walk(*inner)

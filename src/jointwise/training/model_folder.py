@@ -269,7 +269,10 @@ def model_folder(path: Path) -> Path:
     for folder in (path, path / "model"):
         if (folder / "config.json").is_file():
             return folder
-    state = "an unfinished run; go on with --resume" if (path / "config.yaml").is_file() else "no such run"
+    if (path / "config.yaml").is_file():
+        state = "an unfinished run; continue it with --resume"
+    else:
+        state = "the folder is no run" if path.is_dir() else "no such folder"
     raise CheckpointError(f"{path}: no finished model here ({state}).")
 
 
