@@ -123,3 +123,10 @@ def example_files(request: pytest.FixtureRequest) -> None:
 def seeded() -> None:
     """Whatever a test draws without a generator of its own is the same on every run."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def place(registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory in which `tiny` is a prepared data set."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -55,11 +55,10 @@ def in_process(stage: Stage) -> Ended:
 
 
 @pytest.fixture
-def place(registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory in which `tiny` is prepared and stages run in this process."""
-    monkeypatch.chdir(tmp_path)
+def place(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, and stages run in this process."""
     use(monkeypatch, in_process)
-    return tmp_path
+    return place
 
 
 def use(monkeypatch: pytest.MonkeyPatch, start: Callable[[Stage], object]) -> None:

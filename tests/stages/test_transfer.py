@@ -310,12 +310,6 @@ def run(*words: str | Path) -> None:
     cli.run([str(word) for word in words])
 
 
-@pytest.fixture
-def place(registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_the_command_says_which_joints_go_together(
     place: Path, pretrained: Path, ntu: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

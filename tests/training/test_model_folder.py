@@ -80,7 +80,7 @@ def test_a_run_and_its_model_folder_name_the_same_model(finetuned: Path) -> None
 def test_a_folder_without_a_model_says_whether_a_run_is_unfinished(tmp_path: Path, copied: Path) -> None:
     with pytest.raises(CheckpointError, match=r"nowhere: no finished model here \(no such folder\)"):
         load_model(tmp_path / "nowhere")
-    with pytest.raises(CheckpointError, match="no finished model here .the folder is no run"):
+    with pytest.raises(CheckpointError, match=r"no finished model here \(the folder is no run\)"):
         load_model(tmp_path)
     shutil.rmtree(copied / "model")
     with pytest.raises(CheckpointError, match="an unfinished run; continue it with --resume"):
