@@ -127,7 +127,7 @@ def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
         CheckpointError: There is no such run.
         ConfigError: The command names another system, seed, share of labels or setting than the run has.
     """
-    from jointwise.config.layers import Fixed, build_config, make_config, to_settings
+    from jointwise.config.layers import Fixed, make_config
     from jointwise.training.run_folder import read_run_settings
 
     if not folder.is_dir():
@@ -144,7 +144,6 @@ def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
         if value not in (None, about[name]):
             raise ConfigError(f"{folder} has {name} {about[name]}, not {value}. Name the right run with --run.")
     args.seed = about["seed"]
-    settings = to_settings(build_config(settings))  # with the defaults of settings that are younger than the run
     execution = {"execution": settings.pop("execution")}
     fixed = Fixed(folder, settings, base=execution)
     return with_known_names(make_config(None, file=args.config, options=args.settings, fixed=fixed))

@@ -111,8 +111,7 @@ def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> 
             )
         if not (folder / "config.yaml").is_file():
             raise CheckpointError(f"{folder}: not a run (no config.yaml). Name another folder with --run.")
-        # what the run did not know yet has its default: it was begun before the setting existed
-        before = to_settings(build_config(_read_settings(folder / "config.yaml")))
+        before = _read_settings(folder / "config.yaml")
         check_same_settings(folder, {**before, "execution": None}, {**settings, "execution": None})
         check_same_settings(folder, read_json(folder / "about.json"), about)
         return
@@ -131,11 +130,12 @@ def _read_settings(path: Path) -> Settings:
         raise CheckpointError(f"{path}: damaged ({error}). Start another run with --run.") from error
     if not isinstance(settings, dict):
         raise CheckpointError(f"{path}: damaged (no mapping of options). Start another run with --run.")
-    return settings
+    # what the run did not know yet has its default: it was begun before the setting existed
+    return to_settings(build_config(settings))
 
 
 def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
-    """The settings of a run, finished or not, and its about.json.
+    """All settings of a run, finished or not, and its about.json.
 
     Raises:
         CheckpointError: The folder is not a run, or is damaged.
