@@ -51,10 +51,18 @@ class ClipConfig:
 
     frames: int = setting(120, "frames of a clip after resampling, T")
     segment: int = setting(4, "frames per token, s; frames is a multiple of it")
+    input: Literal["place", "place+motion"] = setting(
+        "place", "numbers of a token: place (coordinates), or place+motion: also their change to the next frame"
+    )
     scale: float | None = setting(
         None,
-        "coordinates are divided by it before they enter a network; null: 1 for metres, else the median RMS of the "
-        "training recordings (the run keeps which)",
+        "coordinates are divided by it before they enter a network; null: 1 for metres, else (and for place+motion "
+        "always) the median RMS of the training recordings; the run keeps which",
+    )
+    motion_scale: float | None = setting(
+        None,
+        "changes between frames are divided by it, for place+motion; null: their median RMS in the training "
+        "recordings, cut to clips; the run keeps which",
     )
 
     def __post_init__(self) -> None:
@@ -63,8 +71,12 @@ class ClipConfig:
                 f"clip.frames {self.frames} is not a positive multiple of clip.segment {self.segment}: "
                 "a clip is cut into whole segments."
             )
-        if self.scale is not None and not 0 < self.scale < float("inf"):
-            raise ConfigError(f"clip.scale {self.scale} must be above 0: coordinates are divided by it.")
+        for name, what in (("scale", "coordinates"), ("motion_scale", "changes between frames")):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise ConfigError(f"clip.{name} {value} must be above 0: {what} are divided by it.")
+        if self.motion_scale is not None and self.input == "place":
+            raise ConfigError("clip.motion_scale: clip.input place has no motion. Leave it out, or take place+motion.")
 
 
 @dataclass
@@ -114,9 +126,11 @@ class PredictorConfig:
     use: bool = setting(True, "false: no predictor and no teacher")
     axis: str = setting("spacetime", "which tokens attend to each other: spatial, temporal, spacetime, factorised")
     depth: int = setting(3, "transformer blocks")
+    share: float = setting(0.25, "share of the hidden tokens that are predicted, for objective cross_prediction")
 
     def __post_init__(self) -> None:
         _check_at_least(1, "predictor", depth=self.depth)
+        _check_share("predictor", share=self.share)
 
 
 @dataclass

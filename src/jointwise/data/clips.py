@@ -22,6 +22,7 @@ from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.reader import INDEX, Store
 from jointwise.data.store.shards import ONE_SHARD, ShardedRows, Shards
 
+_ROUNDING = 1e-3  # places in a window that differ by less, in frames, are the same
 TEST_CROP = 0.95  # share of the frames that an evaluation clip keeps, centred
 
 
@@ -244,8 +245,10 @@ class ClipCutter:
     def cut(self, ids: Tensor, start: Tensor, length: Tensor) -> Clips:
         """Cuts one window of each sequence and resamples it to `self.frames` frames.
 
-        Resampling is linear with half-pixel centres, as `torch.nn.functional.interpolate(align_corners=False)`. A
-        resampled frame is valid if its nearer source frame is.
+        A longer window is averaged: each frame of the clip is the mean of the source frames that it covers, each by the
+        share that is covered, as `torch.nn.functional.interpolate(mode="area")` does for whole multiples. Taking single
+        frames would throw the others away. A shorter window is interpolated linearly with half-pixel centres, as
+        `interpolate(align_corners=False)`. A resampled frame is valid if its nearest source frame is.
 
         Args:
             ids: (B,) places in the store.
@@ -262,16 +265,15 @@ class ClipCutter:
         ids = ids.cpu()
         clip = torch.repeat_interleave(self.persons[ids])
         slot = torch.arange(len(clip)) - torch.searchsorted(clip, clip)
-        place = (torch.arange(self.frames) + 0.5) * (length[:, None] / self.frames) - 0.5
-        place = place.clamp(min=0).minimum((length - 1)[:, None].float())
-        lower = place.floor().long()
-        weight = (place - lower)[clip]  # (P, T), as `below`, `above` and `valid`
+        nearest, offset, weights = _resampling(length, self.frames)
         first = self.first_row[ids][clip] + slot * self.lengths[ids][clip] + start[clip]
-        below = first[:, None] + lower[clip]
-        above = below.add(1).minimum((first + length[clip] - 1)[:, None])
-        valid = _select(self.valid, torch.where(weight < 0.5, below, above), torch.device("cpu"))
-        positions, after = (_select(self.positions, frames, self.device) for frames in (below, above))
-        positions.flatten(2).lerp_(after.flatten(2), to_device(weight, self.device)[:, :, None])  # in place, row by row
+        last = (first + length[clip] - 1)[:, None]
+        begin = first[:, None] + offset[clip]
+        valid = _select(self.valid, first[:, None] + nearest[clip], torch.device("cpu"))
+        shares = to_device(weights[clip], self.device)[..., None, None].unbind(2)  # W times (P, T, 1, 1)
+        positions = _select(self.positions, begin, self.device).mul_(shares[0])
+        for place, share in enumerate(shares[1:], 1):
+            positions.addcmul_(_select(self.positions, torch.minimum(begin + place, last), self.device), share)
         if self.picked is not None:
             positions = positions.index_select(2, to_device(self.picked, self.device))
             valid = valid.index_select(2, self.picked)
@@ -323,6 +325,33 @@ class ClipCutter:
             factors = 1 + (2 * on_device[:, 7:] - 1) * bones
             positions = augment.stretch_bones(positions, factors, self.skeleton.bone_indices)
         return Clips.from_persons(replace(persons, positions=positions[:, 0], valid=valid[:, 0]), ids)
+
+
+def _resampling(length: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
+    """From which source frames each frame of a clip is made.
+
+    Source frame k lies from k to k + 1. A frame of the clip covers its share of the window; where that is less than
+    one source frame, it covers as much as one, which is linear interpolation.
+
+    Args:
+        length: (B,) frames of each window.
+        frames: Frames of a clip, T.
+
+    Returns:
+        (B, T) the nearest source frame of each, (B, T) the first one that it covers, and (B, T, W) the weights of W
+        consecutive source frames from there on, whose sum is 1. Past the end of a window the weight is 0.
+    """
+    share = length[:, None] / frames
+    centre = (torch.arange(frames) + 0.5) * share
+    half = (share / 2).clamp(min=0.5)
+    begin = (centre - half).clamp(min=0)
+    end = (centre + half).minimum(length[:, None].float())
+    first = (begin + _ROUNDING).floor().long()
+    width = int((end - first - _ROUNDING).ceil().max())
+    edges = first[:, :, None] + torch.arange(width + 1)
+    covered = torch.minimum(torch.maximum(edges.float(), begin[..., None]), end[..., None]).diff(dim=2)
+    nearest = centre.floor().long().minimum(length[:, None] - 1)
+    return nearest, first, covered / covered.sum(2, keepdim=True)
 
 
 def _tensor(rows: npt.NDArray[Any]) -> Tensor:

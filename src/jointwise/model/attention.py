@@ -21,13 +21,13 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
     any key is meaningless, but finite.
 
     Args:
-        query: (P, rows, heads, L, d).
-        key: Likewise.
-        value: Likewise.
-        mask: True where a query may look, broadcastable to (P, rows, heads, L, L); None: everywhere.
+        query: (P, rows, heads, Q, d).
+        key: (P, rows, heads, L, d).
+        value: (P, rows, heads, L, d).
+        mask: True where a query may look, broadcastable to (P, rows, heads, Q, L); None: everywhere.
 
     Returns:
-        (P, rows, heads, L, d).
+        (P, rows, heads, Q, d).
     """
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         if key.shape[-2] >= LONG:
@@ -51,7 +51,7 @@ def _written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None)
 class CachedAttention(torch.autograd.Function):
     """Attention on as many heads at a time as fit in the cache; scores are computed again for the gradient.
 
-    The L × L scores are never written to memory. On a CPU in bf16 that makes steps with long rows faster: with 750
+    The Q × L scores are never written to memory. On a CPU in bf16 that makes steps with long rows faster: with 750
     tokens a row the fused kernel takes about 1.5 times as long, and the written-out form 1.7 times (lab/LOG.md).
     """
 
@@ -60,7 +60,7 @@ class CachedAttention(torch.autograd.Function):
         """As `attend`."""
         query = query * query.shape[-1] ** -0.5
         flat = [part.flatten(0, 2) for part in (query, key, value)]
-        mixed = torch.empty_like(flat[2])
+        mixed = torch.empty_like(flat[0])
         for place, scores, hidden in _chunks(query, key, mask):
             _weights(flat[0][place], flat[1][place], scores, hidden)
             torch.bmm(scores, flat[2][place], out=mixed[place])
@@ -93,7 +93,7 @@ class CachedAttention(torch.autograd.Function):
 
 
 def _buffer(query: Tensor, key: Tensor) -> Tensor:
-    """A buffer (n, L, L) for the scores of n heads; n divides the heads of a row, or is a multiple of them."""
+    """A buffer (n, Q, L) for the scores of n heads; n divides the heads of a row, or is a multiple of them."""
     length = query.shape[-2]
     keys = key.shape[-2]
     heads = query.shape[2]
@@ -119,7 +119,7 @@ def _chunks(query: Tensor, key: Tensor, mask: Tensor | None) -> Iterator[tuple[s
 
 
 def _weights(query: Tensor, key: Tensor, out: Tensor, hidden: Tensor | None) -> None:
-    """softmax(q kᵀ) of some heads, written to `out`; hidden (rows, 1, L or 1, L) is True where a key is left out."""
+    """softmax(q kᵀ) of some heads, written to `out`; hidden (rows, 1, Q or 1, L) is True where a key is left out."""
     torch.bmm(query, key.transpose(1, 2), out=out)
     if hidden is not None:
         out.unflatten(0, (len(hidden), -1)).masked_fill_(hidden, torch.finfo(out.dtype).min)

@@ -10,6 +10,7 @@ from jointwise.config.schema import Config, FinetuneConfig
 from jointwise.data.randomness import seed_for
 from jointwise.data.skeletons import Skeleton
 from jointwise.model.classifier import Classifier
+from jointwise.model.cross_prediction import CrossPrediction
 from jointwise.model.encoders import AXES, Completion
 from jointwise.model.heads import POOLINGS, ClassificationHead
 from jointwise.model.masked_prediction import MaskedPrediction
@@ -18,7 +19,10 @@ from jointwise.model.objective import Objective
 from jointwise.model.parts import build_completion, build_encoder, check_name
 from jointwise.model.targets import NORMALISATIONS, TARGETS
 
-OBJECTIVES: dict[str, type[Objective]] = {"masked_prediction": MaskedPrediction}
+OBJECTIVES: dict[str, type[Objective]] = {
+    "masked_prediction": MaskedPrediction,
+    "cross_prediction": CrossPrediction,
+}
 
 NAMED: dict[str, Collection[str]] = {  # settings whose value is a key of a registry
     "objective": OBJECTIVES,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jointwise.model.blocks import Block, Rows, embedding, initialise
-from jointwise.model.tokens import PositionEmbedding, TokenEmbedding, TokenSet
+from jointwise.model.tokens import MotionInput, PositionEmbedding, TokenEmbedding, TokenSet
 
 
 def spatial_rows(tokens: TokenSet) -> Rows:
@@ -106,13 +106,14 @@ class Encoder(nn.Module):
     Args:
         segments: Segments per clip, S.
         joints: Joints, V.
-        numbers: Numbers per token, s · C.
+        numbers: Coordinates per token, s · C.
         axis: Which tokens attend to each other, a key of AXES.
         depth: Transformer blocks.
         width: Features per token, D.
         heads: Attention heads.
         drop_path: Probability that the last block is skipped for a person in training.
         scale: Coordinates are divided by it.
+        motion: How motion enters beside them; None: it does not.
     """
 
     def __init__(
@@ -126,9 +127,10 @@ class Encoder(nn.Module):
         heads: int = 8,
         drop_path: float = 0.0,
         scale: float = 1.0,
+        motion: MotionInput | None = None,
     ) -> None:
         super().__init__()
-        self.embed = TokenEmbedding(segments, joints, numbers, width, scale)
+        self.embed = TokenEmbedding(segments, joints, numbers, width, scale, motion)
         self.transformer = Transformer(axis, depth, width, heads, drop_path)
         self.width = width
         initialise(self)

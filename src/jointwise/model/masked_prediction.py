@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from jointwise.config.schema import Config, LossConfig, MaskConfig
+from jointwise.config.schema import Config, MaskConfig
 from jointwise.data.clips import Clips, Persons
 from jointwise.data.randomness import Draws
 from jointwise.data.skeletons import Skeleton
 from jointwise.model.ema import teacher_momentum, update_ema
 from jointwise.model.encoders import Completion, Encoder
 from jointwise.model.heads import mean_over_clips, pool_mean
-from jointwise.model.losses import BatchSum, cross_entropy, mean_square, spread, whole_batch
+from jointwise.model.losses import BatchSum, mean_square, spread, whole_batch
 from jointwise.model.masks import MASKS, Ratio, Visible
 from jointwise.model.objective import Losses, Objective, Rebuilt, Watched
 from jointwise.model.parts import build_decoder, build_encoder, build_predictor
+from jointwise.model.sharpening import Sharpening, build_sharpening
 from jointwise.model.targets import latent_target, reconstruction_target
 from jointwise.model.tokens import (
     TokenSet,
@@ -79,56 +80,6 @@ def mask_noise(persons: Persons, clips: Clips, segment: int, draws: Draws) -> Te
     frames, joints = persons.valid.shape[1:]
     noise = draws.uniform(clips.slots, frames // segment + 1, joints + 1, device=persons.valid.device)
     return noise[persons.clip, persons.slot]
-
-
-class Sharpening(nn.Module):
-    """Cross-entropy to the teacher's centred and sharpened distribution over the features, instead of L2.
-
-    S-JEPA (Abdelfattah and Alahi, ECCV 2024), after DINO (Caron et al., ICCV 2021, section 3.1). The centre follows the
-    teacher's mean, so that no feature wins everywhere. A low temperature keeps the features from being all equal.
-
-    Args:
-        width: Features per token, D.
-        student_temperature: Temperature of the student's distribution.
-        teacher_temperature: Temperature of the teacher's distribution.
-        centre_momentum: Share of the centre that a step keeps.
-    """
-
-    def __init__(
-        self, width: int, student_temperature: float, teacher_temperature: float, centre_momentum: float
-    ) -> None:
-        super().__init__()
-        self.student_temperature = student_temperature
-        self.teacher_temperature = teacher_temperature
-        self.centre_momentum = centre_momentum
-        self.centre: Tensor
-        self.register_buffer("centre", torch.zeros(width))
-
-    def forward(
-        self, prediction: Tensor, teacher_features: Tensor, weights: Tensor, batch_sum: BatchSum = whole_batch
-    ) -> Tensor:
-        """The loss.
-
-        Args:
-            prediction: (P, N, D) predicted features.
-            teacher_features: (P, N, D).
-            weights: (P, N, 1), 1 where a token counts, else 0.
-            batch_sum: Adds up the shares of a batch.
-        """
-        target = ((teacher_features - self.centre) / self.teacher_temperature).softmax(-1)
-        return cross_entropy(prediction.float() / self.student_temperature, target, weights, batch_sum)
-
-    @torch.no_grad()
-    def move_centre(self, teacher_features: Tensor, weights: Tensor, batch_sum: BatchSum = whole_batch) -> None:
-        """Move the centre towards the mean of the teacher's features.
-
-        Args:
-            teacher_features: (P, N, D).
-            weights: (P, N, 1), 1 where a token counts, else 0.
-            batch_sum: Adds up the shares of a batch.
-        """
-        mean = batch_sum((teacher_features * weights).sum((0, 1))) / batch_sum(weights.sum()).clamp(min=1)
-        self.centre.lerp_(mean, 1 - self.centre_momentum)
 
 
 class MaskedPrediction(Objective):
@@ -209,25 +160,32 @@ class MaskedPrediction(Objective):
     def build(cls, config: Config, skeleton: Skeleton, coordinates: int, coordinate_rms: float) -> Self:
         """See `Objective.build`."""
         return cls(
-            student=build_encoder(config, skeleton, coordinates),
             predictor=build_predictor(config, skeleton) if config.predictor.use else None,
             decoder=build_decoder(config, skeleton, coordinates) if config.decoder.use else None,
-            segment=config.clip.segment,
-            mask_strategy=config.mask.strategy,
-            mask_ratio=_mask_ratio(config.mask),
-            mask_hidden=config.mask.hidden,
-            body_parts=skeleton.body_parts,
-            coordinate_scale=coordinate_rms,
-            decoder_target=config.decoder.target,
-            decoder_region=config.decoder.region,
-            decoder_normalisation=config.decoder.normalisation,
-            teacher_momentum=teacher_momentum(config.teacher, config.pretrain.steps),
-            teacher_normalise=config.teacher.normalise,
-            teacher_blocks=config.teacher.blocks,
-            loss_latent=config.loss.latent,
-            loss_reconstruction=config.loss.reconstruction,
-            sharpening=_build_sharpening(config.loss, config.encoder.width),
+            **cls.shared_parts(config, skeleton, coordinates, coordinate_rms),
         )
+
+    @staticmethod
+    def shared_parts(config: Config, skeleton: Skeleton, coordinates: int, coordinate_rms: float) -> dict[str, Any]:
+        """All arguments but predictor and decoder; see `Objective.build`."""
+        return {
+            "student": build_encoder(config, skeleton, coordinates),
+            "segment": config.clip.segment,
+            "mask_strategy": config.mask.strategy,
+            "mask_ratio": _mask_ratio(config.mask),
+            "mask_hidden": config.mask.hidden,
+            "body_parts": skeleton.body_parts,
+            "coordinate_scale": coordinate_rms,
+            "decoder_target": config.decoder.target,
+            "decoder_region": config.decoder.region,
+            "decoder_normalisation": config.decoder.normalisation,
+            "teacher_momentum": teacher_momentum(config.teacher, config.pretrain.steps),
+            "teacher_normalise": config.teacher.normalise,
+            "teacher_blocks": config.teacher.blocks,
+            "loss_latent": config.loss.latent,
+            "loss_reconstruction": config.loss.reconstruction,
+            "sharpening": build_sharpening(config.loss, config.encoder.width),
+        }
 
     @classmethod
     def joint_decoder(cls, config: Config, skeleton: Skeleton, coordinates: int) -> Completion | None:
@@ -297,38 +255,61 @@ class MaskedPrediction(Objective):
         self, predictor: Completion, teacher: Encoder, view: StudentView, persons: Persons, batch_sum: BatchSum
     ) -> tuple[Tensor, Watched]:
         """The loss of the predictor over hidden tokens (the report, eq. 1), and the teacher's features to watch."""
-        with torch.no_grad():
-            layers = teacher.layers(view.segments, view.everything)
-            output = layers[-1]
-            means = pool_mean(output.float().unflatten(1, view.valid.shape[1:]), view.valid)
-            watched = Watched(
-                spread=spread(output, view.valid_tokens, batch_sum),
-                pooled=mean_over_clips(means, persons.clip, persons.clips),
-                momentum=self.teacher_momentum,
-            )
-            averaged = layers[-1:] if self.teacher_blocks == 1 else layers[-1 - self.teacher_blocks : -1]
-            target = latent_target(averaged, self.teacher_normalise)
+        target, watched = self.teacher_features(teacher, view, persons, batch_sum)
         prediction = predictor(view.features, view.visible, view.everything)
         loss: Tensor = (self.sharpening or mean_square)(prediction, target, view.hidden_tokens, batch_sum)
         if self.sharpening is not None and self.training:
             self.sharpening.move_centre(target, view.valid_tokens, batch_sum)
         return loss, watched
 
+    @torch.no_grad()
+    def teacher_features(
+        self, teacher: Encoder, view: StudentView, persons: Persons, batch_sum: BatchSum
+    ) -> tuple[Tensor, Watched]:
+        """What the teacher makes of all tokens: the target (P, N, D), and its features for the collapse watch.
+
+        Args:
+            teacher: Sees everything.
+            view: What the student sees.
+            persons: P persons.
+            batch_sum: Adds up the shares of a batch.
+        """
+        layers = teacher.layers(view.segments, view.everything)
+        output = layers[-1]
+        means = pool_mean(output.float().unflatten(1, view.valid.shape[1:]), view.valid)
+        watched = Watched(
+            spread=spread(output, view.valid_tokens, batch_sum),
+            pooled=mean_over_clips(means, persons.clip, persons.clips),
+            momentum=self.teacher_momentum,
+        )
+        averaged = layers[-1:] if self.teacher_blocks == 1 else layers[-1 - self.teacher_blocks : -1]
+        return latent_target(averaged, self.teacher_normalise), watched
+
+    def joint_targets(self, view: StudentView, persons: Persons) -> tuple[Tensor, Tensor]:
+        """What is rebuilt of all tokens: (P, N, s · C), and where it counts: 1 or 0, same shape.
+
+        Args:
+            view: What the student sees.
+            persons: P persons.
+        """
+        target, counted = reconstruction_target(
+            persons.positions, persons.valid, self.segment, self.decoder_target, self.decoder_normalisation
+        )
+        if self.decodes_joints:
+            target = target / self.coordinate_scale
+        if self.decoder_region == "hidden":
+            counted = counted * view.hidden_tokens
+        return target, counted
+
     def _reconstruction_loss(
         self, decoder: Completion, view: StudentView, persons: Persons, batch_sum: BatchSum
     ) -> Tensor:
         """The loss of the decoder over valid coordinates (the report, eq. 2)."""
-        target, counted = reconstruction_target(
-            persons.positions, persons.valid, self.segment, self.decoder_target, self.decoder_normalisation
-        )
-        if self._decodes_joints:
-            target = target / self.coordinate_scale
-        if self.decoder_region == "hidden":
-            counted = counted * view.hidden_tokens
+        target, counted = self.joint_targets(view, persons)
         return mean_square(decoder(view.features, view.visible, view.everything), target, counted, batch_sum)
 
     @property
-    def _decodes_joints(self) -> bool:
+    def decodes_joints(self) -> bool:
         """Whether what is decoded, times `coordinate_scale`, is coordinates."""
         return self.decoder_target == "joints" and self.decoder_normalisation == "none"
 
@@ -348,7 +329,7 @@ class MaskedPrediction(Objective):
         """
         view = self.student_view(persons, mask_noise(persons, clips, self.segment, draws))
         seen = (~view.hidden & view.valid).repeat_interleave(self.segment, 1)
-        if self.decoder is None or not self._decodes_joints:
+        if self.decoder is None or not self.decodes_joints:
             return Rebuilt(seen, None)
         output = self.decoder(view.features, view.visible, view.everything).float()
         joints = from_segments(output.unflatten(1, view.valid.shape[1:]), self.segment) * self.coordinate_scale
@@ -379,9 +360,3 @@ def _mask_ratio(settings: MaskConfig) -> Ratio:
     if settings.segment_ratio is None or settings.joint_ratio is None:
         return settings.ratio
     return settings.segment_ratio, settings.joint_ratio
-
-
-def _build_sharpening(settings: LossConfig, width: int) -> Sharpening | None:
-    if settings.objective == "l2":
-        return None
-    return Sharpening(width, settings.student_temperature, settings.teacher_temperature, settings.centre_momentum)

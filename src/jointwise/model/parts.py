@@ -8,6 +8,7 @@ from jointwise.config.schema import Config
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import ConfigError, unknown
 from jointwise.model.encoders import AXES, Completion, Encoder
+from jointwise.model.tokens import MotionInput
 
 
 def check_name(setting: str, name: str, registry: Collection[str]) -> None:
@@ -41,11 +42,13 @@ def build_encoder(config: Config, skeleton: Skeleton, coordinates: int, drop_pat
         ConfigError: `encoder.axis` is unknown.
     """
     check_name("encoder.axis", config.encoder.axis, AXES)
+    clip = config.clip
     return Encoder(
         segments=config.segments,
         joints=len(skeleton.joints),
-        numbers=config.clip.segment * coordinates,
-        scale=config.clip.scale or 1.0,
+        numbers=clip.segment * coordinates,
+        scale=clip.scale or 1.0,
+        motion=None if clip.input == "place" else MotionInput(clip.segment, clip.motion_scale or 1.0),
         axis=config.encoder.axis,
         depth=config.encoder.depth,
         width=config.encoder.width,

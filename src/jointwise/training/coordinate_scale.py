@@ -1,4 +1,4 @@
-"""The unit of coordinates: metres are kept, anything else (pixels, millimetres) is divided by its typical size."""
+"""The units of a network's input: metres are kept or, as all else is, divided by their typical size."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from jointwise.config.schema import Config
+from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
 from jointwise.training import distributed
 
@@ -78,18 +79,57 @@ def unit_warning(size: float, trained: float | None) -> str | None:
     )
 
 
-def with_coordinate_scale(config: Config, dataset: Dataset, trained: Config | None = None) -> Config:
-    """The config with `clip.scale` set, by which positions are divided before they enter the network.
+def median_motion_rms(part: Part, frames: int) -> float:
+    """Median over the clips of a part of the RMS of the changes between their frames; 0 without any.
 
-    Positions are added to position embeddings of order 0.02. Pixels are a hundred times as large as metres: without a
-    scale, the network could not tell segments and joints apart.
+    Motion is measured in clips, because cutting and resampling decide how far a joint moves from frame to frame.
 
     Args:
-        config: Its own scale is kept if it has one.
-        dataset: Its scale is 1 for metres, else the `median_coordinate_rms` of its training part to 3 digits.
-        trained: The config of the run whose encoder is used. Its scale is taken instead, as the weights need it.
+        part: Sequences; their evaluation clips are measured.
+        frames: Frames of a clip, T.
+
+    Returns:
+        The median, in the unit of the coordinates.
     """
-    scale = (trained or config).clip.scale
-    if scale is None and trained is None:
-        scale = 1.0 if dataset.metres else float(f"{median_coordinate_rms(dataset.train):.3g}") or 1.0
-    return replace(config, clip=replace(config.clip, scale=scale))
+    cutter = ClipCutter.from_store(part.store, frames)
+    ids = torch.from_numpy(part.ids)
+    sizes: list[float] = []
+    for places in distributed.local_batches(ids, 64, cutter.shards):
+        clips = cutter.centre(ids[places])
+        for positions, valid in zip(clips.positions, clips.valid, strict=True):
+            both = valid[:, 1:] & valid[:, :-1]
+            changes = (positions[:, 1:] - positions[:, :-1])[both].double()
+            if changes.numel():
+                sizes.append(float(changes.square().mean().sqrt()))
+    sizes = distributed.all_gather_concat(sizes)
+    return float(np.median(sizes)) if sizes else 0.0
+
+
+def with_coordinate_scale(config: Config, dataset: Dataset, trained: Config | None = None) -> Config:
+    """The config with the units of the network's input: `clip.scale`, and for place+motion `clip.motion_scale`.
+
+    Positions are added to position embeddings of order 0.02. Pixels are a hundred times as large as metres: without a
+    scale, the network could not tell segments and joints apart. Motion from frame to frame is 10 to 200 times smaller
+    than place: in the same unit, short trainings do not find it.
+
+    Args:
+        config: Its own scales are kept if it has them.
+        dataset: Input `place`: its scale is 1 for metres, else the `median_coordinate_rms` of its training part.
+            Input `place+motion`: that median in any unit, and `median_motion_rms`. To 3 digits.
+        trained: The config of the run whose encoder is used. Its scales are taken instead, as the weights need them.
+    """
+    clip = (trained or config).clip
+    scale = clip.scale
+    motion_scale = clip.motion_scale
+    if trained is None:
+        with_motion = clip.input == "place+motion"
+        if scale is None:
+            scale = 1.0 if dataset.metres and not with_motion else _unit(median_coordinate_rms(dataset.train))
+        if motion_scale is None and with_motion:
+            motion_scale = _unit(median_motion_rms(dataset.train, clip.frames))
+    return replace(config, clip=replace(config.clip, scale=scale, motion_scale=motion_scale))
+
+
+def _unit(size: float) -> float:
+    """A size to three digits, by which numbers are divided; 1 where nothing is known or everything is 0."""
+    return float(f"{size:.3g}") or 1.0
