@@ -36,6 +36,7 @@ from jointwise.evaluation.protocols import (
     compared_protocols,
     evaluated_protocols,
     frozen_protocols,
+    training_protocols,
 )
 from jointwise.evaluation.results import read_results
 from jointwise.model.build import build_classifier
@@ -331,11 +332,13 @@ def test_a_fine_tuning_that_averages_its_weights_trains_as_ever_and_keeps_the_av
 
 
 def test_the_registry_says_what_each_command_takes_and_stands_in_the_order_of_tables() -> None:
-    known = ("finetune", "linear", "knn", "score", "complete")
+    known = ("finetune", "semi", "linear", "knn", "score", "complete")
     assert [name for name in PROTOCOLS if name in known] == list(known)
     assert {"linear", "knn"} <= set(frozen_protocols())
     assert evaluated_protocols() == tuple(name for name in PROTOCOLS if name != "finetune")
-    assert compared_protocols() == ("finetune", *frozen_protocols())
+    assert evaluated_protocols(raw=False) == tuple(name for name in PROTOCOLS if name not in ("finetune", "semi"))
+    assert training_protocols() == ("finetune", "semi")
+    assert compared_protocols() == ("finetune", "semi", *frozen_protocols())
     for protocol in PROTOCOLS.values():
         assert (protocol.score is not None) == (protocol.judges is Judges.FEATURES)
 
