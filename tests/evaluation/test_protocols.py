@@ -44,6 +44,7 @@ from jointwise.report.page import write_report
 from jointwise.report.tables.tables import tables
 from jointwise.stages.evaluate import evaluate
 from jointwise.stages.finetune import FinetuneTask, finetune
+from jointwise.stages.label_loss import LabelLoss
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.checkpoint import load_tensors, read_json
 from jointwise.training.model_folder import load_card
@@ -303,7 +304,7 @@ def test_an_average_has_nothing_of_the_random_weights_that_training_began_with(d
     config = tiny.config("--scratch.average", "0.5", system=tiny.BASELINE)
     module = build_classifier(config, config.scratch, dataset.skeleton, 3, len(dataset.classes), 0)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames)
-    task = FinetuneTask(module, cutter, dataset.train, config.scratch, 0)
+    task = FinetuneTask(module, cutter, LabelLoss(dataset.train, 0.1, cutter.device), config.scratch, 0)
     weight = module.head.mlp[3].weight
     for step in range(3):
         weight.data.fill_(step)
