@@ -36,6 +36,7 @@ from jointwise.evaluation.protocols import (
     compared_protocols,
     evaluated_protocols,
     frozen_protocols,
+    training_protocols,
 )
 from jointwise.evaluation.results import read_results
 from jointwise.model.build import build_classifier
@@ -43,6 +44,7 @@ from jointwise.report.page import write_report
 from jointwise.report.tables.tables import tables
 from jointwise.stages.evaluate import evaluate
 from jointwise.stages.finetune import FinetuneTask, finetune
+from jointwise.stages.label_loss import LabelLoss
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.checkpoint import load_tensors, read_json
 from jointwise.training.model_folder import load_card
@@ -302,7 +304,7 @@ def test_an_average_has_nothing_of_the_random_weights_that_training_began_with(d
     config = tiny.config("--scratch.average", "0.5", system=tiny.BASELINE)
     module = build_classifier(config, config.scratch, dataset.skeleton, 3, len(dataset.classes), 0)
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames)
-    task = FinetuneTask(module, cutter, dataset.train, config.scratch, 0)
+    task = FinetuneTask(module, cutter, LabelLoss(dataset.train, 0.1, cutter.device), config.scratch, 0)
     weight = module.head.mlp[3].weight
     for step in range(3):
         weight.data.fill_(step)
@@ -331,11 +333,13 @@ def test_a_fine_tuning_that_averages_its_weights_trains_as_ever_and_keeps_the_av
 
 
 def test_the_registry_says_what_each_command_takes_and_stands_in_the_order_of_tables() -> None:
-    known = ("finetune", "linear", "knn", "score", "complete")
+    known = ("finetune", "semi", "linear", "knn", "score", "complete")
     assert [name for name in PROTOCOLS if name in known] == list(known)
     assert {"linear", "knn"} <= set(frozen_protocols())
     assert evaluated_protocols() == tuple(name for name in PROTOCOLS if name != "finetune")
-    assert compared_protocols() == ("finetune", *frozen_protocols())
+    assert evaluated_protocols(raw=False) == tuple(name for name in PROTOCOLS if name not in ("finetune", "semi"))
+    assert training_protocols() == ("finetune", "semi")
+    assert compared_protocols() == ("finetune", "semi", *frozen_protocols())
     for protocol in PROTOCOLS.values():
         assert (protocol.score is not None) == (protocol.judges is Judges.FEATURES)
 

@@ -12,15 +12,26 @@ HELD_OUT = {"latent": 0.5, "split": "xsub"}
 
 def both_stages() -> Costs:
     first = Costs().with_stage(
-        PRETRAIN, steps=40, seconds=6.0, epochs=4.0, device=CPU, held_out=HELD_OUT, encoder=ENCODER, pretrain=MODEL
+        PRETRAIN,
+        steps=40,
+        seconds=6.0,
+        epochs=4.0,
+        clips=8,
+        device=CPU,
+        held_out=HELD_OUT,
+        encoder=ENCODER,
+        pretrain=MODEL,
     )
-    return first.with_stage(FINETUNE, steps=10, seconds=3.0, epochs=2.0, device=CPU, encoder=ENCODER, finetune=MODEL)
+    return first.with_stage(
+        FINETUNE, steps=10, seconds=3.0, epochs=2.0, clips=6, device=CPU, encoder=ENCODER, finetune=MODEL
+    )
 
 
 def test_a_later_stage_is_added_to_the_costs_of_an_earlier_one() -> None:
     costs = both_stages()
     assert costs.steps == {"pretrain": 40, "finetune": 10}
     assert costs.seconds_per_epoch == {"pretrain": 1.5, "finetune": 1.5}
+    assert costs.clips_per_step == {"pretrain": 8, "finetune": 6}
     assert costs.parameters == {"encoder": 9, "pretrain": 16, "finetune": 16}
     assert costs.held_out == HELD_OUT
     assert costs.memory_mb.keys() == {"pretrain", "finetune"}
@@ -40,6 +51,7 @@ def test_a_run_file_knows_its_own_stage() -> None:
     costs = both_stages()
     first, second = costs.of_run(PRETRAIN), costs.of_run(FINETUNE)
     assert (first["steps"], first["seconds_per_epoch"], first["held_out"]) == (40, 1.5, HELD_OUT)
+    assert (first["clips_per_step"], second["clips_per_step"]) == (8, 6)
     assert second["peak_memory_mb"] == costs.memory_mb["finetune"]
     assert "held_out" not in second
     assert Costs(parameters={"encoder": 9}).of_run("import") == {"parameters": {"encoder": 9}}

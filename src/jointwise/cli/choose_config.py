@@ -114,7 +114,7 @@ def config_of_raw(args: argparse.Namespace) -> Config:
 def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
     """The config of a run that is resumed: its own, so that nothing has to be given again.
 
-    Seed, labels and encoder of `args` become those of the run. Where it runs (`execution`) may change.
+    Seed, labels, encoder and use of unlabelled clips become those of the run. Where it runs (`execution`) may change.
 
     Args:
         args: Arguments of the command.
@@ -140,9 +140,13 @@ def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
         requested["labels"] = args.labels and labels_of(args)
         args.labels = about["labels"]
         args.encoder = about.get("encoder") or args.encoder
+        about = {"unlabelled": None, **about}  # runs older than the option
+        requested["unlabelled"] = args.unlabelled
+        args.unlabelled = about["unlabelled"]
     for name, value in requested.items():
         if value not in (None, about[name]):
-            raise ConfigError(f"{folder} has {name} {about[name]}, not {value}. Name the right run with --run.")
+            has = f"{name} {about[name]}" if about[name] is not None else f"no {name}"
+            raise ConfigError(f"{folder} has {has}, not {value}. Name the right run with --run.")
     args.seed = about["seed"]
     execution = {"execution": settings.pop("execution")}
     fixed = Fixed(folder, settings, base=execution)

@@ -18,7 +18,7 @@ from jointwise.config.systems import FINAL
 from jointwise.data.dataset import Dataset
 from jointwise.data.label_subset import choose_labelled
 from jointwise.errors import ConfigError, TrainingError, unknown, writing
-from jointwise.evaluation.protocols import FINETUNE, PROTOCOLS, RAW, compared_protocols
+from jointwise.evaluation.protocols import FINETUNE, PROTOCOLS, RAW, SEMI, compared_protocols, training_protocols
 from jointwise.evaluation.results import check_folder, fold_names, read_results, result_name
 from jointwise.report.page.comparison import write_comparison
 from jointwise.report.tables.tables import KINDS, tables
@@ -26,7 +26,7 @@ from jointwise.report.tables.text_table import Grid
 from jointwise.training import distributed
 from jointwise.training.checkpoint import read_json, write_json
 from jointwise.training.loop import Interrupted
-from jointwise.training.run_folder import check_same_settings, run_name
+from jointwise.training.run_folder import check_same_settings, run_name, training_name
 
 QUICK_NOTE = "Findings are left out: the scores of --quick mean nothing."
 
@@ -194,9 +194,9 @@ class _Planner:
         self.split = dataset.split_name if len(dataset.store.splits) > 1 else ""
 
     def raw(self) -> Iterator[Stage]:
-        """The baseline of the frozen protocols: coordinates without an encoder."""
-        for protocol, labels in self._frozen():
-            if self.seed and labels == "1.0" and not PROTOCOLS[protocol].draws:
+        """The baseline of the frozen protocols and of `semi`: coordinates without an encoder."""
+        for protocol, labels in [*((SEMI, labels) for labels in self._labels_to_semi()), *self._frozen()]:
+            if self.seed and labels == "1.0" and not PROTOCOLS[protocol].draws_for_raw:
                 continue  # it uses no random number, so another seed gives the same score
             yield self._evaluate(RAW, RAW, None, protocol, labels, None)
 
@@ -208,6 +208,7 @@ class _Planner:
         comparison, config = self.comparison, self.comparison.configs[name]
         if not config.pretrains:
             yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
+            yield from (self._finetune(name, name, labels, None, SEMI) for labels in self._labels_to_semi())
             return
         folder = comparison.folder / name / run_name(self.dataset, "pretrain", self.seed)
         command = ("pretrain", name, *self._common(), "--run", str(folder))
@@ -216,18 +217,24 @@ class _Planner:
         pretrain = Stage(title, command + self._quick(), products, folder, self._log(title), resume=self._resume(name))
         yield pretrain
         yield from (self._finetune(name, str(folder), labels, pretrain) for labels in self._labels_to_finetune())
+        yield from (self._finetune(name, str(folder), labels, pretrain, SEMI) for labels in self._labels_to_semi())
         if name == FINAL:
             yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
+            yield from (self._finetune(name, name, labels, None, SEMI) for labels in self._labels_to_semi())
         for protocol, labels in self._frozen():
             yield self._evaluate(name, str(folder), pretrain, protocol, labels, config.probe.pooling)
 
-    def _finetune(self, system: str, start: str, labels: str, after: Stage | None) -> Stage:
-        stage = FINETUNE if after else "scratch"
+    def _finetune(self, system: str, start: str, labels: str, after: Stage | None, protocol: str = FINETUNE) -> Stage:
+        unlabelled = "pseudo" if protocol == SEMI else None
+        stage = training_name(after is not None, unlabelled)
         folder = self.comparison.folder / system / run_name(self.dataset, stage, self.seed, labels)
-        name = self._result(system, FINETUNE, labels, start="" if after else "scratch")
+        name = self._result(system, protocol, labels, start="" if after else "scratch")
         products = (folder / "run.json", folder / "results" / name, self.comparison.results / name)
         command = (FINETUNE, start, *self._common(), "--labels", labels, "--run", str(folder), *self._quick())
-        title = self._title(FINETUNE if after else "from scratch", system, labels)
+        command += ("--unlabelled", unlabelled) if unlabelled else ()
+        title = self._title(
+            (f"{SEMI} " if unlabelled else "") + (FINETUNE if after else "from scratch"), system, labels
+        )
         command += self._to_results()
         return Stage(title, command, products, folder, self._log(title), after, self._resume(system))
 
@@ -246,8 +253,11 @@ class _Planner:
     def _labels_to_finetune(self) -> tuple[str, ...]:
         return self.comparison.labels if FINETUNE in self.comparison.protocols else ()
 
+    def _labels_to_semi(self) -> tuple[str, ...]:
+        return self.comparison.labels if SEMI in self.comparison.protocols else ()
+
     def _frozen(self) -> list[tuple[str, str]]:
-        protocols = [protocol for protocol in self.comparison.protocols if protocol != FINETUNE]
+        protocols = [protocol for protocol in self.comparison.protocols if protocol not in training_protocols()]
         return [(protocol, labels) for protocol in protocols for labels in self.comparison.labels]
 
     def _common(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from jointwise.cli.choose_config import (
 )
 from jointwise.cli.output import print_columns, show_progress
 from jointwise.config.systems import systems
-from jointwise.evaluation.protocols import PROTOCOLS, RAW, check_evaluated, evaluated_protocols
+from jointwise.evaluation.protocols import PROTOCOLS, RAW, SEMI, check_evaluated, evaluated_protocols
 
 if TYPE_CHECKING:
     from jointwise.data.dataset import Dataset
@@ -101,34 +101,44 @@ def add_finetune_arguments(parser: Parser) -> None:
     add_seed_and_config(parser)
     add_run(parser)
     add_labels(parser)
+    parser.add_argument(
+        "--unlabelled",
+        metavar="HOW",
+        help="pseudo: learn from all training clips, also from those whose label is not used, by labels that a moving "
+        "average of the classifier gives them (default: from labelled clips only)",
+    )
     add_settings(parser, FINETUNE_SETTINGS, "RUN|SYSTEM --data DATA")
 
 
 def finetune(args: argparse.Namespace) -> None:
     """Train a recogniser with labels, from a pre-trained run or (given a system's name) from random weights."""
-    from jointwise.stages.finetune import finetune
-    from jointwise.training.run_folder import run_path
+    from jointwise.stages.finetune import check_unlabelled, finetune
+    from jointwise.training.run_folder import run_path, training_name
 
+    check_unlabelled(args.unlabelled)
     run = run_or_system(args.start)
     labels = labels_of(args)
     config = config_of_run(args, run) if run else config_of_system(args, args.start)
     seed = seed_of(args, run)
     dataset = load_data_for(args, run)
-    stage = ("finetune" + transfer_suffix(run, dataset)) if run else "scratch"
+    stage = training_name(bool(run), args.unlabelled) + (transfer_suffix(run, dataset) if run else "")
     folder = args.run or run_path(dataset, config.system, stage, seed, labels)
     args.resume = is_resumed(args, folder)
     if args.resume:
         config = config_of_resumed(args, folder)
         labels, seed = args.labels, args.seed
-    result = finetune(config, dataset, seed, labels, folder, run, args.encoder, args.resume, results=args.results)
+    result = finetune(
+        config, dataset, seed, labels, folder, run, args.encoder, args.resume, args.results, args.unlabelled
+    )
     print_result([result], folder)
 
 
 def add_evaluate_arguments(parser: Parser) -> None:
     """Add what `evaluate` takes."""
     parser.add_argument("start", metavar="RUN|raw", help="folder of a run, or raw for coordinates without an encoder")
+    titles = [f"{name} ({PROTOCOLS[name].title})" for name in evaluated_protocols(raw=False)]
     parser.add_argument(
-        "--protocol", required=True, help=", ".join(f"{n} ({PROTOCOLS[n].title})" for n in evaluated_protocols())
+        "--protocol", required=True, help=f"{', '.join(titles)}; of raw also {SEMI} (label propagation)"
     )
     add_data(parser)
     add_seed_and_config(parser)
@@ -141,8 +151,8 @@ def evaluate(args: argparse.Namespace) -> None:
     """Judge a trained encoder, or `raw` coordinates, by a protocol; the encoder is never changed."""
     from jointwise.stages.evaluate import evaluate
 
-    check_evaluated(args.protocol)  # before data is prepared, which may take hours
     run = None if args.start == RAW else Path(args.start)
+    check_evaluated(args.protocol, run is None)  # before data is prepared, which may take hours
     config = config_of_run(args, run) if run else config_of_raw(args)
     labels = labels_of(args)
     dataset = load_data_for(args, run)

@@ -5,44 +5,12 @@ A setting has one name everywhere: `mask.ratio` in YAML, `--mask.ratio` on the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
+from jointwise.config.augmentation import AugmentConfig, StrongConfig, WeakConfig
+from jointwise.config.fields import check_at_least, check_share, group, setting
 from jointwise.errors import ConfigError
-
-
-def setting(default: Any, help: str) -> Any:
-    """A field of a settings group, with its default and the text that `--help-options` shows.
-
-    Args:
-        default: Its value where no layer sets it; a list is copied for each Config.
-        help: What it is: unit, range, meaning of special values.
-    """
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": help})
-    return field(default=default, metadata={"help": help})
-
-
-def group(of: type[Any], help: str) -> Any:
-    """A field that holds a group of settings.
-
-    Args:
-        of: The dataclass of the group.
-        help: What its settings are about.
-    """
-    return field(default_factory=of, metadata={"help": help})
-
-
-def _check_at_least(least: float, group: str, **values: float) -> None:
-    for name, value in values.items():
-        if not value >= least:
-            raise ConfigError(f"{group}: {name} {value} must be at least {least:g}.")
-
-
-def _check_share(group: str, below_one: bool = False, **values: float) -> None:
-    for name, value in values.items():
-        if not 0 <= value <= 1 or (below_one and value == 1):
-            raise ConfigError(f"{group}: {name} {value} must lie between 0 and 1{', below 1' if below_one else ''}.")
 
 
 @dataclass
@@ -89,7 +57,7 @@ class EncoderConfig:
     heads: int = setting(8, "attention heads, of encoder, predictor and decoder")
 
     def __post_init__(self) -> None:
-        _check_at_least(1, "encoder", depth=self.depth, width=self.width, heads=self.heads)
+        check_at_least(1, "encoder", depth=self.depth, width=self.width, heads=self.heads)
         if self.width % self.heads:
             raise ConfigError(f"encoder.width {self.width} is not a multiple of encoder.heads {self.heads}.")
 
@@ -129,8 +97,8 @@ class PredictorConfig:
     share: float = setting(0.25, "share of the hidden tokens that are predicted, for objective cross_prediction")
 
     def __post_init__(self) -> None:
-        _check_at_least(1, "predictor", depth=self.depth)
-        _check_share("predictor", share=self.share)
+        check_at_least(1, "predictor", depth=self.depth)
+        check_share("predictor", share=self.share)
 
 
 @dataclass
@@ -145,9 +113,9 @@ class DecoderConfig:
     normalisation: str = setting("none", "how the target is standardised: none, token (MAMP), axis-over-time")
 
     def __post_init__(self) -> None:
-        _check_at_least(1, "decoder", depth=self.depth)
+        check_at_least(1, "decoder", depth=self.depth)
         if self.width is not None:
-            _check_at_least(1, "decoder", width=self.width)
+            check_at_least(1, "decoder", width=self.width)
 
 
 @dataclass
@@ -165,8 +133,8 @@ class TeacherConfig:
         if self.horizon <= 0:
             raise ConfigError(f"teacher.horizon {self.horizon} must be positive: it is a share of the run.")
         if self.momentum is not None:
-            _check_share("teacher", momentum=self.momentum)
-        _check_at_least(1, "teacher", blocks=self.blocks)
+            check_share("teacher", momentum=self.momentum)
+        check_at_least(1, "teacher", blocks=self.blocks)
 
 
 @dataclass
@@ -187,25 +155,10 @@ class LossConfig:
     centre_momentum: float = setting(0.9, "momentum of the centre of the teacher's features, for cross-entropy")
 
     def __post_init__(self) -> None:
-        _check_at_least(0, "loss", latent=self.latent, reconstruction=self.reconstruction)
-        _check_at_least(1e-3, "loss", student_temperature=self.student_temperature)
-        _check_at_least(1e-3, "loss", teacher_temperature=self.teacher_temperature)
-        _check_share("loss", centre_momentum=self.centre_momentum)
-
-
-@dataclass
-class AugmentConfig:
-    """How training clips vary."""
-
-    crop: float = setting(0.5, "least share of the frames that a training clip keeps")
-    rotation: float = setting(0.3, "largest rotation about each axis, radians")
-    mirror: float = setting(0.0, "probability of a mirror image")
-    scale: float = setting(0.0, "largest relative change of size")
-    bones: float = setting(0.0, "largest relative change of the length of each bone")
-
-    def __post_init__(self) -> None:
-        _check_share("augment", crop=self.crop, mirror=self.mirror, scale=self.scale, bones=self.bones)
-        _check_at_least(0, "augment", rotation=self.rotation)
+        check_at_least(0, "loss", latent=self.latent, reconstruction=self.reconstruction)
+        check_at_least(1e-3, "loss", student_temperature=self.student_temperature)
+        check_at_least(1e-3, "loss", teacher_temperature=self.teacher_temperature)
+        check_share("loss", centre_momentum=self.centre_momentum)
 
 
 @dataclass
@@ -223,11 +176,11 @@ class TrainConfig:
     augment: AugmentConfig = group(AugmentConfig, "how training clips vary")
 
     def __post_init__(self) -> None:
-        _check_at_least(1, "training", steps=self.steps, batch=self.batch)
-        _check_at_least(0, "training", lr=self.lr, final_lr=self.final_lr, weight_decay=self.weight_decay)
-        _check_at_least(0, "training", clip_gradient=self.clip_gradient)
-        _check_share("training", warmup=self.warmup)
-        _check_share("training", below_one=True, beta2=self.beta2)
+        check_at_least(1, "training", steps=self.steps, batch=self.batch)
+        check_at_least(0, "training", lr=self.lr, final_lr=self.final_lr, weight_decay=self.weight_decay)
+        check_at_least(0, "training", clip_gradient=self.clip_gradient)
+        check_share("training", warmup=self.warmup)
+        check_share("training", below_one=True, beta2=self.beta2)
 
 
 @dataclass
@@ -240,7 +193,7 @@ class PretrainConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_at_least(0, "pretrain", probe_every=self.probe_every)
+        check_at_least(0, "pretrain", probe_every=self.probe_every)
 
 
 @dataclass
@@ -265,11 +218,11 @@ class FinetuneConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_share("fine-tuning", average=self.average)
-        _check_at_least(1, "fine-tuning", hidden=self.hidden)
-        _check_at_least(2, "fine-tuning", batch=self.batch)  # BatchNorm in the head needs two clips
-        _check_share("fine-tuning", layer_decay=self.layer_decay, label_smoothing=self.label_smoothing)
-        _check_share("fine-tuning", below_one=True, drop_path=self.drop_path, dropout=self.dropout)
+        check_share("fine-tuning", average=self.average)
+        check_at_least(1, "fine-tuning", hidden=self.hidden)
+        check_at_least(2, "fine-tuning", batch=self.batch)  # BatchNorm in the head needs two clips
+        check_share("fine-tuning", layer_decay=self.layer_decay, label_smoothing=self.label_smoothing)
+        check_share("fine-tuning", below_one=True, drop_path=self.drop_path, dropout=self.dropout)
 
 
 @dataclass
@@ -283,6 +236,27 @@ class ScratchConfig(FinetuneConfig):
 
 
 @dataclass
+class SemiConfig:
+    """What `--unlabelled pseudo` adds to the recipe `finetune` or `scratch`, and its steps in place of theirs."""
+
+    steps: int = setting(600, "optimiser steps")
+    batch: int = setting(32, "unlabelled clips per step, beside the labelled ones of the recipe")
+    threshold: float = setting(0.6, "a clip gets a pseudo-label where the teacher's largest probability exceeds it")
+    weight: float = setting(1.0, "weight of the loss on pseudo-labels after the ramp")
+    ramp: float = setting(0.3, "share of the steps in which that weight rises from 0")
+    momentum: float = setting(0.99, "largest α of the teacher, the moving average of encoder and head")
+    prior_momentum: float = setting(0.95, "momentum of the prior that the teacher's probabilities are divided by")
+    weak: WeakConfig = group(WeakConfig, "how the clips vary that the teacher labels")
+    strong: StrongConfig = group(StrongConfig, "how the clips vary that the student sees, labelled ones too")
+
+    def __post_init__(self) -> None:
+        check_at_least(1, "semi", steps=self.steps, batch=self.batch)
+        check_at_least(0, "semi", weight=self.weight)
+        check_share("semi", threshold=self.threshold, ramp=self.ramp)
+        check_share("semi", momentum=self.momentum, prior_momentum=self.prior_momentum)
+
+
+@dataclass
 class LinearConfig:
     """Linear probe: BatchNorm without affine + Linear by SGD on cached centre-crop features."""
 
@@ -292,10 +266,10 @@ class LinearConfig:
     momentum: float = setting(0.9, "SGD's momentum")
 
     def __post_init__(self) -> None:
-        _check_at_least(1, "probe.linear", steps=self.steps)
-        _check_at_least(0, "probe.linear", lr=self.lr)
-        _check_share("probe.linear", momentum=self.momentum)
-        _check_at_least(2, "probe.linear", batch=self.batch)
+        check_at_least(1, "probe.linear", steps=self.steps)
+        check_at_least(0, "probe.linear", lr=self.lr)
+        check_share("probe.linear", momentum=self.momentum)
+        check_at_least(2, "probe.linear", batch=self.batch)
 
 
 @dataclass
@@ -308,7 +282,7 @@ class CompleteConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_at_least(1, "probe.complete", depth=self.depth)
+        check_at_least(1, "probe.complete", depth=self.depth)
 
 
 @dataclass
@@ -333,7 +307,7 @@ class ExecutionConfig:
     compile: bool = setting(False, "fuse each transformer block (torch.compile); worth its first minute on a GPU")
 
     def __post_init__(self) -> None:
-        _check_at_least(1, "execution", checkpoint_every=self.checkpoint_every, log_every=self.log_every)
+        check_at_least(1, "execution", checkpoint_every=self.checkpoint_every, log_every=self.log_every)
 
 
 @dataclass
@@ -352,6 +326,7 @@ class Config:
     pretrain: PretrainConfig = group(PretrainConfig, "pre-training")
     finetune: FinetuneConfig = group(FinetuneConfig, "fine-tuning a pre-trained encoder")
     scratch: ScratchConfig = group(ScratchConfig, "training from random weights")
+    semi: SemiConfig = group(SemiConfig, "either of these two with unlabelled clips (--unlabelled pseudo)")
     probe: ProbeConfig = group(ProbeConfig, "protocols on frozen features")
     validation_subjects: list[int] = setting(
         [], "training subjects to hold out, such as [7]: they are scored, and the test part is never looked at"

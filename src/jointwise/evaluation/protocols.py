@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
     # (train features (n, F), labels (n,), test features (N, F), number of classes K, config, seed) -> scores (N, K)
     ScoreFunction = Callable[[Tensor, Tensor, Tensor, int, Config, int], Tensor]
+    # (features of all training clips (n, F), places of the labelled ones (m,), labels (m,), test features (N, F), K)
+    # -> scores (N, K)
+    RawScoreFunction = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
 
 RAW = "raw"  # the name in place of a system for coordinates without an encoder
 
 FINETUNE = "finetune"
+SEMI = "semi"
 LINEAR = "linear"
 KNN = "knn"
 SCORE = "score"
@@ -60,6 +64,7 @@ class Protocol:
         title: What pages call it, such as "nearest neighbours".
         judges: What it judges.
         score: Of a protocol on frozen features: learns from training features and labels, scores test features.
+        raw_score: Of a protocol that trains: what raw coordinates are scored by in its place. None: they have no row.
         draws: Whether anything in it is drawn from the seed. If not, all seeds give the same scores.
         probabilities: Whether its scores are probabilities of the classes.
         measures: Key of a score in its results -> head of the score's column.
@@ -68,6 +73,7 @@ class Protocol:
     title: str
     judges: Judges = Judges.FEATURES
     score: ScoreFunction | None = None
+    raw_score: RawScoreFunction | None = None
     draws: bool = True
     probabilities: bool = False
     measures: Mapping[str, str] = field(default_factory=lambda: RECOGNITION)
@@ -76,6 +82,11 @@ class Protocol:
     def learns_labels(self) -> bool:
         """Whether it learns from the labels it is given."""
         return self.judges in (Judges.FEATURES, Judges.TRAINING)
+
+    @property
+    def draws_for_raw(self) -> bool:
+        """Whether a score of raw coordinates with all labels depends on the seed."""
+        return self.draws and self.raw_score is None
 
 
 def _score_linear(train: Tensor, labels: Tensor, test: Tensor, classes: int, config: Config, seed: int) -> Tensor:
@@ -90,9 +101,16 @@ def _score_knn(train: Tensor, labels: Tensor, test: Tensor, classes: int, config
     return knn.score(train, labels, test, classes)
 
 
+def _score_propagated(train: Tensor, labelled: Tensor, labels: Tensor, test: Tensor, classes: int) -> Tensor:
+    from jointwise.evaluation import propagation
+
+    return propagation.score(train, labelled, labels, test, classes)
+
+
 # in the order of tables
 PROTOCOLS: dict[str, Protocol] = {
     FINETUNE: Protocol("fine-tuning", Judges.TRAINING, probabilities=True),
+    SEMI: Protocol("semi-supervised", Judges.TRAINING, raw_score=_score_propagated, probabilities=True),
     LINEAR: Protocol("linear probe", score=_score_linear),
     KNN: Protocol("nearest neighbours", score=_score_knn, draws=False),
     SCORE: Protocol("as trained", Judges.CLASSIFIER, probabilities=True),
@@ -105,22 +123,41 @@ def frozen_protocols() -> dict[str, ScoreFunction]:
     return {name: protocol.score for name, protocol in PROTOCOLS.items() if protocol.score is not None}
 
 
-def evaluated_protocols() -> tuple[str, ...]:
-    """The protocols that judge a finished run: what `jointwise evaluate --protocol` takes."""
-    return tuple(name for name, protocol in PROTOCOLS.items() if protocol.judges is not Judges.TRAINING)
+def training_protocols() -> tuple[str, ...]:
+    """The protocols that train an encoder and a head: results of `jointwise finetune`."""
+    return tuple(name for name, protocol in PROTOCOLS.items() if protocol.judges is Judges.TRAINING)
 
 
-def check_evaluated(name: str) -> None:
+def evaluated_protocols(raw: bool = True) -> tuple[str, ...]:
+    """The protocols that `jointwise evaluate --protocol` takes.
+
+    Args:
+        raw: Whether to name those too that judge raw coordinates but no finished run.
+    """
+    return tuple(
+        name
+        for name, protocol in PROTOCOLS.items()
+        if protocol.judges is not Judges.TRAINING or (raw and protocol.raw_score is not None)
+    )
+
+
+def check_evaluated(name: str, raw: bool = True) -> None:
     """Check the name of a protocol that `jointwise evaluate` is to apply.
 
     Args:
         name: What a user wrote.
+        raw: Whether raw coordinates are judged, and not a run.
 
     Raises:
-        ConfigError: No protocol of that name judges a finished run; names the nearest one.
+        ConfigError: No protocol of that name judges a finished run, or raw coordinates; names the nearest one.
     """
-    if name not in evaluated_protocols():
-        raise ConfigError(unknown("protocol", name, evaluated_protocols()))
+    if name == SEMI and not raw:
+        raise ConfigError(
+            f"protocol '{SEMI}' trains a run further: jointwise finetune RUN --unlabelled pseudo. Only raw coordinates "
+            "are judged by `evaluate` here."
+        )
+    if name not in evaluated_protocols(raw):
+        raise ConfigError(unknown("protocol", name, evaluated_protocols(raw)))
 
 
 def compared_protocols() -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset, Part
 from jointwise.errors import ConfigError, DataError, writing
 from jointwise.evaluation.metrics import macro_f1, top_k_hits
+from jointwise.evaluation.protocols import SEMI
 from jointwise.evaluation.statistics import INTERVAL_METHOD, LEVEL, Measurement, bootstrap_interval
 from jointwise.training import distributed
 from jointwise.training.checkpoint import write_json
@@ -79,6 +80,7 @@ class Evaluation:
         encoder: `student` or `teacher`.
         pooling: Of frozen features; None where a head pools.
         pretrained_on: Data whose training part the encoder was pre-trained on; None from scratch.
+        unlabelled: How unlabelled clips were used beside labels in training what is judged: `pseudo`; None: not at all.
         costs: What the training of the model took, and the operations of its forward pass.
     """
 
@@ -96,6 +98,7 @@ class Evaluation:
     encoder: str = "student"
     pooling: str | None = None
     pretrained_on: str | None = None
+    unlabelled: str | None = None
     costs: Costs = field(default_factory=Costs)
 
     def with_gflops(self, gflops: float) -> Evaluation:
@@ -105,11 +108,13 @@ class Evaluation:
     def name(self) -> str:
         """File name without ending, unique in its data set."""
         start = self.initialisation if self.initialisation in ("scratch", "finetuned", "foreign") else ""
+        learned = self.unlabelled if self.protocol != SEMI else None  # its own results need no such mark
         before = f"from-{self.pretrained_on}" if self.pretrained_on not in (None, self.dataset.name) else ""
         return result_name(
             system=self.system,
             start=start,
             before=before,
+            unlabelled=learned or "",
             protocol=self.protocol,
             split=self.dataset.split_name if len(self.dataset.store.splits) > 1 else "",
             joints=self.dataset.joints_name,
@@ -136,6 +141,7 @@ class Evaluation:
             **_fold(self.dataset),
             "initialisation": self.initialisation,
             "pretrained_on": self.pretrained_on,
+            "unlabelled": self.unlabelled,
             "encoder": self.encoder,
             "pooling": self.pooling,
             **measured,
@@ -184,6 +190,7 @@ def result_name(
     seed: int,
     start: str = "",
     before: str = "",
+    unlabelled: str = "",
     split: str = "",
     joints: str = "",
     encoder: str = "student",
@@ -199,6 +206,7 @@ def result_name(
         seed: Random seed of the evaluation.
         start: Initialisation of the encoder, where it is not pre-trained.
         before: `from-<data>` of a pre-training on other data.
+        unlabelled: How a classifier that is judged by another protocol than `semi` used unlabelled clips.
         split: Name of the split, where there are several.
         joints: Name of the chosen joints, where not all are used.
         encoder: `student` or `teacher`.
@@ -208,7 +216,7 @@ def result_name(
     Returns:
         Such as `mamp-knn-1.0-seed0`.
     """
-    parts = [system, start, before, protocol, split, joints, "" if encoder == "student" else encoder]
+    parts = [system, start, before, unlabelled, protocol, split, joints, "" if encoder == "student" else encoder]
     parts += [pooling if pooling and pooling != "mean" else "", labels, f"seed{seed}"]
     suffix = "" if validation is None else "-validation" + "".join(f"-{subject}" for subject in validation)
     return "-".join(part for part in parts if part) + suffix

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -18,7 +19,7 @@ from jointwise.data.label_subset import choose_labelled
 from jointwise.errors import CheckpointError, ConfigError
 from jointwise.evaluation.class_scores import class_scores, classifier_gflops
 from jointwise.evaluation.completion import Completer, completion_errors, train_head
-from jointwise.evaluation.features import RAW_FRAMES, encoder_features, raw_features
+from jointwise.evaluation.features import RAW_FRAMES, encoder_features, extract, raw_features
 from jointwise.evaluation.judge import probe_scores
 from jointwise.evaluation.protocols import PROTOCOLS, RAW, Judges, check_evaluated
 from jointwise.evaluation.results import ClipErrors, Evaluation, check_folder, save_result
@@ -46,7 +47,7 @@ def evaluate(
 
     Args:
         run: A trained run, also one of other data with joints of the same names; None: raw coordinates.
-        protocol: One of `evaluated_protocols()`.
+        protocol: One of `evaluated_protocols()`; for a run one of `evaluated_protocols(raw=False)`.
         dataset: What is scored, and for most protocols learned from.
         config: Settings of the probes, the device and `validation_subjects` to hold out.
         seed: Decides the labelled subset and what the protocol draws.
@@ -61,7 +62,7 @@ def evaluate(
         ConfigError: The protocol is unknown or cannot judge this run.
         CheckpointError: The run does not fit the data or the protocol.
     """
-    check_evaluated(protocol)
+    check_evaluated(protocol, run is None)
     check_names(config)
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
@@ -124,6 +125,7 @@ class EvaluationTask:
                 "initialisation": card.start,
                 "encoder": self.which if pretrained else "student",
                 "pretrained_on": card.data if pretrained else card.pretrained_on,
+                "unlabelled": card.unlabelled,
                 "costs": card.costs,
             }
         return Evaluation(**(known | measured))
@@ -177,6 +179,25 @@ def _judge_features(task: EvaluationTask) -> Evaluation:
     joints = len(dataset.skeleton.joints)
     gflops = gflops_per_clip(features, frames, joints, dataset.store.description.coordinates, task.device)
     return evaluation.with_gflops(gflops)
+
+
+# --- raw coordinates, in place of a training ---
+
+
+def _judge_raw(task: EvaluationTask) -> Evaluation:
+    score = PROTOCOLS[task.protocol].raw_score
+    assert score is not None  # checked by `check_evaluated`
+    dataset = task.dataset
+    features = raw_features(dataset.skeleton.root_index)
+    cutter = ClipCutter.from_store(dataset.store, RAW_FRAMES, task.device)
+    labelled = choose_labelled(dataset.train, task.labels, task.seed, dataset.classes)
+    precision = task.config.execution.precision
+    train, test = (
+        extract(features, cutter, torch.from_numpy(part.ids), precision) for part in (dataset.train, dataset.test)
+    )
+    places = torch.from_numpy(np.flatnonzero(np.isin(dataset.train.ids, labelled.ids)))
+    scores = score(train, places, torch.from_numpy(labelled.labels), test, len(dataset.classes))
+    return task.evaluation(None, dataset=dataset, labelled=labelled, scores=scores.numpy())
 
 
 # --- a trained classifier ---
@@ -269,4 +290,5 @@ _JUDGES: dict[Judges, Callable[[EvaluationTask], Evaluation]] = {
     Judges.FEATURES: _judge_features,
     Judges.CLASSIFIER: _judge_classifier,
     Judges.COMPLETIONS: _judge_completions,
+    Judges.TRAINING: _judge_raw,
 }

@@ -1,39 +1,41 @@
-"""Fine-tuning with labels: from a pre-trained encoder, or from random weights (the supervised baseline)."""
+"""Training with labels, and if asked with unlabelled clips: from a pre-trained encoder, or from random weights."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from jointwise.config.schema import Config, FinetuneConfig
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
 from jointwise.data.label_subset import choose_labelled
-from jointwise.errors import ConfigError
+from jointwise.errors import ConfigError, unknown
+from jointwise.evaluation import protocols
 from jointwise.evaluation.class_scores import class_scores, classifier_gflops
-from jointwise.evaluation.protocols import FINETUNE as PROTOCOL
 from jointwise.evaluation.results import Evaluation, check_folder, save_result
 from jointwise.model.build import build_classifier, check_names
 from jointwise.model.classifier import Classifier
 from jointwise.model.ema import ema_momentum
+from jointwise.stages.label_loss import LabelLoss
+from jointwise.stages.semi import SemiTask, semi_order
 from jointwise.training import distributed
-from jointwise.training.batches import Batch, BatchOrder
+from jointwise.training.batches import Batch, BatchOrder, Order
 from jointwise.training.checkpoint import load_weights, write_json
 from jointwise.training.coordinate_scale import median_coordinate_rms, with_coordinate_scale
 from jointwise.training.costs import FINETUNE, Costs
 from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import make_examples, write_examples
-from jointwise.training.loop import fit
+from jointwise.training.loop import Task, fit
 from jointwise.training.model_folder import ModelCard, encoder_weights, load_card, load_trained_on, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import about_run, open_run, resume_command
+
+UNLABELLED = ("pseudo",)  # how unlabelled clips can be used
 
 
 class FinetuneTask:
@@ -42,30 +44,27 @@ class FinetuneTask:
     Args:
         module: The classifier to train.
         cutter: Cuts the clips, on the classifier's device.
-        part: The labelled training sequences.
+        label_loss: The loss on the labelled training clips.
         recipe: Settings of the training.
         seed: Decides the crops and augmentations.
     """
 
-    def __init__(self, module: Classifier, cutter: ClipCutter, part: Part, recipe: FinetuneConfig, seed: int) -> None:
+    def __init__(
+        self, module: Classifier, cutter: ClipCutter, label_loss: LabelLoss, recipe: FinetuneConfig, seed: int
+    ) -> None:
         self.module: Classifier = module
         self.cutter = cutter
-        self.part = part
+        self.label_loss = label_loss
         self.recipe = recipe
         self.seed = seed
         self.momentum = ema_momentum(recipe.average, recipe.steps) if recipe.average else None
         if self.momentum is not None:
             module.keep_average()
-        self.labels = torch.from_numpy(part.store.index["label"].astype(np.int64)).to(cutter.device)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of a batch, and the share of its clips that are recognised."""
         clips = self.cutter.random(batch.ids, batch.draws(self.seed, "clips"), **asdict(self.recipe.augment))
-        logits = self.module(clips.persons()).float()
-        labels = self.labels[clips.ids]
-        losses = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing, reduction="none")
-        hits = (logits.detach().argmax(1) == labels).float()
-        return losses.sum() / batch.count, {"train_top1": hits.sum() / batch.count}
+        return self.label_loss(self.module(clips.persons()).float(), batch.ids, batch.count)
 
     def after_step(self, step: int) -> None:
         """Moves the average of the weights, where one is kept."""
@@ -78,7 +77,7 @@ class FinetuneTask:
 
     def describe(self, ids: Tensor) -> list[str]:
         """Files of the sequences."""
-        return [str(name) for name in self.part.store.names[ids.numpy()]]
+        return self.label_loss.describe(ids)
 
 
 def finetune(
@@ -91,6 +90,7 @@ def finetune(
     which: str = "student",
     resume: bool = False,
     results: Path | None = None,
+    unlabelled: str | None = None,
 ) -> Path:
     """Trains encoder and head on the labelled part, then scores the test part once.
 
@@ -105,13 +105,16 @@ def finetune(
         which: `student` or `teacher`, of `pretrained`.
         resume: Whether to continue the run in `folder`.
         results: Folder for a copy of the result.
+        unlabelled: `pseudo`: all training clips are learned from without their labels as well (protocol `semi`). None:
+            labelled clips only.
 
     Returns:
         The path of the result.
 
     Raises:
-        ConfigError: The teacher of random weights is asked for.
+        ConfigError: The teacher of random weights is asked for, or an unknown use of unlabelled clips.
     """
+    check_unlabelled(unlabelled)
     if which != "student" and not pretrained:
         raise ConfigError(f"--encoder {which}: from random weights there is one encoder. Leave it out.")
     check_names(config)
@@ -119,19 +122,32 @@ def finetune(
     dataset = dataset.hold_out(config.validation_subjects)
     dataset.check_trainable(config.allow_duplicates)
     check_folder(results, dataset)
-    run = _prepare(config, dataset, seed, labels, folder, pretrained, which)
+    run = _prepare(config, dataset, seed, labels, folder, pretrained, which, unlabelled)
     pick_device(config.execution.device)  # a missing one leaves no folder behind
     open_run(folder, run.config, run.about, resume)
     if distributed.is_main_process():
         write_json(folder / "labelled.json", run.labelled.names)
     copy = ["--results", str(results)] if results else []
+    copy += ["--unlabelled", unlabelled] if unlabelled else []
     command = resume_command(FINETUNE, str(pretrained or config.system), arguments, folder, *copy)
-    seconds, epochs = _train(run, command)
-    evaluation = _score(run, seconds, epochs)
+    evaluation = _score(run, _train(run, command))
     _save(run, evaluation)
     if results is not None:
         save_result(results, evaluation, run.cutter.device)
     return save_result(folder / "results", evaluation, run.cutter.device)
+
+
+def check_unlabelled(unlabelled: str | None) -> None:
+    """Check the use of unlabelled clips that a user wrote.
+
+    Args:
+        unlabelled: One of UNLABELLED; None: unlabelled clips are not used.
+
+    Raises:
+        ConfigError: It is another word.
+    """
+    if unlabelled not in (None, *UNLABELLED):
+        raise ConfigError(unknown("value of --unlabelled", unlabelled, UNLABELLED))
 
 
 @dataclass(frozen=True)
@@ -140,7 +156,8 @@ class FinetuneRun:
 
     Args:
         config: Settings of the system and the training.
-        recipe: The part of `config` that decides this training: `finetune` or `scratch`.
+        recipe: The part of `config` that decides this training: `finetune` or `scratch`, with the steps of `semi` where
+            there are unlabelled clips.
         dataset: The data, on the joints that the encoder knows.
         labelled: The training sequences whose labels are used.
         labels: Share or shots, as the user gave them.
@@ -149,6 +166,7 @@ class FinetuneRun:
         pretrained: Run that the encoder comes from; None: random weights.
         before: Card of that run.
         which: `student` or `teacher`, of that run.
+        unlabelled: `pseudo`, or None: how unlabelled clips are used.
         module: The classifier, on its device.
         cutter: Cuts the clips, on the same device.
     """
@@ -163,6 +181,7 @@ class FinetuneRun:
     pretrained: Path | None
     before: ModelCard | None
     which: str
+    unlabelled: str | None
     module: Classifier
     cutter: ClipCutter
 
@@ -173,21 +192,31 @@ class FinetuneRun:
             "labelled_sha256": self.labelled.names_hash,
             "pretrained": str(self.pretrained) if self.pretrained else None,
             "encoder": self.which if self.pretrained else None,
+            "unlabelled": self.unlabelled,
         }
 
     @property
     def trained(self) -> Classifier:
-        """The classifier that is scored and saved: the average of the weights where one is kept."""
+        """The classifier that is scored and saved: the average of the weights (the teacher) where one is kept."""
         return self.module.average or self.module
 
 
 def _prepare(
-    config: Config, dataset: Dataset, seed: int, labels: str, folder: Path, pretrained: Path | None, which: str
+    config: Config,
+    dataset: Dataset,
+    seed: int,
+    labels: str,
+    folder: Path,
+    pretrained: Path | None,
+    which: str,
+    unlabelled: str | None,
 ) -> FinetuneRun:
     """Builds the classifier, with the weights of the pre-trained encoder where there is one, and chooses the labels."""
     before = load_card(pretrained) if pretrained else None
     config = with_coordinate_scale(config, dataset, before.config if before else None)
     recipe = config.finetune if pretrained else config.scratch
+    if unlabelled:
+        recipe = replace(recipe, steps=config.semi.steps)
     weights = None
     if pretrained:
         _, weights, dataset = encoder_weights(pretrained, dataset, which)
@@ -210,26 +239,39 @@ def _prepare(
         pretrained=pretrained,
         before=before,
         which=which,
+        unlabelled=unlabelled,
         module=module.to(cutter.device),
         cutter=cutter,
     )
 
 
-def _train(run: FinetuneRun, command: str) -> tuple[float, float]:
-    """Trains the classifier; returns seconds and epochs. command: what resumes the run, for messages."""
+def _task(run: FinetuneRun) -> tuple[Task, Order]:
+    """What is trained, and the clips of each step."""
+    cutter = run.cutter
+    label_loss = LabelLoss(run.labelled, run.recipe.label_smoothing, cutter.device)
+    labelled = BatchOrder(torch.from_numpy(run.labelled.ids), run.recipe.batch, run.seed, cutter.shards, min_share=2)
+    if not run.unlabelled:
+        return FinetuneTask(run.module, cutter, label_loss, run.recipe, run.seed), labelled
+    semi = run.config.semi
+    order = semi_order(labelled, torch.from_numpy(run.dataset.train.ids), semi.batch)
+    return SemiTask(run.module, cutter, label_loss, order, len(run.dataset.classes), semi, run.seed), order
+
+
+def _train(run: FinetuneRun, command: str) -> dict[str, Any]:
+    """Trains the classifier; returns what it took, for Costs. command: what resumes the run, for messages."""
     config = run.config
     recipe = run.recipe
     distributed.convert_sync_batchnorm(run.module)
-    task = FinetuneTask(run.module, run.cutter, run.labelled, recipe, run.seed)
-    order = BatchOrder(torch.from_numpy(run.labelled.ids), recipe.batch, run.seed, run.cutter.shards, min_share=2)
+    task, order = _task(run)
     optimizer = build_optimizer(run.module, recipe, recipe.layer_decay)
     title = f"{FINETUNE if run.pretrained else 'from scratch'} {config.system}"
+    title += f" ({protocols.SEMI})" if run.unlabelled else ""
     seconds = fit(task, order, optimizer, recipe, config.execution, run.folder, title, run.seed, command)
-    return seconds, order.epoch(recipe.steps)
+    return {"seconds": seconds, "epochs": order.epoch(recipe.steps), "clips": len(order[0])}
 
 
-def _score(run: FinetuneRun, seconds: float, epochs: float) -> Evaluation:
-    """Scores the test part with the trained classifier; seconds, epochs: of the training."""
+def _score(run: FinetuneRun, took: dict[str, Any]) -> Evaluation:
+    """Scores the test part with the trained classifier; took: what `_train` returned."""
     config = run.config
     before = run.before
     device = run.cutter.device
@@ -238,15 +280,14 @@ def _score(run: FinetuneRun, seconds: float, epochs: float) -> Evaluation:
     costs = (before.costs if before else Costs()).with_stage(
         FINETUNE,
         steps=run.recipe.steps,
-        seconds=seconds,
-        epochs=epochs,
         device=device,
+        **took,
         encoder=run.module.encoder,
         finetune=run.module,  # not `trained`: an average has no weights that are trained
     )
     return Evaluation(
         system=config.system,
-        protocol=PROTOCOL,
+        protocol=protocols.SEMI if run.unlabelled else protocols.FINETUNE,
         labels=run.labels,
         seed=run.seed,
         initialisation=before.start if before else "scratch",
@@ -257,6 +298,7 @@ def _score(run: FinetuneRun, seconds: float, epochs: float) -> Evaluation:
         split_is_test=not config.validation_subjects,
         encoder=run.which,
         pretrained_on=before.data if before else None,
+        unlabelled=run.unlabelled or (before.unlabelled if before else None),
         costs=costs.with_gflops(classifier_gflops(run.trained, run.dataset, config.clip.frames, device)),
     )
 
@@ -278,6 +320,7 @@ def _save(run: FinetuneRun, evaluation: Evaluation) -> None:
         classes=dataset.classes,
         seed=run.seed,
         labels=run.labels,
+        unlabelled=evaluation.unlabelled,
         initialisation=evaluation.initialisation,
         pretrained_on=evaluation.pretrained_on,
         scores=evaluation.summary()["scores"],

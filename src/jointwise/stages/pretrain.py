@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jointwise.config.schema import AugmentConfig, Config
+from jointwise.config.augmentation import AugmentConfig
+from jointwise.config.schema import Config
 from jointwise.data.clips import ClipCutter, Clips, Persons
 from jointwise.data.dataset import Dataset
 from jointwise.data.randomness import Draws
@@ -70,7 +71,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     objective = build_objective(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
     if config.execution.compile:
         compile_blocks(objective)
-    seconds, epochs = _fit(objective, cutter, dataset, config, seed, folder)
+    took = _fit(objective, cutter, dataset, config, seed, folder)
 
     test = torch.from_numpy(dataset.test.ids)
     held_out = held_out_losses(objective, cutter, test, config.execution.precision)
@@ -81,9 +82,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     costs = Costs().with_stage(
         PRETRAIN,
         steps=config.pretrain.steps,
-        seconds=seconds,
-        epochs=epochs,
         device=device,
+        **took,
         held_out=held_out | {SPLIT: dataset.split},
         encoder=objective.encoder,
         pretrain=objective,
@@ -253,8 +253,8 @@ class PretrainTask:
 
 def _fit(
     objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config, seed: int, folder: Path
-) -> tuple[float, float]:
-    """Train the objective; returns seconds and epochs."""
+) -> dict[str, Any]:
+    """Train the objective; returns what it took, for Costs."""
     settings = config.pretrain
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed, cutter.shards)
     probe = make_probe(objective, cutter, dataset, order, config, seed)
@@ -269,7 +269,7 @@ def _fit(
         seed=seed,
         resume_hint=resume_command("pretrain", config.system, dataset.arguments, folder),
     )
-    return seconds, order.epoch(settings.steps)
+    return {"seconds": seconds, "epochs": order.epoch(settings.steps), "clips": len(order[0])}
 
 
 def _rebuild_by(objective: Objective, seed: int) -> Rebuild:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,22 @@ class Batch:
     def draws(self, seed: int, purpose: str) -> Draws:
         """Random numbers of the samples: a function of seed, purpose, step and place in the batch."""
         return Draws(self.places, seed, purpose, self.step)
+
+
+class Order(Protocol):
+    """The samples of each step: what the training loop asks for."""
+
+    def epoch(self, step: int) -> float:
+        """Epochs completed after `step` steps, as a fraction."""
+        ...
+
+    def __getitem__(self, step: int) -> Tensor:
+        """The samples of a step, of all processes."""
+        ...
+
+    def local_batch(self, step: int) -> Batch:
+        """The share of this process in the batch of a step."""
+        ...
 
 
 class BatchOrder:
@@ -111,6 +127,48 @@ class BatchOrder:
             self._epoch = epoch
             self._order = order[_ascending(self.shards.places(self._shards_of(order)))]
         return self._order
+
+
+class PairedOrder:
+    """Labelled and unlabelled samples in one batch: those of one order, then those of another, shuffled on their own.
+
+    Each process computes its share of both.
+
+    Args:
+        labelled: The order whose samples come first.
+        unlabelled: The order whose samples come last. Epochs are those of this one.
+    """
+
+    def __init__(self, labelled: BatchOrder, unlabelled: BatchOrder) -> None:
+        self.labelled = labelled
+        self.unlabelled = unlabelled
+
+    def epoch(self, step: int) -> float:
+        """Epochs completed after `step` steps, as a fraction: passes over the unlabelled samples."""
+        return self.unlabelled.epoch(step)
+
+    def __getitem__(self, step: int) -> Tensor:
+        return torch.cat([self.labelled[step], self.unlabelled[step]])
+
+    def local_batch(self, step: int) -> Batch:
+        """The share of this process in the batch of a step, labelled samples first.
+
+        Raises:
+            ConfigError: A process would get too few samples of one kind.
+        """
+        first = self.labelled.local_batch(step)
+        second = self.unlabelled.local_batch(step)
+        places = torch.cat([first.places, second.places + first.count])
+        return Batch(step, torch.cat([first.ids, second.ids]), places, first.count + second.count)
+
+    def split(self, batch: Batch) -> tuple[Batch, Batch]:
+        """The labelled and the unlabelled samples of a batch, each as a batch of its own."""
+        size = self.labelled.batch_size
+        first = batch.places < size
+        return (
+            Batch(batch.step, batch.ids[first], batch.places[first], size),
+            Batch(batch.step, batch.ids[~first], batch.places[~first] - size, batch.count - size),
+        )
 
 
 def _ascending(values: npt.NDArray[Any]) -> Tensor:

@@ -29,6 +29,7 @@ class Costs:
         held_out: Held-out losses of the pre-training by part, and `split`, the name of the split they were measured
             on. None where nothing was pre-trained.
         memory_mb: Largest memory of the process of each stage, MB.
+        clips_per_step: Clips that each step of a stage trains on, unlabelled ones of `semi` included.
         gflops: 10⁹ operations of the forward pass for one clip: of encoder and head, or of a frozen encoder alone.
             None where it was not measured.
     """
@@ -38,6 +39,7 @@ class Costs:
     seconds_per_epoch: dict[str, float] = field(default_factory=dict)
     held_out: dict[str, Any] | None = None
     memory_mb: dict[str, float] = field(default_factory=dict)
+    clips_per_step: dict[str, int] = field(default_factory=dict)
     gflops: float | None = None
 
     @classmethod
@@ -62,6 +64,7 @@ class Costs:
         steps: int,
         seconds: float,
         epochs: float,
+        clips: int,
         device: torch.device,
         held_out: dict[str, Any] | None = None,
         **modules: nn.Module,
@@ -73,6 +76,7 @@ class Costs:
             steps: Optimiser steps of the stage.
             seconds: Seconds that they took.
             epochs: How often they went through the data.
+            clips: Clips of each step.
             device: Where the stage ran; its largest memory so far is read here.
             held_out: Held-out losses of a pre-training; None keeps those that are known.
             modules: Networks whose trainable parameters are counted, by name.
@@ -87,6 +91,7 @@ class Costs:
             seconds_per_epoch=self.seconds_per_epoch | {stage: seconds / epochs},
             held_out=self.held_out if held_out is None else held_out,
             memory_mb=self.memory_mb | {stage: peak_memory(device)},
+            clips_per_step=self.clips_per_step | {stage: clips},
         )
 
     def with_gflops(self, gflops: float) -> Costs:
@@ -98,6 +103,7 @@ class Costs:
         known = {
             "steps": self.steps.get(stage),
             "parameters": self.parameters,
+            "clips_per_step": self.clips_per_step.get(stage),
             "seconds_per_epoch": self.seconds_per_epoch.get(stage),
             "held_out": self.held_out if stage == PRETRAIN else None,
             "peak_memory_mb": self.memory_mb.get(stage),

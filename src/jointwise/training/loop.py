@@ -22,7 +22,7 @@ from jointwise.config.schema import ExecutionConfig, TrainConfig
 from jointwise.data.randomness import seed_for
 from jointwise.errors import JointwiseError, JointwiseWarning, TrainingError, writing
 from jointwise.training import distributed
-from jointwise.training.batches import Batch, BatchOrder
+from jointwise.training.batches import Batch, Order
 from jointwise.training.checkpoint import Checkpoint, read_json
 from jointwise.training.device import autocast
 from jointwise.training.optimizer import learning_rate
@@ -67,7 +67,7 @@ class Task(Protocol):
 
 def fit(
     task: Task,
-    order: BatchOrder,
+    order: Order,
     optimizer: torch.optim.Optimizer,
     settings: TrainConfig,
     execution: ExecutionConfig,
@@ -121,7 +121,7 @@ class _Training:
     def __init__(
         self,
         task: Task,
-        order: BatchOrder,
+        order: Order,
         optimizer: torch.optim.Optimizer,
         settings: TrainConfig,
         execution: ExecutionConfig,

@@ -43,6 +43,7 @@ class ModelCard:
         seed: Random seed of the training.
         split: The evaluation split of the data.
         labels: Share or shots of labels that a classifier was trained with; `none` for a pre-trained model.
+        unlabelled: How unlabelled clips were used beside the labels: `pseudo`; None: not at all.
         initialisation: What a classifier's encoder started as: `pretrained`, `finetuned` or `scratch`.
         pretrained_on: The data of that pre-training.
         recorded: The layout of the data, if the model takes only some of their joints.
@@ -67,6 +68,7 @@ class ModelCard:
     seed: int
     split: str
     labels: str = "none"
+    unlabelled: str | None = None
     initialisation: str = "none"
     pretrained_on: str | None = None
     recorded: Skeleton | None = None

@@ -23,7 +23,7 @@ def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str =
     Args:
         dataset: The data that is trained on.
         system: Name of the system.
-        stage: `pretrain` or `finetune`.
+        stage: `pretrain`, or what `training_name` returns.
         seed: Random seed of the training, the `<k>` of `seed<k>`.
         labels: The share or shots of labels; empty for a pre-training.
     """
@@ -35,12 +35,27 @@ def run_name(dataset: Dataset, stage: str, seed: int, labels: str = "") -> str:
 
     Args:
         dataset: The data that is trained on; its split is named if it has several.
-        stage: `pretrain` or `finetune`.
+        stage: `pretrain`, or what `training_name` returns.
         seed: Random seed of the training, the `<k>` of `seed<k>`.
         labels: The share or shots of labels; empty for a pre-training.
     """
     split = dataset.split_name if len(dataset.store.splits) > 1 else ""
     return "-".join(part for part in (stage, split, dataset.joints_name, labels, f"seed{seed}") if part)
+
+
+def training_name(pretrained: bool, unlabelled: str | None) -> str:
+    """What names of run folders call a training with labels.
+
+    Args:
+        pretrained: Whether it starts from a pre-trained run.
+        unlabelled: How it uses unlabelled clips; None: not at all.
+
+    >>> training_name(True, None), training_name(True, "pseudo"), training_name(False, "pseudo")
+    ('finetune', 'semi', 'scratch-semi')
+    """
+    if unlabelled:
+        return "semi" if pretrained else "scratch-semi"
+    return "finetune" if pretrained else "scratch"
 
 
 def resume_command(stage: str, start: str, data: list[str], folder: Path, *more: str) -> str:

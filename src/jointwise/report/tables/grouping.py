@@ -11,7 +11,7 @@ import numpy as np
 
 from jointwise.config.systems import system_order
 from jointwise.errors import DataError
-from jointwise.evaluation.protocols import PROTOCOLS, RAW
+from jointwise.evaluation.protocols import PROTOCOLS, RAW, SEMI
 from jointwise.evaluation.results import INITIALISATIONS, read_hits
 from jointwise.evaluation.statistics import Measurement, bootstrap_interval
 from jointwise.report.tables.text_table import NOTHING
@@ -28,8 +28,8 @@ class Condition(NamedTuple):
         features: Pooling and encoder of frozen features; `–` where a head pools.
         labels: Share or shots of the training labels.
         system: Name of the system, of a foreign encoder, or `raw`.
-        start: Initialisation of the encoder; with the data of a pre-training on other data, and the joints where not
-            all are used.
+        start: Initialisation of the encoder; with the data of a pre-training on other data, the mark of a classifier
+            from `semi` that another protocol judges, and the joints where not all are used.
     """
 
     protocol: str
@@ -46,6 +46,8 @@ class Condition(NamedTuple):
         start = result["initialisation"]
         before = result.get("pretrained_on")
         start += f" on {before}" if before not in (None, result["data"]) else ""
+        if result.get("unlabelled") and result["protocol"] != SEMI:
+            start += ", pseudo-labels"
         start += f", {result['joints']}" if result.get("joints") else ""
         return cls(result["protocol"], features, result["labels"], result["system"], start)
 
