@@ -206,7 +206,7 @@ def test_semi_has_rows_pre_trained_from_scratch_and_raw_beside_those_of_fine_tun
     dataset: Dataset, tmp_path: Path
 ) -> None:
     planned = plan(comparison(dataset, tmp_path, seeds=2, protocols=("finetune", "semi")))
-    semi = [stage for stage in planned if stage.products[-1].stem.split("-")[-3] == "semi" and "seed 0" in stage.title]
+    semi = [stage for stage in planned if "-semi-" in stage.products[-1].stem and "seed 0" in stage.title]
     assert [stage.products[-1].stem for stage in semi] == [
         "raw-semi-1.0-seed0",
         f"{tiny.BASELINE}-scratch-semi-1.0-seed0",

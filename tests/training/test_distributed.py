@@ -53,7 +53,7 @@ class Both(NamedTuple):
 
 
 def commands_in(folder: Path) -> list[list[str]]:
-    """Two pre-trainings, a fine-tuning without and with unlabelled clips, and features and completions judged, in a folder."""
+    """Two pre-trainings, a fine-tuning, one with unlabelled clips, and features and completions judged, in a folder."""
     start = str(folder / "pretrain")
     data = ("--data", tiny.NAME, "--probe.complete.steps", "4")
     return [
