@@ -202,6 +202,24 @@ def test_the_expected_names_are_those_that_results_get(dataset: Dataset, folds: 
         assert expected == {evaluation.name() for evaluation in made}
 
 
+def test_semi_has_rows_pre_trained_from_scratch_and_raw_beside_those_of_fine_tuning(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    planned = plan(comparison(dataset, tmp_path, seeds=2, protocols=("finetune", "semi")))
+    semi = [stage for stage in planned if "-semi-" in stage.products[-1].stem and "seed 0" in stage.title]
+    assert [stage.products[-1].stem for stage in semi] == [
+        "raw-semi-1.0-seed0",
+        f"{tiny.BASELINE}-scratch-semi-1.0-seed0",
+        f"{tiny.SYSTEM}-semi-1.0-seed0",
+        f"{tiny.SYSTEM}-scratch-semi-1.0-seed0",
+    ]
+    for stage in semi[1:]:
+        assert stage.command[stage.command.index("--unlabelled") + 1] == "pseudo"
+    assert len({stage.run for stage in planned if stage.run}) == len([stage for stage in planned if stage.run])
+    assert len({stage.title for stage in planned}) == len(planned)
+    assert not [stage for stage in planned if " raw " in stage.title and "seed 1" in stage.title]  # nothing is drawn
+
+
 def test_all_folds_are_planned_unless_some_are_named_or_subjects_held_out(folds: Dataset, dataset: Dataset) -> None:
     def chosen(data: Dataset, *how: object) -> list[str]:
         return [part.split_name for part in choose_splits(data, *how)]  # type: ignore[arg-type]

@@ -23,6 +23,9 @@ TRAINING = ("--data", tiny.NAME, "--quick", *tiny.SMALL, "--execution.checkpoint
 UNEVEN = ("--pretrain.batch", "7", "--finetune.batch", "7")  # shares of 3 and 4
 
 
+SEMI = ("--unlabelled", "pseudo", "--semi.steps", "12", "--semi.batch", "9", "--semi.threshold", "0.3")
+
+
 PLAIN = ("--finetune.dropout", "0", "--finetune.drop_path", "0", "--finetune.average", "0.5")
 
 

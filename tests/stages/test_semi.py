@@ -13,6 +13,7 @@ from torch import Tensor
 
 from helpers import tiny
 from helpers.stopping import stop_in_step
+from jointwise.cli import run
 from jointwise.config.schema import Config, SemiConfig
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
@@ -299,3 +300,15 @@ def test_every_step_of_a_fine_tuning_moves_the_average_that_is_saved(
         mean = torch.stack([student[name] for student in students]).mean(0)
         torch.testing.assert_close(saved[name], mean, atol=1e-6, rtol=1e-5)
     assert not torch.equal(saved["head.mlp.3.weight"], students[-1]["head.mlp.3.weight"])
+
+
+def test_the_command_keeps_its_run_beside_that_of_fine_tuning_and_resumes_what_it_began(place: Path) -> None:
+    words = ["finetune", tiny.BASELINE, "--data", tiny.NAME, "--quick", *tiny.SMALL, "--labels", LABELS]
+    run([*words, "--unlabelled", "pseudo", "--semi.steps", "2"])
+    run(words)
+    runs = Path("runs") / tiny.NAME / tiny.BASELINE
+    assert sorted(path.name for path in runs.iterdir()) == ["scratch-2shot-seed0", "scratch-semi-2shot-seed0"]
+    again = ["finetune", tiny.BASELINE, "--data", tiny.NAME, "--resume", "--run"]
+    run([*again, str(runs / "scratch-semi-2shot-seed0")])  # it knows the rest by itself
+    with pytest.raises(ConfigError, match="has no unlabelled, not pseudo"):
+        run([*again, str(runs / "scratch-2shot-seed0"), "--unlabelled", "pseudo"])

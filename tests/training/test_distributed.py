@@ -20,6 +20,7 @@ from torch.distributed import HashStore
 from helpers import tiny, worker
 from helpers.two_processes import (
     PLAIN,
+    SEMI,
     TRAINING,
     UNEVEN,
     WORKER,
@@ -52,13 +53,14 @@ class Both(NamedTuple):
 
 
 def commands_in(folder: Path) -> list[list[str]]:
-    """Two pre-trainings, a fine-tuning, and features and completions judged, in a folder."""
+    """Two pre-trainings, a fine-tuning, one with unlabelled clips, and features and completions judged, in a folder."""
     start = str(folder / "pretrain")
     data = ("--data", tiny.NAME, "--probe.complete.steps", "4")
     return [
         pretraining(folder / "pretrain"),
         pretraining(folder / "sjepa", "--pretrain.clip_gradient", "0.5", system="sjepa"),
         ["finetune", start, *TRAINING, *UNEVEN, *PLAIN, "--run", str(folder / "finetune")],
+        ["finetune", start, *TRAINING, *SEMI, *UNEVEN, *PLAIN, "--run", str(folder / "semi")],
         ["evaluate", start, "--protocol", "knn", *data],
         ["evaluate", start, "--protocol", "complete", *data],
     ]
@@ -93,7 +95,7 @@ def damped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["pretrain", "sjepa", "finetune"])
+@pytest.mark.parametrize("stage", ["pretrain", "sjepa", "finetune", "semi"])
 def test_two_processes_train_as_one_does_and_log_the_same(both: Both, stage: str) -> None:
     assert_same_training(both.one / stage, both.two / stage)
 
@@ -108,7 +110,7 @@ def test_held_out_losses_are_those_of_one_process(both: Both) -> None:
 @pytest.mark.slow
 def test_every_clip_is_scored_once_and_as_by_one_process(both: Both) -> None:
     names = sorted(str(path.relative_to(both.one)) for path in both.one.rglob("results/*.npz"))
-    assert len(names) == 3
+    assert len(names) == 4
     assert names == sorted(str(path.relative_to(both.two)) for path in both.two.rglob("results/*.npz"))
     for name in names:
         with np.load(both.one / name) as one, np.load(both.two / name) as two:

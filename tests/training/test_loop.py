@@ -20,7 +20,7 @@ from jointwise.data.randomness import generator_for
 from jointwise.errors import JointwiseWarning, TrainingError
 from jointwise.stages.finetune import FinetuneTask, finetune
 from jointwise.stages.pretrain import PretrainTask, pretrain
-from jointwise.training.batches import Batch, BatchOrder
+from jointwise.training.batches import Batch, BatchOrder, PairedOrder
 from jointwise.training.checkpoint import load_tensors
 from jointwise.training.loop import Interrupted, fit
 from jointwise.training.optimizer import build_optimizer
@@ -353,6 +353,21 @@ def test_a_step_has_the_same_samples_whatever_was_asked_before(count: int, batch
     for step in (5, 0, 2):
         order[step]
     assert torch.equal(order[3], fresh[3])
+
+
+def test_two_orders_make_one_batch_that_comes_apart_again() -> None:
+    labelled, unlabelled = BatchOrder(torch.arange(4), 3, 0), BatchOrder(torch.arange(10) + 100, 5, 1)
+    order = PairedOrder(labelled, unlabelled)
+    batch = order.local_batch(2)
+    assert torch.equal(batch.ids, order[2])
+    assert torch.equal(batch.ids, torch.cat([labelled[2], unlabelled[2]]))
+    assert (batch.places.tolist(), batch.count, order.epoch(4)) == ([*range(8)], 8, 2)  # passes over the 10
+    first, second = order.split(batch)
+    for part, of in ((first, labelled), (second, unlabelled)):
+        expected = of.local_batch(2)
+        assert torch.equal(part.ids, expected.ids)
+        assert torch.equal(part.places, expected.places)
+        assert (part.step, part.count) == (2, expected.count)
 
 
 def test_epochs_and_seeds_differ_in_order() -> None:

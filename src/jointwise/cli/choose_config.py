@@ -145,7 +145,7 @@ def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
         args.unlabelled = about["unlabelled"]
     for name, value in requested.items():
         if value not in (None, about[name]):
-            has = f"{name} {about[name]}" if about[name] is not None else f"no {name}"
+            has = f"no {name}" if about[name] is None else f"{name} {about[name]}"
             raise ConfigError(f"{folder} has {has}, not {value}. Name the right run with --run.")
     args.seed = about["seed"]
     execution = {"execution": settings.pop("execution")}

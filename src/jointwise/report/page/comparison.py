@@ -61,8 +61,8 @@ def write_comparison(
 ) -> Path:
     """Write the page of a comparison.
 
-    One run of each system and stage is drawn: a pre-trained one before one from random weights, then the one with the
-    most labels, then the first.
+    One run of each system and stage is drawn: one that learned from labelled clips only before one with unlabelled
+    clips, then a pre-trained one before one from random weights, then the one with the most labels, then the first.
 
     Args:
         out: Where the page is written; its folder is made.
@@ -106,11 +106,11 @@ def _numeric(grid: Grid) -> list[bool]:
 
 def _choose_runs(stage: str, runs: Sequence[Path]) -> dict[str, Run]:
     """One run of each system for a stage."""
-    best: dict[str, tuple[Path, tuple[bool, tuple[bool, float]]]] = {}
+    best: dict[str, tuple[Path, tuple[bool, bool, tuple[bool, float]]]] = {}
     for folder in runs:
         about = read_json(folder / "about.json")
         amount = labels_amount(about["labels"]) if about["stage"] == "finetune" else (False, 0.0)
-        rank = bool(about.get("pretrained")), amount
+        rank = not about.get("unlabelled"), bool(about.get("pretrained")), amount
         before = best.get(about["system"])
         if about["stage"] == stage and (before is None or rank > before[1]):
             best[about["system"]] = folder, rank

@@ -178,6 +178,7 @@ def view_run(run: Run) -> RunView:
     shown = {
         "seed": facts.text("seed"),
         "labels": None if stage == "pretrain" else labels_in_words(facts.text("labels")),
+        "unlabelled clips": facts.text("unlabelled"),
         "epochs": short(run.last("epoch")),
         "steps": count(facts.number("steps") or run.last("step")),
         "time": duration(run.last("seconds")),
