@@ -300,7 +300,7 @@ class Slim(Objective):
             target = self.teacher_heads["clip"](taught[None])
         target = assign(target, present[None].float(), self.teacher_temperature, batch_sum)
         prediction = self.heads["clip"](torch.stack([pooled for pooled, _ in views]))
-        weights = torch.stack([sees & present for _, sees in views]).float()
+        weights = torch.stack([sees for _, sees in views]).float()
         return cross_entropy(prediction / self.student_temperature, target, weights, batch_sum)
 
     @torch.no_grad()
