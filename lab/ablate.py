@@ -45,6 +45,18 @@ GROUPS: dict[str, list[tuple[str, str]]] = {  # group -> (system, options)
     "frames": [(FINAL, f"{TOGETHER} --clip.frames 32 --clip.segment {segment}") for segment in (4, 8, 16)],
     "decoder": [("spatial_segments", ""), ("spatial_segments", "--encoder.axis factorised")],
     "systems": [("mamp", ""), ("sjepa", ""), ("temporal_segments", "")],
+    "objectives": [  # equal steps; slim at three learning rates, the lowest is the shipped one
+        (system, f"--pretrain.steps 1000 {change}".rstrip())
+        for system, change in (
+            (FINAL, ""),
+            ("mamp", ""),
+            ("report_code", ""),
+            ("slim", "--pretrain.lr 1e-3 --pretrain.final_lr 5e-4"),
+            ("slim", "--pretrain.lr 1e-3 --pretrain.final_lr 5e-4 --clip.segment 4"),
+            ("slim", "--pretrain.lr 3e-4 --pretrain.final_lr 0"),
+            ("slim", "--pretrain.lr 1e-4 --pretrain.final_lr 0"),
+        )
+    ],
     "mask": [
         (FINAL, f"--mask.strategy {name} --mask.ratio {ratio}")
         for name, ratio in (

@@ -153,6 +153,55 @@ def test_the_tube_mask_shows_whole_parts_over_runs_of_segments_and_at_most_one_c
     assert len(layouts) > 3  # runs begin at different segments
 
 
+def semantic_tubes(noise: Tensor, s: int, sizes: list[int], hide: int) -> tuple[set[int], list[set[int]]]:
+    """What one person's noise hides, tube by tube until `hide` tokens are: places before the last tube, and all tubes.
+
+    Joints are numbered part by part; `sizes` are those of the parts.
+    """
+    numbers = noise.flatten().tolist()
+    hidden: set[int] = set()
+    tubes = []
+    for tube in range(min(64, len(numbers) // 5)):
+        of_part, of_width, of_joint, of_area, of_segment = numbers[5 * tube : 5 * tube + 5]
+        part = int(of_part * len(sizes))
+        width = 1 + int(of_width * sizes[part])
+        joint = sum(sizes[:part]) + int(of_joint * (sizes[part] - width + 1))
+        length = min(max(round((4 + of_area * (hide - 4)) / width), 1), s)
+        segment = int(of_segment * (s - length + 1))
+        tubes.append(
+            {t * sum(sizes) + v for t in range(segment, segment + length) for v in range(joint, joint + width)}
+        )
+        if len(hidden | tubes[-1]) > hide:
+            return hidden, tubes
+        hidden |= tubes[-1]
+    return hidden, tubes
+
+
+def test_semantic_tubes_are_hidden_one_after_the_other_and_the_last_is_cut_short() -> None:
+    s, sizes, ratio = 8, [5, 6, 6, 4, 4], 0.7  # the parts of NTU's 25 joints in SLiM's public code
+    noise = torch.rand(200, s + 1, 26, generator=torch.Generator().manual_seed(0))
+    parts = torch.arange(5).repeat_interleave(torch.tensor(sizes))
+    visible = MASKS["semantic-tube"].visible(s, 25, ratio)
+    assert visible.count == 60
+    valid = torch.ones(200, s, 25, dtype=torch.bool)
+    hidden = MASKS["semantic-tube"].draw(torch.randn(200, s, 25, 6), valid, noise, visible, parts)
+    for p in range(200):
+        found = set(hidden[p].flatten().nonzero().flatten().tolist())
+        before, tubes = semantic_tubes(noise[p], s, sizes, s * 25 - 60)
+        assert before <= found <= before | tubes[-1]
+        assert len(found) == 140
+
+
+def test_where_semantic_tubes_hide_too_few_single_tokens_are_hidden() -> None:
+    noise = 0.01 * torch.rand(1, 3, 10, generator=torch.Generator().manual_seed(0))  # all tubes are the first joint
+    visible = MASKS["semantic-tube"].visible(2, 9, 0.5)
+    hidden = MASKS["semantic-tube"].draw(
+        torch.randn(1, 2, 9, 6), torch.ones(1, 2, 9, dtype=torch.bool), noise, visible, parts_of(9)
+    )
+    assert hidden[0, :, 0].all()
+    assert int(hidden.sum()) == 9
+
+
 def test_every_tube_is_as_likely_to_stay_visible_as_any_other() -> None:
     draws = 4000
     visible = ~draw("tube", torch.ones(draws, 4, 6, dtype=torch.bool), 0.5)  # runs of one segment: 8 tubes, 4 stay

@@ -14,7 +14,7 @@ from jointwise.config.systems import systems
 from jointwise.data.clips import Persons
 from jointwise.data.randomness import Draws
 from jointwise.model import classifier as supervised
-from jointwise.model import masked_prediction, tokens
+from jointwise.model import masked_prediction, slim, tokens
 from jointwise.model.build import build_classifier, build_objective
 from jointwise.training.optimizer import build_optimizer
 
@@ -51,7 +51,7 @@ def looked_up(persons: Persons, segment: int) -> Iterator[None]:
     assert persons.valid_on_cpu is not None
     fewest = tokens.fewest_valid(persons.valid_on_cpu, segment)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (masked_prediction, supervised):
+        for module in (masked_prediction, slim, supervised):
             patch.setattr(module, "fewest_valid", lambda _known, _length: fewest)
         yield
 

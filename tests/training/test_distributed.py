@@ -53,12 +53,13 @@ class Both(NamedTuple):
 
 
 def commands_in(folder: Path) -> list[list[str]]:
-    """Two pre-trainings, a fine-tuning, one with unlabelled clips, and features and completions judged, in a folder."""
+    """Three pre-trainings, a fine-tuning, one with unlabelled clips, features and completions judged, in a folder."""
     start = str(folder / "pretrain")
     data = ("--data", tiny.NAME, "--probe.complete.steps", "4")
     return [
         pretraining(folder / "pretrain"),
         pretraining(folder / "sjepa", "--pretrain.clip_gradient", "0.5", system="sjepa"),
+        pretraining(folder / "slim", "--clip.segment", "4", system="slim"),
         ["finetune", start, *TRAINING, *UNEVEN, *PLAIN, "--run", str(folder / "finetune")],
         ["finetune", start, *TRAINING, *SEMI, *UNEVEN, *PLAIN, "--run", str(folder / "semi")],
         ["evaluate", start, "--protocol", "knn", *data],
@@ -95,7 +96,7 @@ def damped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["pretrain", "sjepa", "finetune", "semi"])
+@pytest.mark.parametrize("stage", ["pretrain", "sjepa", "slim", "finetune", "semi"])
 def test_two_processes_train_as_one_does_and_log_the_same(both: Both, stage: str) -> None:
     assert_same_training(both.one / stage, both.two / stage)
 

@@ -66,7 +66,9 @@ class EncoderConfig:
 class MaskConfig:
     """What is hidden from the student."""
 
-    strategy: str = setting("joint-frame", "how hidden tokens are chosen: random, motion, joint-frame, tube")
+    strategy: str = setting(
+        "joint-frame", "how hidden tokens are chosen: random, motion, joint-frame, tube, semantic-tube"
+    )
     ratio: float = setting(0.9, "share of tokens that is hidden")
     joint_ratio: float | None = setting(
         None, "share of joints hidden by joint-frame; null: ratio is split evenly over joints and segments"

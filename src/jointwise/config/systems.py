@@ -42,6 +42,8 @@ SYSTEMS: tuple[System, ...] = (
     System("spacetime_segments_decoder", 3, "solid"),
     System("mamp_published", 4, "dashed", in_table_1=False, by_default=False),
     System("sjepa", 6, "solid", in_table_1=False, by_default=False),
+    System("report_code", 7, "dotted", in_table_1=False, by_default=False),
+    System("slim", 6, "dotted", in_table_1=False, by_default=False),
     System("recommended", 7, "solid", in_table_1=False),
 )
 

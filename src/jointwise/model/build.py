@@ -17,11 +17,13 @@ from jointwise.model.masked_prediction import MaskedPrediction
 from jointwise.model.masks import MASKS
 from jointwise.model.objective import Objective
 from jointwise.model.parts import build_completion, build_encoder, check_name
+from jointwise.model.slim import Slim
 from jointwise.model.targets import NORMALISATIONS, TARGETS
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "masked_prediction": MaskedPrediction,
     "cross_prediction": CrossPrediction,
+    "slim": Slim,
 }
 
 NAMED: dict[str, Collection[str]] = {  # settings whose value is a key of a registry

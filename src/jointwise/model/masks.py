@@ -11,6 +11,8 @@ from torch import Tensor
 
 MOTION_TEMPERATURE = 0.8  # τ of MAMP (Mao et al., ICCV 2023), section 3.3
 TUBE_RUNS = 4  # a clip is cut into about this many runs of segments
+LEAST_TUBE = 4  # tokens that a semantic tube is drawn to have at least, as in SLiM's public code
+MOST_TUBES = 64  # semantic tubes that are drawn at most; they cover nearly everything
 
 Ratio = float | tuple[float, float]  # share of hidden tokens; or shares of hidden segments and of hidden joints
 
@@ -179,9 +181,53 @@ def draw_tube(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible, 
     return _hide_all_but_lowest(keys.flatten(1), valid.flatten(1), visible.count).view_as(valid)
 
 
+def draw_semantic_tube(segments: Tensor, valid: Tensor, noise: Tensor, visible: Visible, parts: Tensor) -> Tensor:
+    """Hide tubes one after the other: neighbouring joints of a body part, over consecutive segments (SLiM, 2026).
+
+    A tube takes 1 to all joints of a random part, in the order of the layout. Its length follows from a random number
+    of tokens, from `LEAST_TUBE` to as many as are to be hidden. Tubes may overlap. The last is cut short at random, so
+    that as many tokens stay visible as with every other strategy. Where all tubes hide too few, single tokens are
+    hidden. In SLiM's public code tubes get smaller as less is left to hide; here they do not.
+
+    Args:
+        segments: (P, S, V, s · C) numbers of all tokens; not used.
+        valid: (P, S, V) bool; invalid tokens are hidden first.
+        noise: (P, S + 1, V + 1) uniform in [0, 1).
+        visible: What stays visible: a number of tokens.
+        parts: (V,) body part of each joint.
+
+    Returns:
+        (P, S, V) bool, True where a token is hidden.
+    """
+    count, joints = valid.shape[1:]
+    tubes = min(MOST_TUBES, noise[0].numel() // 5)
+    numbers = noise.flatten(1)[:, : 5 * tubes].unflatten(1, (tubes, 5))  # five for each tube
+    for_part, for_width, for_joint, for_area, for_segment = numbers.unbind(2)  # (P, tubes)
+
+    same = parts[:, None] == parts
+    place = same.tril(-1).sum(1)  # (V,) of each joint within its part
+    sizes = torch.zeros_like(parts).index_add(0, parts, torch.ones_like(parts))  # joints of each part
+    part = (for_part * (parts.max() + 1)).long()
+    width = 1 + (for_width * sizes[part]).long()
+    first_joint = (for_joint * (sizes[part] - width + 1)).long()
+    area = LEAST_TUBE + for_area * max(0, count * joints - visible.count - LEAST_TUBE)
+    length = (area / width).round().long().clamp(1, count)
+    first_segment = (for_segment * (count - length + 1)).long()
+
+    from_joint, from_segment = first_joint[..., None], first_segment[..., None]
+    of_joints = (place >= from_joint) & (place < from_joint + width[..., None]) & (parts == part[..., None])
+    time = torch.arange(count, device=valid.device)
+    of_segments = (time >= from_segment) & (time < from_segment + length[..., None])
+    covered = of_segments[..., :, None] & of_joints[..., None, :]  # (P, tubes, S, V)
+    earlier = torch.arange(tubes, 0, -1, device=valid.device)[:, None, None]  # the first tube has the largest number
+    keys = (covered * earlier).amax(1) + noise[:, 1:, 1:]
+    return _hide_all_but_lowest(keys.flatten(1), valid.flatten(1), visible.count).view_as(valid)
+
+
 MASKS: dict[str, MaskStrategy] = {
     "random": MaskStrategy(count_tokens, draw_random),
     "motion": MaskStrategy(count_tokens, draw_motion),
     "joint-frame": MaskStrategy(count_grid, draw_joint_frame),
     "tube": MaskStrategy(count_tokens, draw_tube),
+    "semantic-tube": MaskStrategy(count_tokens, draw_semantic_tube),
 }
