@@ -26,8 +26,8 @@ class Costs:
         steps: Optimiser steps of each stage.
         parameters: Trainable parameters of the `encoder`, and of the whole model of each stage.
         seconds_per_epoch: Seconds per epoch of each stage.
-        held_out: Held-out losses of the pre-training by part, and `split`, the name of the split they were measured
-            on. None where nothing was pre-trained.
+        held_out: Losses of the pre-training on held-out training subjects by part, and `split`, the split with these
+            subjects. None where none were held out, or nothing was pre-trained.
         memory_mb: Largest memory of the process of each stage, MB.
         gflops: 10⁹ operations of the forward pass for one clip: of encoder and head, or of a frozen encoder alone.
             None where it was not measured.
@@ -74,7 +74,7 @@ class Costs:
             seconds: Seconds that they took.
             epochs: How often they went through the data.
             device: Where the stage ran; its largest memory so far is read here.
-            held_out: Held-out losses of a pre-training; None keeps those that are known.
+            held_out: Losses of a pre-training on held-out training subjects; None keeps those that are known.
             modules: Networks whose trainable parameters are counted, by name.
 
         Returns:

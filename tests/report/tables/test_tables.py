@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from helpers.made_results import make
-from jointwise.data.dataset import Dataset
+from jointwise.data.dataset import HELD_OUT, Dataset
 from jointwise.errors import DataError
 from jointwise.evaluation.results import read_hits, read_results, save_result
 from jointwise.evaluation.statistics import bootstrap_interval
@@ -67,7 +67,7 @@ def test_costs_are_means_over_seeds_and_the_largest_memory_of_the_fine_tuning_wi
     dataset: Dataset, tmp_path: Path
 ) -> None:
     def measured(seed: int, protocol: str, labels: str, **more: object) -> None:
-        held_out = {"latent": 0.5 + seed, "reconstruction": 0.0, "split": "x"}
+        held_out = {"latent": 0.5 + seed, "reconstruction": 0.0, "split": f"{HELD_OUT} 7"}
         known = {"memory_mb": {"pretrain": 700.4 + seed, "finetune": 800.0}, "held_out": held_out, "gflops": 0.5}
         save_result(tmp_path, make(dataset, seed, protocol=protocol, labels=labels, **(known | more)), CPU)
 
@@ -156,8 +156,8 @@ def test_the_widest_rows_fit_120_columns_without_a_fold(dataset: Dataset, tmp_pa
         big = {"pretrain": 1e2 * number, "finetune": 1e2 * number}
         evaluation = make(
             dataset, system=system, protocol=protocol, pooling=pooling, labels=f"0.{number}", gflops=0.0123 * number,
-            held_out={"latent": 0.1 * number, "reconstruction": 0.2 * number}, seconds_per_epoch=big, memory_mb=big,
-            parameters={"encoder": 10**7 * number, "pretrain": 10**7, "finetune": 10**7},
+            held_out={"latent": 0.1 * number, "reconstruction": 0.2, "split": HELD_OUT}, seconds_per_epoch=big,
+            memory_mb=big, parameters={"encoder": 10**7 * number, "pretrain": 10**7, "finetune": 10**7},
             scores=np.random.default_rng(number).normal(size=(30, 6)),
         )  # fmt: skip
         save_result(tmp_path, evaluation, CPU)
@@ -218,8 +218,16 @@ def test_the_module_renders_documents_and_prints_the_tables_of_folders(
 
 
 def test_costs_have_a_column_for_every_part_of_the_held_out_loss(dataset: Dataset, tmp_path: Path) -> None:
-    for system, held_out in (("a", {"latent": 0.5, "split": "x"}), ("b", {"motion": 0.25, "split": "x"})):
-        save_result(tmp_path, make(dataset, system=system, held_out=held_out), CPU)
+    where = {"split": f"{HELD_OUT} 7"}
+    for system, part in (("a", {"latent": 0.5}), ("b", {"motion": 0.25})):
+        save_result(tmp_path, make(dataset, system=system, held_out=part | where), CPU)
     grid = costs(group_results(read_results(tmp_path)))
     assert grid.header[4:7] == ("L_st", "motion", "s / epoch")
     assert [row[4:6] for row in grid.rows] == [("0.500", "–"), ("–", "0.250")]
+
+
+def test_losses_that_older_results_have_of_test_clips_are_not_shown(dataset: Dataset, tmp_path: Path) -> None:
+    save_result(tmp_path, make(dataset, held_out={"latent": 0.5, "split": dataset.split}), CPU)
+    grid = costs(group_results(read_results(tmp_path)))
+    assert "L_st" not in grid.header
+    assert "held-out" not in grid.caption

@@ -44,7 +44,7 @@ def costs(groups: list[Group]) -> Grid:
         known = [Costs.from_json(result) for result in group.results]
         if not any(costs.parameters for costs in known):
             continue
-        losses = [_mean([(costs.held_out or {}).get(part) for costs in known], "{:.3f}") for part in parts]
+        losses = [_mean([loss_parts(costs.held_out).get(part) for costs in known], "{:.3f}") for part in parts]
         rows.append(
             (
                 condition.system,
