@@ -28,6 +28,7 @@ class Costs:
         seconds_per_epoch: Seconds per epoch of each stage.
         held_out: Losses of the pre-training on held-out training subjects by part, and `split`, the split with these
             subjects. None where none were held out, or nothing was pre-trained.
+        seconds: Seconds of training of each stage; older files know seconds per epoch only.
         memory_mb: Largest memory of the process of each stage, MB.
         gflops: 10⁹ operations of the forward pass for one clip: of encoder and head, or of a frozen encoder alone.
             None where it was not measured.
@@ -37,6 +38,7 @@ class Costs:
     parameters: dict[str, int] = field(default_factory=dict)
     seconds_per_epoch: dict[str, float] = field(default_factory=dict)
     held_out: dict[str, Any] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
     memory_mb: dict[str, float] = field(default_factory=dict)
     gflops: float | None = None
 
@@ -86,6 +88,7 @@ class Costs:
             parameters=self.parameters | count_parameters(**modules),
             seconds_per_epoch=self.seconds_per_epoch | {stage: seconds / epochs},
             held_out=self.held_out if held_out is None else held_out,
+            seconds=self.seconds | {stage: seconds},
             memory_mb=self.memory_mb | {stage: peak_memory(device)},
         )
 
