@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from jointwise.report.tables.bench_figures import bench_table
 from jointwise.report.tables.completions import FIRST, completions
 from jointwise.report.tables.costs import costs
 from jointwise.report.tables.findings import findings
-from jointwise.report.tables.grouping import Group, Result, group_results
+from jointwise.report.tables.grouping import Group, Result, group_results, origin_note
 from jointwise.report.tables.text_table import Grid
 
 
@@ -56,8 +57,11 @@ class TableKind(NamedTuple):
     score: str = "top1"
 
     def of(self, results: Iterable[Result], whole: bool = True) -> Grid:
-        """The table of some results; whole: as for `group_results`."""
-        return self.make(group_results(results, whole, self.score))
+        """The table of some results, with their precision and commit below it; whole: as for `group_results`."""
+        groups = group_results(results, whole, self.score)
+        grid = self.make(groups)
+        caption = " ".join(text for text in (grid.caption, origin_note(groups)) if text)
+        return replace(grid, caption=caption) if grid.rows else grid
 
 
 KINDS: dict[str, TableKind] = {
