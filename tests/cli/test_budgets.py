@@ -10,6 +10,7 @@ import yaml
 
 from helpers import tiny
 from jointwise import cli
+from jointwise.cli import comparison as comparisons
 from jointwise.cli import processes as stages
 from jointwise.cli.budgets import Budget, Choice, steps_settings, subjects_to_choose_on
 from jointwise.cli.comparison import Comparison
@@ -20,6 +21,7 @@ from jointwise.data.dataset import Dataset
 from jointwise.data.store.reader import UNKNOWN
 from jointwise.errors import ConfigError, JointwiseError
 from jointwise.report.tables.scratch_steps import scratch_steps
+from jointwise.report.tables.tables import render_into
 
 FAIR = Budget(finetune_as_set=False, scratch_as_set=False)
 
@@ -211,6 +213,10 @@ def test_the_steps_with_the_higher_score_are_chosen_and_of_equal_ones_the_fewer(
     grid = scratch_steps(tmp_path / "results")
     assert grid.rows == [("mamp", "0.1", f"{steps:,}", f"400: {100 * few:.1f}", f"1,400: {100 * many:.1f}")]
     assert "held-out training subjects 3, seed 0" in grid.caption
+    document = tmp_path / "page.md"
+    document.write_text(f"<!-- steps {tmp_path / 'results'} -->\nold\n<!-- end of steps -->\n")
+    assert render_into(document) == 1
+    assert f"| mamp | 0.1 | {steps:,} |" in document.read_text()
 
 
 def test_a_choice_that_was_made_stays(tmp_path: Path) -> None:
@@ -276,3 +282,16 @@ def test_rows_from_scratch_take_what_held_out_subjects_decide_and_the_table_show
     monkeypatch.setattr(stages, "start_process", lambda jobs: lambda stage: pytest.fail(f"{stage.title} again"))
     cli.run([*words, "--encoder.depth", "2", "--encoder.heads", "2"])
     assert "3 of 3 stages are finished already" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_table_says_why_nothing_was_chosen(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "start_process", lambda jobs: in_process)
+    monkeypatch.setattr(stages, "PAUSE", 0)
+    monkeypatch.setattr(comparisons, "subjects_to_choose_on", lambda dataset: [])
+    sizes = [word for name, value in tiny.SETTINGS.items() if "steps" not in name for word in (f"--{name}", value)]
+    words = ["table", "--data", "tiny", *sizes, "--systems", tiny.BASELINE, "--labels", "0.5", "--steps", "3+4"]
+    cli.run([*words, "--encoder.heads", "2"])
+    text = Path("runs/tiny/table/table.md").read_text()
+    assert "none are chosen: fewer than two training subjects are known." in text
+    assert "| – + 7 |" in text  # the costs: the steps of pre-training and fine-tuning together

@@ -16,6 +16,7 @@ from jointwise.report.tables.completions import FIRST, completions
 from jointwise.report.tables.costs import costs
 from jointwise.report.tables.findings import findings
 from jointwise.report.tables.grouping import Group, Result, group_results, origin_note
+from jointwise.report.tables.scratch_steps import scratch_steps
 from jointwise.report.tables.text_table import Grid
 
 
@@ -71,7 +72,8 @@ KINDS: dict[str, TableKind] = {
     "completions": TableKind("Completions", completions, FIRST),
 }
 _BENCH = "bench"  # a file of `jointwise bench`
-_PLACE = re.compile(rf"(<!-- ({'|'.join([*KINDS, _BENCH])}) (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+_STEPS = "steps"  # what a comparison has chosen, in its folder of results
+_PLACE = re.compile(rf"(<!-- ({'|'.join([*KINDS, _BENCH, _STEPS])}) (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
 
 def tables(results: Iterable[Result], whole: bool = True) -> dict[str, Grid]:
@@ -94,8 +96,8 @@ def tables(results: Iterable[Result], whole: bool = True) -> dict[str, Grid]:
 def render_into(document: Path) -> int:
     """Writes fresh tables into a document, between `<!-- results FOLDER -->` and `<!-- end of results -->`.
 
-    Other KINDS likewise, and `bench` with a file. FOLDER is relative to the working directory. Only results on the
-    official test part are shown.
+    Other KINDS likewise, `steps` for the chosen steps from scratch, and `bench` with a file. FOLDER is relative to the
+    working directory. Only results on the official test part are shown.
 
     Args:
         document: A Markdown file.
@@ -110,6 +112,8 @@ def render_into(document: Path) -> int:
     def fresh(place: re.Match[str]) -> str:
         if place[2] == _BENCH:
             return "\n".join([place[1], bench_table(Path(place[3])), place[4]])
+        if place[2] == _STEPS:
+            return "\n".join([place[1], scratch_steps(Path(place[3])).to_markdown(), place[4]])
         shown = [result for result in read_results(Path(place[3])) if result["split"]["is_test"]]
         return "\n".join([place[1], KINDS[place[2]].of(shown).to_markdown(), place[4]])
 
