@@ -299,9 +299,11 @@ def test_the_score_is_told_although_the_report_cannot_be_written(
 
 
 def test_what_was_not_trained_has_no_held_out_loss(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("pretrain", "mamp", *QUICK, "--pretrain.steps", "1")
+    run("pretrain", "mamp", *QUICK, "--pretrain.steps", "1", "--validation_subjects", "[3]")
     line = next(line for line in capsys.readouterr().out.splitlines() if "held-out loss" in line)
     assert re.fullmatch(r"  held-out loss +reconstruction \d\.\d{4}", line)
+    run("pretrain", "mamp", *QUICK, "--pretrain.steps", "1", "--run", "other")
+    assert "held-out" not in capsys.readouterr().out  # test clips have no losses
 
 
 def test_a_run_whose_checkpoint_is_gone_says_that_it_starts_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

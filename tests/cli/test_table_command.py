@@ -18,8 +18,9 @@ from helpers.made_results import make
 from helpers.stopping import stop_in_step
 from jointwise import cli
 from jointwise.cli import processes as stages
+from jointwise.cli.comparison import Comparison, choose_splits
 from jointwise.cli.processes import Stage, run_stages, start_process
-from jointwise.cli.table_command import Comparison, choose_splits, compare, plan, steps_settings
+from jointwise.cli.table_command import compare, plan
 from jointwise.config.systems import default_systems, in_order, systems
 from jointwise.data.dataset import Dataset
 from jointwise.errors import ConfigError, JointwiseError, TrainingError
@@ -95,7 +96,6 @@ def test_all_systems_are_trained_judged_and_shown_and_nothing_is_done_twice(
         assert re.search(rf"^\[{number}/6\] {title} … \d+ s$", out, re.MULTILINE)
     for shown in (
         "top-1 %",
-        "L_st",
         "GFLOPs",
         "Findings are left out: the scores of --quick mean nothing.",
         "Table 1 on tiny, cross-subject",
@@ -248,18 +248,6 @@ def test_the_first_seed_of_every_system_comes_before_the_second_of_any(folds: Da
     ]
     for stage in planned:
         assert stage.after is None or planned.index(stage.after) < planned.index(stage)
-
-
-def test_steps_are_those_of_pre_training_and_of_both_ways_to_train_with_labels() -> None:
-    assert steps_settings(None) == {}
-    assert steps_settings("100") == {"pretrain.steps": "100"}
-    assert steps_settings("100+40") == {
-        "pretrain.steps": "100",
-        "finetune.steps": "40",
-        "scratch.steps": "40",
-    }
-    with pytest.raises(ConfigError, match="--steps many: expected steps"):
-        steps_settings("many")
 
 
 @pytest.mark.parametrize(

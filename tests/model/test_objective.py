@@ -165,7 +165,7 @@ def test_stages_refuse_a_name_before_they_make_a_folder(dataset: Dataset, tmp_pa
 
 
 def test_a_new_objective_pretrains_reports_and_is_fine_tuned(toy: Path, dataset: Dataset, tmp_path: Path) -> None:
-    config = toy_config(toy)
+    config = toy_config(toy, validation_subjects=[3])
     assert (config.objective, config.mask.ratio) == ("mean_position", 0.5)
     folder = tmp_path / "pretrain"
     run = pretrain(config, dataset, 0, folder)
@@ -181,15 +181,15 @@ def test_a_new_objective_pretrains_reports_and_is_fine_tuned(toy: Path, dataset:
     assert "held-out mean position loss" in words
     assert "mean position" in words
 
-    finetune(toy_config(toy), dataset, 0, "1.0", tmp_path / "finetune", folder, results=tmp_path / "results")
+    finetune(config, dataset, 0, "1.0", tmp_path / "finetune", folder, results=tmp_path / "results")
     evaluate(folder, "knn", dataset, config, 0, results=tmp_path / "results")
     results = read_results(tmp_path / "results")
     assert len(results) == 2
     table = costs(group_results(results))
-    assert table.header[4:6] == ("L_mean", "s / epoch")
+    assert table.header[4:6] == ("L_mean", "steps")
     (row,) = table.rows
     assert row[4] == f"{run['held_out']['mean_position']:.3f}"
-    assert "L_mean: held-out losses;" in table.caption
+    assert "L_mean: losses on held-out training subjects;" in table.caption
 
 
 def write_page(folder: Path, place: Path) -> str:
@@ -214,9 +214,12 @@ def test_a_new_objective_on_the_command_line_and_beside_others_in_a_chart(
     sizes = [*tiny.SMALL]
     start = sizes.index("--mask.ratio")
     del sizes[start : start + 2]
-    cli.run(["pretrain", tiny.SYSTEM, "--data", "tiny", "--quick", "--config", str(toy), *sizes, "--run", "run"])
-    held_out = read_json(tmp_path / "run" / "run.json")["held_out"]["mean_position"]
-    assert re.search(rf"held-out loss +mean_position {held_out:.4f}\n", capsys.readouterr().out)
+    held_out = ("--validation_subjects", "[3]")
+    cli.run(
+        ["pretrain", tiny.SYSTEM, "--data", "tiny", "--quick", "--config", str(toy), *sizes, "--run", "run", *held_out]
+    )
+    loss = read_json(tmp_path / "run" / "run.json")["held_out"]["mean_position"]
+    assert re.search(rf"held-out loss +mean_position {loss:.4f}\n", capsys.readouterr().out)
     cli.run(["finetune", "run", "--data", "tiny", "--quick", *sizes])
     with pytest.raises(ConfigError, match=r"--objective masked_prediction: this was decided when run was trained"):
         cli.run(["finetune", "run", "--data", "tiny", "--quick", *sizes, "--objective", "masked_prediction"])
@@ -234,7 +237,7 @@ def test_a_new_objective_on_the_command_line_and_beside_others_in_a_chart(
 def test_a_run_of_an_objective_that_is_not_registered_here_is_named_and_still_reported(
     toy: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = toy_config(toy)
+    config = toy_config(toy, validation_subjects=[3])
     pretrain(config, dataset, 0, tmp_path / "run")
     monkeypatch.delitem(OBJECTIVES, "mean_position")
     assert "held-out mean position loss" in write_page(tmp_path / "run", tmp_path)

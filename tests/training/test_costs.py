@@ -32,6 +32,7 @@ def test_a_later_stage_is_added_to_the_costs_of_an_earlier_one() -> None:
     assert costs.steps == {"pretrain": 40, "finetune": 10}
     assert costs.seconds_per_epoch == {"pretrain": 1.5, "finetune": 1.5}
     assert costs.clips_per_step == {"pretrain": 8, "finetune": 6}
+    assert costs.seconds == {"pretrain": 6.0, "finetune": 3.0}
     assert costs.parameters == {"encoder": 9, "pretrain": 16, "finetune": 16}
     assert costs.held_out == HELD_OUT
     assert costs.memory_mb.keys() == {"pretrain", "finetune"}

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +37,7 @@ class Stage:
         log: File that gets what it prints.
         after: The stage that must be finished before it starts.
         resume: Arguments to add where it was started before.
+        before: What this process does right before it starts, such as writing a file that its command reads.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Stage:
     log: Path
     after: Stage | None = None
     resume: tuple[str, ...] = ("--resume",)
+    before: Callable[[], None] | None = field(default=None, compare=False)
 
     @property
     def chain(self) -> str:
@@ -137,6 +139,8 @@ class _Runner:
             elif len(self.running) < self.jobs and stage.after not in (*self.waiting, *self.running):
                 self.waiting.remove(stage)
                 if distributed.claim_once(stage.chain):
+                    if stage.before is not None:
+                        stage.before()
                     self.running[stage] = (self.start(stage), time.monotonic())
 
     def collect(self) -> None:

@@ -21,7 +21,12 @@ def add_table_arguments(parser: Parser) -> None:
         "--systems", metavar="NAME", nargs="+", help="which, also as a,b (default: Table 1 and recommended)"
     )
     parser.add_argument("--seeds", metavar="N", type=int, default=1, help="how many: 0 … N - 1 (default: 1)")
-    parser.add_argument("--steps", metavar="P[+F]", help="steps of pre-training, and of fine-tuning or from scratch")
+    parser.add_argument(
+        "--steps",
+        metavar="P[+F[+A]]",
+        help="steps of pre-training, with few labels, with all (default: the recipe's, and with all at least 80 "
+        "passes); from scratch the better of F and P+F (A and P+A) on held-out training subjects",
+    )
     parser.add_argument(
         "--labels", metavar="L", nargs="+", default=["1.0"], help="shares or shots, also as a,b (default: 1.0)"
     )
@@ -50,20 +55,24 @@ def table(args: argparse.Namespace) -> None:
     """Train and evaluate all systems on the same data with the same budget: Table 1; continues where it was stopped."""
     from rich.console import Console
 
+    from jointwise.cli.budgets import LABELLED_STEPS, Budget, steps_settings
+    from jointwise.cli.comparison import Comparison, choose_splits
     from jointwise.cli.processes import start_process
-    from jointwise.cli.table_command import Comparison, choose_splits, compare, steps_settings
+    from jointwise.cli.table_command import compare
     from jointwise.cli.training_commands import load_data
     from jointwise.config.systems import default_systems, in_order
     from jointwise.data.label_subset import canonical_labels
     from jointwise.training.distributed import is_main_process
 
     systems = split_list("systems", args.systems or default_systems())
+    budget = Budget.of(args.steps, args.settings, args.quick)
     args.settings = steps_settings(args.steps) | args.settings
     configs = {name: config_of_system(args, name) for name in in_order(systems)}
     dataset = load_data(args)
     validation = next(iter(configs.values())).validation_subjects
     kind = "table" + ("-quick" if args.quick else "") + ("-validation" if validation else "")
     folder = args.run or Path("runs") / dataset.name / kind
+    common = {name: value for name, value in args.settings.items() if name not in LABELLED_STEPS}
     comparison = Comparison(
         datasets=choose_splits(dataset, args.split, args.folds, validation),
         configs=configs,
@@ -72,8 +81,9 @@ def table(args: argparse.Namespace) -> None:
         protocols=tuple(split_list("protocols", args.protocols)),
         folder=folder,
         results=args.results or folder / "results",
-        options=tuple(word for name, value in args.settings.items() for word in (f"--{name}", value)),
+        options=tuple(word for name, value in common.items() for word in (f"--{name}", value)),
         quick=args.quick,
+        budget=budget,
     )
     jobs = args.jobs
     if jobs is None:

@@ -2,167 +2,34 @@
 
 from __future__ import annotations
 
-import re
+import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from jointwise.cli.budgets import Choice
+from jointwise.cli.comparison import Comparison
 from jointwise.cli.processes import Stage, Start, run_stages
-from jointwise.config.layers import Settings, build_config, to_settings
-from jointwise.config.schema import Config
 from jointwise.config.systems import FINAL
 from jointwise.data.dataset import Dataset
-from jointwise.data.label_subset import choose_labelled
-from jointwise.errors import ConfigError, TrainingError, unknown, writing
-from jointwise.evaluation.protocols import FINETUNE, PROTOCOLS, RAW, SEMI, compared_protocols, training_protocols
-from jointwise.evaluation.results import check_folder, fold_names, read_results, result_name
+from jointwise.errors import ConfigError, TrainingError, writing
+from jointwise.evaluation.protocols import FINETUNE, PROTOCOLS, RAW, SEMI, training_protocols
+from jointwise.evaluation.results import read_results, result_name
 from jointwise.report.page.comparison import write_comparison
+from jointwise.report.tables.scratch_steps import HEADING as CHOICES
+from jointwise.report.tables.scratch_steps import scratch_steps
 from jointwise.report.tables.tables import KINDS, tables
 from jointwise.report.tables.text_table import Grid
 from jointwise.training import distributed
-from jointwise.training.checkpoint import read_json, write_json
 from jointwise.training.loop import Interrupted
-from jointwise.training.run_folder import check_same_settings, run_name, training_name
+from jointwise.training.run_folder import run_name, training_name
 
+ACCURACY = KINDS["results"].heading
 QUICK_NOTE = "Findings are left out: the scores of --quick mean nothing."
-
-
-def steps_settings(steps: str | None) -> dict[str, str]:
-    """The settings that --steps stands for.
-
-    Args:
-        steps: `P` or `P+F`: P steps of pre-training, F of fine-tuning and of training from scratch; None: not given.
-
-    Returns:
-        Settings by name.
-
-    Raises:
-        ConfigError: It has another form.
-    """
-    if steps is None:
-        return {}
-    found = re.fullmatch(r"(\d+)(?:\+(\d+))?", steps)
-    if not found:
-        raise ConfigError(
-            f"--steps {steps}: expected steps of pre-training such as 1000, or 1000+400 with fine-tuning."
-        )
-    settings = {"pretrain.steps": found[1]}
-    if found[2]:
-        settings |= {"finetune.steps": found[2], "scratch.steps": found[2]}
-    return settings
-
-
-def choose_splits(
-    dataset: Dataset, split: str | None, folds: Sequence[int] | None, validation: Sequence[int]
-) -> tuple[Dataset, ...]:
-    """The data under each split that is scored.
-
-    Args:
-        dataset: The data under its first or the named split.
-        split: What --split says; then it is the only one.
-        folds: What --folds says; None: all folds of a cross-validation, where the data has one.
-        validation: Training subjects that are held out; then one split is enough.
-
-    Returns:
-        The data, once for each split.
-
-    Raises:
-        ConfigError: There is no such fold.
-    """
-    names = fold_names(dataset)
-    if folds is not None:
-        if split is not None or not set(folds) <= set(range(1, len(names) + 1)):
-            without = "; leave --split out" if split is not None else ""
-            has = f"the folds 1 to {len(names)}" if names else "no folds"
-            raise ConfigError(f"--folds {' '.join(map(str, folds))}: {dataset.name} has {has}{without}.")
-        names = [names[fold - 1] for fold in sorted(set(folds))]
-    elif split is not None or validation or not names:
-        return (dataset,)
-    return tuple(Dataset.of(dataset.store, dataset.address, name) for name in names)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What is compared, on which data, how often, by which protocols, and where all of it lies.
-
-    Args:
-        datasets: The data under each split that is scored: one, or the folds of a cross-validation.
-        configs: System -> its config, in the order of Table 1.
-        seeds: Number of seeds: 0 … seeds - 1.
-        labels: Shares or shots of labels.
-        protocols: Names of protocols.
-        folder: Folder of runs, logs and tables.
-        results: Folder of results.
-        options: Words that every command gets, such as `--pretrain.steps 100`.
-        quick: Whether sizes are those of --quick.
-    """
-
-    datasets: tuple[Dataset, ...]
-    configs: dict[str, Config]
-    seeds: int
-    labels: tuple[str, ...]
-    protocols: tuple[str, ...]
-    folder: Path
-    results: Path
-    options: tuple[str, ...] = ()
-    quick: bool = False
-
-    def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise ConfigError(f"--seeds {self.seeds}: at least one is needed.")
-        for protocol in self.protocols:
-            if protocol not in compared_protocols():
-                raise ConfigError(unknown("protocol", protocol, compared_protocols()))
-
-    @property
-    def data(self) -> Dataset:
-        """The data under its first split."""
-        return self.datasets[0]
-
-    @property
-    def validation(self) -> list[int]:
-        """Training subjects that are scored instead of the test part; empty: the test part is."""
-        return next(iter(self.configs.values())).validation_subjects
-
-    @property
-    def title(self) -> str:
-        """The title of the tables."""
-        split = self.data.hold_out(self.validation).split
-        if len(self.datasets) > 1:
-            names = ", ".join(dataset.split_name for dataset in self.datasets)
-            split = f"{len(self.datasets)} of {len(self.data.store.splits)} folds ({names})"
-        words = f"Table 1 on {self.data.name}, {'validation on ' if self.validation else ''}{split}"
-        return words + (" (--quick: its scores mean nothing)" if self.quick else "")
-
-    def check(self) -> None:
-        """Raise what a stage would raise on this data, these labels or this folder, before any stage starts."""
-        for dataset in self.datasets:
-            part = dataset.hold_out(self.validation)
-            part.check_trainable(next(iter(self.configs.values())).allow_duplicates)
-            for labels in self.labels:
-                choose_labelled(part.train, labels, 0, dataset.classes)
-        check_folder(self.results if self.results.is_dir() else None, self.data)
-        self._save_settings()
-
-    def _save_settings(self) -> None:
-        """Keep the settings of every system in the folder. Raises ConfigError where it was started with others."""
-        file = self.folder / "table.json"
-        before: Settings = read_json(file) if file.is_file() else {}
-        configs = {name: to_settings(config) | {"execution": None} for name, config in self.configs.items()}
-        now: Settings = {"data": self.data.name, "data_fingerprint": self.data.store.fingerprint, "quick": self.quick}
-        now |= {"systems": configs}
-        known = before.get("systems", {})
-        if before:
-            check_same_settings(self.folder, {**before, "systems": {}}, {**now, "systems": {}})
-            for name in set(configs) & set(known):
-                begun = to_settings(build_config(known[name] | {"execution": {}})) | {"execution": None}
-                check_same_settings(self.folder, begun, configs[name], f"{name}: ")
-        if before != (now := now | {"systems": known | configs}):
-            write_json(file, now)
 
 
 def plan(comparison: Comparison) -> list[Stage]:
@@ -179,6 +46,7 @@ def plan(comparison: Comparison) -> list[Stage]:
         for dataset in comparison.datasets:
             stages += _Planner(comparison, dataset, seed).raw()
         for system in comparison.configs:
+            stages += _Planner(comparison, comparison.data, 0).choosing(system) if not seed else []
             for dataset in comparison.datasets:
                 stages += _Planner(comparison, dataset, seed).system(system)
     return stages
@@ -224,6 +92,27 @@ class _Planner:
         for protocol, labels in self._frozen():
             yield self._evaluate(name, str(folder), pretrain, protocol, labels, config.probe.pooling)
 
+    def choosing(self, system: str) -> list[Stage]:
+        """What decides the steps of a system from random weights: a training with each number, for all labels."""
+        if self.comparison.configs[system].pretrains and system != FINAL:
+            return []
+        found = [self.comparison.scratch_steps(system, labels) for labels in self._labels_to_finetune()]
+        return [stage for choice in found if isinstance(choice, Choice) for stage in self._candidates(choice)]
+
+    def _candidates(self, choice: Choice) -> list[Stage]:
+        """Two trainings without some training subjects, one after the other: seed 0, first split."""
+        comparison = self.comparison
+        common = (*comparison.data.arguments, "--seed", "0", *comparison.options, "--labels", choice.labels)
+        subjects = ("--validation_subjects", json.dumps(comparison.chosen_on[0]))
+        stages: list[Stage] = []
+        for steps, result in zip(choice.steps, choice.results, strict=True):
+            run = result.parent.parent
+            command = (FINETUNE, choice.system, *common, "--scratch.steps", str(steps), *subjects, "--run", str(run))
+            title = f"choose {steps} steps {choice.system} labels {choice.labels}"
+            after = stages[-1] if stages else None
+            stages.append(Stage(title, command, (result,), run, self._log(title), after, self._resume(choice.system)))
+        return stages
+
     def _finetune(self, system: str, start: str, labels: str, after: Stage | None, protocol: str = FINETUNE) -> Stage:
         unlabelled = "pseudo" if protocol == SEMI else None
         stage = training_name(after is not None, unlabelled)
@@ -236,7 +125,17 @@ class _Planner:
             (f"{SEMI} " if unlabelled else "") + (FINETUNE if after else "from scratch"), system, labels
         )
         command += self._to_results()
-        return Stage(title, command, products, folder, self._log(title), after, self._resume(system))
+        log, resume = self._log(title), self._resume(system)
+        if unlabelled:  # it has steps of its own, `semi.steps`, from whatever it starts
+            return Stage(title, command, products, folder, log, after, resume)
+        if after is not None:
+            steps = self.comparison.finetune_steps(system, labels)
+            return Stage(title, (*command, "--finetune.steps", str(steps)), products, folder, log, after, resume)
+        choice = self.comparison.scratch_steps(system, labels)
+        if isinstance(choice, int):
+            return Stage(title, (*command, "--scratch.steps", str(choice)), products, folder, log, None, resume)
+        command += ("--config", str(choice.settings))
+        return Stage(title, command, products, folder, log, self._candidates(choice)[-1], resume, choice.write)
 
     def _evaluate(
         self, system: str, start: str, after: Stage | None, protocol: str, labels: str, pooling: str | None
@@ -275,7 +174,8 @@ class _Planner:
 
     def _result(self, system: str, protocol: str, labels: str, **more: Any) -> str:
         validation = self.comparison.validation or None
-        words = {"system": system, "protocol": protocol, "labels": labels, "seed": self.seed, **more}
+        words: dict[str, Any] = {"system": system, "protocol": protocol, "labels": labels, "seed": self.seed, **more}
+        words["joints"] = self.dataset.joints_name
         return result_name(**words, split=self.split, validation=validation) + ".json"
 
     def _title(self, stage: str, system: str, labels: str = "") -> str:
@@ -348,6 +248,7 @@ def show_tables(comparison: Comparison, stages: Sequence[Stage], say: Callable[.
         for kind, grid in grids.items()
         if grid.rows and not (comparison.quick and kind == "findings")
     }
+    _show_scratch_steps(comparison, shown)
     say(comparison.title, markup=False, highlight=False, style="bold")
     for heading, grid in shown.items():
         say(grid.to_terminal(heading))
@@ -368,3 +269,15 @@ def show_tables(comparison: Comparison, stages: Sequence[Stage], say: Callable[.
         note=QUICK_NOTE if comparison.quick else "",
     )
     say(f"tables: {comparison.folder / 'table.md'}, with curves: {page}", markup=False, soft_wrap=True)
+
+
+def _show_scratch_steps(comparison: Comparison, shown: dict[str, Grid]) -> None:
+    """Add the choice of steps from random weights to the tables, or say below the first why there is none."""
+    choices = scratch_steps(comparison.results)
+    subjects, reason = comparison.chosen_on
+    if choices.rows:
+        shown[CHOICES] = choices
+    if not subjects and not comparison.budget.scratch_as_set and ACCURACY in shown:
+        why = f"Rows from scratch have the steps of pre-training and fine-tuning together; none are chosen: {reason}."
+        caption = f"{shown[ACCURACY].caption}\n{why}".strip()
+        shown[ACCURACY] = replace(shown[ACCURACY], caption=caption)

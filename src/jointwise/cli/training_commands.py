@@ -80,7 +80,7 @@ def pretrain(args: argparse.Namespace) -> None:
     report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
-    losses = [f"{name} {loss:.4f}" for name, loss in loss_parts(run["held_out"]).items() if loss]
+    losses = [f"{name} {loss:.4f}" for name, loss in loss_parts(run.get("held_out")).items() if loss]
     print_columns(
         [
             ("held-out loss", ", ".join(losses)),

@@ -19,6 +19,8 @@ from jointwise.data.store.join import join_stores
 from jointwise.data.store.reader import TEST, TRAIN, UNKNOWN, Store, find_duplicates
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
 
+HELD_OUT = "held-out training subjects"  # the words for a split whose test part these are
+
 Ids = npt.NDArray[np.int64]
 
 
@@ -204,7 +206,7 @@ class Dataset:
             self,
             train=Part(self.store, self.train.ids[~held]),
             test=Part(self.store, self.train.ids[held]),
-            split=f"{self.split}; held-out training subjects {named}",
+            split=f"{self.split}; {HELD_OUT} {named}",
         )
 
     def duplicates(self) -> list[tuple[str, str]]:

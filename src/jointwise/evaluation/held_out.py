@@ -1,4 +1,4 @@
-"""The losses of a pre-trained objective on clips it was not trained on, as run.json and results keep them."""
+"""The losses of a pre-trained objective on held-out training subjects, as run.json and results keep them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from jointwise.data.clips import ClipCutter
+from jointwise.data.dataset import HELD_OUT
 from jointwise.data.randomness import Draws
 from jointwise.model.objective import Objective
 from jointwise.training import distributed
@@ -48,9 +49,11 @@ def held_out_losses(
 def loss_parts(held_out: Mapping[str, Any] | None) -> dict[str, float]:
     """The losses by part in the `held_out` of run.json, a card or a result; without the split.
 
-    A part that a system has not is 0.
+    Older files hold losses of test clips. They are left out. A part that a system has not is 0.
 
     Args:
         held_out: As read; None where nothing was measured.
     """
-    return {name: loss for name, loss in (held_out or {}).items() if name != SPLIT}
+    if held_out is None or HELD_OUT not in str(held_out.get(SPLIT)):
+        return {}
+    return {name: loss for name, loss in held_out.items() if name != SPLIT}

@@ -73,8 +73,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         compile_blocks(objective)
     took = _fit(objective, cutter, dataset, config, seed, folder)
 
-    test = torch.from_numpy(dataset.test.ids)
-    held_out = held_out_losses(objective, cutter, test, config.execution.precision)
+    held_out = _held_out(objective, cutter, dataset, config)
     examples = make_examples(dataset, cutter, seed, _rebuild_by(objective, seed))
     size = median_coordinate_rms(dataset.train)
     if not distributed.is_main_process():
@@ -84,7 +83,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         steps=config.pretrain.steps,
         device=device,
         **took,
-        held_out=held_out | {SPLIT: dataset.split},
+        held_out=held_out,
         encoder=objective.encoder,
         pretrain=objective,
     )
@@ -270,6 +269,17 @@ def _fit(
         resume_hint=resume_command("pretrain", config.system, dataset.arguments, folder),
     )
     return {"seconds": seconds, "epochs": order.epoch(settings.steps), "clips": len(order[0])}
+
+
+def _held_out(objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config) -> dict[str, Any] | None:
+    """Losses on held-out training subjects by part, and their split; None where none are held out.
+
+    Test clips have no losses: nothing that could be chosen by them is measured on them.
+    """
+    if not config.validation_subjects:
+        return None
+    ids = torch.from_numpy(dataset.test.ids)  # of the held-out subjects
+    return held_out_losses(objective, cutter, ids, config.execution.precision) | {SPLIT: dataset.split}
 
 
 def _rebuild_by(objective: Objective, seed: int) -> Rebuild:

@@ -26,8 +26,9 @@ class Costs:
         steps: Optimiser steps of each stage.
         parameters: Trainable parameters of the `encoder`, and of the whole model of each stage.
         seconds_per_epoch: Seconds per epoch of each stage.
-        held_out: Held-out losses of the pre-training by part, and `split`, the name of the split they were measured
-            on. None where nothing was pre-trained.
+        held_out: Losses of the pre-training on held-out training subjects by part, and `split`, the split with these
+            subjects. None where none were held out, or nothing was pre-trained.
+        seconds: Seconds of training of each stage; older files know seconds per epoch only.
         memory_mb: Largest memory of the process of each stage, MB.
         clips_per_step: Clips that each step of a stage trains on, unlabelled ones of `semi` included.
         gflops: 10⁹ operations of the forward pass for one clip: of encoder and head, or of a frozen encoder alone.
@@ -38,6 +39,7 @@ class Costs:
     parameters: dict[str, int] = field(default_factory=dict)
     seconds_per_epoch: dict[str, float] = field(default_factory=dict)
     held_out: dict[str, Any] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
     memory_mb: dict[str, float] = field(default_factory=dict)
     clips_per_step: dict[str, int] = field(default_factory=dict)
     gflops: float | None = None
@@ -78,7 +80,7 @@ class Costs:
             epochs: How often they went through the data.
             clips: Clips of each step.
             device: Where the stage ran; its largest memory so far is read here.
-            held_out: Held-out losses of a pre-training; None keeps those that are known.
+            held_out: Losses of a pre-training on held-out training subjects; None keeps those that are known.
             modules: Networks whose trainable parameters are counted, by name.
 
         Returns:
@@ -90,6 +92,7 @@ class Costs:
             parameters=self.parameters | count_parameters(**modules),
             seconds_per_epoch=self.seconds_per_epoch | {stage: seconds / epochs},
             held_out=self.held_out if held_out is None else held_out,
+            seconds=self.seconds | {stage: seconds},
             memory_mb=self.memory_mb | {stage: peak_memory(device)},
             clips_per_step=self.clips_per_step | {stage: clips},
         )

@@ -1,5 +1,6 @@
 """Findings: differences known by hand, with intervals over subjects and seeds, and verdicts that follow from them."""
 
+import json
 from dataclasses import astuple
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from jointwise.errors import DataError
 from jointwise.evaluation.paired import PairedInterval, paired_interval
 from jointwise.evaluation.results import read_results, save_result
 from jointwise.report.tables.findings import FINDINGS, Difference, Side, findings, paired
-from jointwise.report.tables.grouping import Group, group_results
+from jointwise.report.tables.grouping import Group, group_results, origin_note
+from jointwise.report.tables.tables import KINDS
 
 FINAL = Side(systems.FINAL)
 BASELINE = Side("supervised_segments", "scratch")
@@ -159,3 +161,83 @@ def test_findings_name_systems_of_table_1_only() -> None:
     assert {side.system for finding in FINDINGS for side in (finding.better, finding.worse)} <= {
         system.name for system in systems.SYSTEMS if system.in_table_1
     }
+
+
+def rewrite(folder: Path, seed: int, **changes: object) -> None:
+    """Other origins for the results of a seed."""
+    for path in folder.glob(f"*-seed{seed}.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def three_seeds(folder: Path, dataset: Dataset) -> None:
+    """A difference without any spread: it holds."""
+    for seed in range(3):
+        score(folder, dataset, FINAL, np.ones(30), seed)
+        score(folder, dataset, Side("mamp"), np.zeros(30), seed)
+        rewrite(folder, seed, commit="aaa", precision="fp32")
+
+
+def only_row(folder: Path) -> tuple[str, str]:
+    """The verdict of the only finding, and what stands below the table."""
+    grid = KINDS["findings"].of(read_results(folder))
+    (row,) = grid.rows
+    return row[6], grid.caption
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "holds"),
+        ({"commit": "bbb"}, "mixed: no verdict"),
+        ({"commit": "aaa+changes"}, "mixed: no verdict"),  # another code than that of the commit
+        ({"commit": ""}, "mixed: no verdict"),
+        ({"precision": "bf16"}, "mixed: no verdict"),
+    ],
+)
+def test_results_of_several_commits_or_precisions_give_no_verdict(
+    dataset: Dataset, tmp_path: Path, changes: dict[str, str], verdict: str
+) -> None:
+    three_seeds(tmp_path, dataset)
+    rewrite(tmp_path, 2, **changes)
+    shown, caption = only_row(tmp_path)
+    assert shown == verdict
+    assert ("mixed: no verdict: its results are of several commits or precisions." in caption) is bool(changes)
+
+
+def test_one_commit_with_changes_throughout_is_one(dataset: Dataset, tmp_path: Path) -> None:
+    three_seeds(tmp_path, dataset)
+    for seed in range(3):
+        rewrite(tmp_path, seed, commit="aaa+changes")
+    shown, caption = only_row(tmp_path)
+    assert shown == "holds"
+    assert caption.endswith("Precision: fp32. Commit: aaa+changes.")
+
+
+def test_seeds_that_are_not_compared_do_not_mix(dataset: Dataset, tmp_path: Path) -> None:
+    three_seeds(tmp_path, dataset)
+    score(tmp_path, dataset, FINAL, np.ones(30), 3)
+    rewrite(tmp_path, 3, commit="bbb", precision="fp32")
+    assert only_row(tmp_path)[0] == "holds"
+
+
+def test_a_mixed_finding_still_counts_among_those_that_are_corrected_for(dataset: Dataset, tmp_path: Path) -> None:
+    """Else a table could settle a finding by mixing the others."""
+    three_seeds(tmp_path, dataset)
+    for seed in range(3):
+        score(tmp_path, dataset, BASELINE, np.zeros(30), seed)
+        rewrite(tmp_path, seed, commit="aaa" if seed else "bbb", precision="fp32")
+    grid = KINDS["findings"].of(read_results(tmp_path))
+    assert [row[6] for row in grid.rows] == ["mixed: no verdict"] * 2
+    assert "tested here (2)" in " ".join(grid.caption.split())
+
+
+@pytest.mark.parametrize("kind", ["results", "costs"])
+def test_tables_say_of_which_precision_and_commit_their_results_are(
+    dataset: Dataset, tmp_path: Path, kind: str
+) -> None:
+    three_seeds(tmp_path, dataset)
+    assert KINDS[kind].of(read_results(tmp_path)).caption.endswith("Precision: fp32. Commit: aaa.")
+    rewrite(tmp_path, 1, commit="", precision="bf16")
+    note = "Precisions (results): bf16 (2), fp32 (4). Commits (results): aaa (4), version 0"
+    assert note in KINDS[kind].of(read_results(tmp_path)).caption
+    assert origin_note([]) == ""

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from rich.console import Console
 
 from helpers.made_results import make
-from jointwise.data.dataset import Dataset
+from jointwise.data.dataset import HELD_OUT, Dataset
 from jointwise.errors import DataError
 from jointwise.evaluation.results import read_hits, read_results, save_result
 from jointwise.evaluation.statistics import bootstrap_interval
@@ -55,32 +56,41 @@ def test_seeds_are_averaged_into_one_row_with_the_interval_over_subjects_and_see
 def test_what_a_result_does_not_know_is_a_dash(results: Path) -> None:
     """Results from before these fields were written have none of them."""
     old = [
-        {key: value for key, value in result.items() if key not in ("held_out", "memory_mb", "gflops")}
+        {
+            key: value
+            for key, value in result.items()
+            if key not in ("held_out", "memory_mb", "gflops", "steps", "seconds")
+        }
         for result in read_results(results)
         if result["system"] == "some_system"
     ]
     (row,) = costs(group_results(old)).rows
-    assert row == ("some_system", "pretrained", "knn", "1.0", "1.5 + –", "–", "1.25 / – / – M", "–")
+    assert row == ("some_system", "pretrained", "knn", "1.0", "–", "–", "1.5 + –", "–", "1.25 / – / – M", "–")
 
 
-def test_costs_are_means_over_seeds_and_the_largest_memory_of_the_fine_tuning_with_most_labels(
+def test_costs_of_every_training_with_labels_are_means_over_seeds_and_the_largest_memory(
     dataset: Dataset, tmp_path: Path
 ) -> None:
     def measured(seed: int, protocol: str, labels: str, **more: object) -> None:
-        held_out = {"latent": 0.5 + seed, "reconstruction": 0.0, "split": "x"}
+        held_out = {"latent": 0.5 + seed, "reconstruction": 0.0, "split": f"{HELD_OUT} 7"}
         known = {"memory_mb": {"pretrain": 700.4 + seed, "finetune": 800.0}, "held_out": held_out, "gflops": 0.5}
         save_result(tmp_path, make(dataset, seed, protocol=protocol, labels=labels, **(known | more)), CPU)
 
     for seed in (0, 1):
         sizes = {"encoder": 1_000_000, "pretrain": 2_500_000, "finetune": 6_300_000}
         seconds = {"pretrain": 7.0 + seed, "finetune": 2.0 + 2 * seed}
-        measured(seed, "finetune", "1.0", parameters=sizes, seconds_per_epoch=seconds)
-        measured(seed, "finetune", "0.1", seconds_per_epoch={"finetune": 99.0})
-        measured(seed, "knn", "1.0")
+        steps = {"pretrain": 1000, "finetune": 1400}
+        took = {"pretrain": 600.0, "finetune": 300.0 + 120 * seed}
+        measured(seed, "finetune", "1.0", parameters=sizes, seconds_per_epoch=seconds, steps=steps, seconds=took)
+        few = {"pretrain": 1000, "finetune": 400 + 100 * seed}
+        measured(seed, "finetune", "0.1", seconds_per_epoch={"finetune": 99.0}, steps=few)
+        measured(seed, "knn", "1.0")  # its encoder has stood above
     save_result(tmp_path, make(dataset, system="raw", initialisation="none", parameters={}), CPU)
     assert costs(group_results(read_results(tmp_path))).rows == [
-        ("some_system", "pretrained", "finetune", "1.0", "1.000", "–", "7.5 + 3.0", "701 + 800", "1.00 / 2.50 / 6.30 M",
-         "0.5"),
+        ("some_system", "pretrained", "finetune", "0.1", "1.000", "–", "1,000 + 400–500", "–", "– + 99.0", "701 + 800",
+         "1.25 / – / – M", "0.5"),
+        ("some_system", "pretrained", "finetune", "1.0", "1.000", "–", "1,000 + 1,400", "16.0", "7.5 + 3.0",
+         "701 + 800", "1.00 / 2.50 / 6.30 M", "0.5"),
     ]  # fmt: skip
 
 
@@ -156,7 +166,8 @@ def test_the_widest_rows_fit_120_columns_without_a_fold(dataset: Dataset, tmp_pa
         big = {"pretrain": 1e2 * number, "finetune": 1e2 * number}
         evaluation = make(
             dataset, system=system, protocol=protocol, pooling=pooling, labels=f"0.{number}", gflops=0.0123 * number,
-            held_out={"latent": 0.1 * number, "reconstruction": 0.2 * number}, seconds_per_epoch=big, memory_mb=big,
+            held_out={"latent": 0.1 * number, "reconstruction": 0.2, "split": HELD_OUT}, seconds_per_epoch=big,
+            memory_mb=big, steps={"pretrain": 125_000, "finetune": 84_000},
             parameters={"encoder": 10**7 * number, "pretrain": 10**7, "finetune": 10**7},
             scores=np.random.default_rng(number).normal(size=(30, 6)),
         )  # fmt: skip
@@ -218,8 +229,38 @@ def test_the_module_renders_documents_and_prints_the_tables_of_folders(
 
 
 def test_costs_have_a_column_for_every_part_of_the_held_out_loss(dataset: Dataset, tmp_path: Path) -> None:
-    for system, held_out in (("a", {"latent": 0.5, "split": "x"}), ("b", {"motion": 0.25, "split": "x"})):
-        save_result(tmp_path, make(dataset, system=system, held_out=held_out), CPU)
+    where = {"split": f"{HELD_OUT} 7"}
+    for system, part in (("a", {"latent": 0.5}), ("b", {"motion": 0.25})):
+        save_result(tmp_path, make(dataset, system=system, held_out=part | where), CPU)
     grid = costs(group_results(read_results(tmp_path)))
-    assert grid.header[4:7] == ("L_st", "motion", "s / epoch")
+    assert grid.header[4:7] == ("L_st", "motion", "steps")
     assert [row[4:6] for row in grid.rows] == [("0.500", "–"), ("–", "0.250")]
+
+
+def test_losses_that_older_results_have_of_test_clips_are_not_shown(dataset: Dataset, tmp_path: Path) -> None:
+    save_result(tmp_path, make(dataset, held_out={"latent": 0.5, "split": dataset.split}), CPU)
+    grid = costs(group_results(read_results(tmp_path)))
+    assert "L_st" not in grid.header
+    assert "held-out" not in grid.caption
+
+
+@pytest.mark.parametrize(
+    ("start", "steps", "minutes"),
+    [
+        # tiny: 30 training clips, 8 a step to pre-train and to fine-tune
+        ("pretrained", {"pretrain": 30, "finetune": 15}, (8 * 60 + 4 * 30) / 60),
+        ("scratch", {"finetune": 15}, 4 * 30 / 60),
+    ],
+)
+def test_minutes_of_older_results_are_those_of_their_epochs(
+    dataset: Dataset, tmp_path: Path, start: str, steps: dict[str, int], minutes: float
+) -> None:
+    per_epoch = {"pretrain": 60.0, "finetune": 30.0}
+    seconds = {stage: per_epoch[stage] for stage in steps}
+    evaluation = make(dataset, protocol="finetune", initialisation=start, steps=steps, seconds_per_epoch=seconds)
+    save_result(tmp_path, evaluation, CPU)
+    (row,) = costs(group_results(read_results(tmp_path))).rows
+    assert row[5] == f"{minutes:.1f}"
+    save_result(tmp_path, replace(evaluation, pretrained_on="other"), CPU)
+    other = costs(group_results([r for r in read_results(tmp_path) if r["pretrained_on"] == "other"])).rows[0]
+    assert other[5] == (f"{minutes:.1f}" if start == "scratch" else "–")  # how many clips those are is not known

@@ -175,6 +175,8 @@ def view_run(run: Run) -> RunView:
     words = (STAGE_TITLES.get(stage or "", stage), facts.text("system"), facts.text("data"))
     encoder, pretrain, finetune = parameters(facts)
     parts = run_parts(run)
+    held_out = facts.within("held_out")
+    measured = [key for key in parts if key in loss_parts(held_out.values)]
     shown = {
         "seed": facts.text("seed"),
         "labels": None if stage == "pretrain" else labels_in_words(facts.text("labels")),
@@ -183,7 +185,7 @@ def view_run(run: Run) -> RunView:
         "steps": count(facts.number("steps") or run.last("step")),
         "time": duration(run.last("seconds")),
         "time per epoch": duration(facts.number("seconds_per_epoch")),
-        **{f"held-out {words_of(key)} loss": short(facts.within("held_out").number(key)) for key in parts},
+        **{f"held-out {words_of(key)} loss": short(held_out.number(key)) for key in measured},
         "device": device(facts),
         "encoder parameters": encoder,
         "all parameters": finetune if stage == "finetune" else pretrain,

@@ -16,8 +16,10 @@ from jointwise.config.systems import FINAL
 from jointwise.errors import DataError
 from jointwise.evaluation.paired import LEAST, PairedInterval, holm, paired_interval
 from jointwise.evaluation.results import read_hits, read_names
-from jointwise.report.tables.grouping import Folds, Group, Result, group_results
+from jointwise.report.tables.grouping import Folds, Group, Result, code_of, group_results, precision_of
 from jointwise.report.tables.text_table import NOTHING, Grid
+
+MIXED = "mixed: no verdict"
 
 
 class Side(NamedTuple):
@@ -74,11 +76,13 @@ class Difference:
         interval: Mean over seeds and groups, its 95 % interval and its p-value.
         seeds: The seeds that both systems have.
         folds: Folds of the cross-validation; 1 without one.
+        mixed: Whether the results are of several commits or precisions.
     """
 
     interval: PairedInterval
     seeds: tuple[int, ...]
     folds: int
+    mixed: bool = False
 
     @property
     def trainings(self) -> int:
@@ -92,10 +96,13 @@ class Difference:
             p: The p-value, corrected for the number of findings in the table.
 
         Returns:
-            `holds`, `does not hold`, `not settled`, or `no verdict` below LEAST seeds or folds.
+            `holds`, `does not hold` or `not settled`; `no verdict` below LEAST seeds or folds; MIXED over results of
+            several commits or precisions.
         """
         if self.trainings < LEAST:
             return "no verdict"
+        if self.mixed:
+            return MIXED
         if p < 0.05:
             return "holds" if self.interval.mean > 0 else "does not hold"
         return "not settled"
@@ -139,12 +146,14 @@ def difference(ours: Group, theirs: Group) -> Difference | None:
     if not seeds:
         return None
     rows = []
+    used = [result for group in (ours, theirs) for seed in seeds for result in group.seeds[seed].values()]
     for seed in seeds:
         _same_clips(ours.seeds[seed], theirs.seeds[seed])
         left = _accuracy_by_group(ours.seeds[seed])
         right = _accuracy_by_group(theirs.seeds[seed])
         rows.append([left[group] - right[group] for group in sorted(left)])
-    return Difference(paired_interval(np.array(rows)), tuple(seeds), len(ours.seeds[seeds[0]]))
+    mixed = len({(code_of(result), precision_of(result)) for result in used}) > 1
+    return Difference(paired_interval(np.array(rows)), tuple(seeds), len(ours.seeds[seeds[0]]), mixed)
 
 
 def paired(
@@ -215,6 +224,8 @@ def findings(groups: list[Group]) -> Grid:
             " holds, does not hold: p below 0.05 after Holm's correction for the number of findings that are tested "
             f"here ({len(tested)}); not settled: p above it."
         )
+    if any(row.found.mixed for row in tested):
+        caption += f" {MIXED}: its results are of several commits or precisions."
     if len(tested) < len(rows):
         caption += f" no verdict: fewer than {LEAST} seeds or folds."
     if missing:

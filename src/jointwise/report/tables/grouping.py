@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -110,6 +110,37 @@ class Group:
         measurements = self.measurements(k)
         mean = sum(float(measurement.hits.mean()) for measurement in measurements) / len(measurements)
         return mean, *bootstrap_interval(measurements)
+
+
+def precision_of(result: Result) -> str:
+    """`fp32` or `bf16`."""
+    return str(result["precision"])
+
+
+def code_of(result: Result) -> str:
+    """The commit as the result has it, with `+changes` if it has that; the version where the code was no checkout."""
+    return str(result["commit"] or f"version {result['versions']['jointwise']}")
+
+
+def origin_note(groups: Iterable[Group]) -> str:
+    """The precisions and commits of results, as a caption states them.
+
+    Args:
+        groups: Those in a table.
+
+    Returns:
+        Such as `Precision: bf16. Commit: 84ac94e62f31.`; with the number of results of each where there are several.
+    """
+    results = [result for group in groups for result in group.results]
+    sentences = []
+    for name, of in (("Precision", precision_of), ("Commit", code_of)):
+        counts = Counter(of(result) for result in results)
+        if len(counts) == 1:
+            sentences.append(f"{name}: {next(iter(counts))}.")
+        elif counts:
+            listed = ", ".join(f"{value} ({count})" for value, count in sorted(counts.items()))
+            sentences.append(f"{name}s (results): {listed}.")
+    return " ".join(sentences)
 
 
 def measure(folds: Folds, k: int) -> Measurement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from jointwise.report.tables.bench_figures import bench_table
 from jointwise.report.tables.completions import FIRST, completions
 from jointwise.report.tables.costs import costs
 from jointwise.report.tables.findings import findings
-from jointwise.report.tables.grouping import Group, Result, group_results
+from jointwise.report.tables.grouping import Group, Result, group_results, origin_note
+from jointwise.report.tables.scratch_steps import scratch_steps
 from jointwise.report.tables.text_table import Grid
 
 
@@ -56,8 +58,11 @@ class TableKind(NamedTuple):
     score: str = "top1"
 
     def of(self, results: Iterable[Result], whole: bool = True) -> Grid:
-        """The table of some results; whole: as for `group_results`."""
-        return self.make(group_results(results, whole, self.score))
+        """The table of some results, with their precision and commit below it; whole: as for `group_results`."""
+        groups = group_results(results, whole, self.score)
+        grid = self.make(groups)
+        caption = " ".join(text for text in (grid.caption, origin_note(groups)) if text)
+        return replace(grid, caption=caption) if grid.rows else grid
 
 
 KINDS: dict[str, TableKind] = {
@@ -67,7 +72,8 @@ KINDS: dict[str, TableKind] = {
     "completions": TableKind("Completions", completions, FIRST),
 }
 _BENCH = "bench"  # a file of `jointwise bench`
-_PLACE = re.compile(rf"(<!-- ({'|'.join([*KINDS, _BENCH])}) (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+_STEPS = "steps"  # what a comparison has chosen, in its folder of results
+_PLACE = re.compile(rf"(<!-- ({'|'.join([*KINDS, _BENCH, _STEPS])}) (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
 
 def tables(results: Iterable[Result], whole: bool = True) -> dict[str, Grid]:
@@ -90,8 +96,8 @@ def tables(results: Iterable[Result], whole: bool = True) -> dict[str, Grid]:
 def render_into(document: Path) -> int:
     """Writes fresh tables into a document, between `<!-- results FOLDER -->` and `<!-- end of results -->`.
 
-    Other KINDS likewise, and `bench` with a file. FOLDER is relative to the working directory. Only results on the
-    official test part are shown.
+    Other KINDS likewise, `steps` for the chosen steps from scratch, and `bench` with a file. FOLDER is relative to the
+    working directory. Only results on the official test part are shown.
 
     Args:
         document: A Markdown file.
@@ -106,6 +112,8 @@ def render_into(document: Path) -> int:
     def fresh(place: re.Match[str]) -> str:
         if place[2] == _BENCH:
             return "\n".join([place[1], bench_table(Path(place[3])), place[4]])
+        if place[2] == _STEPS:
+            return "\n".join([place[1], scratch_steps(Path(place[3])).to_markdown(), place[4]])
         shown = [result for result in read_results(Path(place[3])) if result["split"]["is_test"]]
         return "\n".join([place[1], KINDS[place[2]].of(shown).to_markdown(), place[4]])
 
