@@ -37,11 +37,19 @@ SPACETIME, FACTORISED, SPATIAL = (
     "spatial_segments_decoder",
 )
 MOTION = "--clip.input place+motion"
+CHEAP = (
+    f"{MOTION} --objective cross_prediction --decoder.region hidden --decoder.normalisation axis-over-time "
+    "--teacher.blocks 3 --pretrain.final_lr 0 --pretrain.steps 3000"
+)
 
 GROUPS: dict[str, list[str]] = {  # group -> system and options; "scratch" before a system: no pre-training
     "scratch": [f"scratch {system} {extra}" for system in (SPACETIME, FACTORISED) for extra in ("", MOTION)],
     "input": [f"{system} {extra}" for system in (SPACETIME, FACTORISED) for extra in ("", MOTION)],
     "raw": ["raw"],
+    "factorised": [f"{FACTORISED} {CHEAP}"],
+    "spacetime": [f"{SPACETIME} {CHEAP}"],
+    "quarter": [f"{FACTORISED} {CHEAP} --mask.ratio 0.75"],
+    "baseline": [f"scratch {FACTORISED} {MOTION}"],
 }
 
 
@@ -77,6 +85,8 @@ def measure(condition: str, subject: int, seed: int, labels: list[str], dataset:
             scores[f"knn {few}"] = top1(evaluate(run, "knn", dataset, config, seed, few)[0])
     for few in labels:
         scores[f"finetune {few}"] = top1(finetune(config, dataset, seed, few, folder / few, run))
+        path = finetune(config, dataset, seed, few, folder / f"semi-{few}", run, unlabelled="pseudo")
+        scores[f"semi {few}"] = top1(path)
     shutil.rmtree(folder)
     return scores
 

@@ -26,8 +26,8 @@ def test_every_entry_has_its_settings_file() -> None:
     assert FINAL in names
 
 
-def test_the_default_systems_are_those_of_table_1_and_recommended() -> None:
-    assert default_systems() == [*(system.name for system in SYSTEMS if system.in_table_1), "recommended"]
+def test_the_default_systems_are_those_of_table_1() -> None:
+    assert default_systems() == [system.name for system in SYSTEMS if system.in_table_1]
 
 
 def test_an_unknown_system_comes_last_and_has_a_line() -> None:

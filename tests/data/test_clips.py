@@ -1,4 +1,4 @@
-"""Clips equal what slicing and `interpolate` give for each person alone, whatever else is in the batch."""
+"""Clips equal what slicing, averaging and `interpolate` give for each person alone, whatever is in the batch."""
 
 import math
 from dataclasses import replace
@@ -24,12 +24,19 @@ FRAMES = 8  # a tie between two source frames needs a window of a multiple of 16
 
 
 def reference_clip(sequence: Sequence, start: int, length: int, frames: int) -> tuple[Tensor, Tensor]:
-    """(M, frames, V, C), (M, frames, V) by Python slicing and torch's own resampling, person by person."""
+    """(M, frames, V, C), (M, frames, V) by Python slicing and plain resampling, person by person.
+
+    A longer window is averaged: with each source frame repeated `frames` times, a frame of the clip is the mean of
+    `length` of them.
+    """
     positions, valid = [], torch.zeros(sequence.persons, frames, len(sequence.skeleton.joints), dtype=torch.bool)
     for person in range(sequence.persons):
         cropped = torch.from_numpy(sequence.positions[person, start : start + length])
         channels = cropped.flatten(1).T[None]  # (1, V · C, length)
-        resampled = functional.interpolate(channels, size=frames, mode="linear", align_corners=False)
+        if length > frames:
+            resampled = channels.repeat_interleave(frames, 2).unflatten(2, (frames, length)).mean(3)
+        else:
+            resampled = functional.interpolate(channels, size=frames, mode="linear", align_corners=False)
         positions.append(resampled[0].T.view(frames, *cropped.shape[1:]))
         for frame in range(frames):
             place = (frame + 0.5) * length / frames - 0.5

@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jointwise.model.tokens import (
+    MotionInput,
     PositionEmbedding,
     TokenEmbedding,
     all_tokens,
     from_segments,
     to_segments,
+    token_motion,
     token_validity,
     visible_tokens,
 )
@@ -115,6 +117,50 @@ def test_the_embedding_is_linear_plus_position_at_the_tokens_of_the_set() -> Non
             expected = embed.proj.weight @ segments[person, s, v] + embed.proj.bias
             expected = expected + embed.position.segment[s, 0] + embed.position.joint[0, v]
             torch.testing.assert_close(embedded[person, k], expected)
+
+
+def test_motion_is_the_change_to_the_next_frame_and_ends_with_the_token() -> None:
+    numbers = torch.tensor([1.0, 10.0, 4.0, 12.0, 3.0, 11.0])  # three frames of (x, y)
+    assert token_motion(numbers, 3).tolist() == [3.0, 2.0, -1.0, -1.0, 0.0, 0.0]
+    assert token_motion(numbers[None, :2], 1).tolist() == [[0.0, 0.0]]
+
+
+def test_place_and_motion_enter_each_in_its_own_unit() -> None:
+    embed = TokenEmbedding(S, V, LENGTH * C, 8, scale=2.0, motion=MotionInput(LENGTH, 0.01))
+    segments, hidden = torch.randn(P, S, V, LENGTH * C), random_hidden(4)
+    tokens = visible_tokens(hidden, torch.ones_like(hidden), None)
+    embedded = embed(segments, tokens)
+    for person in range(P):
+        for k, place in enumerate(tokens.index[person].tolist()):
+            s, v = divmod(place, V)
+            frames = segments[person, s, v].view(LENGTH, C)
+            motion = torch.zeros(LENGTH, C)
+            for frame in range(LENGTH - 1):
+                motion[frame] = (frames[frame + 1] - frames[frame]) / 0.01
+            numbers = torch.cat([frames.flatten() / 2.0, motion.flatten()])
+            expected = embed.proj.weight @ numbers + embed.proj.bias
+            expected = expected + embed.position.segment[s, 0] + embed.position.joint[0, v]
+            torch.testing.assert_close(embedded[person, k], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_token_says_nothing_of_the_next_one() -> None:
+    embed = TokenEmbedding(S, V, LENGTH * C, 8, motion=MotionInput(LENGTH, 0.01))
+    segments = torch.randn(P, S, V, LENGTH * C)
+    changed = segments.clone()
+    changed[:, 1:] += 5.0
+    tokens = all_tokens(torch.ones(P, S, V, dtype=torch.bool))
+    assert torch.equal(embed(segments, tokens)[:, :V], embed(changed, tokens)[:, :V])
+
+
+def test_under_autocast_millimetres_reach_the_features() -> None:
+    """bf16 has three digits: of 1.5 m and 1.501 m it makes the same number."""
+    embed = TokenEmbedding(S, V, LENGTH * C, 8)
+    segments = torch.full((P, S, V, LENGTH * C), 1.5)
+    tokens = all_tokens(torch.ones(P, S, V, dtype=torch.bool))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        change = embed(segments + 0.001, tokens) - embed(segments, tokens)
+    assert change.dtype == torch.float32
+    torch.testing.assert_close(change[0, 0], 0.001 * embed.proj.weight.sum(1), atol=1e-6, rtol=1e-2)
 
 
 def test_position_embeddings_start_with_standard_deviation_one_fiftieth() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from helpers import tiny
+from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, load_dataset
 from jointwise.data.datasets import DATASETS
 from jointwise.data.datasets.source import DataSource, Recordings
@@ -100,3 +101,39 @@ def test_a_baseline_from_random_weights_has_the_scale_of_its_data(dataset: Datas
     config = tiny.config(system=tiny.BASELINE)
     finetune(config, dataset, 0, "1.0", tmp_path / "run")
     assert load_card(tmp_path / "run").config.clip.scale == with_coordinate_scale(config, dataset).clip.scale
+
+
+def test_motion_has_the_typical_size_of_its_changes_in_clips_and_place_that_of_its_coordinates(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny.config("--clip.input", "place+motion")
+    sizes = []
+    cutter = ClipCutter.from_store(dataset.store, config.clip.frames)
+    for number in dataset.train.ids.tolist():
+        clip = cutter.centre(torch.tensor([number]))
+        changes = []
+        for person in range(clip.valid.shape[1]):
+            for frame in range(config.clip.frames - 1):
+                seen = clip.valid[0, person, frame] & clip.valid[0, person, frame + 1]
+                change = clip.positions[0, person, frame + 1] - clip.positions[0, person, frame]
+                changes += change[seen].flatten().tolist()
+        sizes.append(np.sqrt(np.square(changes).mean()))
+    clip_config = with_coordinate_scale(config, dataset).clip
+    assert clip_config.motion_scale == pytest.approx(np.median(sizes), rel=5e-3)
+    assert clip_config.scale == with_coordinate_scale(tiny.config(), dataset).clip.scale
+    metres = load(tiny.SOURCE_IN_METRES, tmp_path, monkeypatch)
+    in_metres = with_coordinate_scale(config, metres).clip
+    assert in_metres.scale not in (None, 1.0)
+    assert with_coordinate_scale(tiny.config(), metres).clip.motion_scale is None
+    kept = with_coordinate_scale(config, dataset, trained=with_coordinate_scale(config, metres)).clip
+    assert (kept.scale, kept.motion_scale) == (in_metres.scale, in_metres.motion_scale)
+
+
+def test_a_run_and_what_is_fine_tuned_from_it_keep_the_units_of_their_input(dataset: Dataset, tmp_path: Path) -> None:
+    config = tiny.config("--clip.input", "place+motion")
+    pretrain(config, dataset, 0, tmp_path / "pretrain")
+    finetune(config, dataset, 0, "1.0", tmp_path / "finetune", tmp_path / "pretrain")
+    cards = [load_card(tmp_path / name).config.clip for name in ("pretrain", "finetune")]
+    assert cards[0] == cards[1] == with_coordinate_scale(config, dataset).clip
+    features = Recognizer.from_pretrained(tmp_path / "pretrain").features(dataset.test[0])
+    assert np.isfinite(features).all()

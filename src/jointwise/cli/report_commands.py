@@ -17,9 +17,7 @@ def add_table_arguments(parser: Parser) -> None:
     """Add what `table` takes."""
     add_data(parser, "the first; all folds of a cross-validation")
     parser.add_argument("--folds", metavar="K", type=int, nargs="+", help="which folds only (default: all)")
-    parser.add_argument(
-        "--systems", metavar="NAME", nargs="+", help="which, also as a,b (default: Table 1 and recommended)"
-    )
+    parser.add_argument("--systems", metavar="NAME", nargs="+", help="which, also as a,b (default: those of Table 1)")
     parser.add_argument("--seeds", metavar="N", type=int, default=1, help="how many: 0 … N - 1 (default: 1)")
     parser.add_argument(
         "--steps",

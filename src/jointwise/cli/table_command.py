@@ -14,7 +14,7 @@ from rich.console import Console
 from jointwise.cli.budgets import Choice
 from jointwise.cli.comparison import Comparison
 from jointwise.cli.processes import Stage, Start, run_stages
-from jointwise.config.systems import FINAL
+from jointwise.config.systems import ALSO_FROM_SCRATCH
 from jointwise.data.dataset import Dataset
 from jointwise.errors import ConfigError, TrainingError, writing
 from jointwise.evaluation.protocols import FINETUNE, PROTOCOLS, RAW, SEMI, training_protocols
@@ -71,7 +71,7 @@ class _Planner:
     def system(self, name: str) -> Iterator[Stage]:
         """Pre-training and every protocol on it; training from scratch where there is nothing to pre-train.
 
-        The final system is also trained from scratch, for the finding that compares the two.
+        The encoders of some systems are also trained from scratch, for the findings that compare the two.
         """
         comparison, config = self.comparison, self.comparison.configs[name]
         if not config.pretrains:
@@ -86,7 +86,7 @@ class _Planner:
         yield pretrain
         yield from (self._finetune(name, str(folder), labels, pretrain) for labels in self._labels_to_finetune())
         yield from (self._finetune(name, str(folder), labels, pretrain, SEMI) for labels in self._labels_to_semi())
-        if name == FINAL:
+        if name in ALSO_FROM_SCRATCH:
             yield from (self._finetune(name, name, labels, None) for labels in self._labels_to_finetune())
             yield from (self._finetune(name, name, labels, None, SEMI) for labels in self._labels_to_semi())
         for protocol, labels in self._frozen():
@@ -94,7 +94,7 @@ class _Planner:
 
     def choosing(self, system: str) -> list[Stage]:
         """What decides the steps of a system from random weights: a training with each number, for all labels."""
-        if self.comparison.configs[system].pretrains and system != FINAL:
+        if self.comparison.configs[system].pretrains and system not in ALSO_FROM_SCRATCH:
             return []
         found = [self.comparison.scratch_steps(system, labels) for labels in self._labels_to_finetune()]
         return [stage for choice in found if isinstance(choice, Choice) for stage in self._candidates(choice)]

@@ -44,10 +44,12 @@ SYSTEMS: tuple[System, ...] = (
     System("sjepa", 6, "solid", in_table_1=False, by_default=False),
     System("report_code", 7, "dotted", in_table_1=False, by_default=False),
     System("slim", 6, "dotted", in_table_1=False, by_default=False),
-    System("recommended", 7, "solid", in_table_1=False),
+    System("recommended", 7, "solid", in_table_1=False, by_default=False),
 )
 
 FINAL = "spatial_segments_decoder"  # the report's final system
+RECOMMENDED = "recommended"  # what ablations made of it
+ALSO_FROM_SCRATCH = (FINAL, RECOMMENDED)  # tables train their encoders from random weights as well
 
 
 def default_systems() -> list[str]:

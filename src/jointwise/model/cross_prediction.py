@@ -112,7 +112,7 @@ class CrossPrediction(MaskedPrediction):
 
     A random part of the hidden tokens is predicted, each by cross-attention to the visible ones (as CrossMAE does for
     images: Fu et al., 2024). Nothing else is computed, so a step costs a fraction. `predictor.depth` is the depth of
-    the trunk; `decoder.depth` and `decoder.width` have no effect.
+    the trunk. `predictor.axis`, `decoder.depth`, `decoder.width` and `decoder.region` have no effect.
 
     Args:
         student: The encoder that is kept.
@@ -201,16 +201,11 @@ def _take(asked: TokenSet, values: Tensor) -> Tensor:
 
 
 def _check(config: Config) -> None:
-    """Raise ConfigError where hidden tokens stay, visible ones are to be rebuilt, or the loss is not a distance."""
-    wanted = {"mask.hidden": "dropped", "decoder.region": "hidden", "loss.objective": "l2"}
-    found = {
-        "mask.hidden": config.mask.hidden,
-        "decoder.region": config.decoder.region,
-        "loss.objective": config.loss.objective,
-    }
-    for name, value in wanted.items():
-        if found[name] != value:
+    """Raise ConfigError where hidden tokens stay, or the latent loss is not a distance."""
+    found = {"mask.hidden": (config.mask.hidden, "dropped"), "loss.objective": (config.loss.objective, "l2")}
+    for name, (value, served) in found.items():
+        if value != served:
             raise ConfigError(
-                f"{name} {found[name]}: objective cross_prediction predicts dropped tokens, by their distance. Set "
-                f"{name} {value}, or take objective masked_prediction."
+                f"{name} {value}: objective cross_prediction predicts dropped tokens, by their distance. Set {name} "
+                f"{served}, or take objective masked_prediction."
             )
