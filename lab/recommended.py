@@ -37,6 +37,7 @@ SPACETIME, FACTORISED, SPATIAL = (
     "spatial_segments_decoder",
 )
 MOTION = "--clip.input place+motion"
+TRUNK = f"{MOTION} --objective cross_prediction --decoder.region hidden"
 CHEAP = (
     f"{MOTION} --objective cross_prediction --decoder.region hidden --decoder.normalisation axis-over-time "
     "--teacher.blocks 3 --pretrain.final_lr 0 --pretrain.steps 3000"
@@ -48,7 +49,16 @@ GROUPS: dict[str, list[str]] = {  # group -> system and options; "scratch" befor
     "raw": ["raw"],
     "factorised": [f"{FACTORISED} {CHEAP}"],
     "spacetime": [f"{SPACETIME} {CHEAP}"],
-    "quarter": [f"{FACTORISED} {CHEAP} --mask.ratio 0.75"],
+    "published": [f"{SPACETIME} {MOTION} --pretrain.steps 1000"],
+    "trunk": [
+        f"{SPACETIME} {TRUNK} {change}".strip()
+        for change in (
+            "",
+            "--decoder.normalisation axis-over-time",
+            "--teacher.blocks 3",
+            "--predictor.share 1.0",
+        )
+    ],
     "baseline": [f"scratch {FACTORISED} {MOTION}"],
 }
 

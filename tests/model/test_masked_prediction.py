@@ -8,9 +8,10 @@ from torch import Tensor
 
 from jointwise.data.clips import Clips, Persons
 from jointwise.model.encoders import AXES, Completion, Encoder
-from jointwise.model.masked_prediction import MaskedPrediction, Sharpening
+from jointwise.model.masked_prediction import MaskedPrediction
 from jointwise.model.masks import MASKS
 from jointwise.model.objective import Losses
+from jointwise.model.sharpening import Sharpening
 from jointwise.model.tokens import TokenSet, all_tokens, to_segments, token_validity
 
 B = 3

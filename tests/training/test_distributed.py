@@ -35,7 +35,7 @@ from jointwise.cli.processes import Stage, run_stages
 from jointwise.data.store.shards import ONE_SHARD
 from jointwise.errors import ConfigError
 from jointwise.model.losses import cross_entropy, mean_square, spread
-from jointwise.model.masked_prediction import Sharpening
+from jointwise.model.sharpening import Sharpening
 from jointwise.training import distributed
 from jointwise.training.batches import BatchOrder
 from jointwise.training.loop import Interrupted

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from jointwise.config.schema import Config, MaskConfig
+from jointwise.config.schema import Config, LossConfig, MaskConfig
 from jointwise.data.clips import Clips, Persons
 from jointwise.data.randomness import Draws
 from jointwise.data.skeletons import Skeleton
@@ -21,7 +21,7 @@ from jointwise.model.losses import BatchSum, mean_square, spread, whole_batch
 from jointwise.model.masks import MASKS, Ratio, Visible
 from jointwise.model.objective import Losses, Objective, Rebuilt, Watched
 from jointwise.model.parts import build_decoder, build_encoder, build_predictor
-from jointwise.model.sharpening import Sharpening, build_sharpening
+from jointwise.model.sharpening import Sharpening
 from jointwise.model.targets import latent_target, reconstruction_target
 from jointwise.model.tokens import (
     TokenSet,
@@ -184,7 +184,7 @@ class MaskedPrediction(Objective):
             "teacher_blocks": config.teacher.blocks,
             "loss_latent": config.loss.latent,
             "loss_reconstruction": config.loss.reconstruction,
-            "sharpening": build_sharpening(config.loss, config.encoder.width),
+            "sharpening": _build_sharpening(config.loss, config.encoder.width),
         }
 
     @classmethod
@@ -360,3 +360,9 @@ def _mask_ratio(settings: MaskConfig) -> Ratio:
     if settings.segment_ratio is None or settings.joint_ratio is None:
         return settings.ratio
     return settings.segment_ratio, settings.joint_ratio
+
+
+def _build_sharpening(settings: LossConfig, width: int) -> Sharpening | None:
+    if settings.objective == "l2":
+        return None
+    return Sharpening(width, settings.student_temperature, settings.teacher_temperature, settings.centre_momentum)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from jointwise.config.schema import LossConfig
 from jointwise.model.losses import BatchSum, cross_entropy, whole_batch
 
 
@@ -57,15 +56,3 @@ class Sharpening(nn.Module):
         """
         mean = batch_sum((teacher_features * weights).sum((0, 1))) / batch_sum(weights.sum()).clamp(min=1)
         self.centre.lerp_(mean, 1 - self.centre_momentum)
-
-
-def build_sharpening(settings: LossConfig, width: int) -> Sharpening | None:
-    """The latent loss that settings ask for in place of L2; None where they ask for L2.
-
-    Args:
-        settings: Settings of the losses.
-        width: Features per token, D.
-    """
-    if settings.objective == "l2":
-        return None
-    return Sharpening(width, settings.student_temperature, settings.teacher_temperature, settings.centre_momentum)
