@@ -59,7 +59,9 @@ GROUPS: dict[str, list[str]] = {  # group -> system and options; "scratch" befor
             "--predictor.share 1.0",
         )
     ],
-    "baseline": [f"scratch {FACTORISED} {MOTION}"],
+    "long": [f"{SPACETIME} {TRUNK} --pretrain.steps 3000 --pretrain.final_lr 0"],
+    "long-factorised": [f"{FACTORISED} {TRUNK} --pretrain.steps 3000 --pretrain.final_lr 0"],
+    "baseline": [f"scratch {SPACETIME} {MOTION}", f"scratch {FACTORISED} {MOTION}"],
 }
 
 

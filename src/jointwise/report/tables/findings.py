@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jointwise.config.systems import FINAL
+from jointwise.config.systems import FINAL, RECOMMENDED
 from jointwise.errors import DataError
 from jointwise.evaluation.paired import LEAST, PairedInterval, holm, paired_interval
+from jointwise.evaluation.protocols import RAW
 from jointwise.evaluation.results import read_hits, read_names
 from jointwise.report.tables.grouping import Folds, Group, Result, code_of, group_results, precision_of
 from jointwise.report.tables.text_table import NOTHING, Grid
@@ -65,6 +66,10 @@ FINDINGS = (
     Finding("the final system beats MAMP", _FINAL, Side("mamp")),
     # not in the report: these two share their axis
     Finding("on MAMP's axis it does too", Side("spacetime_segments_decoder"), Side("mamp")),
+    # nor these
+    Finding("pre-training helps recommended", Side(RECOMMENDED), Side(RECOMMENDED, "scratch")),
+    Finding("recommended beats the final system", Side(RECOMMENDED), _FINAL),
+    Finding("recommended beats raw coordinates", Side(RECOMMENDED), Side(RAW, "none")),
 )
 
 
@@ -264,8 +269,13 @@ def _measure(finding: Finding, groups: list[Group]) -> list[_Measured]:
     measured = []
     for ours in (group for group in groups if _is(group, finding.better)):
         for theirs in (group for group in groups if _is(group, finding.worse)):
-            alike = theirs.condition[:3] == ours.condition[:3]  # protocol, features, labels
-            found = difference(ours, theirs) if alike else None
+            found = difference(ours, theirs) if _alike(ours, theirs) else None
             if found is not None:
                 measured.append(_Measured(finding, ours, found))
     return measured
+
+
+def _alike(ours: Group, theirs: Group) -> bool:
+    """Whether protocol, labels and features are the same; raw coordinates are compared with features of every kind."""
+    same = (ours.condition.protocol, ours.condition.labels) == (theirs.condition.protocol, theirs.condition.labels)
+    return same and (theirs.condition.system == RAW or ours.condition.features == theirs.condition.features)
