@@ -1,5 +1,7 @@
 """The fast paths against the yardstick: equal outputs and gradients, in fp32 and in bf16."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 from jointwise.bench.plain import PlainClassifier, PlainMaskedPrediction
 from jointwise.bench.workload import CLASSES, SCALE, Workload, settings
 from jointwise.config.schema import Config
+from jointwise.config.systems import FINAL
 from jointwise.data.clips import Clips
 from jointwise.data.randomness import Draws
 from jointwise.model.build import build_classifier, build_objective
@@ -25,8 +28,9 @@ SYSTEMS = (
     "spatial_segments_decoder",
     "temporal_segments_decoder",
     "spacetime_segments_decoder",
-    "recommended",
 )
+# the options of `recommended` that the yardstick knows; its objective and its input it does not
+OTHERS = {"encoder.axis": "factorised", "clip.segment": 8, "decoder.normalisation": "axis-over-time"}
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +73,11 @@ def objective_and_yardstick(config: Config, work: Workload) -> tuple[MaskedPredi
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_pre_training_has_the_loss_and_gradients_of_the_yardstick(system: str, precision: str, work: Workload) -> None:
-    config = settings(system, 64, SIZE | {"predictor.depth": 1, "decoder.depth": 1, "mask.ratio": 0.6})
+@pytest.mark.parametrize(("system", "options"), [*((system, {}) for system in SYSTEMS), (FINAL, OTHERS)])
+def test_pre_training_has_the_loss_and_gradients_of_the_yardstick(
+    system: str, options: dict[str, Any], precision: str, work: Workload
+) -> None:
+    config = settings(system, 64, SIZE | {"predictor.depth": 1, "decoder.depth": 1, "mask.ratio": 0.6} | options)
     fast, plain = objective_and_yardstick(config, work)
     clips = work.cutter.centre(work.ids)
     persons = clips.persons()
@@ -91,7 +97,7 @@ def test_pre_training_has_the_loss_and_gradients_of_the_yardstick(system: str, p
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("system", ["supervised_segments", "spatial_segments", "temporal_segments", "recommended"])
+@pytest.mark.parametrize("system", ["supervised_segments", "spatial_segments", "temporal_segments"])
 def test_fine_tuning_has_the_logits_and_gradients_of_the_yardstick(system: str, precision: str, work: Workload) -> None:
     config = settings(system, 64, SIZE | STILL)
     fast = build_classifier(config, config.finetune, work.cutter.skeleton, 3, CLASSES, 0)

@@ -12,7 +12,7 @@ from jointwise.data.clips import ClipCutter, random_windows
 from jointwise.data.formats import skeleton
 from jointwise.data.store.reader import Store
 
-FRAMES = 8
+FRAMES = 48  # at least as many as any recording has: the plain cutter does not average where a clip gets shorter
 
 
 @st.composite

@@ -60,6 +60,8 @@ def read_skeleton(path: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.i
 def cut_clip(positions: Tensor, frames: int, generator: torch.Generator, crop: float, rotation: float) -> Tensor:
     """Cut one training clip: a part of random length, resampled and rotated.
 
+    Resampling is linear, as in public code. The package averages areas where a clip gets shorter, which is more work.
+
     Args:
         positions: (M, T, V, C).
         frames: Frames of the clip.
