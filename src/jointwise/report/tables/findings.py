@@ -6,7 +6,7 @@ table. See evaluation/paired.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,10 +14,10 @@ import numpy as np
 
 from jointwise.config.systems import FINAL, RECOMMENDED
 from jointwise.errors import DataError
-from jointwise.evaluation.paired import LEAST, PairedInterval, holm, paired_interval
+from jointwise.evaluation.paired import LEAST, Floats, PairedInterval, holm, paired_interval
 from jointwise.evaluation.protocols import RAW
 from jointwise.evaluation.results import read_hits, read_names
-from jointwise.report.tables.grouping import Folds, Group, Result, code_of, group_results, precision_of
+from jointwise.report.tables.grouping import Condition, Folds, Group, Result, code_of, group_results, precision_of
 from jointwise.report.tables.text_table import NOTHING, Grid
 
 MIXED = "mixed: no verdict"
@@ -82,12 +82,14 @@ class Difference:
         seeds: The seeds that both systems have.
         folds: Folds of the cross-validation; 1 without one.
         mixed: Whether the results are of several commits or precisions.
+        cells: (S, G) what the interval is of: the difference of each seed and subject or fold.
     """
 
     interval: PairedInterval
     seeds: tuple[int, ...]
     folds: int
     mixed: bool = False
+    cells: Floats | None = None
 
     @property
     def trainings(self) -> int:
@@ -158,7 +160,8 @@ def difference(ours: Group, theirs: Group) -> Difference | None:
         right = _accuracy_by_group(theirs.seeds[seed])
         rows.append([left[group] - right[group] for group in sorted(left)])
     mixed = len({(code_of(result), precision_of(result)) for result in used}) > 1
-    return Difference(paired_interval(np.array(rows)), tuple(seeds), len(ours.seeds[seeds[0]]), mixed)
+    cells = np.array(rows)
+    return Difference(paired_interval(cells), tuple(seeds), len(ours.seeds[seeds[0]]), mixed, cells)
 
 
 def paired(
@@ -213,17 +216,23 @@ def findings(groups: list[Group]) -> Grid:
     Raises:
         DataError: Two sides scored different clips.
     """
-    rows: list[_Measured] = []
-    missing = []
-    for finding in FINDINGS:
-        measured = _measure(finding, groups)
-        rows += measured
-        if not measured:
-            missing.append(finding.claim)
+    rows = [row for finding in FINDINGS for row in measure_finding(finding, groups)]
+    return verdicts(rows, "Top-1, paired by seed and subject or fold; interval: two-way Student t.")
+
+
+def verdicts(rows: Sequence[Measured], caption: str) -> Grid:
+    """The table of measured findings, corrected for their number.
+
+    Args:
+        rows: In the order of FINDINGS.
+        caption: How they were measured.
+
+    Returns:
+        The table.
+    """
     tested = [row for row in rows if row.found.trainings >= LEAST]
     corrected = dict(zip(map(id, tested), holm([row.found.interval.p for row in tested]), strict=True))
     header = ("finding", "compared", "protocol", "labels", "points (95 %)", "seeds", "verdict")
-    caption = "Top-1, paired by seed and subject or fold; interval: two-way Student t."
     if tested:
         caption += (
             " holds, does not hold: p below 0.05 after Holm's correction for the number of findings that are tested "
@@ -233,22 +242,32 @@ def findings(groups: list[Group]) -> Grid:
         caption += f" {MIXED}: its results are of several commits or precisions."
     if len(tested) < len(rows):
         caption += f" no verdict: fewer than {LEAST} seeds or folds."
+    claims = {row.finding.claim for row in rows}
+    missing = [finding.claim for finding in FINDINGS if finding.claim not in claims]
     if missing:
         caption += f"\nNot measured here: {len(missing)} of {len(FINDINGS)} findings ({'; '.join(missing)})."
     return Grid(header, [row.texts(corrected.get(id(row), 1.0)) for row in rows], caption, pages_only=("compared",))
 
 
 @dataclass(frozen=True)
-class _Measured:
-    """A finding whose two sides were measured under one condition."""
+class Measured:
+    """A finding whose two sides were measured under one condition.
+
+    Args:
+        finding: The claim.
+        condition: Of its better side.
+        found: The difference.
+        groups: What `found.folds` counts: folds of a cross-validation, or data sets.
+    """
 
     finding: Finding
-    ours: Group
+    condition: Condition
     found: Difference
+    groups: str = "folds"
 
     def texts(self, p: float) -> tuple[str, ...]:
         """The row of the table; p: corrected."""
-        condition = self.ours.condition
+        condition = self.condition
         interval = self.found.interval
         points = f"{interval.mean:+.1f}"
         if not np.isnan(interval.low):
@@ -259,19 +278,27 @@ class _Measured:
             condition.protocol + ("" if condition.features == NOTHING else f", {condition.features}"),
             condition.labels,
             points.replace("-", "−"),
-            str(len(self.found.seeds)) + (f" × {self.found.folds} folds" if self.found.folds > 1 else ""),
+            str(len(self.found.seeds)) + (f" × {self.found.folds} {self.groups}" if self.found.folds > 1 else ""),
             self.found.verdict(p),
         )
 
 
-def _measure(finding: Finding, groups: list[Group]) -> list[_Measured]:
-    """One finding under each protocol, features and labels with which both sides were measured."""
+def measure_finding(finding: Finding, groups: Sequence[Group]) -> list[Measured]:
+    """One finding under each protocol, features and labels with which both sides were measured.
+
+    Args:
+        finding: The claim.
+        groups: In the order of tables.
+
+    Raises:
+        DataError: Two sides scored different clips.
+    """
     measured = []
     for ours in (group for group in groups if _is(group, finding.better)):
         for theirs in (group for group in groups if _is(group, finding.worse)):
             found = difference(ours, theirs) if _alike(ours, theirs) else None
             if found is not None:
-                measured.append(_Measured(finding, ours, found))
+                measured.append(Measured(finding, ours.condition, found))
     return measured
 
 

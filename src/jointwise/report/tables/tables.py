@@ -16,6 +16,7 @@ from jointwise.report.tables.completions import FIRST, completions
 from jointwise.report.tables.costs import costs
 from jointwise.report.tables.findings import findings
 from jointwise.report.tables.grouping import Group, Result, group_results, origin_note
+from jointwise.report.tables.over_sets import findings_over_sets
 from jointwise.report.tables.scratch_steps import scratch_steps
 from jointwise.report.tables.text_table import Grid
 
@@ -73,7 +74,10 @@ KINDS: dict[str, TableKind] = {
 }
 _BENCH = "bench"  # a file of `jointwise bench`
 _STEPS = "steps"  # what a comparison has chosen, in its folder of results
-_PLACE = re.compile(rf"(<!-- ({'|'.join([*KINDS, _BENCH, _STEPS])}) (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+_SETS = "sets"  # findings over the folders of results in a folder
+_PLACE = re.compile(
+    rf"(<!-- ({'|'.join([*KINDS, _BENCH, _STEPS, _SETS])}) (\S+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL
+)
 
 
 def tables(results: Iterable[Result], whole: bool = True) -> dict[str, Grid]:
@@ -96,7 +100,8 @@ def tables(results: Iterable[Result], whole: bool = True) -> dict[str, Grid]:
 def render_into(document: Path) -> int:
     """Writes fresh tables into a document, between `<!-- results FOLDER -->` and `<!-- end of results -->`.
 
-    Other KINDS likewise, `steps` for the chosen steps from scratch, and `bench` with a file. FOLDER is relative to the
+    Other KINDS likewise, `steps` for the chosen steps from scratch, `sets` for findings over the folders in FOLDER, and
+    `bench` with a file. FOLDER is relative to the
     working directory. Only results on the official test part are shown.
 
     Args:
@@ -114,6 +119,8 @@ def render_into(document: Path) -> int:
             return "\n".join([place[1], bench_table(Path(place[3])), place[4]])
         if place[2] == _STEPS:
             return "\n".join([place[1], scratch_steps(Path(place[3])).to_markdown(), place[4]])
+        if place[2] == _SETS:
+            return "\n".join([place[1], findings_over_sets(Path(place[3])).to_markdown(), place[4]])
         shown = [result for result in read_results(Path(place[3])) if result["split"]["is_test"]]
         return "\n".join([place[1], KINDS[place[2]].of(shown).to_markdown(), place[4]])
 
