@@ -23,7 +23,7 @@ from jointwise.training.checkpoint import read_json
 
 SYSTEM = RECOMMENDED
 DATA = "synthetic"
-LABELS = "0.1"
+SHOTS = 2  # labelled clips of each class
 UNLABELLED = "pseudo"
 
 
@@ -54,12 +54,13 @@ def run_demo(folder: Path, seed: int, settings: dict[str, str], progress: ShowPr
     runs = {name: folder / name for name in ("pretrain", "finetune", "scratch")}
     pretrain(config, dataset, seed, runs["pretrain"])
     scored = folder / "results"
+    labels = f"{SHOTS}shot"
     few = finetune(
-        config, dataset, seed, LABELS, runs["finetune"], runs["pretrain"], results=scored, unlabelled=UNLABELLED
+        config, dataset, seed, labels, runs["finetune"], runs["pretrain"], results=scored, unlabelled=UNLABELLED
     )
-    scratch = finetune(config, dataset, seed, LABELS, runs["scratch"], results=scored, unlabelled=UNLABELLED)
+    scratch = finetune(config, dataset, seed, labels, runs["scratch"], results=scored, unlabelled=UNLABELLED)
     results = read_results(scored)
-    title = f"jointwise on its embedded data, {float(LABELS):.0%} of the labels"
+    title = f"jointwise on its embedded data, {SHOTS} labelled clips of each class"
     report = write_report(folder / "report.html", title, list(runs.values()), [result["path"] for result in results])
     console = Console()
     console.print(tables(results)["results"].to_terminal(title))

@@ -159,10 +159,13 @@ class MaskedPrediction(Objective):
     @classmethod
     def build(cls, config: Config, skeleton: Skeleton, coordinates: int, coordinate_rms: float) -> Self:
         """See `Objective.build`."""
+        shared = cls.shared_parts(
+            config, skeleton, coordinates, coordinate_rms
+        )  # first: it draws the student's weights
         return cls(
             predictor=build_predictor(config, skeleton) if config.predictor.use else None,
             decoder=build_decoder(config, skeleton, coordinates) if config.decoder.use else None,
-            **cls.shared_parts(config, skeleton, coordinates, coordinate_rms),
+            **shared,
         )
 
     @staticmethod
