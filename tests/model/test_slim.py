@@ -350,7 +350,7 @@ def test_a_mask_that_it_cannot_draw_is_refused(options: tuple[str, ...], dataset
 def test_a_run_is_watched_resumed_bitwise_the_same_and_fine_tuned(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = small("--clip.segment", "4")
+    config = small("--clip.segment", "4", "--validation_subjects", "[3]")
     run = pretrain(config, dataset, 0, tmp_path / "whole")
     log = read_log(tmp_path / "whole")
     assert all({"masked_features", "global_local", "teacher_spread"} <= line.keys() for line in log)
