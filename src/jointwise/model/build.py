@@ -38,19 +38,22 @@ NAMED: dict[str, Collection[str]] = {  # settings whose value is a key of a regi
 
 
 def check_names(config: Config) -> None:
-    """Check every setting whose value is a key of a registry. Called before data is loaded or anything is trained.
+    """Check every setting whose value is a key of a registry, and that the objective can serve the settings.
+
+    Called before data is loaded or anything is trained.
 
     Args:
         config: All settings.
 
     Raises:
-        ConfigError: A value is unknown; names the setting and the nearest value.
+        ConfigError: A value is unknown (names the setting and the nearest value), or the objective cannot serve one.
     """
     for setting, registry in NAMED.items():
         value: object = config
         for key in setting.split("."):
             value = getattr(value, key)
         check_name(setting, str(value), registry)
+    OBJECTIVES[config.objective].check(config)
 
 
 def part_titles() -> dict[str, str]:

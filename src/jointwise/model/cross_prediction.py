@@ -129,9 +129,19 @@ class CrossPrediction(MaskedPrediction):
             self.teacher = copy.deepcopy(student).requires_grad_(False).eval()
 
     @classmethod
+    def check(cls, config: Config) -> None:
+        """See `Objective.check`: hidden tokens must not stay, and the latent loss must be a distance."""
+        found = {"mask.hidden": (config.mask.hidden, "dropped"), "loss.objective": (config.loss.objective, "l2")}
+        for name, (value, served) in found.items():
+            if value != served:
+                raise ConfigError(
+                    f"{name} {value}: objective cross_prediction predicts dropped tokens, by their distance. Set "
+                    f"{name} {served}, or take objective masked_prediction."
+                )
+
+    @classmethod
     def build(cls, config: Config, skeleton: Skeleton, coordinates: int, coordinate_rms: float) -> Self:
-        """See `Objective.build`. Raises ConfigError for settings that this objective cannot serve."""
-        _check(config)
+        """See `Objective.build`."""
         shared = cls.shared_parts(config, skeleton, coordinates, coordinate_rms)
         outputs = {LATENT: config.encoder.width} if config.predictor.use else {}
         outputs |= {JOINTS: config.clip.segment * coordinates} if config.decoder.use else {}
@@ -198,14 +208,3 @@ class CrossPrediction(MaskedPrediction):
 def _take(asked: TokenSet, values: Tensor) -> Tensor:
     """(P, N, F) at all tokens -> (P, Q, F) at those that are asked for."""
     return values.gather(1, asked.index[..., None].expand(-1, -1, values.shape[-1]))
-
-
-def _check(config: Config) -> None:
-    """Raise ConfigError where hidden tokens stay, or the latent loss is not a distance."""
-    found = {"mask.hidden": (config.mask.hidden, "dropped"), "loss.objective": (config.loss.objective, "l2")}
-    for name, (value, served) in found.items():
-        if value != served:
-            raise ConfigError(
-                f"{name} {value}: objective cross_prediction predicts dropped tokens, by their distance. Set {name} "
-                f"{served}, or take objective masked_prediction."
-            )

@@ -82,6 +82,17 @@ class Objective(nn.Module, ABC):
         self.student = encoder
 
     @classmethod
+    def check(cls, config: Config) -> None:
+        """Check that an objective can serve the settings, before data is loaded; by default it serves all.
+
+        Args:
+            config: All settings.
+
+        Raises:
+            ConfigError: It cannot; says which setting to change.
+        """
+
+    @classmethod
     @abstractmethod
     def build(cls, config: Config, skeleton: Skeleton, coordinates: int, coordinate_rms: float) -> Self:
         """Build the objective of a config. Random weights come from torch's global generator, which is seeded.
