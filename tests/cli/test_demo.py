@@ -24,7 +24,7 @@ def test_a_demo_trains_twice_with_few_labels_and_says_what_the_first_start_broug
     registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "DATA", tiny.NAME)
-    settings = tiny.options_of(*tiny.SMALL, "--clip.segment", "8", "--semi.steps", "4", "--semi.batch", "8")
+    settings = tiny.options_of(*tiny.SMALL, "--semi.steps", "4", "--semi.batch", "8")
     folder = tmp_path / "demo"
     report = demo.run_demo(folder, 0, settings, lambda *_: None)
     results = {result["initialisation"]: result for result in read_results(folder / "results")}

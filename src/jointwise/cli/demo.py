@@ -25,6 +25,7 @@ SYSTEM = RECOMMENDED
 DATA = "synthetic"
 SHOTS = 2  # labelled clips of each class
 UNLABELLED = "pseudo"
+SIZES = {"clip.segment": "4"}  # clips of 16 frames have two segments of 8 only
 
 
 def run_demo(folder: Path, seed: int, settings: dict[str, str], progress: ShowProgress) -> Path:
@@ -42,7 +43,7 @@ def run_demo(folder: Path, seed: int, settings: dict[str, str], progress: ShowPr
     Raises:
         CheckpointError: The folder holds something that is not a demo.
     """
-    config = with_known_names(make_config(SYSTEM, DATA, options=settings))
+    config = with_known_names(make_config(SYSTEM, DATA, options=SIZES | settings))
     marker = folder / "demo"
     if folder.exists() and not marker.is_file() and (folder.is_file() or any(folder.iterdir())):
         raise CheckpointError(f"{folder}: holds something that is not a demo. Name another folder with --run.")
