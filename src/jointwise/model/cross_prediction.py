@@ -164,14 +164,14 @@ class CrossPrediction(MaskedPrediction):
         view = self.student_view(persons, noise)
         asked = self.asked_tokens(view, noise)
         predicted = self.trunk(view.features, view.visible, asked)
-        counted = asked.take(view.hidden_tokens.unflatten(1, view.valid.shape[1:]))
+        counted = asked.take_flat(view.hidden_tokens)
         latent = reconstruction = view.segments.new_zeros(())
         watched = None
         if self.teacher is not None:
             target, watched = self.teacher_features(self.teacher, view, persons, batch_sum)
-            latent = mean_square(predicted[LATENT], _take(asked, target), counted, batch_sum)
+            latent = mean_square(predicted[LATENT], asked.take_flat(target), counted, batch_sum)
         if JOINTS in predicted:
-            joints, places = (_take(asked, whole) for whole in self.joint_targets(view, persons))
+            joints, places = (asked.take_flat(whole) for whole in self.joint_targets(view, persons))
             reconstruction = mean_square(predicted[JOINTS], joints, places * counted, batch_sum)
         total = self.loss_latent * latent + self.loss_reconstruction * reconstruction
         return Losses(total, {LATENT: latent.detach(), JOINTS: reconstruction.detach()}, watched)
@@ -203,8 +203,3 @@ class CrossPrediction(MaskedPrediction):
         output = self.trunk(view.features, view.visible, view.everything)[JOINTS].float()
         joints = from_segments(output.unflatten(1, view.valid.shape[1:]), self.segment) * self.coordinate_scale
         return Rebuilt(seen, torch.where(seen[..., None], persons.positions, joints))
-
-
-def _take(asked: TokenSet, values: Tensor) -> Tensor:
-    """(P, N, F) at all tokens -> (P, Q, F) at those that are asked for."""
-    return values.gather(1, asked.index[..., None].expand(-1, -1, values.shape[-1]))

@@ -52,8 +52,11 @@ class TokenSet:
 
     def take(self, tokens: Tensor) -> Tensor:
         """The values of the tokens in the set: (P, S, V, F) -> (P, K, F)."""
-        flat = tokens.flatten(1, 2)
-        return flat.gather(1, self.index[..., None].expand(-1, -1, flat.shape[-1]))
+        return self.take_flat(tokens.flatten(1, 2))
+
+    def take_flat(self, tokens: Tensor) -> Tensor:
+        """As `take`, of tokens end to end: (P, S · V, F) -> (P, K, F)."""
+        return tokens.gather(1, self.index[..., None].expand(-1, -1, tokens.shape[-1]))
 
 
 def fewest_valid(valid: Tensor, length: int) -> int:
