@@ -60,7 +60,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     """
     _check(config, dataset)
     dataset = dataset.hold_out(config.validation_subjects)
-    dataset.check_trainable(config.allow_duplicates)
+    if len(dataset.test):  # a pool has none
+        dataset.check_trainable(config.allow_duplicates)
     config = with_coordinate_scale(config, dataset)
     about = about_run("pretrain", config.system, dataset, seed, "none")
     device = pick_device(config.execution.device)  # a missing one leaves no folder behind
@@ -74,7 +75,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     took = _fit(objective, cutter, dataset, config, seed, folder)
 
     held_out = _held_out(objective, cutter, dataset, config)
-    examples = make_examples(dataset, cutter, seed, _rebuild_by(objective, seed))
+    examples = make_examples(dataset, cutter, seed, _rebuild_by(objective, seed)) if dataset.classes else None
     size = median_coordinate_rms(dataset.train)
     if not distributed.is_main_process():
         return {}
@@ -97,7 +98,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     }
     card = ModelCard.of(config, dataset, kind="pretrained", classes=(), seed=seed, costs=costs, size=size)
     save_model(folder / "model", card, objective.state_dict(), set(dataset.train.digests))
-    write_examples(folder, examples)
+    if examples:
+        write_examples(folder, examples)
     write_json(folder / "run.json", run)
     return run
 

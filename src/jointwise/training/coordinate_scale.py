@@ -1,4 +1,7 @@
-"""The units of a network's input: metres are kept or, as all else is, divided by their typical size."""
+"""The units of a network's input: metres are kept or, as all else is, divided by their typical size.
+
+In a pool each sequence counts as often as it is sampled, so that a large set does not decide alone.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
 from jointwise.training import distributed
 
+_ROUNDING = 1e-9  # relative error of a sum of weights
 _UNIT_FACTOR = 20.0  # bodies never differ in size by this factor, metres and millimetres or pixels do
 
 
@@ -30,10 +34,35 @@ def _squares(part: Part) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]
     return np.array(totals), np.array(counts)
 
 
+def _frequencies(part: Part) -> npt.NDArray[np.float64]:
+    """How often each sequence of a part is sampled in an epoch: (n,). It counts that much in what follows."""
+    return part.store.shards.frequencies(part.ids)
+
+
+def weighted_median(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> float:
+    """The median of n values of which each counts by its weight; with equal weights that of NumPy.
+
+    Args:
+        values: (n,), at least one.
+        weights: (n,) positive.
+
+    >>> weighted_median(np.array([1.0, 2.0, 9.0]), np.array([1.0, 1.0, 5.0]))
+    9.0
+    """
+    order = np.argsort(values)
+    sorted_values = values[order]
+    half = weights.sum() / 2
+    below = weights[order].cumsum()
+    lower = int(np.searchsorted(below, half * (1 - _ROUNDING)))
+    upper = int(np.searchsorted(below, half * (1 + _ROUNDING)))
+    return float(sorted_values[lower] + sorted_values[upper]) / 2
+
+
 def coordinate_rms(part: Part) -> float:
     """Root mean square of all valid coordinates of the sequences of a part, in their unit."""
     totals, counts = _squares(part)
-    return math.sqrt(sum(totals) / max(sum(counts), 1))
+    weights = _frequencies(part)
+    return math.sqrt(sum(weights * totals) / max(sum(weights * counts), 1))
 
 
 def median_coordinate_rms(part: Part) -> float:
@@ -43,7 +72,9 @@ def median_coordinate_rms(part: Part) -> float:
     """
     totals, counts = _squares(part)
     valid = counts > 0
-    return float(np.median(np.sqrt(totals[valid] / counts[valid]))) if valid.any() else 0.0
+    if not valid.any():
+        return 0.0
+    return weighted_median(np.sqrt(totals[valid] / counts[valid]), _frequencies(part)[valid])
 
 
 def recording_rms(positions: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> float:
@@ -93,16 +124,16 @@ def median_motion_rms(part: Part, frames: int) -> float:
     """
     cutter = ClipCutter.from_store(part.store, frames)
     ids = torch.from_numpy(part.ids)
-    sizes: list[float] = []
+    sizes: list[float] = []  # not a number where nothing moves visibly
     for places in distributed.local_batches(ids, 64, cutter.shards):
         clips = cutter.centre(ids[places])
         for positions, valid in zip(clips.positions, clips.valid, strict=True):
             both = valid[:, 1:] & valid[:, :-1]
             changes = (positions[:, 1:] - positions[:, :-1])[both].double()
-            if changes.numel():
-                sizes.append(float(changes.square().mean().sqrt()))
-    sizes = distributed.all_gather_concat(sizes)
-    return float(np.median(sizes)) if sizes else 0.0
+            sizes.append(float(changes.square().mean().sqrt()))
+    known = np.array(distributed.all_gather_concat(sizes))
+    moved = np.isfinite(known)
+    return weighted_median(known[moved], _frequencies(part)[moved]) if moved.any() else 0.0
 
 
 def with_coordinate_scale(config: Config, dataset: Dataset, trained: Config | None = None) -> Config:

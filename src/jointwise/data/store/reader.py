@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
-from jointwise.data.store.shards import Ints, Shard, ShardedRows, Shards
+from jointwise.data.store.shards import Ints, Member, Shard, ShardedRows, Shards
 from jointwise.errors import DataError
 
 VERSION = 2
@@ -134,6 +134,7 @@ class Store:
         parts: (n, S) int8, the part of each sequence under each of the `splits`.
         splits: Name of each split -> its rule in words.
         shards: Which sequence lies in which shard.
+        mixture: The sets of a pool, one for each shard; empty for all other stores.
         layout: The layout of all V joints, as recorded.
         picked: The columns of the selected joints, in the order of `description.skeleton`; None: all joints.
 
@@ -165,6 +166,11 @@ class Store:
             self.description = Description.from_json(header["description"])
             sizes = [shard.sequences for shard in self.joined] or [len(self.index)]
             self.shards = Shards.of_sizes(sizes)
+            self.mixture = tuple(
+                Member(**member | {"notes": tuple(member["notes"])}) for member in header.get("mixture", ())
+            )
+            if self.mixture:
+                self.shards = self.shards.with_sampling(member.share for member in self.mixture)
             self.layout = self.description.skeleton
             self._check_sizes(sum(sizes))
         except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
