@@ -24,8 +24,9 @@ def add_datasets_arguments(parser: Parser) -> None:
 
 
 def datasets(args: argparse.Namespace) -> None:
-    """What data sets are known, where their files come from, which are prepared."""
-    from jointwise.data.datasets import DATASETS, store_path
+    """What data sets are known, where their files come from, which are prepared; and the pools that were made."""
+    from jointwise.data.datasets import DATASETS, pools, store_path
+    from jointwise.data.store.reader import Store
 
     for name, source in DATASETS.items():
         path = store_path(name)
@@ -43,6 +44,9 @@ def datasets(args: argparse.Namespace) -> None:
                 ("prepared", path if (path / "store.json").is_file() else "no"),
             ]
         )
+    for store in map(Store, pools()):
+        print(f"{store.description.data} (pool)")
+        print_columns([*_lines_of_mixture(store.mixture), ("terms", store.description.terms), ("store", store.path)])
 
 
 def add_prepare_arguments(parser: Parser) -> None:
@@ -137,7 +141,7 @@ def add_pool_arguments(parser: Parser) -> None:
         "sets",
         metavar="SET",
         nargs="+",
-        help="data sets, as --data takes them; the training part is taken, of the first split or of another: wmft:fold2",
+        help="data sets as --data takes them; the training part of the first split is taken, or of another: wmft:fold2",
     )
     parser.add_argument(
         "--weights",

@@ -119,10 +119,8 @@ def user_path(data: str) -> Path | None:
         return path
     if "/" in data or path.suffix.lower() in PREPARED_FILES:
         raise ConfigError(f"--data {data}: no such folder or file. Check the path.")
-    raise ConfigError(
-        unknown("data set or pool", data, [*DATASETS, *(pool.name for pool in pools())])
-        + " A folder of your own is written with a slash: folder/."
-    )
+    known = [*DATASETS, *(pool.name for pool in pools())]
+    raise ConfigError(unknown("data set", data, known) + " A folder of your own is written with a slash: folder/.")
 
 
 def find_source(data: str) -> DataSource:
