@@ -107,6 +107,18 @@ class ModelCard:
             **facts,
         )
 
+    def after(self, before: ModelCard) -> ModelCard:
+        """The card of a model whose encoder came from another: the terms of use of both hold, and its mixture is kept.
+
+        Args:
+            before: The card of the other model.
+        """
+        mixture = self.mixture or before.mixture
+        if before.data == self.data:
+            return replace(self, mixture=mixture)
+        terms = [card.terms if card.mixture else f"{card.data}: {card.terms}" for card in (before, self) if card.terms]
+        return replace(self, mixture=mixture, terms="; ".join(dict.fromkeys(terms)))
+
     @cached_property
     def config(self) -> Config:
         """Its settings as a Config, built once."""

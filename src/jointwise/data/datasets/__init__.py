@@ -54,9 +54,10 @@ def pool_path(name: str) -> Path:
     """
     members = pool_members(name)
     if members:
-        name = "_".join(re.sub(r"[^\w.-]+", ".", member.rstrip("/").rpartition("/")[2]) for member in members)
-    if len(name) > _LONGEST_NAME and members:
-        name = f"pool-of-{len(members)}-{hashlib.sha256(','.join(members).encode()).hexdigest()[:6]}"
+        words = [(Path(address).stem, split) for address, split in map(address_and_split, members)]
+        name = "_".join(re.sub(r"[^\w.-]+", "-", ".".join(filter(None, word))) for word in words)
+        if len(name) > _LONGEST_NAME:
+            name = f"pool-of-{len(members)}-{hashlib.sha256(','.join(members).encode()).hexdigest()[:6]}"
     return (_base() / "pools" / name).resolve()
 
 

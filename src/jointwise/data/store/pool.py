@@ -366,7 +366,9 @@ def _mixture(
     for source, store, part in zip(sources, stores, parts, strict=True):
         hours.append(float(store.index["frames"][part == TRAIN].sum()) / FPS / 3600)
         if not hours[-1]:
-            raise DataError(f"{source.name}: all its training sequences are in the test part of another set.")
+            raise DataError(
+                f"{source.name}: each of its training sequences is in a test part of the pool's sets too. Leave it out."
+            )
     weight_of = [weights.get(source.name, math.sqrt(hour)) for source, hour in zip(sources, hours, strict=True)]
     members = []
     for number, (source, conversion) in enumerate(zip(sources, conversions, strict=True)):
