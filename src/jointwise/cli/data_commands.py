@@ -73,7 +73,7 @@ def prepare(args: argparse.Namespace) -> None:
 
     from jointwise.data.dataset import Dataset, prepare
     from jointwise.data.datasets import store_path
-    from jointwise.data.store.reader import Store
+    from jointwise.data.store.reader import UNKNOWN, Store
 
     if args.workers < 0:
         raise ConfigError(f"--workers {args.workers}: at least one process reads; 0 means one for each core.")
@@ -93,6 +93,7 @@ def prepare(args: argparse.Namespace) -> None:
     store = Store(store_path(args.name))
     rows = int((store.index["frames"].astype(int) * store.index["persons"]).sum())
     zeros = summary.zeros / (rows * len(store.description.skeleton.joints))
+    labels = store.index["label"]
     skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
     print(f"prepared {store.description.data}")
     print_columns(
@@ -102,7 +103,8 @@ def prepare(args: argparse.Namespace) -> None:
             *(("left out", f"{count}: {reason}") for reason, count in summary.left_out.items()),
             *(("", message) for _, message in summary.bad[:10]),
             *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
-            ("classes", f"{len(np.unique(store.index['label']))} of {len(store.description.classes)} are there"),
+            ("classes", f"{len(np.unique(labels[labels != UNKNOWN]))} of {len(store.description.classes)} are there"),
+            ("unlabelled", np.count_nonzero(labels == UNKNOWN) or None),
             ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),
             ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid_share():.2f} % valid"),
             *([] if skeleton.bones else [("", "no bones: dataset.yaml can name a layout, as in skeleton: coco17")]),

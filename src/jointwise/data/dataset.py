@@ -26,12 +26,17 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.build import ShowProgress, SkipRequest, Summary, build_store, no_progress, skip_request
 from jointwise.data.store.pool import Source, build_pool
-from jointwise.data.store.reader import TEST, TRAIN, UNKNOWN, Store, find_duplicates
+from jointwise.data.store.reader import ALL, ALL_ABOUT, TEST, TRAIN, UNKNOWN, Store, find_duplicates
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
 
-HELD_OUT = "held-out training subjects"  # the words for a split whose test part these are
+HELD_OUT = "held-out training"  # subjects or recordings: the words for a split whose test part these are
 
 Ids = npt.NDArray[np.int64]
+
+
+def name_subjects(subjects: Iterable[int]) -> str:
+    """The words for subjects in the rule of a split, such as `subjects 3, 7`."""
+    return f"subjects {', '.join(str(subject) for subject in sorted(subjects))}"
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,14 @@ class Part:
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
-        """(n,) class indices."""
+        """(n,) class indices, -1 where unlabelled."""
         return self.store.index["label"][self.ids].astype(np.int64)
+
+    @property
+    def labelled(self) -> Part:
+        """The sequences that have a label; the part itself where all have one."""
+        known = self.labels != UNKNOWN
+        return self if known.all() else Part(self.store, self.ids[known])
 
     @property
     def subjects(self) -> npt.NDArray[np.int64]:
@@ -108,7 +119,7 @@ class Dataset:
         Args:
             store: The store to divide.
             address: What `--data` takes to open it again.
-            split: Name of the split; None: the first of the store.
+            split: Name of the split; None: the first of the store. Every store also has `all`, without a test part.
 
         Returns:
             The data set.
@@ -117,13 +128,16 @@ class Dataset:
             ConfigError: The store has no split of that name.
         """
         name = next(iter(store.splits)) if split is None else split
-        if name not in store.splits:
-            raise ConfigError(unknown(f"split of {store.description.data}", name, store.splits))
-        parts = store.parts[:, list(store.splits).index(name)]
+        if name in store.splits:
+            parts, about = store.parts[:, list(store.splits).index(name)], store.splits[name]
+        elif name == ALL:
+            parts, about = np.full(len(store), TRAIN, np.int8), ALL_ABOUT
+        else:
+            raise ConfigError(unknown(f"split of {store.description.data}", name, [*store.splits, ALL]))
         store = store.with_shard_weights(np.flatnonzero(parts == TRAIN))
         train = Part(store, np.flatnonzero(parts == TRAIN).astype(np.int64))
         test = Part(store, np.flatnonzero(parts == TEST).astype(np.int64))
-        return cls(store, train, test, name, store.splits[name], address)
+        return cls(store, train, test, name, about, address)
 
     @property
     def name(self) -> str:
@@ -149,11 +163,16 @@ class Dataset:
     def arguments(self) -> list[str]:
         """The command-line arguments that open this data set, split and selection of joints again."""
         words = ["--data", self.address]
-        if len(self.store.splits) > 1:
-            words += ["--split", self.split_name]
+        if self.split_mark:
+            words += ["--split", self.split_mark]
         if self.store.picked is not None:
             words += ["--joints", ",".join(self.skeleton.joints)]
         return words
+
+    @property
+    def split_mark(self) -> str:
+        """The name of the split, for runs and results; empty where the data have this one split only."""
+        return "" if [self.split_name] == list(self.store.splits) else self.split_name
 
     @property
     def joints_name(self) -> str:
@@ -190,7 +209,8 @@ class Dataset:
             subjects: Training subjects to hold out; with none of them, the data set stays as it is.
 
         Returns:
-            The data set whose training and test parts are both made of the training part.
+            The data set whose training and test parts are both made of the training part. Unlabelled sequences are in
+            its test part only where the held-out subjects have no others.
 
         Raises:
             DataError: One of them is not a training subject, or no other training subject is left.
@@ -211,12 +231,12 @@ class Dataset:
         held = np.isin(self.train.subjects, subjects)
         if held.all():
             raise DataError(f"{self.name}: holding out all training subjects leaves nothing to train on.")
-        named = ", ".join(str(subject) for subject in sorted(subjects))
+        test = Part(self.store, self.train.ids[held])
         return replace(
             self,
             train=Part(self.store, self.train.ids[~held]),
-            test=Part(self.store, self.train.ids[held]),
-            split=f"{self.split}; {HELD_OUT} {named}",
+            test=test.labelled if len(test.labelled) else test,
+            split=f"{self.split}; {HELD_OUT} {name_subjects(subjects)}",
         )
 
     def duplicates(self) -> list[tuple[str, str]]:
@@ -230,37 +250,6 @@ class Dataset:
         part[self.test.ids] = TEST
         pairs = find_duplicates(self.store.digests.tolist(), part == TRAIN, part == TEST)
         return [(str(self.store.names[a]), str(self.store.names[b])) for a, b in pairs]
-
-    def check_trainable(self, allow_duplicates: bool = False) -> None:
-        """Check that a score on the test part would be meaningful.
-
-        Args:
-            allow_duplicates: Accept test sequences that equal a training sequence.
-
-        Raises:
-            DataError: A part is empty, a class has test sequences only, or (unless allowed) a test sequence equals a
-                training sequence.
-        """
-        for part, name in ((self.train, "training"), (self.test, "test")):
-            if not len(part):
-                raise DataError(
-                    f"{self.name}: the {name} part is empty under the split '{self.split}'. Are files missing? Prepare "
-                    "the whole data set."
-                )
-        missing = np.setdiff1d(self.test.labels, self.train.labels).tolist()
-        if missing:
-            count = int((self.test.labels == missing[0]).sum())
-            raise DataError(
-                f"{self.name}: class '{self.classes[missing[0]]}' has {count} sequence(s), all in the test part: it "
-                "can be tested but never learned. Add recordings of it by training subjects, or leave it out."
-            )
-        pairs = [] if allow_duplicates else self.duplicates()
-        if pairs:
-            raise DataError(
-                f"{self.name}: {len(pairs)} sequences of the test part are in the training part too, first: "
-                f"{pairs[0][1]} equals {pairs[0][0]}. A score would partly measure memory. Leave them out with "
-                "jointwise prepare --skip-list FILE, or train with --allow_duplicates true."
-            )
 
 
 def _check_root(data: str, root: str | Path | None) -> None:
@@ -329,7 +318,7 @@ def pool(
     """
     place = new_pool_path(data)
     opened = [load_dataset(address, None, split, progress) for address, split in map(address_and_split, members)]
-    sources = [Source(dataset.store, dataset.split_name) for dataset in opened]
+    sources = [Source(dataset.store, dataset.split, dataset.train.ids, dataset.test.ids) for dataset in opened]
     return Dataset.of(build_pool(place, sources, weights, progress), data)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from jointwise.config.schema import Config, FinetuneConfig
+from jointwise.data.checks import check_trainable
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
 from jointwise.data.label_subset import choose_labelled
@@ -120,7 +121,7 @@ def finetune(
     check_names(config)
     arguments = dataset.arguments  # those of the command: subjects and joints are left out below
     dataset = dataset.hold_out(config.validation_subjects)
-    dataset.check_trainable(config.allow_duplicates)
+    check_trainable(dataset, config.allow_duplicates)
     check_folder(results, dataset)
     run = _prepare(config, dataset, seed, labels, folder, pretrained, which, unlabelled)
     pick_device(config.execution.device)  # a missing one leaves no folder behind

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import tiny
-from helpers.stores import SPLIT, write_store
+from helpers.stores import write_store
 from jointwise.cli import run
 from jointwise.data.dataset import Dataset, load_dataset, pool, prepare
 from jointwise.data.datasets import DATASETS, address_and_split, is_pool, new_pool_path, pool_members, pool_path, pools
@@ -48,7 +48,8 @@ def source(
     """A set of training and test sequences."""
     pairs = [*((sequence, False) for sequence in sequences), *((sequence, True) for sequence in tested)]
     description = Description(name, pairs[0][0].skeleton, ("x",), **({"metres": True} | about))  # type: ignore[arg-type]
-    return Source(Store(write_store(folder / name, description, pairs)), SPLIT)
+    data = Dataset.of(Store(write_store(folder / name, description, pairs)), name)
+    return Source(data.store, data.split, data.train.ids, data.test.ids)
 
 
 def place_of(joint: str, store: Store, item: int = 0, frame: int = 0) -> list[float]:
@@ -171,6 +172,7 @@ def test_what_a_set_would_score_is_in_no_set(tmp_path: Path) -> None:
     assert (len(data.test), data.classes) == (0, ())
     assert data.store.mixture[1].notes == ("1 left out: in the test part of a set",)
     assert data.train.labels.tolist() == [-1, -1]
+    assert Dataset.of(data.store, "p", "all").train.names == data.train.names
 
 
 def test_weights_are_the_square_roots_of_hours_unless_they_are_given(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import MIN_JOINTS, NTU25, Skeleton, shared_joints
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.join import joined_index, write_joined
-from jointwise.data.store.reader import TEST, TRAIN, UNKNOWN, UNUSED, VERSION, Description, Store
+from jointwise.data.store.reader import ALL, TRAIN, UNKNOWN, UNUSED, VERSION, Description, Store
 from jointwise.data.store.shards import Member
 from jointwise.data.store.writer import StoreWriter
 from jointwise.errors import ConfigError, DataError, unknown
@@ -29,7 +29,6 @@ from jointwise.errors import ConfigError, DataError, unknown
 CONVERSION = 1  # number of the way in which sets are converted; another number converts them again
 FPS = 30.0
 WINDOW = 150  # frames, at most: longer recordings are cut into windows of equal length
-SPLIT = "pool"
 COPIES = "pooled"  # name of the folder of converted sets
 SUBJECTS = 1000  # subject 7 of the second set becomes 2007
 
@@ -48,25 +47,20 @@ class Source:
 
     Args:
         store: Its store.
-        split: Name of the split whose training part is taken.
+        split: The rule of its split in words.
+        train: (n,) places of its training sequences in the store.
+        test: (m,) places of those that are scored.
     """
 
     store: Store
     split: str
+    train: Ids
+    test: Ids
 
     @property
     def name(self) -> str:
         """Name of the data set."""
         return self.store.description.data
-
-    @property
-    def about(self) -> str:
-        """The rule of the split in words."""
-        return self.store.splits[self.split]
-
-    def ids(self, part: int) -> Ids:
-        """(n,) places in the store of the sequences of a part: TRAIN or TEST."""
-        return np.flatnonzero(self.store.parts[:, list(self.store.splits).index(self.split)] == part).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -176,7 +170,7 @@ def find_conversion(source: Source, skeleton: Skeleton) -> Conversion:
         )
     unit, factor = _unit(source)
     unused = [joint for joint in own.joints if joint not in joints]
-    rates = sorted(set(np.round(source.store.index["fps"][source.ids(TRAIN)], 2).tolist()))
+    rates = sorted(set(np.round(source.store.index["fps"][source.train], 2).tolist()))
     notes = (
         f"{len(joints)} of {len(skeleton.joints)} joints" if len(joints) < len(skeleton.joints) else "",
         f"left out: {', '.join(unused)}" if unused else "",
@@ -222,7 +216,7 @@ def _unit(source: Source) -> tuple[str, float]:
 def _limb_length(source: Source) -> float | None:
     """The mean over kinds of limbs of their median length in a set, in its own unit; None if it has none by name."""
     joints = source.store.description.skeleton.joints
-    ids = source.ids(TRAIN)
+    ids = source.train
     ids = ids[np.linspace(0, len(ids) - 1, min(_MEASURED, len(ids))).astype(int)]
     lengths: dict[str, list[npt.NDArray[np.float32]]] = {}
     for sequence in (source.store[int(place)] for place in ids):
@@ -259,7 +253,7 @@ def convert_set(source: Source, conversion: Conversion, base: Path, progress: Sh
     skeleton = conversion.skeleton
     place = hashlib.sha256(f"{source.store.path.resolve()} {source.split} {skeleton.joints}".encode()).hexdigest()[:6]
     path = base / f"{source.name}-{place}"
-    ids = source.ids(TRAIN)
+    ids = source.train
     facts = [VERSION, CONVERSION, PREPARATION, FPS, WINDOW, source.store.fingerprint, source.split, ids.tolist()]
     facts += [asdict(skeleton), conversion.joints, conversion.factor, conversion.axes.tolist()]
     revision = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
@@ -274,7 +268,7 @@ def convert_set(source: Source, conversion: Conversion, base: Path, progress: Sh
                 names.append(name)
                 if name not in writer.entries:
                     writer.add(name, window, {}, known_digest=str(source.store.digests[place_in_store]))
-        splits = {SPLIT: (source.about, np.full(len(names), TRAIN, np.int8))}
+        splits = {ALL: (source.split, np.full(len(names), TRAIN, np.int8))}
         writer.finish(names, splits, {}, revision)
     return Store(path)
 
@@ -308,7 +302,7 @@ def build_pool(
     copies = path.parent.with_name(COPIES)
     stores = [convert_set(*pair, copies, progress) for pair in zip(sources, conversions, strict=True)]
     facts = [[store.path.name, store.fingerprint, store.revision] for store in stores]
-    tested = {str(digest) for source in sources for digest in source.store.digests[source.ids(TEST)]}
+    tested = {str(digest) for source in sources for digest in source.store.digests[source.test]}
     digest = hashlib.sha256("".join(sorted(tested)).encode()).hexdigest()
     revision = hashlib.sha256(json.dumps([facts, sorted(weights.items()), digest]).encode()).hexdigest()[:16]
     if (path / "store.json").is_file() and (known := Store(path)).revision == revision:
@@ -323,7 +317,7 @@ def build_pool(
     )
     about = f"training parts of {', '.join(source.name for source in sources)}"
     mixture = _mixture(sources, conversions, stores, parts, weights)
-    splits = {SPLIT: (about, np.concatenate(parts).astype(np.int8))}
+    splits = {ALL: (about, np.concatenate(parts).astype(np.int8))}
     return write_joined(path, stores, description, index, splits, revision, mixture)
 
 
@@ -335,8 +329,8 @@ def _check_sets(sources: list[Source], weights: Mapping[str, float]) -> None:
             raise DataError(f"{source.name}: a pool itself. Name its sets instead.")
         if names.count(source.name) > 1:
             raise DataError(f"{source.name}: two sets of the pool have this name. Rename the folder of one of them.")
-        if not len(source.ids(TRAIN)):
-            raise DataError(f"{source.name}: its training part is empty under the split '{source.about}'.")
+        if not len(source.train):
+            raise DataError(f"{source.name}: its training part is empty under the split '{source.split}'.")
     for name, weight in weights.items():
         if name not in names:
             raise ConfigError(f"--weights: {unknown('set of this pool', name, names)}")
@@ -377,7 +371,7 @@ def _mixture(
         members.append(
             Member(
                 data=source.name,
-                split=source.about,
+                split=source.split,
                 sequences=int((parts[number] == TRAIN).sum()),
                 hours=round(hours[number], 4),
                 weight=float(f"{weight_of[number]:.4g}"),

@@ -24,6 +24,8 @@ UNKNOWN = -1  # a label, subject or camera that the recording does not state
 UNUSED = 0  # the part of a sequence under a split
 TRAIN = 1
 TEST = 2
+ALL = "all"  # the split of every data set under which no sequence is scored
+ALL_ABOUT = "all recordings train, nothing is scored"
 Parts = npt.NDArray[np.int8]  # one of the above for each sequence
 Mask = npt.NDArray[np.bool_]
 
@@ -42,6 +44,21 @@ INDEX = np.dtype(
 
 # Data sets in metres whose stores may lack the key `metres`, because they were written before version 0.2.
 _METRES_BEFORE_KEY = ("synthetic", "utd-mhad", "sbu", "wmft", "ntu60", "ntu120")
+
+NO_LABEL = "unlabelled"  # in place of the name of a class
+
+
+def label_name(classes: tuple[str, ...], label: int) -> str:
+    """The name of a label.
+
+    Args:
+        classes: Class names in label order.
+        label: Its place in these; UNKNOWN where a sequence has none.
+
+    >>> label_name(("nod", "wave"), 1), label_name((), -1)
+    ('wave', 'unlabelled')
+    """
+    return NO_LABEL if label == UNKNOWN else classes[label]
 
 
 @dataclass(frozen=True)
