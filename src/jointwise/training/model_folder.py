@@ -114,10 +114,10 @@ class ModelCard:
             before: The card of the other model.
         """
         mixture = self.mixture or before.mixture
-        if before.data == self.data:
-            return replace(self, mixture=mixture)
-        terms = [card.terms if card.mixture else f"{card.data}: {card.terms}" for card in (before, self) if card.terms]
-        return replace(self, mixture=mixture, terms="; ".join(dict.fromkeys(terms)))
+        known = {before.data, *(member["data"] for member in before.mixture)}
+        cards = (before,) if self.data in known else (before, self)
+        terms = [card.terms if card.mixture else f"{card.data}: {card.terms}" for card in cards if card.terms]
+        return replace(self, mixture=mixture, terms=self.terms if before.data == self.data else "; ".join(terms))
 
     @cached_property
     def config(self) -> Config:

@@ -205,6 +205,7 @@ def test_subjects_of_two_sets_stay_apart_and_can_be_held_out(tmp_path: Path) -> 
     data = Dataset.of(build_pool(tmp_path / "pools" / "p", sets), "p")
     assert data.train.subjects.tolist() == [1007, 1008, 2007, -1]
     assert data.hold_out([2007]).test.names == ["b/array"]
+    assert [member.notes for member in data.store.mixture] == [("subjects 1007 to 1008",), ("subjects 2007 to 2007",)]
     many = [source(tmp_path, [standing(NTU25, 20, subject=1205)], name="c")]
     assert build_pool(tmp_path / "pools" / "q", many).index["subject"].tolist() == [11205]
 

@@ -309,14 +309,14 @@ def build_pool(
         return known
     parts = [np.where([str(digest) in tested for digest in store.digests], UNUSED, TRAIN) for store in stores]
     index = joined_index(stores)
-    _renumber_subjects(index, stores)
+    step = _renumber_subjects(index, stores)
     terms = "; ".join(f"{source.name}: {terms}" for source in sources if (terms := source.store.description.terms))
     cleaning = {source.store.description.cleaning for source in sources}
     description = Description(
         path.name, skeleton, (), cleaning=cleaning.pop() if len(cleaning) == 1 else "none", terms=terms, metres=True
     )
     about = f"training parts of {', '.join(source.name for source in sources)}"
-    mixture = _mixture(sources, conversions, stores, parts, weights)
+    mixture = _mixture(sources, conversions, stores, parts, weights, step)
     splits = {ALL: (about, np.concatenate(parts).astype(np.int8))}
     return write_joined(path, stores, description, index, splits, revision, mixture)
 
@@ -338,14 +338,18 @@ def _check_sets(sources: list[Source], weights: Mapping[str, float]) -> None:
             raise ConfigError(f"--weights {name}={weight:g}: a weight is a positive number. Or leave the set out.")
 
 
-def _renumber_subjects(index: npt.NDArray[np.void], stores: list[Store]) -> None:
-    """Keep the subjects of different sets apart: subject 7 of the second set becomes 2007, or 20007 if it must."""
+def _renumber_subjects(index: npt.NDArray[np.void], stores: list[Store]) -> int:
+    """Keep the subjects of different sets apart: subject 7 of the second set becomes 2007, or 20007 if it must.
+
+    Returns the 1000 or 10000.
+    """
     step = SUBJECTS
     while step <= index["subject"].max(initial=0):
         step *= 10
     numbers = np.repeat(np.arange(1, len(stores) + 1), [len(store) for store in stores])
     known = index["subject"] != UNKNOWN
     index["subject"][known] += (step * numbers[known]).astype(np.int32)
+    return step
 
 
 def _mixture(
@@ -354,8 +358,9 @@ def _mixture(
     stores: list[Store],
     parts: list[npt.NDArray[np.int64]],
     weights: Mapping[str, float],
+    step: int,
 ) -> tuple[Member, ...]:
-    """The sets of a pool with their hours, weights and shares."""
+    """The sets of a pool with their hours, weights and shares; `step` is what `_renumber_subjects` returned."""
     hours = []
     for source, store, part in zip(sources, stores, parts, strict=True):
         hours.append(float(store.index["frames"][part == TRAIN].sum()) / FPS / 3600)
@@ -368,6 +373,10 @@ def _mixture(
     for number, (source, conversion) in enumerate(zip(sources, conversions, strict=True)):
         unused = int((parts[number] == UNUSED).sum())
         notes = conversion.notes + ((f"{unused} left out: in the test part of a set",) if unused else ())
+        subjects = np.unique(source.store.index["subject"][source.train])
+        if len(subjects := subjects[subjects != UNKNOWN]):
+            first, last = step * (number + 1) + subjects[[0, -1]]
+            notes += (f"subjects {first} to {last}",)
         members.append(
             Member(
                 data=source.name,
