@@ -59,7 +59,7 @@ class _Planner:
         self.comparison = comparison
         self.dataset = dataset
         self.seed = seed
-        self.split = dataset.split_name if len(dataset.store.splits) > 1 else ""
+        self.split = dataset.split_mark
 
     def raw(self) -> Iterator[Stage]:
         """The baseline of the frozen protocols and of `semi`: coordinates without an encoder."""

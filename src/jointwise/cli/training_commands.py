@@ -80,6 +80,7 @@ def pretrain(args: argparse.Namespace) -> None:
     report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
+    data = f"{shlex.join(dataset.arguments)} --labels 0.1" if dataset.classes else "--data DATA"
     losses = [f"{name} {loss:.4f}" for name, loss in loss_parts(run.get("held_out")).items() if loss]
     print_columns(
         [
@@ -87,7 +88,7 @@ def pretrain(args: argparse.Namespace) -> None:
             *((f"held-out {name}", f"{100 * top1:.1f} %") for name, top1 in run["probes"].items()),
             ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
             ("report", report),
-            ("next", f"jointwise finetune {folder} {shlex.join(dataset.arguments)} --labels 0.1"),
+            ("next", f"jointwise finetune {folder} {data}"),
         ]
     )
 

@@ -116,7 +116,7 @@ class Evaluation:
             before=before,
             unlabelled=learned or "",
             protocol=self.protocol,
-            split=self.dataset.split_name if len(self.dataset.store.splits) > 1 else "",
+            split=self.dataset.split_mark,
             joints=self.dataset.joints_name,
             encoder=self.encoder,
             pooling=self.pooling,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from jointwise.config.augmentation import AugmentConfig
 from jointwise.config.schema import Config
+from jointwise.data.checks import check_pretrainable, check_trainable
 from jointwise.data.clips import ClipCutter, Clips, Persons
-from jointwise.data.dataset import Dataset
+from jointwise.data.dataset import HELD_OUT, Dataset, Part, name_subjects
 from jointwise.data.randomness import Draws
+from jointwise.data.store.reader import UNKNOWN
 from jointwise.errors import ConfigError
 from jointwise.evaluation.collapse import collapse_warning, effective_rank
 from jointwise.evaluation.features import encoder_features
@@ -39,6 +42,7 @@ from jointwise.training.run_folder import about_run, open_run, read_log, resume_
 
 Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none where no probe is due
 
+SHARE = 0.1  # of the training part is held out for losses, where there is no test part
 WATCHED_CLIPS = 2048  # pooled features of one epoch that the effective rank is computed from
 
 
@@ -59,8 +63,7 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         ConfigError: The system learns from labels only, a name in the config is unknown, or probes have no subjects.
     """
     _check(config, dataset)
-    dataset = dataset.hold_out(config.validation_subjects)
-    dataset.check_trainable(config.allow_duplicates)
+    dataset = training_data(config, dataset)
     config = with_coordinate_scale(config, dataset)
     about = about_run("pretrain", config.system, dataset, seed, "none")
     device = pick_device(config.execution.device)  # a missing one leaves no folder behind
@@ -89,6 +92,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     )
     log = read_log(folder)
     run: dict[str, Any] = about | {
+        "terms": dataset.store.description.terms,
+        "mixture": [asdict(member) for member in dataset.store.mixture],
         **costs.of_run(PRETRAIN),
         **objective.describe(config.segments, len(dataset.skeleton.joints)),
         "collapse": collapse_warning(log),
@@ -100,6 +105,60 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     write_examples(folder, examples)
     write_json(folder / "run.json", run)
     return run
+
+
+def training_data(config: Config, dataset: Dataset) -> Dataset:
+    """The data of a pre-training, of which some may be held out for losses.
+
+    Args:
+        config: Its `validation_subjects` are held out.
+        dataset: The data. Where they have no test part and no subjects are named, a tenth is held out.
+
+    Returns:
+        The data with what is held out in the test part.
+
+    Raises:
+        DataError: There is nothing to train on, some of it is in the test part too, or probes have no labels to score.
+    """
+    dataset = dataset.hold_out(config.validation_subjects)
+    if config.pretrain.probe_every:
+        check_trainable(dataset, config.allow_duplicates)
+    dataset = dataset if len(dataset.test) else hold_out_share(dataset)
+    check_pretrainable(dataset, config.allow_duplicates)
+    return dataset
+
+
+def hold_out_share(dataset: Dataset) -> Dataset:
+    """Make a test part of a tenth of the training part, for the losses of a pre-training that has no other.
+
+    Every tenth subject is held out, where there are at least ten and each recording tells its own. Otherwise a tenth of
+    the recordings is, by a hash of their content. Copies of a recording stay together.
+
+    Args:
+        dataset: The data; their test part is left out.
+
+    Returns:
+        The data with that test part; the data as they are where nothing would be left to train on.
+    """
+    train, tenth = dataset.train, round(1 / SHARE)
+    digests, known = np.array(train.digests, str), np.unique(train.subjects)
+    if len(known) >= tenth and UNKNOWN not in known:
+        subjects = known[tenth - 1 :: tenth]
+        chosen = digests[np.isin(train.subjects, subjects)]
+        words = f"{name_subjects(subjects.tolist())}, every tenth"
+    else:
+        contents = np.unique(digests)  # sorted, as good as at random
+        chosen = contents[: max(1, round(SHARE * len(contents)))]
+        words = f"recordings, {SHARE:.0%} by content"
+    held = np.isin(digests, chosen)
+    if held.all():
+        return dataset
+    return replace(
+        dataset,
+        train=Part(dataset.store, train.ids[~held]),
+        test=Part(dataset.store, train.ids[held]),
+        split=f"{dataset.split}; {HELD_OUT} {words}: {held.sum()} of {len(held)}",
+    )
 
 
 def _check(config: Config, dataset: Dataset) -> None:
@@ -272,13 +331,13 @@ def _fit(
 
 
 def _held_out(objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config) -> dict[str, Any] | None:
-    """Losses on held-out training subjects by part, and their split; None where none are held out.
+    """Losses on held-out training clips by part, and their split; None where none are held out.
 
     Test clips have no losses: nothing that could be chosen by them is measured on them.
     """
-    if not config.validation_subjects:
+    if HELD_OUT not in dataset.split:
         return None
-    ids = torch.from_numpy(dataset.test.ids)  # of the held-out subjects
+    ids = torch.from_numpy(dataset.test.ids)
     return held_out_losses(objective, cutter, ids, config.execution.precision) | {SPLIT: dataset.split}
 
 

@@ -1,4 +1,7 @@
-"""The units of a network's input: metres are kept or, as all else is, divided by their typical size."""
+"""The units of a network's input: metres are kept or, as all else is, divided by their typical size.
+
+In a pool each sequence counts as often as it is sampled, so that a large set does not decide alone.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from jointwise.data.dataset import Dataset, Part
 from jointwise.model.tokens import relative_to_centre
 from jointwise.training import distributed
 
+_ROUNDING = 1e-9  # relative error of a sum of weights
 _UNIT_FACTOR = 20.0  # bodies never differ in size by this factor, metres and millimetres or pixels do
 
 
@@ -33,10 +37,35 @@ def _squares(part: Part) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]
     return np.array(totals), np.array(counts)
 
 
+def _frequencies(part: Part) -> npt.NDArray[np.float64]:
+    """How often each sequence of a part is sampled in an epoch: (n,). It counts that much in what follows."""
+    return part.store.shards.frequencies(part.ids)
+
+
+def weighted_median(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> float:
+    """The median of n values of which each counts by its weight; with equal weights that of NumPy.
+
+    Args:
+        values: (n,), at least one.
+        weights: (n,) positive.
+
+    >>> weighted_median(np.array([1.0, 2.0, 9.0]), np.array([1.0, 1.0, 5.0]))
+    9.0
+    """
+    order = np.argsort(values)
+    sorted_values = values[order]
+    half = weights.sum() / 2
+    below = weights[order].cumsum()
+    lower = int(np.searchsorted(below, half * (1 - _ROUNDING)))
+    upper = int(np.searchsorted(below, half * (1 + _ROUNDING)))
+    return float(sorted_values[lower] + sorted_values[upper]) / 2
+
+
 def coordinate_rms(part: Part) -> float:
     """Root mean square of all valid coordinates of the sequences of a part, in their unit."""
     totals, counts = _squares(part)
-    return math.sqrt(sum(totals) / max(sum(counts), 1))
+    weights = _frequencies(part)
+    return math.sqrt(sum(weights * totals) / max(sum(weights * counts), 1))
 
 
 def median_coordinate_rms(part: Part) -> float:
@@ -45,8 +74,8 @@ def median_coordinate_rms(part: Part) -> float:
     A single wrong coordinate can make `coordinate_rms` arbitrarily large. Here it changes one sequence only.
     """
     totals, counts = _squares(part)
-    valid = counts > 0
-    return float(np.median(np.sqrt(totals[valid] / counts[valid]))) if valid.any() else 0.0
+    sizes = np.divide(totals, counts, out=np.full(len(totals), np.nan), where=counts > 0)
+    return _known_median(np.sqrt(sizes), _frequencies(part))
 
 
 def recording_rms(positions: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> float:
@@ -97,7 +126,7 @@ def median_clip_rms(part: Part, frames: int, centre: Sequence[int] = ()) -> tupl
     """
     cutter = ClipCutter.from_store(part.store, frames)
     ids = torch.from_numpy(part.ids)
-    sizes: list[tuple[float, float]] = []
+    sizes: list[tuple[float, float]] = []  # not a number where nothing is valid, or seen to move
     for batch in distributed.local_batches(ids, 64, cutter.shards):
         clips = cutter.centre(ids[batch])
         for positions, valid in zip(clips.positions, clips.valid, strict=True):
@@ -105,7 +134,8 @@ def median_clip_rms(part: Part, frames: int, centre: Sequence[int] = ()) -> tupl
             changes = (places[:, 1:] - places[:, :-1])[valid[:, 1:] & valid[:, :-1]]
             sizes.append((_rms(places[valid]), _rms(changes)))
     known = np.array(distributed.all_gather_concat(sizes)).reshape(-1, 2)
-    return _median(known[:, 0]), _median(known[:, 1])
+    weights = _frequencies(part)
+    return _known_median(known[:, 0], weights), _known_median(known[:, 1], weights)
 
 
 def _rms(numbers: Tensor) -> float:
@@ -113,9 +143,10 @@ def _rms(numbers: Tensor) -> float:
     return float(numbers.square().mean().sqrt())
 
 
-def _median(sizes: npt.NDArray[np.float64]) -> float:
-    known = sizes[np.isfinite(sizes)]
-    return float(np.median(known)) if len(known) else 0.0
+def _known_median(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> float:
+    """The weighted median of the values that are numbers; 0 without any."""
+    known = np.isfinite(values)
+    return weighted_median(values[known], weights[known]) if known.any() else 0.0
 
 
 def with_coordinate_scale(config: Config, dataset: Dataset, trained: Config | None = None) -> Config:

@@ -39,8 +39,7 @@ def run_name(dataset: Dataset, stage: str, seed: int, labels: str = "") -> str:
         seed: Random seed of the training, the `<k>` of `seed<k>`.
         labels: The share or shots of labels; empty for a pre-training.
     """
-    split = dataset.split_name if len(dataset.store.splits) > 1 else ""
-    return "-".join(part for part in (stage, split, dataset.joints_name, labels, f"seed{seed}") if part)
+    return "-".join(part for part in (stage, dataset.split_mark, dataset.joints_name, labels, f"seed{seed}") if part)
 
 
 def training_name(pretrained: bool, unlabelled: str | None) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
-from jointwise.data.store.shards import Ints, Shard, ShardedRows, Shards
+from jointwise.data.store.shards import Ints, Member, Shard, ShardedRows, Shards
 from jointwise.errors import DataError
 
 VERSION = 2
@@ -24,6 +24,8 @@ UNKNOWN = -1  # a label, subject or camera that the recording does not state
 UNUSED = 0  # the part of a sequence under a split
 TRAIN = 1
 TEST = 2
+ALL = "all"  # the split of every data set under which no sequence is scored
+ALL_ABOUT = "all recordings train, nothing is scored"
 Parts = npt.NDArray[np.int8]  # one of the above for each sequence
 Mask = npt.NDArray[np.bool_]
 
@@ -42,6 +44,21 @@ INDEX = np.dtype(
 
 # Data sets in metres whose stores may lack the key `metres`, because they were written before version 0.2.
 _METRES_BEFORE_KEY = ("synthetic", "utd-mhad", "sbu", "wmft", "ntu60", "ntu120")
+
+NO_LABEL = "unlabelled"  # in place of the name of a class
+
+
+def label_name(classes: tuple[str, ...], label: int) -> str:
+    """The name of a label.
+
+    Args:
+        classes: Class names in label order.
+        label: Its place in these; UNKNOWN where a sequence has none.
+
+    >>> label_name(("nod", "wave"), 1), label_name((), -1)
+    ('wave', 'unlabelled')
+    """
+    return NO_LABEL if label == UNKNOWN else classes[label]
 
 
 @dataclass(frozen=True)
@@ -134,6 +151,7 @@ class Store:
         parts: (n, S) int8, the part of each sequence under each of the `splits`.
         splits: Name of each split -> its rule in words.
         shards: Which sequence lies in which shard.
+        mixture: The sets of a pool, one for each shard; empty for all other stores.
         layout: The layout of all V joints, as recorded.
         picked: The columns of the selected joints, in the order of `description.skeleton`; None: all joints.
 
@@ -165,6 +183,11 @@ class Store:
             self.description = Description.from_json(header["description"])
             sizes = [shard.sequences for shard in self.joined] or [len(self.index)]
             self.shards = Shards.of_sizes(sizes)
+            self.mixture = tuple(
+                Member(**member | {"notes": tuple(member["notes"])}) for member in header.get("mixture", ())
+            )
+            if self.mixture:
+                self.shards = self.shards.with_sampling(member.share for member in self.mixture)
             self.layout = self.description.skeleton
             self._check_sizes(sum(sizes))
         except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jointwise.data.sequence import Bools, Floats
+from jointwise.data.store.reader import label_name
 from jointwise.evaluation.protocols import PROTOCOLS
 from jointwise.report.page.reading import Result, Run
 from jointwise.report.page.results import view_result
@@ -124,7 +125,7 @@ def _clip(examples: Examples, place: int, answering: Sequence[tuple[str, Result]
     if examples.rebuilt is not None:
         rebuilt = resample(examples.rebuilt[place][present], frames)
         panels.append(Panel("what the decoder rebuilt", skeleton, rebuilt, np.ones_like(valid)))
-    name, truth = examples.names[place], examples.classes[int(examples.labels[place])]
+    name, truth = examples.names[place], label_name(examples.classes, int(examples.labels[place]))
     answers = tuple(
         Answer(title, tuple(zip(examples.classes, result.scores[name].tolist(), strict=True)))
         for title, result in answering
