@@ -54,30 +54,37 @@ def demo(args: argparse.Namespace) -> None:
 
 def add_pretrain_arguments(parser: Parser) -> None:
     """Add what `pretrain` takes."""
-    parser.add_argument("start", metavar="SYSTEM", help=f"one of {', '.join(systems())}")
+    listed = ", ".join(systems())
+    parser.add_argument(
+        "start", metavar="SYSTEM|RUN", help=f"one of {listed}; or the folder of a pre-trained run, to go on from"
+    )
     add_data(parser)
     add_seed_and_config(parser)
     add_run(parser)
-    add_settings(parser, PRETRAIN_SETTINGS, "SYSTEM --data DATA")
+    add_settings(parser, PRETRAIN_SETTINGS, "SYSTEM|RUN --data DATA")
 
 
 def pretrain(args: argparse.Namespace) -> None:
-    """Pre-train a system without labels on the training part of a data set."""
+    """Pre-train a system, or a pre-trained run further, without labels on the training part of a data set."""
     from jointwise.evaluation.held_out import loss_parts
     from jointwise.report.page import write_report
     from jointwise.stages.pretrain import pretrain
     from jointwise.training.run_folder import run_path
 
-    config = None if args.resume else config_of_system(args, args.start)
+    start = run_or_system(args.start)
+    config = config_of_run(args, start, free="pretrain") if start else config_of_system(args, args.start)
+    seed = seed_of(args, start)
     dataset = load_data(args)
-    folder = args.run or run_path(dataset, args.start, "pretrain", args.seed or 0)
+    stage = "pretrain" + (transfer_suffix(start, dataset) if start else "")
+    folder = args.run or run_path(dataset, config.system, stage, seed)
     args.resume = is_resumed(args, folder)
-    if args.resume or config is None:
+    if args.resume:
         config = config_of_resumed(args, folder)
-    run = pretrain(config, dataset, args.seed or 0, folder, args.resume)
+        seed = args.seed
+    run = pretrain(config, dataset, seed, folder, args.resume, start)
     if not run:  # the first process has it
         return
-    report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
+    report = write_report(folder / "report.html", f"{config.system} on {dataset.name}: pre-training", [folder], [])
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
     data = f"{shlex.join(dataset.arguments)} --labels 0.1" if dataset.classes else "--data DATA"

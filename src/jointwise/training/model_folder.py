@@ -45,7 +45,7 @@ class ModelCard:
         labels: Share or shots of labels that a classifier was trained with; `none` for a pre-trained model.
         unlabelled: How unlabelled clips were used beside the labels: `pseudo`; None: not at all.
         initialisation: What a classifier's encoder started as: `pretrained`, `finetuned` or `scratch`.
-        pretrained_on: The data of that pre-training.
+        pretrained_on: The data of that pre-training; of a pre-trained model, the data that it was trained on before.
         recorded: The layout of the data, if the model takes only some of their joints.
         cleaning: How the recordings were cleaned.
         terms: Terms of use.
@@ -347,6 +347,33 @@ def load_model(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
     return load_card(folder), load_tensors(folder / "model.safetensors")
 
 
+def pretrained_weights(run: Path, dataset: Dataset) -> tuple[ModelCard, dict[str, Tensor], Dataset]:
+    """All weights of a pre-trained run, to pre-train it further: both are reduced to the joints they share.
+
+    Args:
+        run: The run folder.
+        dataset: The data.
+
+    Returns:
+        The card of the run, the weights of its objective, and the data.
+
+    Raises:
+        CheckpointError: The run is not pre-trained, or the data do not fit it, see `ModelCard.on_shared_joints`.
+        DataError: The model was trained on sequences that would be scored.
+    """
+    card, weights = load_model(run)
+    if card.kind != "pretrained":
+        raise CheckpointError(f"{run}: fine-tuned, not pre-trained. Pre-training goes on from a pre-trained run only.")
+    dataset = card.on_shared_joints(dataset, run)
+    check_unseen(run, card, dataset)
+    return card, restrict_joints(weights, _places(card, dataset)), dataset
+
+
+def _places(card: ModelCard, dataset: Dataset) -> list[int]:
+    """Places of the joints of data among those of a model."""
+    return [card.skeleton.joints.index(joint) for joint in dataset.skeleton.joints]
+
+
 def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard, dict[str, Tensor], Dataset]:
     """The encoder of a trained run, for data that may have other joints: both are reduced to the joints they share.
 
@@ -369,8 +396,7 @@ def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard,
     chosen = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     if not chosen:
         raise CheckpointError(f"{run}: system '{card.system}' has no {which} encoder.")
-    places = [card.skeleton.joints.index(joint) for joint in dataset.skeleton.joints]
-    return card, restrict_joints(chosen, places), dataset
+    return card, restrict_joints(chosen, _places(card, dataset)), dataset
 
 
 def check_unseen(run: Path, card: ModelCard, dataset: Dataset) -> None:
