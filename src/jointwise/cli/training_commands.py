@@ -80,7 +80,7 @@ def pretrain(args: argparse.Namespace) -> None:
     used = training_data(config, dataset)
     if used.split != dataset.split:
         print(used.split.rpartition("; ")[2])
-    elif user_path(dataset.address) and len(dataset.test):
+    elif len(dataset.test) and user_path(dataset.address):
         print(f"{len(dataset.test)} are left out, because they can be scored later; to use them too: --split {ALL}")
     run = pretrain(config, dataset, args.seed or 0, folder, args.resume)
     if not run:  # the first process has it
@@ -88,7 +88,7 @@ def pretrain(args: argparse.Namespace) -> None:
     report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
-    labelled = shlex.join(dataset.arguments) if len(dataset.test) else "--data FOLDER/"  # one that can be scored
+    data = shlex.join(dataset.arguments) if len(dataset.test) else "--data DATA"  # data that can be scored
     losses = [f"{name} {loss:.4f}" for name, loss in loss_parts(run.get("held_out")).items() if loss]
     print_columns(
         [
@@ -96,7 +96,7 @@ def pretrain(args: argparse.Namespace) -> None:
             *((f"held-out {name}", f"{100 * top1:.1f} %") for name, top1 in run["probes"].items()),
             ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
             ("report", report),
-            ("next", f"jointwise finetune {folder} {labelled} --labels 0.1"),
+            ("next", f"jointwise finetune {folder} {data} --labels 0.1"),
         ]
     )
 

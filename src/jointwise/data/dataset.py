@@ -1,31 +1,37 @@
-"""`Dataset` and its parts: a prepared store under one split. `load_dataset`, `prepare` and `join` make one."""
+"""`Dataset` and its parts: a prepared store under one split. `load_dataset`, `prepare` and `pool` make one."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.datasets import DATASETS, find_source, folder, is_prepared, store_path, user_path
+from jointwise.data.datasets import (
+    DATASETS,
+    address_and_split,
+    find_source,
+    folder,
+    is_prepared,
+    new_pool_path,
+    pool_members,
+    store_path,
+    user_path,
+)
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.build import ShowProgress, SkipRequest, Summary, build_store, no_progress, skip_request
-from jointwise.data.store.join import join_stores
+from jointwise.data.store.pool import Source, build_pool
 from jointwise.data.store.reader import ALL, ALL_ABOUT, TEST, TRAIN, UNKNOWN, UNUSED, Store, find_duplicates
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
 
 HELD_OUT = "held-out training"  # subjects or recordings: the words for a split whose test part these are
 
 Ids = npt.NDArray[np.int64]
-
-
-def _short_hash(words: str) -> str:
-    return hashlib.sha256(words.encode()).hexdigest()[:4]
 
 
 def name_subjects(subjects: Iterable[int]) -> str:
@@ -160,10 +166,7 @@ class Dataset:
         words = ["--data", self.address]
         if self.split_mark:
             words += ["--split", self.split_mark]
-        for name in self.store.left_out.classes:
-            words += ["--without-classes", name]
-        if self.store.left_out.subjects:
-            words += ["--without-subjects", ",".join(map(str, self.store.left_out.subjects))]
+        words += self.store.left_out.arguments
         if self.store.picked is not None:
             words += ["--joints", ",".join(self.skeleton.joints)]
         return words
@@ -176,16 +179,14 @@ class Dataset:
     @property
     def selection_name(self) -> str:
         """A short name of the selected joints and of what is left out, for runs and results; empty for all there is."""
-        left_out = str(self.store.left_out)
-        parts = (self.joints_name, f"without-{_short_hash(left_out)}" if left_out else "")
-        return "-".join(part for part in parts if part)
+        return "-".join(name for name in (self.joints_name, self.store.left_out.name) if name)
 
     @property
     def joints_name(self) -> str:
         """A short name of the selected joints; empty when all joints are used."""
         if self.store.picked is None:
             return ""
-        return f"{self.skeleton.name}-{_short_hash(','.join(self.skeleton.joints))}"
+        return f"{self.skeleton.name}-{hashlib.sha256(','.join(self.skeleton.joints).encode()).hexdigest()[:4]}"
 
     def without(self, classes: Iterable[str] = (), subjects: Iterable[int] = ()) -> Dataset:
         """Leave classes and subjects out of all parts, as if they had not been recorded.
@@ -316,31 +317,32 @@ def prepare(
     return build_store(place, find_source(data), files, skips=skips, workers=workers, progress=progress)
 
 
-def join(data: str, stores: Iterable[str | Path]) -> Store:
-    """Make one data set of stores that were prepared apart. They become its shards and stay where they are.
+def pool(
+    data: str,
+    members: Iterable[str],
+    weights: Mapping[str, float] | None = None,
+    progress: ShowProgress = no_progress,
+) -> Dataset:
+    """Make a pool of data sets for pre-training. It is opened where it was made of the same before.
 
     Args:
-        data: The name of a registered data set, when all of them are of it. Otherwise the folder to write, which
-            `--data` then takes.
-        stores: The folders of the stores.
+        data: A new name, which `--data` then takes; or the members as `A,B,C`.
+        members: What `--data` takes for each set; `A:fold2` names a split. Their training parts are taken.
+        weights: Name of a set -> its sampling weight; those not named get the square root of their hours.
+        progress: Shows progress.
 
     Returns:
-        The joined store.
+        The pool. It has no classes and no test part.
 
     Raises:
-        ConfigError: `data` is neither a registered name nor a folder written with a slash.
-        DataError: The stores do not belong together.
-        StorageError: The store cannot be written.
+        ConfigError: The name is taken by a data set or is no name, a set is unknown, or a weight does not fit.
+        DataError: The sets cannot be brought into line.
+        StorageError: The disk refuses.
     """
-    known = data in DATASETS
-    place = store_path(data) if known else Path(data).expanduser().resolve()
-    name = folder.name_from_path(place)
-    if not known and (name in DATASETS or "/" not in data):
-        raise ConfigError(
-            f"{data}: not a known data set. The folder of a new one is written with a slash, and must not be named "
-            "like a known one."
-        )
-    return join_stores(place, [Path(store).expanduser() for store in stores], name, DATASETS[data] if known else None)
+    place = new_pool_path(data)
+    opened = [load_dataset(address, None, split, progress) for address, split in map(address_and_split, members)]
+    sources = [Source(dataset.store, dataset.split, dataset.train.ids, dataset.test.ids) for dataset in opened]
+    return Dataset.of(build_pool(place, sources, weights, progress), data)
 
 
 def _expected_revision(data: str) -> str:
@@ -373,6 +375,8 @@ def load_dataset(
         StorageError: The store cannot be written.
     """
     _check_root(data, root)
+    if members := pool_members(data):
+        return pool(data, members, progress=progress)
     place = store_path(data)
     while True:
         revision = _expected_revision(data)

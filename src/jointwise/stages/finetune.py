@@ -328,6 +328,8 @@ def _save(run: FinetuneRun, evaluation: Evaluation) -> None:
         costs=evaluation.costs,
         size=size,
     )
+    if run.before:
+        card = card.after(run.before)
     seen = load_trained_on(run.pretrained) if run.pretrained else set()
     save_model(run.folder / "model", card, run.trained.state_dict(), seen | set(dataset.train.digests))
     origin = provenance(run.cutter.device, run.config.execution.precision)

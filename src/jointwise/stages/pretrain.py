@@ -92,6 +92,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     )
     log = read_log(folder)
     run: dict[str, Any] = about | {
+        "terms": dataset.store.description.terms,
+        "mixture": [asdict(member) for member in dataset.store.mixture],
         **costs.of_run(PRETRAIN),
         **objective.describe(config.segments, len(dataset.skeleton.joints)),
         "collapse": collapse_warning(log),

@@ -49,6 +49,7 @@ class ModelCard:
         recorded: The layout of the data, if the model takes only some of their joints.
         cleaning: How the recordings were cleaned.
         terms: Terms of use.
+        mixture: The sets of a pool: name, split, sequences, hours, weight, share, terms and more of each.
         size: The `median_coordinate_rms` of the training part; None if unknown.
         scores: Scores on `split`, by name.
         costs: What the training took, stage by stage; its fields stand at the top level of config.json.
@@ -74,6 +75,7 @@ class ModelCard:
     recorded: Skeleton | None = None
     cleaning: str = "none"
     terms: str = ""
+    mixture: list[dict[str, Any]] = field(default_factory=list)
     size: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
     costs: Costs = field(default_factory=Costs)
@@ -101,8 +103,21 @@ class ModelCard:
             cleaning=dataset.store.description.cleaning,
             split=dataset.split,
             terms=dataset.store.description.terms,
+            mixture=[asdict(member) for member in dataset.store.mixture],
             **facts,
         )
+
+    def after(self, before: ModelCard) -> ModelCard:
+        """The card of a model whose encoder came from another: the terms of use of both hold, and its mixture is kept.
+
+        Args:
+            before: The card of the other model.
+        """
+        mixture = self.mixture or before.mixture
+        known = {before.data, *(member["data"] for member in before.mixture)}
+        cards = (before,) if self.data in known else (before, self)
+        terms = [card.terms if card.mixture else f"{card.data}: {card.terms}" for card in cards if card.terms]
+        return replace(self, mixture=mixture, terms=self.terms if before.data == self.data else "; ".join(terms))
 
     @cached_property
     def config(self) -> Config:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
-from jointwise.data.store.shards import Ints, Shard, ShardedRows, Shards
+from jointwise.data.store.shards import Ints, Member, Shard, ShardedRows, Shards
 from jointwise.errors import ConfigError, DataError, first_few
 
 VERSION = 2
@@ -118,6 +118,17 @@ class LeftOut:
         words = [f"{kind} {', '.join(str(item) for item in items)}" for kind, items in named.items() if items]
         return f"without {' and '.join(words)}" if words else ""
 
+    @property
+    def name(self) -> str:
+        """A short name for runs and results; empty where nothing is left out."""
+        return f"without-{hashlib.sha256(str(self).encode()).hexdigest()[:4]}" if str(self) else ""
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command-line arguments that leave the same out again."""
+        words = [word for name in self.classes for word in ("--without-classes", name)]
+        return words + [word for number in self.subjects for word in ("--without-subjects", str(number))]
+
 
 def digest(sequence: Sequence) -> str:
     """Hash the content of a prepared sequence.
@@ -171,6 +182,7 @@ class Store:
         parts: (n, S) int8, the part of each sequence under each of the `splits`.
         splits: Name of each split -> its rule in words.
         shards: Which sequence lies in which shard.
+        mixture: The sets of a pool, one for each shard; empty for all other stores.
         layout: The layout of all V joints, as recorded.
         picked: The columns of the selected joints, in the order of `description.skeleton`; None: all joints.
         left_out: The classes and subjects that a view is without.
@@ -204,6 +216,11 @@ class Store:
             self.description = Description.from_json(header["description"])
             sizes = [shard.sequences for shard in self.joined] or [len(self.index)]
             self.shards = Shards.of_sizes(sizes)
+            self.mixture = tuple(
+                Member(**member | {"notes": tuple(member["notes"])}) for member in header.get("mixture", ())
+            )
+            if self.mixture:
+                self.shards = self.shards.with_sampling(member.share for member in self.mixture)
             self.layout = self.description.skeleton
             self.left_out = LeftOut()
             self.kept = np.ones(len(self.index), bool)
