@@ -153,8 +153,12 @@ class Skeleton:
     def centre_joints(self) -> tuple[int, ...]:
         """Places of the joints whose mean is the centre of a body: the root, else both hips; empty without them.
 
-        >>> get_skeleton("ntu25").centre_joints, get_skeleton("coco17").centre_joints
-        ((0,), (11, 12))
+        >>> kinect = get_skeleton("kinect20")
+        >>> [kinect.joints[place] for place in kinect.centre_joints]
+        ['spine_mid']
+        >>> limbs = kinect.on_joints(["left_hip", "right_hip", "left_knee", "right_knee", "head"])
+        >>> limbs.centre_joints
+        (0, 1)
         """
         if self.root_index is not None:
             return (self.root_index,)
