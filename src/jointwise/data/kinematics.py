@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from jointwise.data.rest_pose import rest_place
 from jointwise.data.sequence import Bools
 from jointwise.data.skeletons import Skeleton
-from jointwise.errors import DataError
+from jointwise.errors import DataError, first_few
 
 Array = npt.NDArray[np.float64]
 
@@ -165,11 +165,8 @@ class BodyMotion:
         return places[:, list(self.body.node_of)]
 
 
-def fit_body(skeleton: Skeleton, positions: npt.NDArray[np.floating], valid: Bools) -> BodyMotion:
-    """Fits a body to the positions of one person.
-
-    Bones have their median length. Where a joint is not valid, rotations are interpolated between the frames around
-    it, and the nearest is kept before the first and after the last. A joint that is valid in no frame is left out.
+def body_at_rest(skeleton: Skeleton, positions: npt.NDArray[np.floating], valid: Bools) -> Body:
+    """The body of one person: its bones have their median length, and the directions of the rest pose.
 
     Args:
         skeleton: The layout.
@@ -177,42 +174,37 @@ def fit_body(skeleton: Skeleton, positions: npt.NDArray[np.floating], valid: Boo
         valid: (T, V).
 
     Returns:
-        The body on the joints that are valid in some frame, and its motion.
+        The body on the joints that are valid in some frame.
 
     Raises:
-        DataError: The layout has no bones, or fewer than two joints are ever valid.
+        DataError: The layout has no bones, or none between two joints that are ever valid.
     """
     if not skeleton.bones:
         raise DataError(
             f"skeleton '{skeleton.name}' has no bones, so there is no body to fit. Name the joints and bones of the "
             "recording: the keys `joints` and `bones` of .npz, or `skeleton` in dataset.yaml."
         )
-    ever: Bools = np.asarray(valid.any(0))
-    if ever.sum() < 2:
-        raise DataError(f"{int(ever.sum())} joints of '{skeleton.name}' are valid in any frame; a body needs two.")
-    skeleton = skeleton.on_joints([joint for joint, seen in zip(skeleton.joints, ever, strict=True) if seen])
-    places = np.where(valid[..., None], positions, 0.0).astype(np.float64)[:, ever]
-    valid = valid[:, ever]
-    body = _body_at_rest(skeleton, places, valid)
-    return _follow(body, places, valid)
-
-
-def _body_at_rest(skeleton: Skeleton, places: Array, valid: Bools) -> Body:
-    """The body whose bones have their median length, and the directions of the rest pose."""
-    nodes = body_tree(skeleton)
+    kept = [joint for column, joint in enumerate(skeleton.joints) if valid[:, column].any()]
+    known = skeleton.on_joints(kept)
+    if not known.bones:
+        found = f"are those of {first_few(kept)}" if kept else "is none"
+        raise DataError(
+            f"no bone connects two joints that are valid in some frame, so there is no body: there {found}."
+        )
+    nodes = body_tree(known)
+    columns = [skeleton.joints.index(known.joints[node.joint]) for node in nodes]
     lengths, shares = np.full((2, len(nodes)), np.nan)  # as seen; in statures, where the figure knows both ends
     directions = np.zeros((len(nodes), 3))
     for index, node in enumerate(nodes):
-        start = nodes[node.parent].joint
-        if node.free or node.joint == start:
+        start, end = columns[node.parent], columns[index]
+        if node.free or start == end:
             continue
-        both = valid[:, start] & valid[:, node.joint]
-        along = (places[:, node.joint] - places[:, start])[both]
+        along = (positions[:, end] - positions[:, start])[valid[:, start] & valid[:, end]].astype(np.float64)
         if len(along):
             lengths[index] = np.median(np.linalg.norm(along, axis=-1))
-        ends = [rest_place(skeleton.joints[joint]) for joint in (start, node.joint)]
-        if ends[0] is not None and ends[1] is not None:
-            along = (ends[1] - ends[0])[None]
+        places = rest_place(skeleton.joints[start]), rest_place(skeleton.joints[end])
+        if places[0] is not None and places[1] is not None:
+            along = (places[1] - places[0])[None]
             shares[index] = np.linalg.norm(along)
         mean = along.sum(0)
         directions[index] = _unit(mean) if mean.any() else (0.0, 1.0, 0.0)
@@ -221,8 +213,31 @@ def _body_at_rest(skeleton: Skeleton, places: Array, valid: Bools) -> Body:
     usual = np.median(lengths[~np.isnan(lengths)]) if not np.isnan(lengths).all() else 0.0
     unseen = np.where(np.isnan(shares) | (stature == 0), usual, shares * stature)
     offsets = np.where(np.isnan(lengths), unseen, lengths)[:, None] * directions
-    body = Body(skeleton, nodes, offsets, stature)
+    body = Body(known, nodes, offsets, stature)
     return body if stature > 0 else replace(body, stature=float(np.linalg.norm(np.ptp(body.rest, axis=0))) or 1.0)
+
+
+def fit_body(skeleton: Skeleton, positions: npt.NDArray[np.floating], valid: Bools) -> BodyMotion:
+    """Fits a body to the positions of one person.
+
+    Where a joint is not valid, rotations are interpolated between the frames around it, and the nearest is kept before
+    the first and after the last. A joint that is valid in no frame is left out.
+
+    Args:
+        skeleton: The layout.
+        positions: (T, V, 3), y up.
+        valid: (T, V).
+
+    Returns:
+        The body as `body_at_rest` has it, and its motion.
+
+    Raises:
+        DataError: The layout has no bones, or none between two joints that are ever valid.
+    """
+    body = body_at_rest(skeleton, positions, valid)
+    columns = [skeleton.joints.index(joint) for joint in body.skeleton.joints]
+    places = np.where(valid[..., None], positions, 0.0).astype(np.float64)[:, columns]
+    return _follow(body, places, valid[:, columns])
 
 
 def _follow(body: Body, places: Array, valid: Bools) -> BodyMotion:

@@ -92,6 +92,18 @@ def rest_radius(joint: str) -> float:
     return _JOINTS[rest].radius if rest in _JOINTS else OTHER_RADIUS
 
 
+def bone_radii(start: str, end: str) -> tuple[float, float]:
+    """How thick the body is where a bone starts and where it ends, in statures.
+
+    >>> bone_radii("left_knee", "left_ankle")
+    (0.04, 0.028)
+    """
+    first, last = rest_radius(start), rest_radius(end)
+    if split_side(end)[0] and not split_side(start)[0]:
+        first = 0.9 * min(first, last)  # a limb begins inside the trunk, so that no two surfaces coincide
+    return first, last
+
+
 def ball_radius(joint: str) -> float:
     """Radius of the ball at a joint, in statures: the head where the joint is its middle, else as `rest_radius`."""
     return HEADS.get(joint, rest_radius(joint))

@@ -1,4 +1,4 @@
-"""The clips that `jointwise view` shows: a recording, the recordings of a folder, or one clip of each class."""
+"""The clips that `jointwise view` shows and `jointwise convert` writes: of a file, a folder, a run or a data set."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from jointwise.data.datasets.folder import SETTINGS
 from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
-from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
+from jointwise.errors import ConfigError, DataError, JointwiseError, ReadError, unknown
 from jointwise.report.viewer.clips import Clip, recorded_panel
-from jointwise.training.example_clips import choose_examples
+from jointwise.report.viewer.examples import example_clip
+from jointwise.training.checkpoint import read_json
+from jointwise.training.example_clips import choose_examples, read_examples
 
 MOST_FILES = 12
 MOST_CLASSES = 24
@@ -57,17 +59,18 @@ def clip_of(sequence: Sequence, title: str | None = None, truth: str | None = No
 
 
 def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
-    """The clips of a file, of a folder of files, or of a data set (one test clip of each class).
+    """The clips of a file, of a folder of files, of a run (those of its report), or of a data set (one of each class).
 
     A data set is a registered one, a prepared file of the field, a store, or a folder with a folder for each class.
     At most 12 files or 24 classes are shown, evenly chosen.
 
     Args:
-        place: Name of a data set, or path of a file or folder.
+        place: Name of a data set, or path of a file, folder or run.
         progress: Shows the progress while a data set is prepared.
 
     Raises:
         ConfigError: There is no data set, file or folder of that name.
+        DataError: The run keeps no clips, or they are damaged.
         ReadError: The file cannot be read, or no file of the folder can.
     """
     if place in DATASETS:
@@ -79,6 +82,8 @@ def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
         raise ConfigError(f"{place}: no such file or folder, and {unknown('data set', place, DATASETS)}")
     if is_store(path):
         return _of_dataset(str(path.resolve()), progress)
+    if (path / "about.json").is_file():
+        return _of_run(path)
     if path.is_dir():
         return _of_own_folder(path, progress) if _has_class_folders(path) else _of_folder(path)
     if _holds_data_set(path):
@@ -103,6 +108,20 @@ def _has_class_folders(folder: Path) -> bool:
         return True
     inside = [path.relative_to(folder).parts for path in recordings_in(folder)]
     return all(len(parts) == 2 for parts in inside) and len({parts[0] for parts in inside}) > 1
+
+
+def _of_run(folder: Path) -> Source:
+    """The clips that a run keeps: as recorded, seen and rebuilt."""
+    examples = read_examples(folder)
+    if examples is None:
+        before = read_json(folder / "about.json").get("pretrained")
+        hint = f"Name the run that it started from: {before}." if before else "A finished pre-training has some."
+        raise DataError(f"{folder}: this run keeps no clips. {hint}")
+    clips = tuple(example_clip(examples, place) for place in range(len(examples.names)))
+    notes = [f"{len(clips)} evaluation clips of {examples.data}, kept by the run {folder}. Split: {examples.split}."]
+    if examples.terms:
+        notes.append(f"Terms of use of {examples.data}: {examples.terms}.")
+    return Source(folder.resolve().name, clips, tuple(notes))
 
 
 def _of_own_folder(folder: Path, progress: ShowProgress) -> Source:
