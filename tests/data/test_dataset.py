@@ -14,6 +14,7 @@ import scipy.io
 from helpers import tiny
 from helpers.recordings import UTD_MHAD as REAL
 from helpers.stores import forget_metres
+from jointwise.data.checks import check_trainable
 from jointwise.data.dataset import Dataset, load_dataset, prepare
 from jointwise.data.datasets import DATASETS, store_path
 from jointwise.data.datasets.source import DataSource, Recordings
@@ -160,14 +161,14 @@ def test_a_class_without_training_samples_is_an_error(tmp_path: Path, monkeypatc
     monkeypatch.setitem(DATASETS, "tiny", only((0, 1, 1), (0, 2, 1), (3, 2, 1)))
     monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"tiny: class 'right' has 1 sequence\(s\), all in the test part"):
-        load_dataset("tiny").check_trainable()
+        check_trainable(load_dataset("tiny"))
 
 
 def test_an_empty_test_part_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DATASETS, "tiny", only((0, 1, 1), (1, 1, 1)))
     monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"tiny: the test part is empty under the split 'cross-subject"):
-        load_dataset("tiny").check_trainable()
+        check_trainable(load_dataset("tiny"))
 
 
 def test_a_test_sequence_that_was_trained_on_is_reported_and_refused_unless_allowed(
@@ -188,10 +189,10 @@ def test_a_test_sequence_that_was_trained_on_is_reported_and_refused_unless_allo
         pretrain(tiny.config(), dataset, 0, tmp_path / "run")
     with pytest.raises(DataError, match="a1_s2_t2 equals a1_s1_t1"):
         finetune(tiny.config(), dataset, 0, "1.0", tmp_path / "run")
-    dataset.check_trainable(allow_duplicates=True)
+    check_trainable(dataset, allow_duplicates=True)
     (tmp_path / "leave-out.txt").write_text("a1_s2_t2\n")
     assert prepare("tiny", skip_list=tmp_path / "leave-out.txt").duplicates == {"xsub": []}
-    load_dataset("tiny").check_trainable()
+    check_trainable(load_dataset("tiny"))
 
 
 # --- UTD-MHAD, from files made here ---

@@ -18,6 +18,7 @@ import numpy as np
 
 from jointwise.bench.workload import Step
 from jointwise.data.centring import PREPARATION
+from jointwise.data.checks import check_trainable
 from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import NTU25
 from jointwise.data.store.reader import INDEX, TEST, TRAIN, VERSION, Description, Store, fingerprint
@@ -93,7 +94,7 @@ def checking(path: Path) -> Step:
     """A step that opens the store and checks its split: labels, and that no sequence is in both parts."""
 
     def step(_number: int) -> None:
-        _open(path).check_trainable()
+        check_trainable(_open(path))
 
     return step
 

@@ -55,6 +55,7 @@ COMMANDS = {
     "datasets": Command(data_commands.datasets, data_commands.add_datasets_arguments),
     "prepare": Command(data_commands.prepare, data_commands.add_prepare_arguments),
     "join": Command(data_commands.join, data_commands.add_join_arguments),
+    "pool": Command(data_commands.pool, data_commands.add_pool_arguments),
     "view": Command(data_commands.view, data_commands.add_view_arguments),
     "convert": Command(data_commands.convert, data_commands.add_convert_arguments),
     "pretrain": Command(training_commands.pretrain, training_commands.add_pretrain_arguments, many_processes=True),

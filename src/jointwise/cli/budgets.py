@@ -132,7 +132,7 @@ def subjects_to_choose_on(dataset: Dataset) -> list[int]:
     Returns:
         Their numbers; none where fewer than two training subjects are known.
     """
-    known = sorted(set(dataset.train.subjects.tolist()) - {UNKNOWN})
+    known = sorted(set(dataset.train.labelled.subjects.tolist()) - {UNKNOWN})
     if len(known) < 2:
         return []
     return known[3::4] or known[-1:]

@@ -10,6 +10,7 @@ from pathlib import Path
 from jointwise.cli.budgets import Budget, Choice, subjects_to_choose_on
 from jointwise.config.layers import Settings, build_config, to_settings
 from jointwise.config.schema import Config
+from jointwise.data.checks import check_trainable
 from jointwise.data.dataset import Dataset
 from jointwise.data.label_subset import choose_labelled
 from jointwise.errors import ConfigError, DataError, unknown
@@ -88,7 +89,7 @@ class Comparison:
             listed = ", ".join(f"{name} {value}" for name, value in inputs.items())
             raise ConfigError(
                 f"systems of one table must see the same input, but clip.input is: {listed}. Give all of them one: "
-                "--clip.input place+motion (or place)."
+                "--clip.input relative+motion (or place)."
             )
 
     @property
@@ -113,8 +114,8 @@ class Comparison:
 
     @property
     def clips(self) -> int:
-        """Training clips, labelled or not, under the first split."""
-        return len(self.data.hold_out(self.validation).train)
+        """Training clips that have a label, used or not, under the first split."""
+        return len(self.data.hold_out(self.validation).train.labelled)
 
     @cached_property
     def chosen_on(self) -> tuple[tuple[int, ...], str]:
@@ -128,7 +129,7 @@ class Comparison:
             return (), "fewer than two training subjects are known"
         part = self.data.hold_out(subjects)
         try:
-            part.check_trainable(next(iter(self.configs.values())).allow_duplicates)
+            check_trainable(part, next(iter(self.configs.values())).allow_duplicates)
             for labels in self.labels:
                 choose_labelled(part.train, labels, 0, part.classes)
         except DataError as error:
@@ -153,8 +154,7 @@ class Comparison:
         subjects, _ = self.chosen_on
         if not subjects or len(steps) == 1:
             return steps[-1]
-        split = self.data.split_name if len(self.data.store.splits) > 1 else ""
-        start = {"start": "scratch", "split": split, "joints": self.data.joints_name}
+        start = {"start": "scratch", "split": self.data.split_mark, "selection": self.data.selection_name}
         name = result_name(system=system, protocol=FINETUNE, labels=labels, seed=0, validation=subjects, **start)
         place = self.folder / "choosing" / system
         few, many = (place / f"{labels}-{count}-steps" / "results" / f"{name}.json" for count in steps)
@@ -165,7 +165,7 @@ class Comparison:
         """Raise what a stage would raise on this data, these labels or this folder, before any stage starts."""
         for dataset in self.datasets:
             part = dataset.hold_out(self.validation)
-            part.check_trainable(next(iter(self.configs.values())).allow_duplicates)
+            check_trainable(part, next(iter(self.configs.values())).allow_duplicates)
             for labels in self.labels:
                 choose_labelled(part.train, labels, 0, dataset.classes)
         check_folder(self.results if self.results.is_dir() else None, self.data)
@@ -177,6 +177,7 @@ class Comparison:
         before: Settings = read_json(file) if file.is_file() else {}
         configs = {name: to_settings(config) | {"execution": None} for name, config in self.configs.items()}
         now: Settings = {"data": self.data.name, "data_fingerprint": self.data.store.fingerprint, "quick": self.quick}
+        now |= {"left_out": str(self.data.store.left_out) or None}
         now |= {"steps": self.budget.describe(), "systems": configs}
         before = (
             {"steps": Budget().describe()} | before if before else {}

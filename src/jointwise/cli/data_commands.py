@@ -1,15 +1,20 @@
-"""The commands about data: datasets, prepare, join, view, convert."""
+"""The commands about data: datasets, prepare, join, pool, view, convert."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jointwise.cli.arguments import Parser
-from jointwise.cli.output import print_columns, show_progress
+from jointwise.cli.output import describe_sizes, print_columns, show_progress
 from jointwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jointwise.data.store.shards import Member
 
 _MANY_ZEROS = 0.01  # share of joints at zero that is worth a word
 
@@ -19,8 +24,9 @@ def add_datasets_arguments(parser: Parser) -> None:
 
 
 def datasets(args: argparse.Namespace) -> None:
-    """What data sets are known, where their files come from, which are prepared."""
-    from jointwise.data.datasets import DATASETS, store_path
+    """What data sets are known, where their files come from, which are prepared; and the pools that were made."""
+    from jointwise.data.datasets import DATASETS, pools, store_path
+    from jointwise.data.store.reader import Store
 
     for name, source in DATASETS.items():
         path = store_path(name)
@@ -38,6 +44,9 @@ def datasets(args: argparse.Namespace) -> None:
                 ("prepared", path if (path / "store.json").is_file() else "no"),
             ]
         )
+    for store in map(Store, pools()):
+        print(f"{store.description.data} (pool)")
+        print_columns([*_lines_of_mixture(store.mixture), ("terms", store.description.terms), ("store", store.path)])
 
 
 def add_prepare_arguments(parser: Parser) -> None:
@@ -64,7 +73,7 @@ def prepare(args: argparse.Namespace) -> None:
 
     from jointwise.data.dataset import Dataset, prepare
     from jointwise.data.datasets import store_path
-    from jointwise.data.store.reader import Store
+    from jointwise.data.store.reader import UNKNOWN, Store
 
     if args.workers < 0:
         raise ConfigError(f"--workers {args.workers}: at least one process reads; 0 means one for each core.")
@@ -84,6 +93,7 @@ def prepare(args: argparse.Namespace) -> None:
     store = Store(store_path(args.name))
     rows = int((store.index["frames"].astype(int) * store.index["persons"]).sum())
     zeros = summary.zeros / (rows * len(store.description.skeleton.joints))
+    labels = store.index["label"]
     skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
     print(f"prepared {store.description.data}")
     print_columns(
@@ -93,15 +103,13 @@ def prepare(args: argparse.Namespace) -> None:
             *(("left out", f"{count}: {reason}") for reason, count in summary.left_out.items()),
             *(("", message) for _, message in summary.bad[:10]),
             *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
-            ("classes", f"{len(np.unique(store.index['label']))} of {len(store.description.classes)} are there"),
+            ("classes", f"{len(np.unique(labels[labels != UNKNOWN]))} of {len(store.description.classes)} are there"),
+            ("unlabelled", np.count_nonzero(labels == UNKNOWN) or None),
             ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),
             ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid_share():.2f} % valid"),
             *([] if skeleton.bones else [("", "no bones: dataset.yaml can name a layout, as in skeleton: coco17")]),
             ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
-            *(
-                (f"split {part.split_name}", f"{len(part.train)} to train, {len(part.test)} to test: {part.split}")
-                for part in splits
-            ),
+            *((f"split {part.split_name}", f"{describe_sizes(part)}: {part.split}") for part in splits),
             ("WARNING", _zeros_warning(zeros) if zeros >= _MANY_ZEROS else None),
             *(("WARNING", _duplicates_warning(split, pairs)) for split, pairs in summary.duplicates.items() if pairs),
             ("fingerprint", store.fingerprint),
@@ -118,11 +126,73 @@ def add_join_arguments(parser: Parser) -> None:
 
 def join(args: argparse.Namespace) -> None:
     """Make one data set of stores that were prepared apart, for data beyond one disk; nothing is copied."""
-    from jointwise.data.dataset import join
+    from jointwise.data.store.join import join
 
     store = join(args.name, args.stores)
     shards = [(str(shard.path), f"{shard.sequences} sequences") for shard in store.joined]
     print_columns([("store", store.path), *shards, ("sequences", len(store)), ("fingerprint", store.fingerprint)])
+
+
+def add_pool_arguments(parser: Parser) -> None:
+    """Add what `pool` takes."""
+    parser.add_argument("name", metavar="NAME", help="name of the pool, for --data")
+    parser.add_argument(
+        "sets",
+        metavar="SET",
+        nargs="+",
+        help="data sets as --data takes them; the training part of the first split is taken, or of another: wmft:fold2",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="SET=W",
+        nargs="+",
+        default=[],
+        help="how often a set is drawn, relative to the others (default: the square root of its hours)",
+    )
+
+
+def pool(args: argparse.Namespace) -> None:
+    """Pool the training parts of data sets for pre-training, on one layout, in metres, at one frame rate.
+
+    Args:
+        args: Arguments of `add_pool_arguments`.
+
+    Raises:
+        ConfigError: A weight is no number.
+        JointwiseError: Sets cannot be pooled or stored, see `jointwise.data.dataset.pool`.
+    """
+    from jointwise.data.dataset import pool
+
+    dataset = pool(args.name, args.sets, dict(map(_weight_from, args.weights)), show_progress)
+    store = dataset.store
+    print(f"pool {dataset.name}")
+    print_columns(
+        [
+            ("store", store.path),
+            *_lines_of_mixture(store.mixture),
+            ("sequences", f"{len(dataset.train)}, {sum(member.hours for member in store.mixture):.2f} hours"),
+            ("joints", f"{len(dataset.skeleton.joints)} ({dataset.skeleton.name})"),
+            ("fingerprint", store.fingerprint),
+            ("terms", store.description.terms),
+        ]
+    )
+
+
+def _weight_from(text: str) -> tuple[str, float]:
+    """The name and the weight in `SET=W`."""
+    name, _, weight = text.partition("=")
+    try:
+        return name, float(weight)
+    except ValueError as error:
+        raise ConfigError(f"--weights {text}: expected the name of a set and a number, such as wmft=2.") from error
+
+
+def _lines_of_mixture(mixture: Iterable[Member]) -> Iterator[tuple[str, str]]:
+    """The sets of a pool as lines: what is drawn of each, and what was brought into line."""
+    for member in mixture:
+        drawn = f"{100 * member.share:.1f} % of an epoch (weight {member.weight:g})"
+        yield member.data, f"{drawn}, {member.sequences} sequences, {member.hours:.2f} hours: {member.split}"
+        yield "", "; ".join(member.notes)
 
 
 def _zeros_warning(share: float) -> str:

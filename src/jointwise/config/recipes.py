@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-OWN_FOLDER = "utd-mhad"  # a folder of one's own takes the recipe for small data
+OWN_FOLDER = "utd-mhad"  # a folder of one's own or a pool takes the recipe for small data
 
 
 def shipped(folder: str) -> dict[str, Path]:
@@ -41,7 +41,7 @@ def recipe_of(data: str) -> str:
     from jointwise.data.datasets import user_path  # it imports NumPy, which --help does without
 
     path = user_path(data)
-    return OWN_FOLDER if path is not None and path.is_dir() else data
+    return OWN_FOLDER if path is not None and not path.is_file() else data  # a pool may still be to be made
 
 
 def quick_settings() -> Path:

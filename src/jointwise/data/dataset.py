@@ -1,27 +1,42 @@
-"""`Dataset` and its parts: a prepared store under one split. `load_dataset`, `prepare` and `join` make one."""
+"""`Dataset` and its parts: a prepared store under one split. `load_dataset`, `prepare` and `pool` make one."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.datasets import DATASETS, find_source, folder, is_prepared, store_path, user_path
+from jointwise.data.datasets import (
+    DATASETS,
+    address_and_split,
+    find_source,
+    folder,
+    is_prepared,
+    new_pool_path,
+    pool_members,
+    store_path,
+    user_path,
+)
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.build import ShowProgress, SkipRequest, Summary, build_store, no_progress, skip_request
-from jointwise.data.store.join import join_stores
-from jointwise.data.store.reader import TEST, TRAIN, UNKNOWN, Store, find_duplicates
+from jointwise.data.store.pool import Source, build_pool
+from jointwise.data.store.reader import ALL, ALL_ABOUT, TEST, TRAIN, UNKNOWN, UNUSED, Store, find_duplicates
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
 
-HELD_OUT = "held-out training subjects"  # the words for a split whose test part these are
+HELD_OUT = "held-out training"  # subjects or recordings: the words for a split whose test part these are
 
 Ids = npt.NDArray[np.int64]
+
+
+def name_subjects(subjects: Iterable[int]) -> str:
+    """The words for subjects in the rule of a split, such as `subjects 3, 7`."""
+    return f"subjects {', '.join(str(subject) for subject in sorted(subjects))}"
 
 
 @dataclass(frozen=True)
@@ -47,8 +62,14 @@ class Part:
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
-        """(n,) class indices."""
+        """(n,) class indices, -1 where unlabelled."""
         return self.store.index["label"][self.ids].astype(np.int64)
+
+    @property
+    def labelled(self) -> Part:
+        """The sequences that have a label; the part itself where all have one."""
+        known = self.labels != UNKNOWN
+        return self if known.all() else Part(self.store, self.ids[known])
 
     @property
     def subjects(self) -> npt.NDArray[np.int64]:
@@ -98,7 +119,7 @@ class Dataset:
         Args:
             store: The store to divide.
             address: What `--data` takes to open it again.
-            split: Name of the split; None: the first of the store.
+            split: Name of the split; None: the first of the store. Every store also has `all`, without a test part.
 
         Returns:
             The data set.
@@ -107,13 +128,17 @@ class Dataset:
             ConfigError: The store has no split of that name.
         """
         name = next(iter(store.splits)) if split is None else split
-        if name not in store.splits:
-            raise ConfigError(unknown(f"split of {store.description.data}", name, store.splits))
-        parts = store.parts[:, list(store.splits).index(name)]
+        if name in store.splits:
+            parts, about = store.parts[:, list(store.splits).index(name)], store.splits[name]
+        elif name == ALL:
+            parts = np.where(store.kept, np.int8(TRAIN), np.int8(UNUSED))
+            about = "; ".join(words for words in (ALL_ABOUT, str(store.left_out)) if words)
+        else:
+            raise ConfigError(unknown(f"split of {store.description.data}", name, [*store.splits, ALL]))
         store = store.with_shard_weights(np.flatnonzero(parts == TRAIN))
         train = Part(store, np.flatnonzero(parts == TRAIN).astype(np.int64))
         test = Part(store, np.flatnonzero(parts == TEST).astype(np.int64))
-        return cls(store, train, test, name, store.splits[name], address)
+        return cls(store, train, test, name, about, address)
 
     @property
     def name(self) -> str:
@@ -137,20 +162,47 @@ class Dataset:
 
     @property
     def arguments(self) -> list[str]:
-        """The command-line arguments that open this data set, split and selection of joints again."""
+        """The command-line arguments that open this data set again: split, what is left out, selection of joints."""
         words = ["--data", self.address]
-        if len(self.store.splits) > 1:
-            words += ["--split", self.split_name]
+        if self.split_mark:
+            words += ["--split", self.split_mark]
+        words += self.store.left_out.arguments
         if self.store.picked is not None:
             words += ["--joints", ",".join(self.skeleton.joints)]
         return words
 
     @property
+    def split_mark(self) -> str:
+        """The name of the split, for runs and results; empty where the data have this one split only."""
+        return "" if [self.split_name] == list(self.store.splits) else self.split_name
+
+    @property
+    def selection_name(self) -> str:
+        """A short name of the selected joints and of what is left out, for runs and results; empty for all there is."""
+        return "-".join(name for name in (self.joints_name, self.store.left_out.name) if name)
+
+    @property
     def joints_name(self) -> str:
-        """A short name of the selected joints, for runs and results; empty when all joints are used."""
+        """A short name of the selected joints; empty when all joints are used."""
         if self.store.picked is None:
             return ""
         return f"{self.skeleton.name}-{hashlib.sha256(','.join(self.skeleton.joints).encode()).hexdigest()[:4]}"
+
+    def without(self, classes: Iterable[str] = (), subjects: Iterable[int] = ()) -> Dataset:
+        """Leave classes and subjects out of all parts, as if they had not been recorded.
+
+        Args:
+            classes: Their names.
+            subjects: Their numbers.
+
+        Returns:
+            The same data without them, under the same split.
+
+        Raises:
+            ConfigError: The data have no such class or subject.
+        """
+        store = self.store.without(classes, subjects)
+        return self if store is self.store else Dataset.of(store, self.address, self.split_name)
 
     def on_joints(self, names: Iterable[str]) -> Dataset:
         """Select joints, as if no others had been recorded.
@@ -180,7 +232,8 @@ class Dataset:
             subjects: Training subjects to hold out; with none of them, the data set stays as it is.
 
         Returns:
-            The data set whose training and test parts are both made of the training part.
+            The data set whose training and test parts are both made of the training part. Unlabelled sequences are in
+            its test part only where the held-out subjects have no others.
 
         Raises:
             DataError: One of them is not a training subject, or no other training subject is left.
@@ -201,12 +254,12 @@ class Dataset:
         held = np.isin(self.train.subjects, subjects)
         if held.all():
             raise DataError(f"{self.name}: holding out all training subjects leaves nothing to train on.")
-        named = ", ".join(str(subject) for subject in sorted(subjects))
+        test = Part(self.store, self.train.ids[held])
         return replace(
             self,
             train=Part(self.store, self.train.ids[~held]),
-            test=Part(self.store, self.train.ids[held]),
-            split=f"{self.split}; {HELD_OUT} {named}",
+            test=test.labelled if len(test.labelled) else test,
+            split=f"{self.split}; {HELD_OUT} {name_subjects(subjects)}",
         )
 
     def duplicates(self) -> list[tuple[str, str]]:
@@ -220,37 +273,6 @@ class Dataset:
         part[self.test.ids] = TEST
         pairs = find_duplicates(self.store.digests.tolist(), part == TRAIN, part == TEST)
         return [(str(self.store.names[a]), str(self.store.names[b])) for a, b in pairs]
-
-    def check_trainable(self, allow_duplicates: bool = False) -> None:
-        """Check that a score on the test part would be meaningful.
-
-        Args:
-            allow_duplicates: Accept test sequences that equal a training sequence.
-
-        Raises:
-            DataError: A part is empty, a class has test sequences only, or (unless allowed) a test sequence equals a
-                training sequence.
-        """
-        for part, name in ((self.train, "training"), (self.test, "test")):
-            if not len(part):
-                raise DataError(
-                    f"{self.name}: the {name} part is empty under the split '{self.split}'. Are files missing? Prepare "
-                    "the whole data set."
-                )
-        missing = np.setdiff1d(self.test.labels, self.train.labels).tolist()
-        if missing:
-            count = int((self.test.labels == missing[0]).sum())
-            raise DataError(
-                f"{self.name}: class '{self.classes[missing[0]]}' has {count} sequence(s), all in the test part: it "
-                "can be tested but never learned. Add recordings of it by training subjects, or leave it out."
-            )
-        pairs = [] if allow_duplicates else self.duplicates()
-        if pairs:
-            raise DataError(
-                f"{self.name}: {len(pairs)} sequences of the test part are in the training part too, first: "
-                f"{pairs[0][1]} equals {pairs[0][0]}. A score would partly measure memory. Leave them out with "
-                "jointwise prepare --skip-list FILE, or train with --allow_duplicates true."
-            )
 
 
 def _check_root(data: str, root: str | Path | None) -> None:
@@ -295,31 +317,32 @@ def prepare(
     return build_store(place, find_source(data), files, skips=skips, workers=workers, progress=progress)
 
 
-def join(data: str, stores: Iterable[str | Path]) -> Store:
-    """Make one data set of stores that were prepared apart. They become its shards and stay where they are.
+def pool(
+    data: str,
+    members: Iterable[str],
+    weights: Mapping[str, float] | None = None,
+    progress: ShowProgress = no_progress,
+) -> Dataset:
+    """Make a pool of data sets for pre-training. It is opened where it was made of the same before.
 
     Args:
-        data: The name of a registered data set, when all of them are of it. Otherwise the folder to write, which
-            `--data` then takes.
-        stores: The folders of the stores.
+        data: A new name, which `--data` then takes; or the members as `A,B,C`.
+        members: What `--data` takes for each set; `A:fold2` names a split. Their training parts are taken.
+        weights: Name of a set -> its sampling weight; those not named get the square root of their hours.
+        progress: Shows progress.
 
     Returns:
-        The joined store.
+        The pool. It has no classes and no test part.
 
     Raises:
-        ConfigError: `data` is neither a registered name nor a folder written with a slash.
-        DataError: The stores do not belong together.
-        StorageError: The store cannot be written.
+        ConfigError: The name is taken by a data set or is no name, a set is unknown, or a weight does not fit.
+        DataError: The sets cannot be brought into line.
+        StorageError: The disk refuses.
     """
-    known = data in DATASETS
-    place = store_path(data) if known else Path(data).expanduser().resolve()
-    name = folder.name_from_path(place)
-    if not known and (name in DATASETS or "/" not in data):
-        raise ConfigError(
-            f"{data}: not a known data set. The folder of a new one is written with a slash, and must not be named "
-            "like a known one."
-        )
-    return join_stores(place, [Path(store).expanduser() for store in stores], name, DATASETS[data] if known else None)
+    place = new_pool_path(data)
+    opened = [load_dataset(address, None, split, progress) for address, split in map(address_and_split, members)]
+    sources = [Source(dataset.store, dataset.split, dataset.train.ids, dataset.test.ids) for dataset in opened]
+    return Dataset.of(build_pool(place, sources, weights, progress), data)
 
 
 def _expected_revision(data: str) -> str:
@@ -352,6 +375,8 @@ def load_dataset(
         StorageError: The store cannot be written.
     """
     _check_root(data, root)
+    if members := pool_members(data):
+        return pool(data, members, progress=progress)
     place = store_path(data)
     while True:
         revision = _expected_revision(data)

@@ -36,14 +36,14 @@ def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...
     """Draws the training sequences that keep their label, stratified by class.
 
     Args:
-        train: The training sequences.
+        train: The training sequences; unlabelled ones are never chosen.
         labels: A share of each class such as `0.1` (at least one sequence of each class), or a number of sequences of
             each class such as `5shot`.
         seed: Decides which sequences; nothing else does.
         classes: Class names, for messages.
 
     Returns:
-        The labelled sequences; `train` itself for a share of 1.
+        The labelled sequences; for a share of 1 all that have a label.
 
     Raises:
         ConfigError: `labels` is neither a share nor shots.
@@ -60,6 +60,7 @@ def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...
             raise ConfigError(
                 f"--labels {labels}: expected a share between 0 and 1 such as 0.1, or shots such as 5shot."
             )
+    train = train.labelled
     if share == 1:
         return train
     generator = np.random.default_rng(seed_for(seed, "labels"))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from jointwise.config.schema import Config
+from jointwise.data.checks import check_trainable
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
 from jointwise.data.label_subset import canonical_labels, choose_labelled
@@ -95,7 +96,7 @@ def judge(
     if not re.fullmatch(r"\w[\w.+ -]*", name):
         raise ConfigError(f"name '{name}': results are files called so. Use letters, digits, spaces and . + - _ only.")
     dataset = dataset.hold_out(config.validation_subjects)
-    dataset.check_trainable(config.allow_duplicates)
+    check_trainable(dataset, config.allow_duplicates)
     labels = canonical_labels(labels)
     labelled = choose_labelled(dataset.train, labels, seed, dataset.classes)
     cutter = ClipCutter.from_store(dataset.store, frames, pick_device(config.execution.device))
@@ -129,9 +130,10 @@ def accuracies(
         Name of a protocol -> share of the test clips that are recognised.
     """
     precision = config.execution.precision
-    train = extract(features, cutter, torch.from_numpy(dataset.train.ids), precision)
+    learned = dataset.train.labelled
+    train = extract(features, cutter, torch.from_numpy(learned.ids), precision)
     test = extract(features, cutter, torch.from_numpy(dataset.test.ids), precision)
-    labels = torch.from_numpy(dataset.train.labels)
+    labels = torch.from_numpy(learned.labels)
     found = {}
     for name, score in frozen_protocols().items():
         scores = score(train, labels, test, len(dataset.classes), config, seed).numpy()

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from jointwise.config.schema import Config
+from jointwise.data.checks import check_trainable
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
 from jointwise.data.label_subset import choose_labelled
@@ -65,7 +66,7 @@ def evaluate(
     check_evaluated(protocol, run is None)
     check_names(config)
     dataset = dataset.hold_out(config.validation_subjects)
-    dataset.check_trainable(config.allow_duplicates)
+    check_trainable(dataset, config.allow_duplicates, labels=PROTOCOLS[protocol].judges is not Judges.COMPLETIONS)
     check_folder(results, dataset)
     device = pick_device(config.execution.device)
     task = EvaluationTask(run, protocol, dataset, config, seed, labels, which, device)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from jointwise.config.schema import Config, FinetuneConfig
+from jointwise.data.checks import check_trainable
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
 from jointwise.data.label_subset import choose_labelled
@@ -120,7 +121,7 @@ def finetune(
     check_names(config)
     arguments = dataset.arguments  # those of the command: subjects and joints are left out below
     dataset = dataset.hold_out(config.validation_subjects)
-    dataset.check_trainable(config.allow_duplicates)
+    check_trainable(dataset, config.allow_duplicates)
     check_folder(results, dataset)
     run = _prepare(config, dataset, seed, labels, folder, pretrained, which, unlabelled)
     pick_device(config.execution.device)  # a missing one leaves no folder behind
@@ -327,6 +328,8 @@ def _save(run: FinetuneRun, evaluation: Evaluation) -> None:
         costs=evaluation.costs,
         size=size,
     )
+    if run.before:
+        card = card.after(run.before)
     seen = load_trained_on(run.pretrained) if run.pretrained else set()
     save_model(run.folder / "model", card, run.trained.state_dict(), seen | set(dataset.train.digests))
     origin = provenance(run.cutter.device, run.config.execution.precision)

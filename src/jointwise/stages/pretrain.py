@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from jointwise.config.augmentation import AugmentConfig
 from jointwise.config.schema import Config
+from jointwise.data.checks import check_pretrainable, check_trainable
 from jointwise.data.clips import ClipCutter, Clips, Persons
-from jointwise.data.dataset import Dataset
+from jointwise.data.dataset import HELD_OUT, Dataset, Part, name_subjects
 from jointwise.data.randomness import Draws
+from jointwise.data.store.reader import UNKNOWN
 from jointwise.errors import ConfigError
 from jointwise.evaluation.collapse import collapse_warning, effective_rank
 from jointwise.evaluation.features import encoder_features
@@ -26,23 +29,26 @@ from jointwise.model.build import build_objective, check_names
 from jointwise.model.objective import Objective, Rebuilt, Watched
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder
-from jointwise.training.checkpoint import write_json
+from jointwise.training.checkpoint import load_weights, write_json
 from jointwise.training.coordinate_scale import coordinate_rms, median_coordinate_rms, with_coordinate_scale
 from jointwise.training.costs import PRETRAIN, Costs
 from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import Rebuild, make_examples, write_examples
 from jointwise.training.loop import fit
-from jointwise.training.model_folder import ModelCard, save_model
+from jointwise.training.model_folder import ModelCard, load_trained_on, pretrained_weights, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import about_run, open_run, read_log, resume_command
 
 Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none where no probe is due
 
+SHARE = 0.1  # of the training part is held out for losses, where there is no test part
 WATCHED_CLIPS = 2048  # pooled features of one epoch that the effective rank is computed from
 
 
-def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: bool = False) -> dict[str, Any]:
+def pretrain(
+    config: Config, dataset: Dataset, seed: int, folder: Path, resume: bool = False, start: Path | None = None
+) -> dict[str, Any]:
     """Pre-train a system on the training part of a data set, and write its run folder.
 
     Args:
@@ -51,34 +57,45 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         seed: Decides weights, order, clips and masks.
         folder: The run folder.
         resume: Whether the run is there already and is continued.
+        start: Pre-trained run whose weights, teacher and predictors this one starts from, on the joints that both have.
+            None: random weights.
 
     Returns:
         The content of run.json. Where there are several processes, only the first one has it; the others get {}.
 
     Raises:
         ConfigError: The system learns from labels only, a name in the config is unknown, or probes have no subjects.
+        CheckpointError: The run to start from is no pre-trained one, or does not fit the data.
+        DataError: It was trained on what is held out here.
     """
     _check(config, dataset)
-    dataset = dataset.hold_out(config.validation_subjects)
-    dataset.check_trainable(config.allow_duplicates)
-    config = with_coordinate_scale(config, dataset)
+    command = resume_command("pretrain", str(start or config.system), dataset.arguments, folder)
+    dataset = training_data(config, dataset)
+    before: ModelCard | None = None
+    weights: dict[str, Tensor] = {}
+    if start:
+        before, weights, dataset = pretrained_weights(start, dataset)
+    config = with_coordinate_scale(config, dataset, before.config if before else None)
     about = about_run("pretrain", config.system, dataset, seed, "none")
+    about |= {"pretrained": str(start)} if start else {}
     device = pick_device(config.execution.device)  # a missing one leaves no folder behind
     open_run(folder, config, about, resume)
 
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
     coordinates = dataset.store.description.coordinates
     objective = build_objective(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
+    if start:
+        load_weights(objective, weights, start)
     if config.execution.compile:
         compile_blocks(objective)
-    took = _fit(objective, cutter, dataset, config, seed, folder)
+    took = _fit(objective, cutter, dataset, config, seed, folder, command)
 
     held_out = _held_out(objective, cutter, dataset, config)
     examples = make_examples(dataset, cutter, seed, _rebuild_by(objective, seed))
     size = median_coordinate_rms(dataset.train)
     if not distributed.is_main_process():
         return {}
-    costs = Costs().with_stage(
+    costs = (before.costs if before else Costs()).with_stage(
         PRETRAIN,
         steps=config.pretrain.steps,
         device=device,
@@ -89,6 +106,8 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
     )
     log = read_log(folder)
     run: dict[str, Any] = about | {
+        "terms": dataset.store.description.terms,
+        "mixture": [asdict(member) for member in dataset.store.mixture],
         **costs.of_run(PRETRAIN),
         **objective.describe(config.segments, len(dataset.skeleton.joints)),
         "collapse": collapse_warning(log),
@@ -96,10 +115,68 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         **provenance(device, config.execution.precision),
     }
     card = ModelCard.of(config, dataset, kind="pretrained", classes=(), seed=seed, costs=costs, size=size)
-    save_model(folder / "model", card, objective.state_dict(), set(dataset.train.digests))
+    seen = set(dataset.train.digests)
+    if start and before:
+        card = replace(card, pretrained_on=before.data).after(before)
+        seen |= load_trained_on(start)
+    save_model(folder / "model", card, objective.state_dict(), seen)
     write_examples(folder, examples)
     write_json(folder / "run.json", run)
     return run
+
+
+def training_data(config: Config, dataset: Dataset) -> Dataset:
+    """The data of a pre-training, of which some may be held out for losses.
+
+    Args:
+        config: Its `validation_subjects` are held out.
+        dataset: The data. Where they have no test part and no subjects are named, a tenth is held out.
+
+    Returns:
+        The data with what is held out in the test part.
+
+    Raises:
+        DataError: There is nothing to train on, some of it is in the test part too, or probes have no labels to score.
+    """
+    dataset = dataset.hold_out(config.validation_subjects)
+    if config.pretrain.probe_every:
+        check_trainable(dataset, config.allow_duplicates)
+    dataset = dataset if len(dataset.test) else hold_out_share(dataset)
+    check_pretrainable(dataset, config.allow_duplicates)
+    return dataset
+
+
+def hold_out_share(dataset: Dataset) -> Dataset:
+    """Make a test part of a tenth of the training part, for the losses of a pre-training that has no other.
+
+    Every tenth subject is held out, where there are at least ten and each recording tells its own. Otherwise a tenth of
+    the recordings is, by a hash of their content. Copies of a recording stay together.
+
+    Args:
+        dataset: The data; their test part is left out.
+
+    Returns:
+        The data with that test part; the data as they are where nothing would be left to train on.
+    """
+    train, tenth = dataset.train, round(1 / SHARE)
+    digests, known = np.array(train.digests, str), np.unique(train.subjects)
+    if len(known) >= tenth and UNKNOWN not in known:
+        subjects = known[tenth - 1 :: tenth]
+        chosen = digests[np.isin(train.subjects, subjects)]
+        words = f"{name_subjects(subjects.tolist())}, every tenth"
+    else:
+        contents = np.unique(digests)  # sorted, as good as at random
+        chosen = contents[: max(1, round(SHARE * len(contents)))]
+        words = f"recordings, {SHARE:.0%} of them by content"
+    held = np.isin(digests, chosen)
+    if held.all():
+        return dataset
+    return replace(
+        dataset,
+        train=Part(dataset.store, train.ids[~held]),
+        test=Part(dataset.store, train.ids[held]),
+        split=f"{dataset.split}; {HELD_OUT} {words}, for losses: {held.sum()} of {len(held)}",
+    )
 
 
 def _check(config: Config, dataset: Dataset) -> None:
@@ -251,9 +328,9 @@ class PretrainTask:
 
 
 def _fit(
-    objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config, seed: int, folder: Path
+    objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config, seed: int, folder: Path, command: str
 ) -> dict[str, Any]:
-    """Train the objective; returns what it took, for Costs."""
+    """Train the objective; returns what it took, for Costs. command: what resumes the run, for messages."""
     settings = config.pretrain
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed, cutter.shards)
     probe = make_probe(objective, cutter, dataset, order, config, seed)
@@ -266,19 +343,19 @@ def _fit(
         folder,
         title=f"pretrain {config.system}",
         seed=seed,
-        resume_hint=resume_command("pretrain", config.system, dataset.arguments, folder),
+        resume_hint=command,
     )
     return {"seconds": seconds, "epochs": order.epoch(settings.steps), "clips": len(order[0])}
 
 
 def _held_out(objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config) -> dict[str, Any] | None:
-    """Losses on held-out training subjects by part, and their split; None where none are held out.
+    """Losses on held-out training clips by part, and their split; None where none are held out.
 
     Test clips have no losses: nothing that could be chosen by them is measured on them.
     """
-    if not config.validation_subjects:
+    if HELD_OUT not in dataset.split:
         return None
-    ids = torch.from_numpy(dataset.test.ids)  # of the held-out subjects
+    ids = torch.from_numpy(dataset.test.ids)
     return held_out_losses(objective, cutter, ids, config.execution.precision) | {SPLIT: dataset.split}
 
 

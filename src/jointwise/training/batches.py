@@ -59,6 +59,10 @@ class BatchOrder:
     No sample is left out, so a batch may span two epochs. Each shard has its share of every batch, give or take one or
     two samples. `order[step]` is the whole batch of a step, `order.local_batch(step)` the share of this process.
 
+    Where shards are sampled by weights, as the sets of a pool are, an epoch has as many samples as there are, but of
+    each shard as many as its weight says. The samples of a shard come one after the other without replacement: all of
+    them have been seen before one comes again.
+
     Args:
         ids: (n,) samples.
         batch_size: Samples of a step, of all processes together; limited to n.
@@ -69,19 +73,21 @@ class BatchOrder:
 
     def __init__(self, ids: Tensor, batch_size: int, seed: int, shards: Shards = ONE_SHARD, min_share: int = 1) -> None:
         self.ids = ids
-        self.batch_size = min(batch_size, len(ids))
         self.seed = seed
         self.shards = shards
         self.min_share = min_share
+        self.quotas = shards.quotas(ids.numpy())  # samples that an epoch takes of each shard
+        self.size = int(self.quotas.sum())  # of an epoch
+        self.batch_size = min(batch_size, self.size)
         self._epoch = -1
         self._order = ids  # the samples in the order of `_epoch`
 
     def epoch(self, step: int) -> float:
         """Epochs completed after `step` steps, as a fraction."""
-        return step * self.batch_size / len(self.ids)
+        return step * self.batch_size / self.size
 
     def __getitem__(self, step: int) -> Tensor:
-        epoch, start = divmod(step * self.batch_size, len(self.ids))
+        epoch, start = divmod(step * self.batch_size, self.size)
         first = self._shuffled(epoch)[start : start + self.batch_size]
         missing = self.batch_size - len(first)
         batch = torch.cat([first, self._shuffled(epoch + 1)[:missing]]) if missing else first
@@ -120,13 +126,35 @@ class BatchOrder:
         return self.shards.of(ids.numpy())
 
     def _shuffled(self, epoch: int) -> Tensor:
-        """All samples in the order of an epoch; the samples of each shard are spread evenly over it."""
+        """The samples of an epoch in their order; those of each shard are spread evenly over it."""
         if epoch != self._epoch:
-            generator = generator_for(self.seed, "order", epoch)
-            order = self.ids[torch.randperm(len(self.ids), generator=generator)]
+            order = self._drawn(epoch)
             self._epoch = epoch
             self._order = order[_ascending(self.shards.places(self._shards_of(order)))]
         return self._order
+
+    def _pass(self, number: int) -> Tensor:
+        """All samples once, shuffled."""
+        return self.ids[torch.randperm(len(self.ids), generator=generator_for(self.seed, "order", number))]
+
+    def _drawn(self, epoch: int) -> Tensor:
+        """The samples of an epoch: of each shard as many as its quota says.
+
+        Each shard goes on where it was at the end of the epoch before, in its part of pass after pass. Where quotas are
+        the sizes of the shards, as they are without weights, epoch k is pass k.
+        """
+        counts = np.bincount(self._shards_of(self.ids), minlength=len(self.quotas))
+        begins = epoch * self.quotas
+        ends = begins + self.quotas
+        first = begins // np.maximum(counts, 1)
+        last = (ends - 1) // np.maximum(counts, 1)
+        drawn = []
+        for number in np.unique(np.concatenate([np.arange(a, b + 1) for a, b in zip(first, last, strict=True)])):
+            samples = self._pass(int(number))
+            numbers = self._shards_of(samples)
+            turn = number * counts[numbers] + self.shards.turns(numbers)  # since training began
+            drawn.append(samples[torch.from_numpy((begins[numbers] <= turn) & (turn < ends[numbers]))])
+        return torch.cat(drawn)
 
 
 class PairedOrder:

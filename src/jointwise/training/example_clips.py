@@ -20,6 +20,7 @@ from jointwise.data.dataset import Dataset, Part
 from jointwise.data.randomness import generator_for
 from jointwise.data.sequence import Bools, Floats
 from jointwise.data.skeletons import Skeleton
+from jointwise.data.store.reader import UNKNOWN
 from jointwise.errors import DataError, writing
 from jointwise.model.objective import Rebuilt
 from jointwise.training import distributed
@@ -107,7 +108,9 @@ def _cut_distributed(cutter: ClipCutter, ids: Tensor) -> Clips:
 
 
 def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebuild | None = None) -> Examples:
-    """Makes examples of the evaluation part of a data set; every process gets the same.
+    """Makes examples of the evaluation part of a data set, or where that is empty of the training part.
+
+    Every process gets the same.
 
     Args:
         dataset: The data set.
@@ -115,8 +118,9 @@ def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebu
         seed: Decides which clips are chosen.
         rebuild: What the model sees and rebuilds of clips; None: the examples are without these.
     """
-    places = choose_examples(dataset.test, seed)
-    ids = torch.from_numpy(dataset.test.ids[places])
+    part = dataset.test if len(dataset.test) else dataset.train
+    places = choose_examples(part, seed)
+    ids = torch.from_numpy(part.ids[places])
     clips = _cut_distributed(cutter, ids)
     persons = clips.persons()
     rebuilt = rebuild(clips, persons) if rebuild else None
@@ -138,8 +142,8 @@ def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebu
         split=dataset.split,
         classes=dataset.classes,
         skeleton=dataset.skeleton,
-        names=tuple(dataset.store.names[dataset.test.ids[places]].tolist()),
-        labels=dataset.test.labels[places],
+        names=tuple(dataset.store.names[part.ids[places]].tolist()),
+        labels=part.labels[places],
         fps=frames * source_fps / kept,
         recording=recording.positions.numpy(),
         valid=recording.valid.numpy(),
@@ -192,7 +196,9 @@ def read_examples(folder: Path) -> Examples | None:
         names = tuple(str(name) for name in arrays.pop("names"))
         examples = Examples(names=names, **about, **arrays)
         counts = {len(array) for array in arrays.values()}
-        if counts != {len(names)} or not 0 <= examples.labels.min() <= examples.labels.max() < len(examples.classes):
+        if counts != {len(names)} or not UNKNOWN <= examples.labels.min() <= examples.labels.max() < len(
+            examples.classes
+        ):
             raise ValueError("its arrays do not belong together")
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(

@@ -45,10 +45,11 @@ class ModelCard:
         labels: Share or shots of labels that a classifier was trained with; `none` for a pre-trained model.
         unlabelled: How unlabelled clips were used beside the labels: `pseudo`; None: not at all.
         initialisation: What a classifier's encoder started as: `pretrained`, `finetuned` or `scratch`.
-        pretrained_on: The data of that pre-training.
+        pretrained_on: The data of that pre-training; of a pre-trained model, the data that it was trained on before.
         recorded: The layout of the data, if the model takes only some of their joints.
         cleaning: How the recordings were cleaned.
         terms: Terms of use.
+        mixture: The sets of a pool: name, split, sequences, hours, weight, share, terms and more of each.
         size: The `median_coordinate_rms` of the training part; None if unknown.
         scores: Scores on `split`, by name.
         costs: What the training took, stage by stage; its fields stand at the top level of config.json.
@@ -74,6 +75,7 @@ class ModelCard:
     recorded: Skeleton | None = None
     cleaning: str = "none"
     terms: str = ""
+    mixture: list[dict[str, Any]] = field(default_factory=list)
     size: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
     costs: Costs = field(default_factory=Costs)
@@ -101,8 +103,21 @@ class ModelCard:
             cleaning=dataset.store.description.cleaning,
             split=dataset.split,
             terms=dataset.store.description.terms,
+            mixture=[asdict(member) for member in dataset.store.mixture],
             **facts,
         )
+
+    def after(self, before: ModelCard) -> ModelCard:
+        """The card of a model whose encoder came from another: the terms of use of both hold, and its mixture is kept.
+
+        Args:
+            before: The card of the other model.
+        """
+        mixture = self.mixture or before.mixture
+        known = {before.data, *(member["data"] for member in before.mixture)}
+        cards = (before,) if self.data in known else (before, self)
+        terms = [card.terms if card.mixture else f"{card.data}: {card.terms}" for card in cards if card.terms]
+        return replace(self, mixture=mixture, terms=self.terms if before.data == self.data else "; ".join(terms))
 
     @cached_property
     def config(self) -> Config:
@@ -332,6 +347,33 @@ def load_model(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
     return load_card(folder), load_tensors(folder / "model.safetensors")
 
 
+def pretrained_weights(run: Path, dataset: Dataset) -> tuple[ModelCard, dict[str, Tensor], Dataset]:
+    """All weights of a pre-trained run, to pre-train it further: both are reduced to the joints they share.
+
+    Args:
+        run: The run folder.
+        dataset: The data.
+
+    Returns:
+        The card of the run, the weights of its objective, and the data.
+
+    Raises:
+        CheckpointError: The run is not pre-trained, or the data do not fit it, see `ModelCard.on_shared_joints`.
+        DataError: The model was trained on sequences that would be scored.
+    """
+    card, weights = load_model(run)
+    if card.kind != "pretrained":
+        raise CheckpointError(f"{run}: fine-tuned, not pre-trained. Pre-training goes on from a pre-trained run only.")
+    dataset = card.on_shared_joints(dataset, run)
+    check_unseen(run, card, dataset)
+    return card, restrict_joints(weights, _places(card, dataset)), dataset
+
+
+def _places(card: ModelCard, dataset: Dataset) -> list[int]:
+    """Places of the joints of data among those of a model."""
+    return [card.skeleton.joints.index(joint) for joint in dataset.skeleton.joints]
+
+
 def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard, dict[str, Tensor], Dataset]:
     """The encoder of a trained run, for data that may have other joints: both are reduced to the joints they share.
 
@@ -354,8 +396,7 @@ def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard,
     chosen = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     if not chosen:
         raise CheckpointError(f"{run}: system '{card.system}' has no {which} encoder.")
-    places = [card.skeleton.joints.index(joint) for joint in dataset.skeleton.joints]
-    return card, restrict_joints(chosen, places), dataset
+    return card, restrict_joints(chosen, _places(card, dataset)), dataset
 
 
 def check_unseen(run: Path, card: ModelCard, dataset: Dataset) -> None:

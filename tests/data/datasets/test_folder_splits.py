@@ -8,6 +8,7 @@ import pytest
 from helpers import tiny
 from helpers.own_folder import gestures, load, settings, write
 from jointwise.cli import run as jointwise
+from jointwise.data.checks import check_trainable
 from jointwise.errors import ConfigError, DataError
 
 
@@ -109,4 +110,4 @@ def test_a_subject_may_be_a_number_beyond_32_bits(tmp_path: Path) -> None:
 
 def test_one_recording_per_class_cannot_be_split(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the test part is empty"):
-        load(gestures(tmp_path / "own", each=1)).check_trainable()
+        check_trainable(load(gestures(tmp_path / "own", each=1)))

@@ -17,12 +17,13 @@ from helpers.stores import forget_metres
 from helpers.two_processes import TRAINING, assert_same_training, pretraining, start_two
 from jointwise.cli import run
 from jointwise.data.clips import ClipCutter
-from jointwise.data.dataset import Dataset, join, load_dataset
+from jointwise.data.dataset import Dataset, load_dataset
 from jointwise.data.datasets import DATASETS
 from jointwise.data.datasets.source import DataSource, Recordings, Split
 from jointwise.data.skeletons import KINECT20
 from jointwise.data.store import reader
 from jointwise.data.store.build import build_store
+from jointwise.data.store.join import join
 from jointwise.data.store.reader import TEST, TRAIN, Store
 from jointwise.data.store.shards import ShardedRows, Shards
 from jointwise.errors import ConfigError, DataError

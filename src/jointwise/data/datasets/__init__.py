@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,8 +27,73 @@ PREPARED_FILES: dict[str, Callable[[Path], DataSource]] = {  # ending -> the dat
 }
 
 
+POOL_NAME = re.compile(r"[\w-][\w.-]*")
+_LONGEST_NAME = 40  # of a pool that is named after its sets
+
+
+def _base() -> Path:
+    """The folder of all stores."""
+    return Path(os.environ.get("JOINTWISE_DATA", "data"))
+
+
+def pool_members(data: str) -> tuple[str, ...]:
+    """The sets of a pool that `data` names as `A,B,C`; empty where it names something else."""
+    if "," not in data or Path(data).expanduser().exists():
+        return ()
+    return tuple(name for name in data.split(",") if name)
+
+
+def pool_path(name: str) -> Path:
+    """Where the store of a pool lies, whether it was made or not.
+
+    Args:
+        name: Its name, or its sets as `A,B,C`.
+
+    Returns:
+        The folder.
+    """
+    members = pool_members(name)
+    if members:
+        words = [(Path(address).stem, split) for address, split in map(address_and_split, members)]
+        name = "_".join(re.sub(r"[^\w.-]+", "-", ".".join(filter(None, word))) for word in words)
+        if len(name) > _LONGEST_NAME:
+            name = f"pool-of-{len(members)}-{hashlib.sha256(','.join(members).encode()).hexdigest()[:6]}"
+    return (_base() / "pools" / name).resolve()
+
+
+def new_pool_path(name: str) -> Path:
+    """Where a pool that is to be made will lie, as `pool_path`.
+
+    Raises:
+        ConfigError: It is the name of a data set, or has other characters than letters, digits and `-_.`.
+    """
+    if name in DATASETS or not (pool_members(name) or POOL_NAME.fullmatch(name)):
+        raise ConfigError(f"{name}: a pool needs a name of its own, of letters, digits, '-', '_' and '.'.")
+    return pool_path(name)
+
+
+def address_and_split(member: str) -> tuple[str, str | None]:
+    """What `--data` and `--split` take for a set of a pool that is written `A` or `A:fold2`; None: the first split."""
+    address, colon, split = member.rpartition(":")
+    if not colon or "/" in split or Path(member).expanduser().exists():
+        return member, None
+    return address, split
+
+
+def is_pool(data: str) -> bool:
+    """Whether `data` names a pool that was made, or the sets of one as `A,B,C`."""
+    if data in DATASETS:
+        return False
+    return bool(pool_members(data)) or (POOL_NAME.fullmatch(data) is not None and is_store(pool_path(data)))
+
+
+def pools() -> list[Path]:
+    """The folders of all pools that were made, by name."""
+    return sorted(path.parent for path in (_base() / "pools").glob("*/store.json"))
+
+
 def user_path(data: str) -> Path | None:
-    """Find the user's own folder or file that `data` names.
+    """Find the user's own folder or file, or the pool, that `data` names.
 
     Args:
         data: What `--data` was given.
@@ -41,6 +107,8 @@ def user_path(data: str) -> Path | None:
     """
     if data in DATASETS:
         return None
+    if is_pool(data):
+        return pool_path(data)
     path = Path(data).expanduser()
     if data and path.exists():
         path = path.resolve()
@@ -52,7 +120,8 @@ def user_path(data: str) -> Path | None:
         return path
     if "/" in data or path.suffix.lower() in PREPARED_FILES:
         raise ConfigError(f"--data {data}: no such folder or file. Check the path.")
-    raise ConfigError(unknown("data set", data, DATASETS) + " A folder of your own is written with a slash: folder/.")
+    known = [*DATASETS, *(pool.name for pool in pools())]
+    raise ConfigError(unknown("data set", data, known) + " A folder of your own is written with a slash: folder/.")
 
 
 def find_source(data: str) -> DataSource:
@@ -69,6 +138,10 @@ def find_source(data: str) -> DataSource:
         DataError: The folder or file holds no data set.
         ReadError: The file is damaged.
     """
+    if is_pool(data):
+        raise ConfigError(
+            f"{data}: a pool is not prepared but made: jointwise pool NAME SET SET. Its sets are prepared."
+        )
     path = user_path(data)
     if path is None:
         return DATASETS[data]
@@ -116,11 +189,11 @@ def store_path(data: str) -> Path:
     Raises:
         ConfigError: There is neither such a data set nor such a path.
     """
-    base = Path(os.environ.get("JOINTWISE_DATA", "data"))
+    base = _base()
     path = user_path(data)
     if path is None:
         return base / data
-    if is_store(path):
+    if is_store(path) or is_pool(data):
         return path
     path_hash = hashlib.sha256(str(path).encode()).hexdigest()[:6]  # keeps folders of the same name apart
     return base / "own" / f"{folder.name_from_path(path)}-{path_hash}"

@@ -1,4 +1,7 @@
-"""A user's folder as a data set: `DIR/<class>/<any readable file>`, with an optional `DIR/dataset.yaml`."""
+"""A user's folder as a data set: `DIR/<class>/<any readable file>`, with an optional `DIR/dataset.yaml`.
+
+Recordings in the folder itself, or below a folder `_unlabelled`, have no class.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,11 @@ from jointwise.data.datasets.source import (
 from jointwise.data.formats import FORMATS, read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import MAX_JOINTS, MIN_JOINTS, Skeleton, get_skeleton, resolve_layout
-from jointwise.data.store.reader import UNKNOWN, Description, Parts
+from jointwise.data.store.reader import ALL, ALL_ABOUT, UNKNOWN, Description, Parts
 from jointwise.errors import ConfigError, DataError, unknown
 
 SETTINGS = "dataset.yaml"
+UNLABELLED = "_unlabelled"  # the folder, at any depth, of recordings without a class
 TEST_SHARE = 0.3  # of each class is scored, where subjects are unknown
 _SUBJECTS_SHOWN = 5  # that a rule in words names
 _RECORDINGS_SAMPLED = 9  # from which the layout of the data set is taken
@@ -82,7 +86,9 @@ def revision_of(path: Path) -> str:
     listed = hashlib.sha256()
     for file in files:
         status = file.stat()
-        listed.update(os.fsencode(file.relative_to(path)) + f" {status.st_size} {status.st_mtime_ns}\n".encode())
+        place = file.relative_to(path)
+        unlabelled = " unlabelled" if UNLABELLED in place.parts else ""  # it was a class before version 0.2
+        listed.update(os.fsencode(place) + f" {status.st_size} {status.st_mtime_ns}{unlabelled}\n".encode())
     return listed.hexdigest()[:16]
 
 
@@ -168,19 +174,14 @@ def skeleton_from(setting: str | dict[str, Any], path: Path) -> Skeleton:
         ) from error
 
 
-def _class_folders(path: Path) -> dict[str, list[Path]]:
-    """Class name -> its recordings. Raises DataError for a folder that is not laid out as a data set."""
-    folders = {folder.name: recordings_in(folder) for folder in sorted(path.iterdir()) if folder.is_dir()}
-    classes = {name: files for name, files in folders.items() if files and not name.startswith(".")}
-    if not classes:
-        found = recordings_in(path)
-        problem = f"{len(found)} recordings lie in {path} itself" if found else f"no recordings in {path}"
-        raise DataError(f"{problem}. {HELP}.")
-    if len(classes) == 1:
-        raise DataError(
-            f"{path}: only one class, '{next(iter(classes))}'. A recogniser needs at least two to tell apart. {HELP}."
-        )
-    return classes
+def _class_of(place: Path) -> str | None:
+    """The class of a recording at a place in the folder: the first folder in it; None where it has none.
+
+    >>> _class_of(Path("wave/monday/03.npz")), _class_of(Path("wave/_unlabelled/04.npz")), _class_of(Path("05.npz"))
+    ('wave', None, None)
+    """
+    folders = place.parts[:-1]
+    return folders[0] if folders and UNLABELLED not in folders else None
 
 
 def _named_subjects(settings: Settings, names: list[str], path: Path) -> dict[str, int | str]:
@@ -203,7 +204,7 @@ class _Item:
     """A recording: its file, and the label and subject that follow from its place in the folder."""
 
     path: Path
-    label: int
+    label: int | None
     subject: int | None
 
 
@@ -233,23 +234,26 @@ def source_of(path: Path) -> DataSource:
     """Describe the data set in a folder.
 
     Args:
-        path: The folder, with one folder for each class.
+        path: The folder, with one folder for each class, or with recordings that have none.
 
     Returns:
         The description of the data set, its recordings and splits.
 
     Raises:
-        DataError: The folder is not laid out as a data set, its settings are wrong, none of the first files can be
-            read, or they have too few or too many joints.
+        DataError: There are no recordings, the settings are wrong, none of the first files can be read, or they have
+            too few or too many joints.
     """
     settings = read_settings(path / SETTINGS)
-    classes = _class_folders(path)
-    files = {file.relative_to(path).as_posix(): file for members in classes.values() for file in members}
+    files = {file.relative_to(path).as_posix(): file for file in recordings_in(path)}
+    if not files:
+        raise DataError(f"no recordings in {path}. {HELP}.")
+    class_of = {name: _class_of(file.relative_to(path)) for name, file in files.items()}
+    classes = sorted({name for name in class_of.values() if name is not None})
+    labels: dict[str | None, int] = {name: label for label, name in enumerate(classes)}
     subjects = _named_subjects(settings, list(files), path)
     numbers = _subject_numbers(set(subjects.values()))
-    labels = {name: label for label, name in enumerate(classes)}
     items = {
-        name: _Item(file, labels[name.partition("/")[0]], numbers.get(subjects.get(name, "")))
+        name: _Item(file, labels.get(class_of[name]), numbers.get(subjects.get(name, "")))
         for name, file in files.items()
     }
     skeleton = None if settings.skeleton is None else skeleton_from(settings.skeleton, path / SETTINGS)
@@ -308,33 +312,43 @@ def _choose_splits(settings: Settings, numbers: Mapping[int | str, int], place: 
     """The one split of a folder.
 
     The settings decide. Without them, every second subject is scored, or a share of each class if a subject is unknown.
+    With fewer than two classes nothing is scored.
     """
     if settings.test_files:
         about = f"test files named in {SETTINGS}"
         return {"own": Split(about, partial(_test_files, settings.test_files, place))}
-    known = sorted(set(index["subject"].tolist()) - {UNKNOWN})
     if settings.test_subjects:
-        names = {str(name): number for name, number in (numbers or {number: number for number in known}).items()}
-        if not names:
-            raise DataError(
-                f"{place}: test_subjects: no recording tells its subject. Say where it stands in the names with "
-                "subject_pattern, or name test_files instead."
-            )
-        for subject in settings.test_subjects:
-            if str(subject) not in names:
-                raise DataError(f"{place}: test_subjects: {unknown('subject', str(subject), names)}")
-        chosen = [names[str(subject)] for subject in settings.test_subjects]
+        chosen = _test_subjects(settings.test_subjects, numbers, place, index)
         about = f"test subjects named in {SETTINGS}: {', '.join(str(name) for name in settings.test_subjects)}"
-    elif len(known) > 1 and (index["subject"] != UNKNOWN).all():
+        return {"own": Split(about, score_subjects(*chosen))}
+    labelled = index[index["label"] != UNKNOWN]
+    if len(np.unique(labelled["label"])) < 2:
+        return {ALL: Split(ALL_ABOUT, lambda index, _names: assign_parts(np.ones(len(index), bool)))}
+    known = sorted(set(labelled["subject"].tolist()) - {UNKNOWN})
+    if len(known) > 1 and (labelled["subject"] != UNKNOWN).all():
         chosen = known[1::2]
         name_of = {number: str(name) for name, number in numbers.items()}
         tested = [name_of.get(number, str(number)) for number in chosen[:_SUBJECTS_SHOWN]]
         tested += ["…"] if len(chosen) > _SUBJECTS_SHOWN else []
         about = f"every second subject is scored, {len(chosen)} of {len(known)}: {', '.join(tested)}"
-    else:
-        some = ", though some recordings tell their subject" if len(known) > 1 else ""
-        return {"own": Split(f"{TEST_SHARE:.0%} of each class is scored, drawn by name{some}", _share_of_each_class)}
-    return {"own": Split(about, score_subjects(*chosen))}
+        return {"own": Split(about, score_subjects(*chosen))}
+    some = ", though some recordings tell their subject" if len(known) > 1 else ""
+    return {"own": Split(f"{TEST_SHARE:.0%} of each class is scored, drawn by name{some}", _share_of_each_class)}
+
+
+def _test_subjects(subjects: list[int | str], numbers: Mapping[int | str, int], place: Path, index: Index) -> list[int]:
+    """The numbers of the subjects that the settings want scored. Raises DataError for one that is not there."""
+    known = sorted(set(index["subject"].tolist()) - {UNKNOWN})
+    names = {str(name): number for name, number in (numbers or {number: number for number in known}).items()}
+    if not names:
+        raise DataError(
+            f"{place}: test_subjects: no recording tells its subject. Say where it stands in the names with "
+            "subject_pattern, or name test_files instead."
+        )
+    for subject in subjects:
+        if str(subject) not in names:
+            raise DataError(f"{place}: test_subjects: {unknown('subject', str(subject), names)}")
+    return [names[str(subject)] for subject in subjects]
 
 
 def _test_files(patterns: list[str], place: Path, _index: Index, names: list[str]) -> Parts:
@@ -351,7 +365,7 @@ def _share_of_each_class(index: Index, names: list[str]) -> Parts:
     """
     hashes = np.array([hashlib.sha256(f"split {name}".encode(errors="surrogateescape")).hexdigest() for name in names])
     train = np.ones(len(index), bool)
-    for label in np.unique(index["label"]):
+    for label in np.setdiff1d(index["label"], [UNKNOWN]):
         members = np.flatnonzero(index["label"] == label)
         members = members[np.argsort(hashes[members])]
         scored = min(max(1, round(TEST_SHARE * len(members))), len(members) - 1)

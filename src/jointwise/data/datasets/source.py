@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.data.sequence import Sequence
-from jointwise.data.store.reader import TEST, TRAIN, UNUSED, Description, Parts
+from jointwise.data.store.reader import TEST, TRAIN, UNKNOWN, UNUSED, Description, Parts
 from jointwise.errors import DataError
 
 Index = npt.NDArray[np.void]  # (n,) of dtype store.reader.INDEX
@@ -111,7 +111,7 @@ class DataSource:
         return f"{self.path}/" if self.path.is_dir() else str(self.path)
 
     def split(self, index: Index, names: list[str]) -> dict[str, tuple[str, Parts]]:
-        """Apply every split.
+        """Apply every split. A sequence without a label is not scored: where a rule says so, it is unused.
 
         Args:
             index: (n,) index entries of the sequences.
@@ -121,7 +121,12 @@ class DataSource:
             Name of the split -> (its rule in words, the part of each sequence (n,)).
         """
         splits = self.choose_splits(index) if self.choose_splits else self.splits
-        return {name: (split.about, split.rule(index, names)) for name, split in splits.items()}
+        parts = {name: split.rule(index, names) for name, split in splits.items()}
+        unlabelled = index["label"] == UNKNOWN
+        return {
+            name: (splits[name].about, np.where(unlabelled & (part == TEST), np.int8(UNUSED), part))
+            for name, part in parts.items()
+        }
 
 
 def assign_parts(train: npt.NDArray[np.bool_], test: npt.NDArray[np.bool_] | None = None) -> Parts:

@@ -16,14 +16,16 @@ import numpy.typing as npt
 
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
-from jointwise.data.store.shards import Ints, Shard, ShardedRows, Shards
-from jointwise.errors import DataError
+from jointwise.data.store.shards import Ints, Member, Shard, ShardedRows, Shards
+from jointwise.errors import ConfigError, DataError, first_few
 
 VERSION = 2
 UNKNOWN = -1  # a label, subject or camera that the recording does not state
 UNUSED = 0  # the part of a sequence under a split
 TRAIN = 1
 TEST = 2
+ALL = "all"  # the split of every data set under which no sequence is scored
+ALL_ABOUT = "all recordings train, nothing is scored"
 Parts = npt.NDArray[np.int8]  # one of the above for each sequence
 Mask = npt.NDArray[np.bool_]
 
@@ -42,6 +44,22 @@ INDEX = np.dtype(
 
 # Data sets in metres whose stores may lack the key `metres`, because they were written before version 0.2.
 _METRES_BEFORE_KEY = ("synthetic", "utd-mhad", "sbu", "wmft", "ntu60", "ntu120")
+
+_NAMES_SHOWN = 60  # of classes or subjects, in a message
+NO_LABEL = "unlabelled"  # in place of the name of a class
+
+
+def label_name(classes: tuple[str, ...], label: int) -> str:
+    """The name of a label.
+
+    Args:
+        classes: Class names in label order.
+        label: Its place in these; UNKNOWN where a sequence has none.
+
+    >>> label_name(("nod", "wave"), 1), label_name((), -1)
+    ('wave', 'unlabelled')
+    """
+    return NO_LABEL if label == UNKNOWN else classes[label]
 
 
 @dataclass(frozen=True)
@@ -80,6 +98,36 @@ class Description:
         known["skeleton"] = Skeleton.from_json(content["skeleton"])
         known["classes"] = tuple(content["classes"])
         return cls(**known)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Classes and subjects that are left out of a data set.
+
+    Args:
+        classes: Names of classes.
+        subjects: Numbers of subjects.
+    """
+
+    classes: tuple[str, ...] = ()
+    subjects: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """Such as `without classes bow, wave and subjects 3`; empty where nothing is left out."""
+        named = {"classes": self.classes, "subjects": self.subjects}
+        words = [f"{kind} {', '.join(str(item) for item in items)}" for kind, items in named.items() if items]
+        return f"without {' and '.join(words)}" if words else ""
+
+    @property
+    def name(self) -> str:
+        """A short name for runs and results; empty where nothing is left out."""
+        return f"without-{hashlib.sha256(str(self).encode()).hexdigest()[:4]}" if str(self) else ""
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command-line arguments that leave the same out again."""
+        words = [word for name in self.classes for word in ("--without-classes", name)]
+        return words + [word for number in self.subjects for word in ("--without-subjects", str(number))]
 
 
 def digest(sequence: Sequence) -> str:
@@ -134,8 +182,11 @@ class Store:
         parts: (n, S) int8, the part of each sequence under each of the `splits`.
         splits: Name of each split -> its rule in words.
         shards: Which sequence lies in which shard.
+        mixture: The sets of a pool, one for each shard; empty for all other stores.
         layout: The layout of all V joints, as recorded.
         picked: The columns of the selected joints, in the order of `description.skeleton`; None: all joints.
+        left_out: The classes and subjects that a view is without.
+        kept: (n,) whether a sequence is in the view; those that are not are in no part.
 
     Raises:
         DataError: The folder is missing or damaged, or of another version.
@@ -165,7 +216,14 @@ class Store:
             self.description = Description.from_json(header["description"])
             sizes = [shard.sequences for shard in self.joined] or [len(self.index)]
             self.shards = Shards.of_sizes(sizes)
+            self.mixture = tuple(
+                Member(**member | {"notes": tuple(member["notes"])}) for member in header.get("mixture", ())
+            )
+            if self.mixture:
+                self.shards = self.shards.with_sampling(member.share for member in self.mixture)
             self.layout = self.description.skeleton
+            self.left_out = LeftOut()
+            self.kept = np.ones(len(self.index), bool)
             self._check_sizes(sum(sizes))
         except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
             what = f"{type(error).__name__}: {error}"
@@ -207,6 +265,45 @@ class Store:
         columns = np.array([skeleton.joints.index(joint) for joint in reduced.joints])
         view.picked = columns if self.picked is None else self.picked[columns]
         return view
+
+    def without(self, classes: Iterable[str] = (), subjects: Iterable[int] = ()) -> Store:
+        """View the same files without some classes and subjects. The classes that stay are numbered anew.
+
+        Args:
+            classes: Names of the classes to leave out.
+            subjects: Numbers of the subjects to leave out.
+
+        Returns:
+            The view. Sequences that are left out stay in the index, but are in no part of any split.
+
+        Raises:
+            ConfigError: The store has no such class or subject.
+        """
+        left_out = LeftOut(tuple(sorted(set(classes))), tuple(sorted(set(subjects))))
+        if left_out == LeftOut():
+            return self
+        names = list(self.description.classes)
+        self._check_known("class", left_out.classes, names)
+        self._check_known("subject", left_out.subjects, np.setdiff1d(self.index["subject"], [UNKNOWN]).tolist())
+        out = np.isin(self.index["subject"], left_out.subjects)
+        out |= np.isin(self.index["label"], [names.index(name) for name in left_out.classes])
+        stay = [name for name in names if name not in left_out.classes]
+        renumbered = [stay.index(name) if name in stay else UNKNOWN for name in names]
+        view = copy.copy(self)
+        view.index = self.index.copy()
+        view.index["label"] = np.array([*renumbered, UNKNOWN])[self.index["label"]]  # the last one is that of UNKNOWN
+        view.kept = self.kept & ~out
+        view.parts = np.where(view.kept[:, None], self.parts, np.int8(UNUSED))
+        view.description = replace(self.description, classes=tuple(stay))
+        view.left_out = LeftOut(self.left_out.classes + left_out.classes, self.left_out.subjects + left_out.subjects)
+        view.splits = {name: f"{about}; {left_out}" for name, about in self.splits.items()}
+        return view
+
+    def _check_known(self, kind: str, items: Iterable[Any], known: list[Any]) -> None:
+        for item in items:
+            if item not in known:
+                has = first_few([str(name) for name in known], _NAMES_SHOWN) or "none that is known"
+                raise ConfigError(f"{self.description.data} has no {kind} '{item}' to leave out. It has: {has}.")
 
     def with_shard_weights(self, train: Ints) -> Store:
         """View the same files with shards weighted by their training sequences, to divide them among processes.

@@ -33,17 +33,46 @@ class Shard:
     rows: int
 
 
+@dataclass(frozen=True)
+class Member:
+    """A set of a pool: what became of it, and how often its sequences are drawn.
+
+    Args:
+        data: Name of the set.
+        split: The rule in words whose training part is in the pool.
+        sequences: Number of its sequences in the pool.
+        hours: Their length.
+        weight: Its sampling weight.
+        share: The share of its sequences in every epoch: its weight, of the sum of all weights.
+        fingerprint: Fingerprint of its store.
+        terms: Its terms of use.
+        notes: What was brought into line.
+    """
+
+    data: str
+    split: str
+    sequences: int
+    hours: float
+    weight: float
+    share: float
+    fingerprint: str
+    terms: str = ""
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Shards:
     """Which shard each sequence lies in.
 
     Args:
         begins: (S,) place of the first sequence of each shard.
-        weights: (S,) number of training sequences of each shard.
+        weights: (S,) number of training sequences of each shard, or its sampling weight.
+        sampled: Whether they are sampling weights: training then sees each shard by its weight, not by its size.
     """
 
     begins: Ints
-    weights: Ints
+    weights: Ints | npt.NDArray[np.float64]
+    sampled: bool = False
 
     @classmethod
     def of_sizes(cls, sequences: Iterable[int]) -> Shards:
@@ -56,8 +85,49 @@ class Shards:
         return np.searchsorted(self.begins, ids, side="right") - 1
 
     def with_weights(self, ids: Ints) -> Shards:
-        """The same shards weighted by the training sequences `ids` (n,); unchanged when there are none."""
-        return replace(self, weights=np.bincount(self.of(ids), minlength=len(self.begins))) if len(ids) else self
+        """The same shards weighted by the training sequences `ids` (n,).
+
+        Unchanged when there are none, or when the weights are sampling weights.
+        """
+        return self if self.sampled or not len(ids) else replace(self, weights=self._counts(ids))
+
+    def with_sampling(self, weights: Iterable[float]) -> Shards:
+        """The same shards, sampled by these weights."""
+        return replace(self, weights=np.array([*weights], np.float64), sampled=True)
+
+    def _counts(self, ids: npt.ArrayLike) -> Ints:
+        """How many of the sequences `ids` lie in each shard: (S,)."""
+        return np.bincount(self.of(ids), minlength=len(self.begins))
+
+    def quotas(self, ids: npt.ArrayLike) -> Ints:
+        """How many samples an epoch takes of each shard.
+
+        Args:
+            ids: (n,) the sequences that are sampled.
+
+        Returns:
+            (S,) as many as there are in `ids`; by sampling weights about n together, and at least one of each shard
+            that has any.
+        """
+        counts = self._counts(ids)
+        if not self.sampled:
+            return counts
+        weights = np.where(counts > 0, self.weights, 0.0)
+        return np.where(counts > 0, np.maximum(1, np.rint(counts.sum() * weights / weights.sum())), 0).astype(np.int64)
+
+    def frequencies(self, ids: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """How often each of the sequences `ids` (n,) is sampled in an epoch, on average: (n,), 1 without weights."""
+        numbers = self.of(ids)
+        counts = self._counts(ids)
+        return (self.quotas(ids) / np.maximum(counts, 1))[numbers]
+
+    def turns(self, numbers: Ints) -> Ints:
+        """For each of n items, given by the `numbers` (n,) of their shards, how many of its shard come before it."""
+        count = np.bincount(numbers, minlength=len(self.begins))
+        by_shard = np.argsort(numbers, kind="stable")
+        turn = np.empty(len(numbers), np.int64)
+        turn[by_shard] = np.arange(len(numbers)) - (count.cumsum() - count)[numbers[by_shard]]
+        return turn
 
     def places(self, numbers: Ints) -> npt.NDArray[np.float64]:
         """Spread the items of each shard evenly over (0, 1).
@@ -69,10 +139,7 @@ class Shards:
             (n,) the place of each item among those of its shard, in their order.
         """
         count = np.bincount(numbers, minlength=len(self.begins))
-        by_shard = np.argsort(numbers, kind="stable")
-        turn = np.empty(len(numbers), np.int64)
-        turn[by_shard] = np.arange(len(numbers)) - (count.cumsum() - count)[numbers[by_shard]]
-        return (turn + 0.5) / count[numbers]
+        return (self.turns(numbers) + 0.5) / count[numbers]
 
 
 ONE_SHARD = Shards.of_sizes([1])  # for a store without shards, however many sequences it has

@@ -20,7 +20,7 @@ from jointwise.data.centring import PREPARATION
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.growing_array import GrowingArray
 from jointwise.data.store.reader import INDEX, UNKNOWN, VERSION, Description, Parts, digest, fingerprint
-from jointwise.data.store.shards import Shard
+from jointwise.data.store.shards import Member, Shard
 from jointwise.errors import DataError, StorageError, StoreBusy, describe_difference, writing
 
 try:
@@ -243,6 +243,7 @@ def write_all_but_rows(
     summary: dict[str, Any],
     revision: str,
     shards: tuple[Shard, ...] = (),
+    mixture: tuple[Member, ...] = (),
 ) -> None:
     """Write all files of a store but `positions.npy` and `valid.npy`.
 
@@ -256,6 +257,7 @@ def write_all_but_rows(
         summary: What was read and left out.
         revision: Changes with what the store is made from.
         shards: The stores that hold the rows; empty when the rows are in `folder`.
+        mixture: The sets of a pool, one for each shard.
     """
     header: dict[str, Any] = {
         "version": VERSION,
@@ -268,6 +270,8 @@ def write_all_but_rows(
     }
     if shards:
         header["shards"] = [asdict(shard) for shard in shards]
+    if mixture:
+        header["mixture"] = [asdict(member) for member in mixture]
     parts = np.stack([parts for _, parts in splits.values()], 1).astype(np.int8)
     np.save(folder / "index.npy", index)
     np.save(folder / "names.npy", np.array(names))

@@ -186,6 +186,11 @@ def terms_of_use(runs: Sequence[Run], results: Sequence[Result]) -> list[tuple[s
     """(data set, terms of use), each once, of the data sets that have terms."""
     found = [(result.facts.text("data") or "the data", result.facts.text("terms")) for result in results]
     found += [(run.examples.data, run.examples.terms) for run in runs if run.examples is not None]
+    found += [
+        (member.text("data") or "a set", member.text("terms"))
+        for run in runs
+        for member in run.facts.objects("mixture")
+    ]
     return list(dict.fromkeys((data, terms) for data, terms in found if terms))
 
 

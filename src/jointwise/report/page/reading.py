@@ -94,6 +94,17 @@ class Facts:
             raise self.wrong_kind(key, "a list")
         return tuple(str(name) for name in value or ())
 
+    def objects(self, key: str) -> tuple[Facts, ...]:
+        """The objects in a list; empty when it is absent or null.
+
+        Raises:
+            DataError: It is not a list of objects.
+        """
+        value = self.values.get(key) or []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.wrong_kind(key, "a list of objects")
+        return tuple(Facts(self.path, item) for item in value)
+
     def wrong_kind(self, key: str, expected: str) -> DataError:
         """The error for a value of the wrong kind."""
         found = type(self.values[key]).__name__

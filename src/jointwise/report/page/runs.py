@@ -15,8 +15,8 @@ from jointwise.evaluation.protocols import frozen_protocols, protocol_title
 from jointwise.model.build import part_titles
 from jointwise.report.page import charts
 from jointwise.report.page.provenance import Origin, device, known_facts, labels_in_words, parameters, run_origin
-from jointwise.report.page.reading import Run
-from jointwise.report.page.scales import count, duration, percent, short
+from jointwise.report.page.reading import Facts, Run
+from jointwise.report.page.scales import NOTHING, count, duration, percent, short
 
 STAGE_TITLES = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "import": "Import"}
 
@@ -155,6 +155,7 @@ class RunView:
         warnings: Of the collapse watch.
         charts: Drawn panels.
         origin: Provenance.
+        mixture: What a row of the table of a pool's sets says, one row for each set.
     """
 
     heading: str
@@ -162,6 +163,7 @@ class RunView:
     warnings: tuple[str, ...]
     charts: tuple[Chart, ...]
     origin: Origin
+    mixture: tuple[tuple[str, ...], ...] = ()
 
 
 def view_run(run: Run) -> RunView:
@@ -198,6 +200,20 @@ def view_run(run: Run) -> RunView:
         collapse_warnings(run),
         tuple(chart for chart in drawn if chart is not None),
         run_origin(run),
+        tuple(_member_row(member) for member in facts.objects("mixture")),
+    )
+
+
+def _member_row(member: Facts) -> tuple[str, ...]:
+    """A set of a pool: its name, share of an epoch, weight, sequences, hours, split and terms of use."""
+    return (
+        member.text("data") or NOTHING,
+        percent(member.number("share")),
+        short(member.number("weight")),
+        count(member.number("sequences")),
+        short(member.number("hours")),
+        member.text("split") or NOTHING,
+        member.text("terms") or NOTHING,
     )
 
 

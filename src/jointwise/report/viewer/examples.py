@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jointwise.data.sequence import Bools, Floats
+from jointwise.data.store.reader import label_name
 from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
 from jointwise.training.example_clips import Examples
 
@@ -33,7 +34,7 @@ def example_clip(examples: Examples, place: int, answers: tuple[Answer, ...] = (
     if examples.rebuilt is not None:
         rebuilt = resample(examples.rebuilt[place][present], frames)
         panels.append(Panel("what the decoder rebuilt", skeleton, rebuilt, np.ones_like(valid)))
-    name, truth = examples.names[place], examples.classes[int(examples.labels[place])]
+    name, truth = examples.names[place], label_name(examples.classes, int(examples.labels[place]))
     return Clip(f"{truth} · {name}", float(examples.fps[place]), tuple(panels), truth, answers)
 
 

@@ -15,6 +15,7 @@ from jointwise.data.datasets.folder import SETTINGS
 from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
+from jointwise.data.store.reader import label_name
 from jointwise.errors import ConfigError, DataError, JointwiseError, ReadError, unknown
 from jointwise.report.viewer.clips import Clip, recorded_panel
 from jointwise.report.viewer.examples import example_clip
@@ -165,10 +166,11 @@ def _of_dataset(name: str, progress: ShowProgress) -> Source:
     part = dataset.test if len(dataset.test) else dataset.train
     part_name = "test" if len(dataset.test) else "training"
     classes = dataset.classes
-    places = choose_examples(part, seed=0, most=min(len(classes), MOST_CLASSES)).tolist()
-    names, labels = part.names, [classes[label] for label in part.labels.tolist()]
+    places = choose_examples(part, seed=0, most=min(len(classes), MOST_CLASSES) or MOST_FILES).tolist()
+    names, labels = part.names, [label_name(classes, label) for label in part.labels.tolist()]
     clips = tuple(clip_of(part[place], f"{labels[place]} · {names[place]}", labels[place]) for place in places)
-    notes = [f"{len(clips)} clips of the {part_name} part, spread over {len(classes)} classes. Split: {dataset.split}."]
+    spread = f"spread over {len(classes)} classes" if classes else "which has no classes"
+    notes = [f"{len(clips)} clips of the {part_name} part, {spread}. Split: {dataset.split}."]
     terms = dataset.store.description.terms
     if terms:
         notes.append(f"Terms of use of {dataset.name}: {terms}.")
