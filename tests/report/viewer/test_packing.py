@@ -4,6 +4,7 @@ import base64
 import json
 import pickle
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -226,11 +227,13 @@ def test_view_shows_a_file_a_folder_and_a_data_set(
     assert [clip.truth for clip in find_clips("tiny").clips] == list(tiny.CLASSES)
 
 
-def test_view_of_a_run_shows_its_clips_as_recorded_seen_and_rebuilt(pretrained: Path, finetuned: Path):
-    source = find_clips(str(pretrained))
+def test_view_of_a_run_shows_its_clips_as_recorded_seen_and_rebuilt(pretrained: Path, finetuned: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(pretrained, run, ignore=shutil.ignore_patterns("predicted.npz"))
+    source = find_clips(str(run))
     titles = ["recording", "what the student saw", "what the decoder rebuilt"]
     assert [[panel.title for panel in clip.panels] for clip in source.clips] == [titles] * 8
-    assert source.notes[0].startswith("8 evaluation clips of tiny, kept by the run ")
+    assert source.notes[0].startswith("8 evaluation clips of tiny, kept by the run. ")
     with pytest.raises(DataError, match=r"this run keeps no clips\. Name the run that it started from: .*pretrain"):
         find_clips(str(finetuned))
 

@@ -1,4 +1,4 @@
-"""The clips that a run keeps for its report: as recorded, as the student saw them, as the decoder rebuilt them."""
+"""The clips that a run keeps: as recorded, as the student saw them, as they were rebuilt or predicted."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from jointwise.data.store.reader import label_name
 from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
 from jointwise.training.example_clips import Examples
 
+REBUILT = ("what the student saw", "what the decoder rebuilt")  # titles of the panels
+FORESEEN = ("what the encoder saw", "the predicted future")  # the same of predicted.npz
 
-def example_clip(examples: Examples, place: int, answers: tuple[Answer, ...] = ()) -> Clip:
+
+def example_clip(
+    examples: Examples, place: int, answers: tuple[Answer, ...] = (), titles: tuple[str, str] = REBUILT
+) -> Clip:
     """One of the clips, with a panel for each way in which it is known.
 
     Args:
         examples: The clips of a run.
         place: Which of them.
         answers: Answers of recognisers to it.
+        titles: Of the panels of what was seen and what was made of it.
 
     Returns:
         The clip, on the frames of its recording.
@@ -30,10 +36,10 @@ def example_clip(examples: Examples, place: int, answers: tuple[Answer, ...] = (
     if examples.seen is not None:
         clip = resample(examples.clip[place][present], frames)
         seen = resample_mask(examples.seen[place][present], frames)
-        panels.append(Panel("what the student saw", skeleton, clip, valid, seen, hiding=True))
+        panels.append(Panel(titles[0], skeleton, clip, valid, seen, hiding=True))
     if examples.rebuilt is not None:
         rebuilt = resample(examples.rebuilt[place][present], frames)
-        panels.append(Panel("what the decoder rebuilt", skeleton, rebuilt, np.ones_like(valid)))
+        panels.append(Panel(titles[1], skeleton, rebuilt, np.ones_like(valid)))
     name, truth = examples.names[place], label_name(examples.classes, int(examples.labels[place]))
     return Clip(f"{truth} · {name}", float(examples.fps[place]), tuple(panels), truth, answers)
 

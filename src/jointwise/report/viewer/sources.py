@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,9 @@ from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
 from jointwise.errors import ConfigError, DataError, JointwiseError, ReadError, unknown
 from jointwise.report.viewer.clips import Clip, recorded_panel
-from jointwise.report.viewer.examples import example_clip
+from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
 from jointwise.training.checkpoint import read_json
-from jointwise.training.example_clips import choose_examples, read_examples
+from jointwise.training.example_clips import PREDICTED, choose_examples, read_examples
 
 MOST_FILES = 12
 MOST_CLASSES = 24
@@ -112,17 +112,24 @@ def _has_class_folders(folder: Path) -> bool:
 
 
 def _of_run(folder: Path) -> Source:
-    """The clips that a run keeps: as recorded, seen and rebuilt."""
-    examples = read_examples(folder)
-    if examples is None:
+    """The clips that a run keeps: as recorded, seen and rebuilt, and with the future that `complete` predicted."""
+    kept = [(read_examples(folder), REBUILT, ""), (read_examples(folder, PREDICTED), FORESEEN, " · future")]
+    clips: list[Clip] = []
+    notes: list[str] = []
+    for examples, titles, mark in kept:
+        if examples is None:
+            continue
+        added = [example_clip(examples, place, titles=titles) for place in range(len(examples.names))]
+        clips += [replace(clip, title=clip.title + mark) for clip in added]
+        what = "with their predicted future" if mark else "kept by the run"
+        notes.append(f"{len(added)} evaluation clips of {examples.data}, {what}. Split: {examples.split}.")
+        if examples.terms:
+            notes.append(f"Terms of use of {examples.data}: {examples.terms}.")
+    if not clips:
         before = read_json(folder / "about.json").get("pretrained")
         hint = f"Name the run that it started from: {before}." if before else "A finished pre-training has some."
         raise DataError(f"{folder}: this run keeps no clips. {hint}")
-    clips = tuple(example_clip(examples, place) for place in range(len(examples.names)))
-    notes = [f"{len(clips)} evaluation clips of {examples.data}, kept by the run {folder}. Split: {examples.split}."]
-    if examples.terms:
-        notes.append(f"Terms of use of {examples.data}: {examples.terms}.")
-    return Source(folder.resolve().name, clips, tuple(notes))
+    return Source(folder.resolve().name, tuple(clips), tuple(dict.fromkeys(notes)))
 
 
 def _of_own_folder(folder: Path, progress: ShowProgress) -> Source:
