@@ -34,7 +34,7 @@ def test_a_recording_becomes_one_file_for_gltf_and_one_for_each_person_for_bvh(
     assert lines[0].split() == ["clip", "hug.npz"]
     assert [line.split()[0] for line in lines] == ["clip", "recording", "recording", "frames", "written"]
     assert "25 joints, 1.67 m tall" in lines[1]
-    assert "cm beside the joints on average" in lines[1]
+    assert "cm from the joints on average" in lines[1]
     assert Path("hug.glb").read_bytes()[:4] == b"glTF"
     run("convert", "hug.npz", "--to", "bvh", "--out", "new/two.bvh")
     assert sorted(path.name for path in Path("new").iterdir()) == ["two-recording-1.bvh", "two-recording-2.bvh"]

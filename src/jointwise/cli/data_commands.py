@@ -274,7 +274,7 @@ def convert(args: argparse.Namespace) -> None:
                 (
                     figure.name,
                     f"{len(figure.motion.body.skeleton.joints)} joints, {figure.motion.body.stature:.2f} m "
-                    f"tall; {100 * figure.distance:.1f} cm beside the joints on average",
+                    f"tall; {100 * figure.distance:.1f} cm from the joints on average",
                 )
                 for figure in figures
             ),

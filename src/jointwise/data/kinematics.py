@@ -144,7 +144,8 @@ class BodyMotion:
         rotations: (T, N, 4) quaternions x, y, z, w of each node against the one it hangs on; those of the rest pose are
             the identity. None is opposite to the one of the frame before.
         translations: (T, N, 3) from the node that each hangs on, in that node's directions; constant unless it is free.
-        present: (T,) bool, whether any joint was seen. Where none was, the body is as in the frames around.
+        present: (T,) bool, true from the first to the last frame in which any joint was seen. Outside, and in gaps, the
+            body is as in the frames around.
     """
 
     body: Body
@@ -254,7 +255,9 @@ def _follow(body: Body, places: Array, valid: Bools) -> BodyMotion:
         local = _without_gaps(np.swapaxes(above, -1, -2) @ aligned, seen)
         turned[:, index] = above @ local.as_matrix()
         rotations[:, index] = _continuous(local.as_quat())
-    return BodyMotion(body, rotations, translations, np.asarray(valid.any(1)))
+    present = np.flatnonzero(valid.any(1))
+    times = np.arange(frames)
+    return BodyMotion(body, rotations, translations, (times >= present[0]) & (times <= present[-1]))
 
 
 def _free_path(body: Body, node: Node, places: Array, valid: Bools, above: Array) -> Array:
