@@ -45,14 +45,14 @@ def test_a_recording_becomes_one_file_for_gltf_and_one_for_each_person_for_bvh(
 def test_a_run_gives_a_clip_as_recorded_and_as_rebuilt(
     pretrained: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(pretrained, "pretrain", ignore=shutil.ignore_patterns("predicted.npz"))
+    shutil.copytree(pretrained, "semi-0.1", ignore=shutil.ignore_patterns("predicted.npz"))
     with pytest.raises(ConfigError, match=r"8 clips\. Choose one with --clip N:\n    1  up · "):
-        run("convert", "pretrain", "--to", "bvh")
+        run("convert", "semi-0.1", "--to", "bvh")
     with pytest.raises(ConfigError, match="--clip 9: there are clips 1 to 8"):
-        run("convert", "pretrain", "--to", "bvh", "--clip", "9")
-    run("convert", "pretrain", "--to", "bvh", "--clip", "2")
+        run("convert", "semi-0.1", "--to", "bvh", "--clip", "9")
+    run("convert", "semi-0.1", "--to", "bvh", "--clip", "2")
     out = capsys.readouterr().out
-    names = [f"pretrain-2-{view}.bvh" for view in ("recording", "what-the-decoder-rebuilt")]
+    names = [f"semi-0.1-2-{view}.bvh" for view in ("recording", "what-the-decoder-rebuilt")]
     assert sorted(path.name for path in place.glob("*.bvh")) == names
     assert all(name in out for name in names)
     assert "8 evaluation clips of tiny, kept by the run" in out

@@ -222,8 +222,14 @@ def view(args: argparse.Namespace) -> None:
     from jointwise.report.viewer import find_clips, write_view
 
     source = find_clips(args.path, show_progress)
-    out = args.out or Path(f"{Path(args.path).resolve().stem}-view.html")
+    out = args.out or Path(f"{_stem(args.path)}-view.html")
     print(write_view(out, source.title, source.clips, source.notes))
+
+
+def _stem(path: str) -> str:
+    """The name of what is written of a path: without ending where it is a file; a folder may have a dot in its name."""
+    place = Path(path).resolve()
+    return place.name if place.is_dir() else place.stem
 
 
 def add_convert_arguments(parser: Parser) -> None:
@@ -257,7 +263,7 @@ def convert(args: argparse.Namespace) -> None:
     clip = source.clips[number - 1]
     figures, notes = figures_of(clip)
     several = f"-{number}" if len(source.clips) > 1 else ""
-    out = args.out or Path(f"{Path(args.path).resolve().stem}{several}")
+    out = args.out or Path(f"{_stem(args.path)}{several}")
     stem = out.with_suffix("") if out.suffix.lower() == f".{args.to}" else out
     files = WRITERS[args.to](figures, stem)
     for path in files:
