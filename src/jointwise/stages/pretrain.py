@@ -35,7 +35,8 @@ from jointwise.training.costs import PRETRAIN, Costs
 from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import Rebuild, make_examples, write_examples
 from jointwise.training.loop import fit
-from jointwise.training.model_folder import ModelCard, load_trained_on, pretrained_weights, save_model
+from jointwise.training.model_card import ModelCard
+from jointwise.training.model_folder import load_trained_on, pretrained_weights, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import about_run, open_run, read_log, resume_command
