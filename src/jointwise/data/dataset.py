@@ -25,7 +25,8 @@ from jointwise.data.datasets import (
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.build import ShowProgress, SkipRequest, Summary, build_store, no_progress, skip_request
-from jointwise.data.store.pool import Source, build_pool
+from jointwise.data.store.conversion import Source
+from jointwise.data.store.pool import build_pool
 from jointwise.data.store.reader import ALL, ALL_ABOUT, TEST, TRAIN, UNKNOWN, Store, find_duplicates
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
 
@@ -133,7 +134,7 @@ class Dataset:
         elif name == ALL:
             parts, about = np.full(len(store), TRAIN, np.int8), ALL_ABOUT
         else:
-            raise ConfigError(unknown(f"split of {store.description.data}", name, [*store.splits, ALL]))
+            raise ConfigError(unknown(f"split of {store.description.data}", name, dict.fromkeys([*store.splits, ALL])))
         store = store.with_shard_weights(np.flatnonzero(parts == TRAIN))
         train = Part(store, np.flatnonzero(parts == TRAIN).astype(np.int64))
         test = Part(store, np.flatnonzero(parts == TEST).astype(np.int64))
@@ -319,7 +320,11 @@ def pool(
     place = new_pool_path(data)
     opened = [load_dataset(address, None, split, progress) for address, split in map(address_and_split, members)]
     sources = [Source(dataset.store, dataset.split, dataset.train.ids, dataset.test.ids) for dataset in opened]
-    return Dataset.of(build_pool(place, sources, weights, progress), data)
+    while True:
+        try:
+            return Dataset.of(build_pool(place, sources, weights, progress), data)
+        except StoreBusy:  # as below: another process makes it
+            time.sleep(1.0)
 
 
 def _expected_revision(data: str) -> str:

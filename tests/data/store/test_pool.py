@@ -20,10 +20,13 @@ from jointwise.data.datasets import DATASETS, address_and_split, is_pool, new_po
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import COCO17, H36M17, KINECT20, NTU25, Skeleton
 from jointwise.data.store import pool as pooling
-from jointwise.data.store.pool import Source, build_pool, common_layout, convert_set, find_conversion
+from jointwise.data.store.conversion import Conversion, Source, common_layout, find_conversion
+from jointwise.data.store.pool import build_pool, convert_set
 from jointwise.data.store.reader import TRAIN, Description, Store
 from jointwise.data.store.shards import Member, Shards
-from jointwise.errors import ConfigError, DataError
+from jointwise.data.store.writer import lock_store
+from jointwise.errors import ConfigError, DataError, StoreBusy
+from jointwise.report.viewer.sources import find_clips
 from jointwise.training.batches import BatchOrder
 
 PLACES = {  # metres, y up; an upper arm of 0.3 m and a thigh of 0.4 m
@@ -124,7 +127,7 @@ def test_sets_that_cannot_be_brought_into_line_are_refused_before_anything_is_wr
         (image, "i: 2 coordinates per joint"),
         (nowhere, "n: its layout 'ntu25' does not say which axis points up"),
         (strange, r"s: only 0 of its 5 joints \(a, b, c, d, e\) are in 'ntu25'"),
-        (good, "a: two sets of the pool have this name"),
+        (good, "a: named twice"),
     ):
         with pytest.raises(DataError, match=message):
             build_pool(tmp_path / "pools" / "bad", [good, bad])
@@ -220,7 +223,7 @@ def test_a_set_is_converted_once_for_all_pools_and_again_when_it_changes(
     build_pool(tmp_path / "pools" / "one", sets[:1])
     known = build_pool(tmp_path / "pools" / "two", sets)
     with monkeypatch.context() as patch:
-        patch.setattr(pooling.Conversion, "convert", lambda *_: pytest.fail("converted again"))
+        patch.setattr(Conversion, "convert", lambda *_: pytest.fail("converted again"))
         build_pool(tmp_path / "pools" / "other", sets[1:])
         assert build_pool(tmp_path / "pools" / "two", sets).revision == known.revision
     sets[1] = source(tmp_path, [standing(NTU25, 25)], name="b")
@@ -254,6 +257,24 @@ def test_an_interrupted_conversion_goes_on_and_leaves_the_copy_of_one_that_was_n
     assert [name.split(" ")[0] for name in added] == ["a/2", "a/2", "a/3", "a/3"]
     assert whole.fingerprint == convert_set(taken, conversion, tmp_path / "others").fingerprint
     assert len(whole) == 8
+
+
+def test_two_commands_that_make_the_same_pool_wait_for_each_other(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = pool_path("mine")
+    waited: list[float] = []
+    with lock_store(place) as _, pytest.raises(StoreBusy, match="another jointwise is preparing it"), lock_store(place):
+        pass
+    held = lock_store(place)
+    held.__enter__()
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        held.__exit__(None, None, None)
+
+    monkeypatch.setattr("jointwise.data.dataset.time.sleep", sleep)
+    assert len(pool("mine", [tiny.NAME]).train) == 30
+    assert waited == [1.0]
+    assert [path.name for path in place.parent.iterdir()] == ["mine"]
 
 
 # --- the order of samples ---
@@ -364,6 +385,7 @@ def test_a_pool_is_data_by_its_name_and_by_its_sets(sets: Path, capsys: pytest.C
     assert [path.name for path in pools()] == ["mine", "tiny_gestures"]
     run(["datasets"])
     assert "mine (pool)" in capsys.readouterr().out
+    assert len(find_clips("mine").clips) == 12  # what jointwise view plays
     with pytest.raises(ConfigError, match="mine: a pool is not prepared but made: jointwise pool"):
         prepare("mine")
     with pytest.raises(DataError, match="mine: a pool itself"):
