@@ -165,7 +165,7 @@ def add_settings(parser: Parser, shown: Sequence[str], usage: str) -> None:
 
 
 def add_data(parser: Parser, split: str = "the first") -> None:
-    """Add what names the data: --data, --split, --root, --joints.
+    """Add what names the data: --data, --split, --root, --without-classes, --without-subjects, --joints.
 
     Args:
         parser: The parser of the command.
@@ -176,8 +176,16 @@ def add_data(parser: Parser, split: str = "the first") -> None:
         required=True,
         help="name of a data set (jointwise datasets lists them), folder/ of your own, or prepared file (.npz, .pkl)",
     )
-    parser.add_argument("--split", help=f"which of its splits or folds (default: {split})")
+    parser.add_argument(
+        "--split", help=f"which of its splits or folds; all: nothing is scored, for pre-training (default: {split})"
+    )
     parser.add_argument("--root", metavar="DIR", type=Path, help="folder of its files, where it is not prepared yet")
+    parser.add_argument(
+        "--without-classes", metavar="NAMES", action="append", default=[], help="leave these classes out: a,b"
+    )
+    parser.add_argument(
+        "--without-subjects", metavar="NUMBERS", action="append", default=[], help="leave these subjects out: 3,4"
+    )
     parser.add_argument(
         "--joints", metavar="LAYOUT|NAMES", help="use these joints only: those of a layout (kinect20), or a,b,c"
     )
@@ -217,6 +225,26 @@ def add_labels(parser: Parser) -> None:
         "--encoder", choices=("student", "teacher"), default="student", help="which of a run's encoders"
     )
     parser.add_argument("--results", metavar="DIR", type=Path, help="folder that gets a copy of the result")
+
+
+def numbers_in(option: str, values: Sequence[str]) -> list[int]:
+    """The numbers of an option that takes several, written `3,4`.
+
+    Args:
+        option: Its name, for the message.
+        values: The words after it, each time it was given.
+
+    Returns:
+        The numbers in their order.
+
+    Raises:
+        ConfigError: One of them is no number.
+    """
+    words = [word.strip() for value in values for word in value.split(",")]
+    for word in words:
+        if not word.isdecimal():
+            raise ConfigError(f"--{option} {word}: not a number. Write them like 3,4.")
+    return [int(word) for word in words]
 
 
 def split_list(option: str, values: Sequence[str]) -> list[str]:

@@ -154,7 +154,7 @@ class Comparison:
         subjects, _ = self.chosen_on
         if not subjects or len(steps) == 1:
             return steps[-1]
-        start = {"start": "scratch", "split": self.data.split_mark, "joints": self.data.joints_name}
+        start = {"start": "scratch", "split": self.data.split_mark, "selection": self.data.selection_name}
         name = result_name(system=system, protocol=FINETUNE, labels=labels, seed=0, validation=subjects, **start)
         place = self.folder / "choosing" / system
         few, many = (place / f"{labels}-{count}-steps" / "results" / f"{name}.json" for count in steps)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jointwise.cli.arguments import Parser
-from jointwise.cli.output import print_columns, show_progress
+from jointwise.cli.output import describe_sizes, print_columns, show_progress
 from jointwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -109,10 +109,7 @@ def prepare(args: argparse.Namespace) -> None:
             ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid_share():.2f} % valid"),
             *([] if skeleton.bones else [("", "no bones: dataset.yaml can name a layout, as in skeleton: coco17")]),
             ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
-            *(
-                (f"split {part.split_name}", f"{len(part.train)} to train, {len(part.test)} to test: {part.split}")
-                for part in splits
-            ),
+            *((f"split {part.split_name}", f"{describe_sizes(part)}: {part.split}") for part in splits),
             ("WARNING", _zeros_warning(zeros) if zeros >= _MANY_ZEROS else None),
             *(("WARNING", _duplicates_warning(split, pairs)) for split, pairs in summary.duplicates.items() if pairs),
             ("fingerprint", store.fingerprint),

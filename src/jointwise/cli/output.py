@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jointwise.data.dataset import Dataset
 
 
 def show_progress(items: Iterable[Any], count: int, title: str) -> Iterable[Any]:
@@ -33,3 +36,15 @@ def print_columns(lines: Iterable[tuple[str, Any]], width: int = 0) -> None:
     width = max(width, *(len(name) for name, _ in rows))
     for name, value in rows:
         print(f"  {name:<{width}}  {value}")
+
+
+def describe_sizes(dataset: Dataset) -> str:
+    """The sizes of the parts of a data set, such as `226 to train (46 unlabelled), 180 to test, 56 not used`.
+
+    Args:
+        dataset: The data under its split.
+    """
+    train, test = len(dataset.train), len(dataset.test)
+    unlabelled, unused = train - len(dataset.train.labelled), len(dataset.store) - train - test
+    some = f" ({unlabelled} unlabelled)" if unlabelled else ""
+    return f"{train} to train{some}, {test} to test" + (f", {unused} not used" if unused else "")

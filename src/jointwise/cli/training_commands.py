@@ -18,6 +18,7 @@ from jointwise.cli.arguments import (
     add_run,
     add_seed_and_config,
     add_settings,
+    numbers_in,
 )
 from jointwise.cli.choose_config import (
     config_of_raw,
@@ -30,7 +31,7 @@ from jointwise.cli.choose_config import (
     seed_of,
     transfer_suffix,
 )
-from jointwise.cli.output import print_columns, show_progress
+from jointwise.cli.output import describe_sizes, print_columns, show_progress
 from jointwise.config.systems import systems
 from jointwise.evaluation.protocols import PROTOCOLS, RAW, SEMI, check_evaluated, evaluated_protocols
 
@@ -62,10 +63,12 @@ def add_pretrain_arguments(parser: Parser) -> None:
 
 
 def pretrain(args: argparse.Namespace) -> None:
-    """Pre-train a system without labels on the training part of a data set."""
+    """Pre-train a system without labels on the training part of a data set, or on recordings that have none."""
+    from jointwise.data.datasets import user_path
+    from jointwise.data.store.reader import ALL
     from jointwise.evaluation.held_out import loss_parts
     from jointwise.report.page import write_report
-    from jointwise.stages.pretrain import pretrain
+    from jointwise.stages.pretrain import pretrain, training_data
     from jointwise.training.run_folder import run_path
 
     config = None if args.resume else config_of_system(args, args.start)
@@ -74,13 +77,18 @@ def pretrain(args: argparse.Namespace) -> None:
     args.resume = is_resumed(args, folder)
     if args.resume or config is None:
         config = config_of_resumed(args, folder)
+    used = training_data(config, dataset)
+    if used.split != dataset.split:
+        print(used.split.rpartition("; ")[2])
+    elif user_path(dataset.address) and len(dataset.test):
+        print(f"{len(dataset.test)} are left out, because they can be scored later; to use them too: --split {ALL}")
     run = pretrain(config, dataset, args.seed or 0, folder, args.resume)
     if not run:  # the first process has it
         return
     report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
-    data = f"{shlex.join(dataset.arguments)} --labels 0.1" if dataset.classes else "--data DATA"
+    labelled = shlex.join(dataset.arguments) if len(dataset.test) else "--data FOLDER/"  # one that can be scored
     losses = [f"{name} {loss:.4f}" for name, loss in loss_parts(run.get("held_out")).items() if loss]
     print_columns(
         [
@@ -88,7 +96,7 @@ def pretrain(args: argparse.Namespace) -> None:
             *((f"held-out {name}", f"{100 * top1:.1f} %") for name, top1 in run["probes"].items()),
             ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
             ("report", report),
-            ("next", f"jointwise finetune {folder} {data}"),
+            ("next", f"jointwise finetune {folder} {labelled} --labels 0.1"),
         ]
     )
 
@@ -165,10 +173,13 @@ def load_data(args: argparse.Namespace) -> Dataset:
     """Open the data of a command, prepare it where that is still to be done, and print what it is.
 
     Args:
-        args: Arguments with `data`, `root`, `split` and `joints`.
+        args: Arguments of `add_data`.
 
     Returns:
-        The data under its split, on the joints that were asked for.
+        The data under its split, without what is to be left out, on the joints that were asked for.
+
+    Raises:
+        ConfigError: A class, subject or joint is named that the data have not.
     """
     from jointwise.data.dataset import load_dataset
     from jointwise.data.skeletons import choose_joints
@@ -176,7 +187,11 @@ def load_data(args: argparse.Namespace) -> Dataset:
 
     with main_process_first():  # it prepares what is not prepared yet
         dataset = load_dataset(args.data, args.root, args.split, show_progress)
-    print(f"{dataset.name}: {len(dataset.train)} to train, {len(dataset.test)} to test ({dataset.split})")
+    classes = [
+        name for words in args.without_classes for name in ([words] if words in dataset.classes else words.split(","))
+    ]  # the name of a class may have a comma in it
+    dataset = dataset.without(classes, numbers_in("without-subjects", args.without_subjects))
+    print(f"{dataset.name}: {describe_sizes(dataset)} ({dataset.split})")
     if args.joints is not None:
         dataset = dataset.on_joints(choose_joints(args.joints, dataset.skeleton))
         print(f"{len(dataset.skeleton.joints)} joints of {dataset.name}: {', '.join(dataset.skeleton.joints)}")

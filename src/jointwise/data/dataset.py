@@ -27,12 +27,16 @@ from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.build import ShowProgress, SkipRequest, Summary, build_store, no_progress, skip_request
 from jointwise.data.store.conversion import Source
 from jointwise.data.store.pool import build_pool
-from jointwise.data.store.reader import ALL, ALL_ABOUT, TEST, TRAIN, UNKNOWN, Store, find_duplicates
+from jointwise.data.store.reader import ALL, ALL_ABOUT, TEST, TRAIN, UNKNOWN, UNUSED, Store
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
 
 HELD_OUT = "held-out training"  # subjects or recordings: the words for a split whose test part these are
 
 Ids = npt.NDArray[np.int64]
+
+
+def _short_hash(words: str) -> str:
+    return hashlib.sha256(words.encode()).hexdigest()[:4]
 
 
 def name_subjects(subjects: Iterable[int]) -> str:
@@ -132,7 +136,8 @@ class Dataset:
         if name in store.splits:
             parts, about = store.parts[:, list(store.splits).index(name)], store.splits[name]
         elif name == ALL:
-            parts, about = np.full(len(store), TRAIN, np.int8), ALL_ABOUT
+            parts = np.where(store.kept, np.int8(TRAIN), np.int8(UNUSED))
+            about = "; ".join(words for words in (ALL_ABOUT, str(store.left_out)) if words)
         else:
             raise ConfigError(unknown(f"split of {store.description.data}", name, dict.fromkeys([*store.splits, ALL])))
         store = store.with_shard_weights(np.flatnonzero(parts == TRAIN))
@@ -162,10 +167,14 @@ class Dataset:
 
     @property
     def arguments(self) -> list[str]:
-        """The command-line arguments that open this data set, split and selection of joints again."""
+        """The command-line arguments that open this data set again: split, what is left out, selection of joints."""
         words = ["--data", self.address]
         if self.split_mark:
             words += ["--split", self.split_mark]
+        for name in self.store.left_out.classes:
+            words += ["--without-classes", name]
+        if self.store.left_out.subjects:
+            words += ["--without-subjects", ",".join(map(str, self.store.left_out.subjects))]
         if self.store.picked is not None:
             words += ["--joints", ",".join(self.skeleton.joints)]
         return words
@@ -176,11 +185,34 @@ class Dataset:
         return "" if [self.split_name] == list(self.store.splits) else self.split_name
 
     @property
+    def selection_name(self) -> str:
+        """A short name of the selected joints and of what is left out, for runs and results; empty for all there is."""
+        left_out = str(self.store.left_out)
+        parts = (self.joints_name, f"without-{_short_hash(left_out)}" if left_out else "")
+        return "-".join(part for part in parts if part)
+
+    @property
     def joints_name(self) -> str:
-        """A short name of the selected joints, for runs and results; empty when all joints are used."""
+        """A short name of the selected joints; empty when all joints are used."""
         if self.store.picked is None:
             return ""
-        return f"{self.skeleton.name}-{hashlib.sha256(','.join(self.skeleton.joints).encode()).hexdigest()[:4]}"
+        return f"{self.skeleton.name}-{_short_hash(','.join(self.skeleton.joints))}"
+
+    def without(self, classes: Iterable[str] = (), subjects: Iterable[int] = ()) -> Dataset:
+        """Leave classes and subjects out of all parts, as if they had not been recorded.
+
+        Args:
+            classes: Their names.
+            subjects: Their numbers.
+
+        Returns:
+            The same data without them, under the same split.
+
+        Raises:
+            ConfigError: The data have no such class or subject.
+        """
+        store = self.store.without(classes, subjects)
+        return self if store is self.store else Dataset.of(store, self.address, self.split_name)
 
     def on_joints(self, names: Iterable[str]) -> Dataset:
         """Select joints, as if no others had been recorded.
@@ -239,18 +271,6 @@ class Dataset:
             test=test.labelled if len(test.labelled) else test,
             split=f"{self.split}; {HELD_OUT} {name_subjects(subjects)}",
         )
-
-    def duplicates(self) -> list[tuple[str, str]]:
-        """Find the test sequences that equal a training sequence.
-
-        Returns:
-            (training name, test name) of each pair.
-        """
-        part = np.zeros(len(self.store), np.int8)
-        part[self.train.ids] = TRAIN
-        part[self.test.ids] = TEST
-        pairs = find_duplicates(self.store.digests.tolist(), part == TRAIN, part == TEST)
-        return [(str(self.store.names[a]), str(self.store.names[b])) for a, b in pairs]
 
 
 def _check_root(data: str, root: str | Path | None) -> None:

@@ -117,7 +117,7 @@ class Evaluation:
             unlabelled=learned or "",
             protocol=self.protocol,
             split=self.dataset.split_mark,
-            joints=self.dataset.joints_name,
+            selection=self.dataset.selection_name,
             encoder=self.encoder,
             pooling=self.pooling,
             labels=self.labels,
@@ -161,6 +161,7 @@ class Evaluation:
             "data_fingerprint": self.dataset.store.fingerprint,
             "preparation": self.dataset.store.preparation,
             "joints": self.dataset.joints_name or None,  # None: all recorded joints
+            "left_out": str(self.dataset.store.left_out) or None,
             "classes": list(description.classes),
             "terms": description.terms,
             "config": to_settings(self.config),
@@ -192,7 +193,7 @@ def result_name(
     before: str = "",
     unlabelled: str = "",
     split: str = "",
-    joints: str = "",
+    selection: str = "",
     encoder: str = "student",
     pooling: str | None = None,
     validation: Sequence[int] | None = None,
@@ -208,7 +209,7 @@ def result_name(
         before: `from-<data>` of a pre-training on other data.
         unlabelled: How a classifier that is judged by another protocol than `semi` used unlabelled clips.
         split: Name of the split, where there are several.
-        joints: Name of the chosen joints, where not all are used.
+        selection: Name of the chosen joints and of what is left out, where not all is used.
         encoder: `student` or `teacher`.
         pooling: Of frozen features.
         validation: Held-out training subjects that are scored; None where the test part is.
@@ -216,7 +217,7 @@ def result_name(
     Returns:
         Such as `mamp-knn-1.0-seed0`.
     """
-    parts = [system, start, before, unlabelled, protocol, split, joints, "" if encoder == "student" else encoder]
+    parts = [system, start, before, unlabelled, protocol, split, selection, "" if encoder == "student" else encoder]
     parts += [pooling if pooling and pooling != "mean" else "", labels, f"seed{seed}"]
     suffix = "" if validation is None else "-validation" + "".join(f"-{subject}" for subject in validation)
     return "-".join(part for part in parts if part) + suffix

@@ -149,7 +149,7 @@ def hold_out_share(dataset: Dataset) -> Dataset:
     else:
         contents = np.unique(digests)  # sorted, as good as at random
         chosen = contents[: max(1, round(SHARE * len(contents)))]
-        words = f"recordings, {SHARE:.0%} by content"
+        words = f"recordings, {SHARE:.0%} of them by content"
     held = np.isin(digests, chosen)
     if held.all():
         return dataset
@@ -157,7 +157,7 @@ def hold_out_share(dataset: Dataset) -> Dataset:
         dataset,
         train=Part(dataset.store, train.ids[~held]),
         test=Part(dataset.store, train.ids[held]),
-        split=f"{dataset.split}; {HELD_OUT} {words}: {held.sum()} of {len(held)}",
+        split=f"{dataset.split}; {HELD_OUT} {words}, for losses: {held.sum()} of {len(held)}",
     )
 
 

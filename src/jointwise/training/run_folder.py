@@ -31,7 +31,7 @@ def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str =
 
 
 def run_name(dataset: Dataset, stage: str, seed: int, labels: str = "") -> str:
-    """The name of a run within its system: <stage>[-<split>][-<joints>][-<labels>]-seed<k>.
+    """The name of a run within its system: <stage>[-<split>][-<selection>][-<labels>]-seed<k>.
 
     Args:
         dataset: The data that is trained on; its split is named if it has several.
@@ -39,7 +39,7 @@ def run_name(dataset: Dataset, stage: str, seed: int, labels: str = "") -> str:
         seed: Random seed of the training, the `<k>` of `seed<k>`.
         labels: The share or shots of labels; empty for a pre-training.
     """
-    return "-".join(part for part in (stage, dataset.split_mark, dataset.joints_name, labels, f"seed{seed}") if part)
+    return "-".join(part for part in (stage, dataset.split_mark, dataset.selection_name, labels, f"seed{seed}") if part)
 
 
 def training_name(pretrained: bool, unlabelled: str | None) -> str:
@@ -87,6 +87,7 @@ def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str)
         "split": dataset.split_name,
         "data_fingerprint": dataset.store.fingerprint,
         "joints": dataset.joints_name or None,
+        "left_out": str(dataset.store.left_out) or None,
         "train_sha256": dataset.train.names_hash,
         "seed": seed,
         "labels": labels,

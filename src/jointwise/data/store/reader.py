@@ -17,7 +17,7 @@ import numpy.typing as npt
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.shards import Ints, Member, Shard, ShardedRows, Shards
-from jointwise.errors import DataError
+from jointwise.errors import ConfigError, DataError, first_few
 
 VERSION = 2
 UNKNOWN = -1  # a label, subject or camera that the recording does not state
@@ -45,6 +45,7 @@ INDEX = np.dtype(
 # Data sets in metres whose stores may lack the key `metres`, because they were written before version 0.2.
 _METRES_BEFORE_KEY = ("synthetic", "utd-mhad", "sbu", "wmft", "ntu60", "ntu120")
 
+_NAMES_SHOWN = 60  # of classes or subjects, in a message
 NO_LABEL = "unlabelled"  # in place of the name of a class
 
 
@@ -97,6 +98,25 @@ class Description:
         known["skeleton"] = Skeleton.from_json(content["skeleton"])
         known["classes"] = tuple(content["classes"])
         return cls(**known)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Classes and subjects that are left out of a data set.
+
+    Args:
+        classes: Names of classes.
+        subjects: Numbers of subjects.
+    """
+
+    classes: tuple[str, ...] = ()
+    subjects: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """Such as `without classes bow, wave and subjects 3`; empty where nothing is left out."""
+        named = {"classes": self.classes, "subjects": self.subjects}
+        words = [f"{kind} {', '.join(str(item) for item in items)}" for kind, items in named.items() if items]
+        return f"without {' and '.join(words)}" if words else ""
 
 
 def digest(sequence: Sequence) -> str:
@@ -154,6 +174,8 @@ class Store:
         mixture: The sets of a pool, one for each shard; empty for all other stores.
         layout: The layout of all V joints, as recorded.
         picked: The columns of the selected joints, in the order of `description.skeleton`; None: all joints.
+        left_out: The classes and subjects that a view is without.
+        kept: (n,) whether a sequence is in the view; those that are not are in no part.
 
     Raises:
         DataError: The folder is missing or damaged, or of another version.
@@ -189,6 +211,8 @@ class Store:
             if self.mixture:
                 self.shards = self.shards.with_sampling(member.share for member in self.mixture)
             self.layout = self.description.skeleton
+            self.left_out = LeftOut()
+            self.kept = np.ones(len(self.index), bool)
             self._check_sizes(sum(sizes))
         except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
             what = f"{type(error).__name__}: {error}"
@@ -230,6 +254,45 @@ class Store:
         columns = np.array([skeleton.joints.index(joint) for joint in reduced.joints])
         view.picked = columns if self.picked is None else self.picked[columns]
         return view
+
+    def without(self, classes: Iterable[str] = (), subjects: Iterable[int] = ()) -> Store:
+        """View the same files without some classes and subjects. The classes that stay are numbered anew.
+
+        Args:
+            classes: Names of the classes to leave out.
+            subjects: Numbers of the subjects to leave out.
+
+        Returns:
+            The view. Sequences that are left out stay in the index, but are in no part of any split.
+
+        Raises:
+            ConfigError: The store has no such class or subject.
+        """
+        left_out = LeftOut(tuple(sorted(set(classes))), tuple(sorted(set(subjects))))
+        if left_out == LeftOut():
+            return self
+        names = list(self.description.classes)
+        self._check_known("class", left_out.classes, names)
+        self._check_known("subject", left_out.subjects, np.setdiff1d(self.index["subject"], [UNKNOWN]).tolist())
+        out = np.isin(self.index["subject"], left_out.subjects)
+        out |= np.isin(self.index["label"], [names.index(name) for name in left_out.classes])
+        stay = [name for name in names if name not in left_out.classes]
+        renumbered = [stay.index(name) if name in stay else UNKNOWN for name in names]
+        view = copy.copy(self)
+        view.index = self.index.copy()
+        view.index["label"] = np.array([*renumbered, UNKNOWN])[self.index["label"]]  # the last one is that of UNKNOWN
+        view.kept = self.kept & ~out
+        view.parts = np.where(view.kept[:, None], self.parts, np.int8(UNUSED))
+        view.description = replace(self.description, classes=tuple(stay))
+        view.left_out = LeftOut(self.left_out.classes + left_out.classes, self.left_out.subjects + left_out.subjects)
+        view.splits = {name: f"{about}; {left_out}" for name, about in self.splits.items()}
+        return view
+
+    def _check_known(self, kind: str, items: Iterable[Any], known: list[Any]) -> None:
+        for item in items:
+            if item not in known:
+                has = first_few([str(name) for name in known], _NAMES_SHOWN) or "none that is known"
+                raise ConfigError(f"{self.description.data} has no {kind} '{item}' to leave out. It has: {has}.")
 
     def with_shard_weights(self, train: Ints) -> Store:
         """View the same files with shards weighted by their training sequences, to divide them among processes.

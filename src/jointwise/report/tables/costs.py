@@ -15,7 +15,7 @@ CAPTION = (
     "encoder / pre-training / with labels. GFLOPs: forward, per clip. The times of several jobs share the cores."
 )
 LOSSES_CAPTION = (
-    " {losses}: losses on held-out training subjects; they compare only within one target and mask (MAMP's L_rec is of "
+    " {losses}: losses on held-out training clips; they compare only within one target and mask (MAMP's L_rec is of "
     "motion standardised per token, sjepa's L_st a cross-entropy)."
 )
 

@@ -48,7 +48,7 @@ class Condition(NamedTuple):
         start += f" on {before}" if before not in (None, result["data"]) else ""
         if result.get("unlabelled") and result["protocol"] != SEMI:
             start += ", pseudo-labels"
-        start += f", {result['joints']}" if result.get("joints") else ""
+        start += "".join(f", {result[key]}" for key in ("joints", "left_out") if result.get(key))
         return cls(result["protocol"], features, result["labels"], result["system"], start)
 
     @property
