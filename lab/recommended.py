@@ -38,6 +38,7 @@ SPACETIME, FACTORISED, SPATIAL = (
 )
 MOTION = "--clip.input place+motion"
 TRUNK = f"{MOTION} --objective cross_prediction --decoder.region hidden"
+RELATIVE = TRUNK.replace("place+motion", "relative+motion")
 CHEAP = (
     f"{MOTION} --objective cross_prediction --decoder.region hidden --decoder.normalisation axis-over-time "
     "--teacher.blocks 3 --pretrain.final_lr 0 --pretrain.steps 3000"
@@ -61,6 +62,8 @@ GROUPS: dict[str, list[str]] = {  # group -> system and options; "scratch" befor
     ],
     "long": [f"{SPACETIME} {TRUNK} --pretrain.steps 3000 --pretrain.final_lr 0"],
     "long-factorised": [f"{FACTORISED} {TRUNK} --pretrain.steps 3000 --pretrain.final_lr 0"],
+    "relative": [f"{SPACETIME} {RELATIVE} --pretrain.steps 3000 --pretrain.final_lr 0"],
+    "relative-baseline": [f"scratch {SPACETIME} --clip.input relative+motion"],
     "baseline": [f"scratch {SPACETIME} {MOTION}", f"scratch {FACTORISED} {MOTION}"],
 }
 

@@ -57,7 +57,11 @@ def start_two(file: Path, *data: Path) -> list[str]:
         )
         for rank in range(2)
     ]
-    return [process.communicate(timeout=240)[1] for process in processes]
+    try:
+        return [process.communicate(timeout=180)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()  # one that still runs waits for the other, which has failed
 
 
 def assert_same_training(one: Path, other: Path) -> None:

@@ -1,5 +1,7 @@
 """The trunk against attention written out token by token, and which tokens the losses are of."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,11 +9,12 @@ from torch.nn import functional
 
 from helpers import tiny
 from jointwise.data.clips import Clips, Persons
+from jointwise.data.randomness import Draws
 from jointwise.errors import ConfigError
 from jointwise.model.build import check_names
 from jointwise.model.cross_prediction import CrossBlock, CrossPrediction, CrossTrunk
 from jointwise.model.encoders import Encoder
-from jointwise.model.tokens import TokenSet
+from jointwise.model.tokens import TokenSet, from_centre, relative_to_centre
 
 B = 3
 S = 6
@@ -192,3 +195,32 @@ def test_tokens_of_one_person_say_nothing_of_another() -> None:
     alone = trunk(features[1:], TokenSet(visible.index[1:], None, V, None), TokenSet(asked.index[1:], None, V, None))
     for name in EVERY:
         torch.testing.assert_close(together[name][1:], alone[name])
+
+
+def test_an_encoder_relative_to_the_root_learns_and_rebuilds_relative_places() -> None:
+    """As one that is given relative places; what is rebuilt is put back where the body was."""
+    relative = make()
+    relative.student.centre = relative.student.embed.centre = (1,)
+    assert relative.teacher is not None
+    relative.teacher.embed.centre = (1,)
+    plain = make()
+    given = persons(gaps=True)
+    changed = replace(given, positions=relative_to_centre(given.positions, (1,)))
+    for name, part in plain(changed, noise()).parts.items():
+        torch.testing.assert_close(relative(given, noise()).parts[name], part)
+    clips = Clips(given.positions[:, None], given.valid[:, None], torch.arange(B))
+    draws = Draws(torch.arange(B), 0, "examples")
+    rebuilt = relative.rebuild(given, clips, draws)
+    expected = plain.rebuild(changed, clips, draws)
+    assert torch.equal(rebuilt.seen, expected.seen)
+    assert rebuilt.joints is not None
+    assert expected.joints is not None
+    shown = rebuilt.seen
+    assert torch.equal(rebuilt.joints[shown], given.positions[shown])
+    torch.testing.assert_close(rebuilt.joints[~shown], from_centre(expected.joints, (1,))[~shown])
+
+
+def test_where_hidden_tokens_are_zeroed_no_place_is_relative() -> None:
+    options = ("--clip.input", "relative+motion", "--mask.hidden", "zeroed")
+    with pytest.raises(ConfigError, match=r"mask\.hidden zeroed: a hidden root .*Set mask\.hidden dropped"):
+        check_names(tiny.config(*options, system="spatial_segments_decoder"))

@@ -10,7 +10,9 @@ from jointwise.model.tokens import (
     PositionEmbedding,
     TokenEmbedding,
     all_tokens,
+    from_centre,
     from_segments,
+    relative_to_centre,
     to_segments,
     token_motion,
     token_validity,
@@ -168,3 +170,31 @@ def test_position_embeddings_start_with_standard_deviation_one_fiftieth() -> Non
     for parameter in (position.segment, position.joint):
         assert float(parameter.detach().std()) == pytest.approx(0.02, rel=0.05)
         assert abs(float(parameter.detach().mean())) < 0.002
+
+
+def test_places_relative_to_the_root_by_hand() -> None:
+    frames = torch.tensor([[[1.0, 2.0], [4.0, 6.0], [0.0, 1.0]], [[2.0, 2.0], [4.0, 6.0], [2.0, 3.0]]])  # (T, V, C)
+    relative = relative_to_centre(frames[None], (1,))[0]
+    assert relative.tolist() == [[[-3.0, -4.0], [4.0, 6.0], [-4.0, -5.0]], [[-2.0, -4.0], [4.0, 6.0], [-2.0, -3.0]]]
+    between = relative_to_centre(frames[None], (0, 2))[0]  # the centre is (0.5, 1.5), then (2, 2.5)
+    assert between.tolist() == [[[1.0, 2.0], [3.5, 4.5], [0.0, 1.0]], [[2.0, 2.0], [2.0, 3.5], [2.0, 3.0]]]
+    assert torch.equal(relative_to_centre(frames[None], ()), frames[None])
+
+
+@pytest.mark.parametrize("centre", [(), (2,), (0, 3)])
+def test_from_centre_undoes_relative_to_centre_for_frames_and_for_tokens(centre: tuple[int, ...]) -> None:
+    frames = torch.randn(P, 2 * LENGTH, V, C, dtype=torch.float64)
+    torch.testing.assert_close(from_centre(relative_to_centre(frames, centre), centre), frames)
+    tokens = to_segments(relative_to_centre(frames, centre), LENGTH)
+    torch.testing.assert_close(tokens, relative_to_centre(to_segments(frames, LENGTH), centre))
+
+
+def test_a_path_through_the_room_is_seen_at_the_root_alone() -> None:
+    embed = TokenEmbedding(S, V, LENGTH * C, 8, motion=MotionInput(LENGTH, 0.01), centre=(1,))
+    frames = torch.randn(P, S * LENGTH, V, C)
+    moved = frames + torch.randn(P, S * LENGTH, 1, C)
+    tokens = all_tokens(torch.ones(P, S, V, dtype=torch.bool))
+    still, walking = (embed(to_segments(some, LENGTH), tokens).view(P, S, V, 8) for some in (frames, moved))
+    others = [joint for joint in range(V) if joint != 1]
+    torch.testing.assert_close(still[:, :, others], walking[:, :, others], atol=2e-3, rtol=1e-3)
+    assert not torch.allclose(still[:, :, 1], walking[:, :, 1], atol=0.1)

@@ -27,8 +27,8 @@ from jointwise.stages.finetune import finetune
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.coordinate_scale import (
     coordinate_rms,
+    median_clip_rms,
     median_coordinate_rms,
-    median_motion_rms,
     weighted_median,
     with_coordinate_scale,
 )
@@ -136,7 +136,7 @@ def test_a_small_set_counts_for_the_scale_as_much_as_it_is_drawn(tmp_path: Path)
     own = [median_coordinate_rms(part) for part in (load_dataset(large).train, load_dataset(small).train)]
     assert own[0] < median_coordinate_rms(alike.train) < median_coordinate_rms(mostly.train) < own[1]
     assert coordinate_rms(alike.train) < coordinate_rms(mostly.train)
-    assert median_motion_rms(alike.train, 16) < median_motion_rms(mostly.train, 16)
+    assert median_clip_rms(alike.train, 16)[1] < median_clip_rms(mostly.train, 16)[1]
 
 
 # --- from the pool to one of its sets ---

@@ -23,8 +23,8 @@ from jointwise.stages.pretrain import pretrain
 from jointwise.training import coordinate_scale
 from jointwise.training.coordinate_scale import (
     coordinate_rms,
+    median_clip_rms,
     median_coordinate_rms,
-    median_motion_rms,
     with_coordinate_scale,
 )
 from jointwise.training.model_folder import load_card
@@ -115,10 +115,11 @@ def test_motion_has_the_typical_size_of_its_changes_in_clips_and_place_that_of_i
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny.config("--clip.input", "place+motion")
-    sizes = []
+    sizes, places = [], []
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames)
     for number in dataset.train.ids.tolist():
         clip = cutter.centre(torch.tensor([number]))
+        places.append(np.sqrt(np.square(clip.positions[clip.valid].numpy()).mean()))
         changes = []
         for person in range(clip.valid.shape[1]):
             for frame in range(config.clip.frames - 1):
@@ -128,7 +129,7 @@ def test_motion_has_the_typical_size_of_its_changes_in_clips_and_place_that_of_i
         sizes.append(np.sqrt(np.square(changes).mean()))
     clip_config = with_coordinate_scale(config, dataset).clip
     assert clip_config.motion_scale == pytest.approx(np.median(sizes), rel=5e-3)
-    assert clip_config.scale == with_coordinate_scale(tiny.config(), dataset).clip.scale
+    assert clip_config.scale == pytest.approx(np.median(places), rel=5e-3)
     metres = load(tiny.SOURCE_IN_METRES, tmp_path, monkeypatch)
     in_metres = with_coordinate_scale(config, metres).clip
     assert in_metres.scale not in (None, 1.0)
@@ -155,11 +156,11 @@ def test_of_very_many_sequences_some_of_each_shard_are_measured(
     store.shards = shards
     part = Part(store, np.arange(60))
     assert coordinate_scale._sampled(part) is part
-    whole = [median_coordinate_rms(part), median_motion_rms(part, 16), coordinate_rms(part)]
+    whole = [median_coordinate_rms(part), median_clip_rms(part, 16)[1], coordinate_rms(part)]
     with monkeypatch.context() as patch:
         patch.setattr(coordinate_scale, "MOST_MEASURED", 20)
         some = coordinate_scale._sampled(part)
-        found = [median_coordinate_rms(part), median_motion_rms(part, 16), coordinate_rms(part)]
+        found = [median_coordinate_rms(part), median_clip_rms(part, 16)[1], coordinate_rms(part)]
     assert np.bincount(shards.of(some.ids)).tolist() == [1, 3, 17]  # every third of each
-    assert found == [median_coordinate_rms(some), median_motion_rms(some, 16), coordinate_rms(some)] != whole
+    assert found == [median_coordinate_rms(some), median_clip_rms(some, 16)[1], coordinate_rms(some)] != whole
     assert found == pytest.approx(whole, rel=0.2)

@@ -159,7 +159,7 @@ def test_a_killed_process_ends_the_run_with_one_message_and_one_process_can_go_o
     command = pretraining(tmp_path / "killed")
     known = environment(JOINTWISE_DATA=str(registered), JOINTWISE_TEST_END="kill 1 7")
     ended = subprocess.run(
-        [*TORCHRUN, str(WORKER), *command], env=known, capture_output=True, text=True, timeout=240, check=False
+        [*TORCHRUN, str(WORKER), *command], env=known, capture_output=True, text=True, timeout=180, check=False
     )
     assert ended.returncode != 0
     assert ended.stderr.count("jointwise: ") == ended.stderr.count("another process of this run has ended") <= 1

@@ -29,7 +29,7 @@ from jointwise.data.skeletons import NTU25
 from jointwise.data.store.join import join_stores
 from jointwise.data.store.reader import ALL, INDEX, TEST, TRAIN, VERSION, Description, Store, fingerprint
 from jointwise.training.batches import BatchOrder
-from jointwise.training.coordinate_scale import median_coordinate_rms, median_motion_rms
+from jointwise.training.coordinate_scale import median_clip_rms, median_coordinate_rms
 
 FRAMES = 60  # of a sequence
 SHARED = 100  # sequences with rows of their own; the others share these
@@ -187,7 +187,7 @@ def measuring(path: Path) -> Step:
 
     def step(_number: int) -> None:
         median_coordinate_rms(data.train)
-        median_motion_rms(data.train, CLIP)
+        median_clip_rms(data.train, CLIP)
 
     return step
 

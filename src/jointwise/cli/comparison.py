@@ -89,7 +89,7 @@ class Comparison:
             listed = ", ".join(f"{name} {value}" for name, value in inputs.items())
             raise ConfigError(
                 f"systems of one table must see the same input, but clip.input is: {listed}. Give all of them one: "
-                "--clip.input place+motion (or place)."
+                "--clip.input relative+motion (or place)."
             )
 
     @property

@@ -19,18 +19,20 @@ class ClipConfig:
 
     frames: int = setting(120, "frames of a clip after resampling, T")
     segment: int = setting(4, "frames per token, s; frames is a multiple of it")
-    input: Literal["place", "place+motion"] = setting(
-        "place", "numbers of a token: place (coordinates), or place+motion: also their change to the next frame"
+    input: Literal["place", "place+motion", "relative+motion"] = setting(
+        "place",
+        "numbers of a token: place (coordinates), place+motion: also their change to the next frame, or "
+        "relative+motion: the same of coordinates relative to the root in each frame, but for the root's own",
     )
     scale: float | None = setting(
         None,
-        "coordinates are divided by it before they enter a network; null: 1 for metres, else (and for place+motion "
-        "always) the median RMS of the training recordings; the run keeps which",
+        "coordinates are divided by it before they enter a network; null: 1 for metres, else (and with motion "
+        "always) the median of their RMS in the training part; the run keeps which",
     )
     motion_scale: float | None = setting(
         None,
-        "changes between frames are divided by it, for place+motion; null: their median RMS in the training "
-        "recordings, cut to clips; the run keeps which",
+        "changes between frames are divided by it, where motion enters; null: the median of their RMS in the clips "
+        "of the training part; the run keeps which",
     )
 
     def __post_init__(self) -> None:
@@ -43,8 +45,18 @@ class ClipConfig:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ConfigError(f"clip.{name} {value} must be above 0: {what} are divided by it.")
-        if self.motion_scale is not None and self.input == "place":
+        if self.motion_scale is not None and not self.has_motion:
             raise ConfigError("clip.motion_scale: clip.input place has no motion. Leave it out, or take place+motion.")
+
+    @property
+    def has_motion(self) -> bool:
+        """Whether a token has the change of its coordinates beside them."""
+        return self.input != "place"
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether coordinates are relative to the root in each frame."""
+        return self.input == "relative+motion"
 
 
 @dataclass

@@ -150,6 +150,18 @@ class Skeleton:
         return None if self.root is None else self.joints.index(self.root)
 
     @cached_property
+    def centre_joints(self) -> tuple[int, ...]:
+        """Places of the joints whose mean is the centre of a body: the root, else both hips; empty without them.
+
+        >>> get_skeleton("ntu25").centre_joints, get_skeleton("coco17").centre_joints
+        ((0,), (11, 12))
+        """
+        if self.root_index is not None:
+            return (self.root_index,)
+        hips = ("left_hip", "right_hip")
+        return tuple(self.joints.index(hip) for hip in hips) if set(hips) <= set(self.joints) else ()
+
+    @cached_property
     def bone_indices(self) -> tuple[tuple[int, int], ...]:
         """The bones as (parent, child) joint indices."""
         index = {joint: i for i, joint in enumerate(self.joints)}

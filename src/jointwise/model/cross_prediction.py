@@ -19,7 +19,7 @@ from jointwise.model.encoders import Encoder
 from jointwise.model.losses import BatchSum, mean_square, whole_batch
 from jointwise.model.masked_prediction import MaskedPrediction, StudentView, mask_noise
 from jointwise.model.objective import Losses, Rebuilt
-from jointwise.model.tokens import PositionEmbedding, TokenSet, from_segments
+from jointwise.model.tokens import PositionEmbedding, TokenSet
 
 LATENT, JOINTS = "latent", "reconstruction"  # the outputs of the trunk, and the parts of the loss
 _LOWER_BITS = 4096.0  # what is left of a random number of 24 bits after its upper 12 bits
@@ -200,6 +200,5 @@ class CrossPrediction(MaskedPrediction):
         seen = (~view.hidden & view.valid).repeat_interleave(self.segment, 1)
         if JOINTS not in self.trunk.heads or not self.decodes_joints:
             return Rebuilt(seen, None)
-        output = self.trunk(view.features, view.visible, view.everything)[JOINTS].float()
-        joints = from_segments(output.unflatten(1, view.valid.shape[1:]), self.segment) * self.coordinate_scale
-        return Rebuilt(seen, torch.where(seen[..., None], persons.positions, joints))
+        output = self.trunk(view.features, view.visible, view.everything)[JOINTS]
+        return Rebuilt(seen, self.place_joints(output, persons, seen))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -114,6 +114,7 @@ class Encoder(nn.Module):
         drop_path: Probability that the last block is skipped for a person in training.
         scale: Coordinates are divided by it.
         motion: How motion enters beside them; None: it does not.
+        centre: Coordinates are taken relative to the mean of these joints in each frame.
     """
 
     def __init__(
@@ -128,11 +129,13 @@ class Encoder(nn.Module):
         drop_path: float = 0.0,
         scale: float = 1.0,
         motion: MotionInput | None = None,
+        centre: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        self.embed = TokenEmbedding(segments, joints, numbers, width, scale, motion)
+        self.embed = TokenEmbedding(segments, joints, numbers, width, scale, motion, centre)
         self.transformer = Transformer(axis, depth, width, heads, drop_path)
         self.width = width
+        self.centre = centre
         initialise(self)
 
     def forward(self, segments: Tensor, tokens: TokenSet) -> Tensor:

@@ -14,6 +14,7 @@ from jointwise.config.schema import Config, LossConfig, MaskConfig
 from jointwise.data.clips import Clips, Persons
 from jointwise.data.randomness import Draws
 from jointwise.data.skeletons import Skeleton
+from jointwise.errors import ConfigError
 from jointwise.model.ema import teacher_momentum, update_ema
 from jointwise.model.encoders import Completion, Encoder
 from jointwise.model.heads import mean_over_clips, pool_mean
@@ -27,7 +28,9 @@ from jointwise.model.tokens import (
     TokenSet,
     all_tokens,
     fewest_valid,
+    from_centre,
     from_segments,
+    relative_to_centre,
     to_segments,
     token_validity,
     visible_tokens,
@@ -159,9 +162,8 @@ class MaskedPrediction(Objective):
     @classmethod
     def build(cls, config: Config, skeleton: Skeleton, coordinates: int, coordinate_rms: float) -> Self:
         """See `Objective.build`."""
-        shared = cls.shared_parts(
-            config, skeleton, coordinates, coordinate_rms
-        )  # first: it draws the student's weights
+        # first, because it draws the student's weights
+        shared = cls.shared_parts(config, skeleton, coordinates, coordinate_rms)
         return cls(
             predictor=build_predictor(config, skeleton) if config.predictor.use else None,
             decoder=build_decoder(config, skeleton, coordinates) if config.decoder.use else None,
@@ -197,6 +199,15 @@ class MaskedPrediction(Objective):
         if config.mask.hidden != "dropped" or decoder.target != "joints" or decoder.normalisation != "none":
             return None
         return build_decoder(config, skeleton, coordinates) if decoder.use else None
+
+    @classmethod
+    def check(cls, config: Config) -> None:
+        """See `Objective.check`: where hidden tokens are zeroed, there is no centre to be relative to."""
+        if config.mask.hidden == "zeroed" and config.clip.is_relative:
+            raise ConfigError(
+                "mask.hidden zeroed: a hidden root would be taken for one at the origin, and clip.input "
+                f"{config.clip.input} is relative to it. Set mask.hidden dropped, or clip.input place+motion."
+            )
 
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode. The teacher stays in evaluation mode always."""
@@ -295,8 +306,9 @@ class MaskedPrediction(Objective):
             view: What the student sees.
             persons: P persons.
         """
+        places = relative_to_centre(persons.positions, self.student.centre)
         target, counted = reconstruction_target(
-            persons.positions, persons.valid, self.segment, self.decoder_target, self.decoder_normalisation
+            places, persons.valid, self.segment, self.decoder_target, self.decoder_normalisation
         )
         if self.decodes_joints:
             target = target / self.coordinate_scale
@@ -334,11 +346,28 @@ class MaskedPrediction(Objective):
         seen = (~view.hidden & view.valid).repeat_interleave(self.segment, 1)
         if self.decoder is None or not self.decodes_joints:
             return Rebuilt(seen, None)
-        output = self.decoder(view.features, view.visible, view.everything).float()
-        joints = from_segments(output.unflatten(1, view.valid.shape[1:]), self.segment) * self.coordinate_scale
-        if self.decoder_region == "hidden":
-            joints = torch.where(seen[..., None], persons.positions, joints)
-        return Rebuilt(seen, joints)
+        output = self.decoder(view.features, view.visible, view.everything)
+        return Rebuilt(seen, self.place_joints(output, persons, seen if self.decoder_region == "hidden" else None))
+
+    def place_joints(self, output: Tensor, persons: Persons, given: Tensor | None) -> Tensor:
+        """Coordinates of decoded tokens.
+
+        Args:
+            output: (P, N, s · C) what was decoded.
+            persons: P persons.
+            given: (P, T, V) bool, joints that keep the places that they have; None: none of them.
+
+        Returns:
+            (P, T, V, C).
+        """
+        grid = persons.valid.shape[1] // self.segment, persons.valid.shape[2]
+        joints = from_segments(output.float().unflatten(1, grid), self.segment) * self.coordinate_scale
+        centre = self.student.centre
+        if given is None:
+            return from_centre(joints, centre)
+        given = given[..., None]
+        joints = torch.where(given, relative_to_centre(persons.positions, centre), joints)
+        return torch.where(given, persons.positions, from_centre(joints, centre))
 
     def describe(self, segments: int, joints: int) -> dict[str, Any]:
         """How many tokens of a clip the student sees."""

@@ -29,6 +29,38 @@ def from_segments(segments: Tensor, length: int) -> Tensor:
     return segments.unflatten(3, (length, -1)).transpose(2, 3).flatten(1, 2)
 
 
+def relative_to_centre(places: Tensor, centre: Sequence[int]) -> Tensor:
+    """Coordinates relative to the centre of the body in the same frame.
+
+    The joints that make the centre keep theirs, and with them the path of the body through the room. Invalid joints
+    have filled coordinates, so that the centre always has some.
+
+    Args:
+        places: (P, T, V, C) coordinates, or (P, S, V, s · C) those of tokens.
+        centre: Places of the joints whose mean is the centre; without any, all coordinates stay.
+
+    Returns:
+        The same shape.
+    """
+    return _with_centre(places, centre, -1)
+
+
+def from_centre(relative: Tensor, centre: Sequence[int]) -> Tensor:
+    """The inverse of `relative_to_centre`."""
+    return _with_centre(relative, centre, 1)
+
+
+def _with_centre(places: Tensor, centre: Sequence[int], times: int) -> Tensor:
+    """The mean of some joints added `times` to all others."""
+    if not centre:
+        return places
+    chosen = list(centre)
+    own = places[:, :, chosen]
+    moved = places + times * own.mean(2, keepdim=True)
+    moved[:, :, chosen] = own
+    return moved
+
+
 def token_validity(valid: Tensor, length: int) -> Tensor:
     """(P, T, V) bool -> (P, S, V) bool: a token is valid if any of its frames is."""
     return valid.unflatten(1, (-1, length)).any(2)
@@ -184,6 +216,7 @@ class TokenEmbedding(nn.Module):
         width: Features per token, D.
         scale: Coordinates are divided by it.
         motion: How motion enters; None: it does not.
+        centre: Coordinates are taken relative to the mean of these joints, see `relative_to_centre`.
     """
 
     def __init__(
@@ -194,10 +227,12 @@ class TokenEmbedding(nn.Module):
         width: int,
         scale: float = 1.0,
         motion: MotionInput | None = None,
+        centre: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.scale = scale
         self.motion = motion
+        self.centre = centre
         self.proj = nn.Linear(numbers if motion is None else 2 * numbers, width)
         self.position = PositionEmbedding(segments, joints, width)
 
@@ -211,7 +246,7 @@ class TokenEmbedding(nn.Module):
         Returns:
             (P, K, D) fp32.
         """
-        place = tokens.take(segments).float()
+        place = tokens.take(relative_to_centre(segments, self.centre)).float()
         numbers = place / self.scale
         if self.motion is not None:
             numbers = torch.cat([numbers, token_motion(place, self.motion.length) / self.motion.scale], -1)

@@ -7,15 +7,18 @@ sequences some are measured.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from jointwise.config.schema import Config
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
+from jointwise.model.tokens import relative_to_centre
 from jointwise.training import distributed
 
 MOST_MEASURED = 20_000  # sequences: a median of so many is known to about 1 %, and more would take minutes to read
@@ -84,10 +87,8 @@ def median_coordinate_rms(part: Part) -> float:
     """
     part = _sampled(part)
     totals, counts = _squares(part)
-    valid = counts > 0
-    if not valid.any():
-        return 0.0
-    return weighted_median(np.sqrt(totals[valid] / counts[valid]), _frequencies(part)[valid])
+    sizes = np.divide(totals, counts, out=np.full(len(totals), np.nan), where=counts > 0)
+    return _known_median(np.sqrt(sizes), _frequencies(part))
 
 
 def recording_rms(positions: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> float:
@@ -123,35 +124,47 @@ def unit_warning(size: float, trained: float | None) -> str | None:
     )
 
 
-def median_motion_rms(part: Part, frames: int) -> float:
-    """Median over the clips of a part of the RMS of the changes between their frames; 0 without any.
+def median_clip_rms(part: Part, frames: int, centre: Sequence[int] = ()) -> tuple[float, float]:
+    """Medians over the clips of a part of the RMS of their coordinates, and of the changes between their frames.
 
     Motion is measured in clips, because cutting and resampling decide how far a joint moves from frame to frame.
 
     Args:
         part: Sequences; their evaluation clips are measured.
         frames: Frames of a clip, T.
+        centre: Joints that coordinates are relative to, see `relative_to_centre`.
 
     Returns:
-        The median, in the unit of the coordinates.
+        Both medians, in the unit of the coordinates; 0 without any.
     """
     part = _sampled(part)
     cutter = ClipCutter.from_store(part.store, frames)
     ids = torch.from_numpy(part.ids)
-    sizes: list[float] = []  # not a number where nothing moves visibly
-    for places in distributed.local_batches(ids, 64, cutter.shards):
-        clips = cutter.centre(ids[places])
+    sizes: list[tuple[float, float]] = []  # not a number where nothing is valid, or seen to move
+    for batch in distributed.local_batches(ids, 64, cutter.shards):
+        clips = cutter.centre(ids[batch])
         for positions, valid in zip(clips.positions, clips.valid, strict=True):
-            both = valid[:, 1:] & valid[:, :-1]
-            changes = (positions[:, 1:] - positions[:, :-1])[both].double()
-            sizes.append(float(changes.square().mean().sqrt()))
-    known = np.array(distributed.all_gather_concat(sizes))
-    moved = np.isfinite(known)
-    return weighted_median(known[moved], _frequencies(part)[moved]) if moved.any() else 0.0
+            places = relative_to_centre(positions.double(), centre)
+            changes = (places[:, 1:] - places[:, :-1])[valid[:, 1:] & valid[:, :-1]]
+            sizes.append((_rms(places[valid]), _rms(changes)))
+    known = np.array(distributed.all_gather_concat(sizes)).reshape(-1, 2)
+    weights = _frequencies(part)
+    return _known_median(known[:, 0], weights), _known_median(known[:, 1], weights)
+
+
+def _rms(numbers: Tensor) -> float:
+    """Root mean square; not a number without any."""
+    return float(numbers.square().mean().sqrt())
+
+
+def _known_median(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> float:
+    """The weighted median of the values that are numbers; 0 without any."""
+    known = np.isfinite(values)
+    return weighted_median(values[known], weights[known]) if known.any() else 0.0
 
 
 def with_coordinate_scale(config: Config, dataset: Dataset, trained: Config | None = None) -> Config:
-    """The config with the units of the network's input: `clip.scale`, and for place+motion `clip.motion_scale`.
+    """The config with the units of the network's input: `clip.scale`, and with motion `clip.motion_scale`.
 
     Positions are added to position embeddings of order 0.02. Pixels are a hundred times as large as metres: without a
     scale, the network could not tell segments and joints apart. Motion from frame to frame is 10 to 200 times smaller
@@ -160,18 +173,20 @@ def with_coordinate_scale(config: Config, dataset: Dataset, trained: Config | No
     Args:
         config: Its own scales are kept if it has them.
         dataset: Input `place`: its scale is 1 for metres, else the `median_coordinate_rms` of its training part.
-            Input `place+motion`: that median in any unit, and `median_motion_rms`. To 3 digits.
+            Input with motion: both of `median_clip_rms`, in any unit. To 3 digits.
         trained: The config of the run whose encoder is used. Its scales are taken instead, as the weights need them.
     """
     clip = (trained or config).clip
     scale = clip.scale
     motion_scale = clip.motion_scale
-    if trained is None:
-        with_motion = clip.input == "place+motion"
-        if scale is None:
-            scale = 1.0 if dataset.metres and not with_motion else _unit(median_coordinate_rms(dataset.train))
-        if motion_scale is None and with_motion:
-            motion_scale = _unit(median_motion_rms(dataset.train, clip.frames))
+    if trained is None and clip.has_motion:
+        if scale is None or motion_scale is None:
+            centre = dataset.skeleton.centre_joints if clip.is_relative else ()
+            place, motion = map(_unit, median_clip_rms(dataset.train, clip.frames, centre))
+            scale = scale or place
+            motion_scale = motion_scale or motion
+    elif trained is None and scale is None:
+        scale = 1.0 if dataset.metres else _unit(median_coordinate_rms(dataset.train))
     return replace(config, clip=replace(config.clip, scale=scale, motion_scale=motion_scale))
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import asdict
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,24 @@ def test_when_a_worker_is_killed_what_was_read_is_kept(root: Path, monkeypatch: 
     assert seen[0] <= 86
 
 
+def half_a_message(self: Connection, message: bytes) -> None:
+    """Connection._send of a process that is killed while it sends."""
+    os.write(self.fileno(), bytes(message[: len(message) // 2]))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_while_sending(item: int) -> int:
+    if multiprocessing.parent_process() is not None:
+        Connection._send = half_a_message  # type: ignore[attr-defined]
+    return item
+
+
+def test_a_worker_that_is_killed_while_it_sends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_ITEMS_PER_WORKER", 1)
+    with pytest.raises(ReadError, match=r"ended from outside"):
+        list(workers.run_in_order(end_while_sending, [*range(100)], lambda _: 1, 2))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc who is there")
 def test_workers_end_when_the_process_that_writes_is_killed(root: Path) -> None:
     endless = (
@@ -277,26 +296,43 @@ def test_memory_does_not_grow_with_the_number_or_the_size_of_files(
     class Late(Future[Any]):
         """Has its result at once and says so to nobody who does not wait for it."""
 
+        waited = False
+
         def done(self) -> bool:
             return False
 
-    class Pool:
-        def __init__(self, others: int, **_: object) -> None:
-            assert others == 2  # the third worker is the process that writes
+        def result(self, timeout: float | None = None) -> Any:
+            self.waited = True
+            return super().result(timeout)
 
-        def __enter__(self) -> "Pool":
+    class Worker:
+        """The third worker is the process that writes."""
+
+        count = 0
+
+        def __init__(self, work: Any) -> None:
+            self.work = work
+            self.sent: list[Late] = []
+            Worker.count += 1
+            assert Worker.count <= 2
+
+        def __enter__(self) -> "Worker":
             return self
 
         def __exit__(self, *_: object) -> None:
             pass
 
-        def submit(self, function: Any, *arguments: Any) -> Late:
+        def unfinished(self) -> int:
+            return sum(not future.waited for future in self.sent)
+
+        def send(self, batch: list[Any]) -> Late:
             future = Late()
-            future.set_result(function(*arguments))
+            future.set_result(workers._run_batch(self.work, batch))
+            self.sent.append(future)
             return future
 
     monkeypatch.setattr(workers, "_run_batch", counted)
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(workers, "_Worker", Worker)
     assert prepare("ntu60", root, workers=3, progress=written).stored == 96
     assert alive == 0
     assert most <= (2 * workers._QUEUED_BATCHES + workers._UNWRITTEN_BATCHES) * 4

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def run_in_order(
 
     Args:
         work: A function of a module or a partial of one, because other processes import it. It must not raise.
-        items: What `work` takes, one at a time.
+        items: What `work` takes, one at a time. Each is small, such as a path: it is sent to another process.
         size: Item -> bytes of its file.
         workers: Processes at most, this one included. Short lists of items get fewer.
 
@@ -49,27 +50,92 @@ def run_in_order(
     if others < 1:
         yield from map(work, items)
         return
-    spawn = multiprocessing.get_context("spawn")  # a fork would copy the threads of torch in an undefined state
-    with ProcessPoolExecutor(others, mp_context=spawn, initializer=_begin_worker) as pool:
+    with ExitStack() as stack:
+        helpers = [stack.enter_context(_Worker(work)) for _ in range(others)]
         waiting: deque[Future[list[Result]]] = deque()
-        try:
-            for batch in _batches(items, size):
-                if sum(not future.done() for future in waiting) < _QUEUED_BATCHES * others:
-                    waiting.append(pool.submit(_run_batch, work, batch))
-                else:
-                    waiting.append(_finished_future(_run_batch(work, batch)))
-                while waiting and (waiting[0].done() or len(waiting) >= _QUEUED_BATCHES * others + _UNWRITTEN_BATCHES):
-                    yield from waiting.popleft().result()
-            while waiting:
+        for batch in _batches(items, size):
+            helper = min(helpers, key=_Worker.unfinished)
+            if helper.unfinished() < _QUEUED_BATCHES:
+                waiting.append(helper.send(batch))
+            else:
+                waiting.append(_finished_future(_run_batch(work, batch)))
+            while waiting and (waiting[0].done() or len(waiting) >= _QUEUED_BATCHES * others + _UNWRITTEN_BATCHES):
                 yield from waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise ReadError(
-                "a process that read recordings was ended from outside, most often for lack of memory. What was read "
-                "is kept: run the same command again, with --workers 1."
-            ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+class _Worker(Generic[Result]):
+    """Another process that works on batches, one after the other.
+
+    `concurrent.futures.ProcessPoolExecutor` waits for ever for a process that is killed while it sends a result: its
+    processes share one pipe, whose sending end the receiver holds open. Here each process has a pipe of its own, which
+    ends with it.
+    """
+
+    def __init__(self, work: Callable[[Any], Result]) -> None:
+        spawn = multiprocessing.get_context("spawn")  # a fork would copy the threads of torch in an undefined state
+        self._pipe, end = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(end, work), daemon=True)
+        self._process.start()
+        end.close()  # the process has its own copy; with this one open, its death would not end the pipe
+        self._sent: deque[Future[list[Result]]] = deque()
+        self._receiver = threading.Thread(target=self._receive, daemon=True)  # the process never waits to send
+        self._receiver.start()
+
+    def __enter__(self) -> _Worker[Result]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: TracebackType | None) -> None:
+        if kind is None:
+            with suppress(OSError):
+                self._pipe.send(None)
+        else:
+            self._process.terminate()
+        self._receiver.join()
+        self._process.join()
+        self._pipe.close()
+
+    def unfinished(self) -> int:
+        """Number of batches that it has been sent and has not finished."""
+        return len(self._sent)
+
+    def send(self, batch: list[Any]) -> Future[list[Result]]:
+        """Have a batch worked on. Raises ReadError where the process was killed, now or by `result`."""
+        future: Future[list[Result]] = Future()
+        self._sent.append(future)
+        try:
+            self._pipe.send(batch)
+        except OSError as error:
+            raise _killed() from error
+        return future
+
+    def _receive(self) -> None:
+        try:
+            while True:
+                results = self._pipe.recv()
+                self._sent.popleft().set_result(results)
+        except (EOFError, OSError):
+            while self._sent:
+                self._sent.popleft().set_exception(_killed())
+
+
+def _killed() -> ReadError:
+    return ReadError(
+        "a process that read recordings was ended from outside, most often for lack of memory. What was read is kept: "
+        "run the same command again, with --workers 1."
+    )
+
+
+def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
+    """Work on the batches that come through a pipe until None comes, or the process at its other end is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the process that writes handles Ctrl-C
+    _keep_freed_memory()
+    try:
+        while (batch := pipe.recv()) is not None:
+            pipe.send(_run_batch(work, batch))
+    except (EOFError, OSError):
+        return
 
 
 def _batches(items: list[Any], size: Callable[[Any], int]) -> Iterator[list[Any]]:
@@ -95,20 +161,6 @@ def _finished_future(results: list[Result]) -> Future[list[Result]]:
     future: Future[list[Result]] = Future()
     future.set_result(results)
     return future
-
-
-def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the process that writes handles Ctrl-C
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _keep_freed_memory()
-
-
-def _end_with_parent() -> None:
-    """End a worker whose parent was killed. Otherwise it would wait for work forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _keep_freed_memory() -> None:
