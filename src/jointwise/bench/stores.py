@@ -171,6 +171,7 @@ def cutting(path: Path) -> Step:
 def cutting_from_disk(path: Path) -> Step:
     """As `cutting`, but the store is opened again and the system is told to forget its files before each step."""
     files = [file for shard in path.iterdir() for file in shard.glob("*.npy")]
+    os.sync()  # what is not on the disk yet cannot be forgotten
 
     def step(number: int) -> None:
         for file in files:

@@ -269,6 +269,9 @@ class ClipCutter:
         first = self.first_row[ids][clip] + slot * self.lengths[ids][clip] + start[clip]
         last = (first + length[clip] - 1)[:, None]
         begin = first[:, None] + offset[clip]
+        for rows in (self.positions, self.valid):
+            if isinstance(rows, ShardedRows):
+                rows.will_need(first.numpy(), last[:, 0].numpy() + 1)
         valid = _select(self.valid, first[:, None] + nearest[clip], torch.device("cpu"))
         shares = to_device(weights[clip], self.device)[..., None, None].unbind(2)  # W times (P, T, 1, 1)
         positions = _select(self.positions, begin, self.device).mul_(shares[0])
