@@ -28,6 +28,7 @@ DATA = ROOT / "docs" / "data.md"
 METHOD = ROOT / "docs" / "method.md"
 RESULTS = ROOT / "docs" / "results.md"
 OWN_RECORDINGS = ROOT / "docs" / "how-to" / "train-on-your-own-recordings.md"
+WITHOUT_LABELS = ROOT / "docs" / "how-to" / "pre-train-without-labels.md"
 TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "lab/LOG.md")]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *TOP]
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
@@ -59,6 +60,23 @@ def test_the_example_of_a_folder_of_ones_own_runs_as_written(
     assert dataset.classes == ("wave left", "wave right")
     assert set(dataset.test.subjects) == {2}
     assert (tmp_path / "gestures-view.html").stat().st_size < 3e6
+
+
+@pytest.mark.slow
+def test_the_example_of_recordings_without_labels_runs_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JOINTWISE_DATA", raising=False)
+    (script,) = blocks(WITHOUT_LABELS, "python")
+    exec(compile(script, str(WITHOUT_LABELS), "exec"), {})
+    exec(compile(blocks(OWN_RECORDINGS, "python")[0], str(OWN_RECORDINGS), "exec"), {})
+    commands, next_command, *_ = blocks(WITHOUT_LABELS, "")
+    for command in (commands + next_command).splitlines():
+        jointwise([*shlex.split(command)[1:], *(["--quick"] if "finetune" in command else [])])
+    printed = capsys.readouterr().out
+    assert "archive: 20 to train, 0 to test (all recordings train, nothing is scored)" in printed
+    assert "held-out training recordings, 10% of them by content, for losses: 2 of 20" in printed
 
 
 def test_the_page_names_every_data_set_layout_setting_and_split() -> None:

@@ -30,7 +30,7 @@ class Subjects:
     """A data set of which only the training subjects are known."""
 
     def __init__(self, *subjects: int) -> None:
-        self.train = self
+        self.train = self.labelled = self
         self.subjects = np.array(subjects)
 
 

@@ -189,7 +189,7 @@ def test_a_new_objective_pretrains_reports_and_is_fine_tuned(toy: Path, dataset:
     assert table.header[4:6] == ("L_mean", "steps")
     (row,) = table.rows
     assert row[4] == f"{run['held_out']['mean_position']:.3f}"
-    assert "L_mean: losses on held-out training subjects;" in table.caption
+    assert "L_mean: losses on held-out training clips;" in table.caption
 
 
 def write_page(folder: Path, place: Path) -> str:

@@ -40,7 +40,7 @@ def test_a_flat_folder_is_pre_trained_on_with_one_plain_command(capsys: pytest.C
     printed = capsys.readouterr().out
     assert "flat: 5 to train (5 unlabelled), 0 to test (all recordings train, nothing is scored)" in printed
     assert said in printed
-    assert f"jointwise finetune {folder} --data FOLDER/ --labels 0.1" in printed
+    assert f"jointwise finetune {folder} --data DATA --labels 0.1" in printed
     assert "unlabelled · " in (folder / "report.html").read_text()
     jointwise(["view", "flat/", "--out", "flat.html"])
     with pytest.raises(DataError, match="flat: its recordings have no classes"):
@@ -156,7 +156,7 @@ def test_a_run_without_some_classes_has_a_name_of_its_own_and_resumes_with_the_s
     assert folder.name.startswith("pretrain-without-")
     printed = capsys.readouterr().out
     assert "own: 8 to train, 4 to test, 18 not used" in printed
-    words = "--without-classes 'wave, twice' --without-subjects 2,5"
+    words = "--without-classes 'wave, twice' --without-subjects 2 --without-subjects 5"
     assert f"jointwise finetune {folder} --data own/ {words}" in printed
     card = json.loads((folder / "model" / "config.json").read_text())
     assert card["split"].endswith("without classes wave, twice and subjects 2, 5")

@@ -67,12 +67,13 @@ def config_of_system(args: argparse.Namespace, system: str) -> Config:
     return with_known_names(config)
 
 
-def config_of_run(args: argparse.Namespace, run: Path) -> Config:
+def config_of_run(args: argparse.Namespace, run: Path, free: str | None = None) -> Config:
     """The config of a command that uses the encoder of a run.
 
     Args:
         args: Arguments with `data`, `settings`, `quick` and `config`.
         run: Folder of the run.
+        free: The one of DECIDED_BY_PRETRAINING that the command decides again; None: all are those of the run.
 
     Returns:
         The config, with everything that was decided when the run was trained.
@@ -87,7 +88,7 @@ def config_of_run(args: argparse.Namespace, run: Path) -> Config:
 
     card = load_card(run)
     trained = to_settings(card.config)  # with the defaults of settings that are younger than the run
-    decided: Settings = {key: trained[key] for key in DECIDED_BY_PRETRAINING}
+    decided: Settings = {key: trained[key] for key in DECIDED_BY_PRETRAINING if key != free}
     same_data = card.data == data_name(args.data)
     held_out = {"validation_subjects": trained["validation_subjects"]} if same_data else {}
     config = make_config(

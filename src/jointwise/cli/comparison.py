@@ -177,6 +177,7 @@ class Comparison:
         before: Settings = read_json(file) if file.is_file() else {}
         configs = {name: to_settings(config) | {"execution": None} for name, config in self.configs.items()}
         now: Settings = {"data": self.data.name, "data_fingerprint": self.data.store.fingerprint, "quick": self.quick}
+        now |= {"left_out": str(self.data.store.left_out) or None}
         now |= {"steps": self.budget.describe(), "systems": configs}
         before = (
             {"steps": Budget().describe()} | before if before else {}

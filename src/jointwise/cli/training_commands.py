@@ -55,15 +55,18 @@ def demo(args: argparse.Namespace) -> None:
 
 def add_pretrain_arguments(parser: Parser) -> None:
     """Add what `pretrain` takes."""
-    parser.add_argument("start", metavar="SYSTEM", help=f"one of {', '.join(systems())}")
+    listed = ", ".join(systems())
+    parser.add_argument(
+        "start", metavar="SYSTEM|RUN", help=f"one of {listed}; or the folder of a pre-trained run, to go on from"
+    )
     add_data(parser)
     add_seed_and_config(parser)
     add_run(parser)
-    add_settings(parser, PRETRAIN_SETTINGS, "SYSTEM --data DATA")
+    add_settings(parser, PRETRAIN_SETTINGS, "SYSTEM|RUN --data DATA")
 
 
 def pretrain(args: argparse.Namespace) -> None:
-    """Pre-train a system without labels on the training part of a data set, or on recordings that have none."""
+    """Pre-train a system, or a run further, on the training part of a data set or on recordings without labels."""
     from jointwise.data.datasets import user_path
     from jointwise.data.store.reader import ALL
     from jointwise.evaluation.held_out import loss_parts
@@ -71,24 +74,28 @@ def pretrain(args: argparse.Namespace) -> None:
     from jointwise.stages.pretrain import pretrain, training_data
     from jointwise.training.run_folder import run_path
 
-    config = None if args.resume else config_of_system(args, args.start)
+    start = run_or_system(args.start)
+    config = config_of_run(args, start, free="pretrain") if start else config_of_system(args, args.start)
+    seed = seed_of(args, start)
     dataset = load_data(args)
-    folder = args.run or run_path(dataset, args.start, "pretrain", args.seed or 0)
+    stage = "pretrain" + (transfer_suffix(start, dataset) if start else "")
+    folder = args.run or run_path(dataset, config.system, stage, seed)
     args.resume = is_resumed(args, folder)
-    if args.resume or config is None:
+    if args.resume:
         config = config_of_resumed(args, folder)
+        seed = args.seed
     used = training_data(config, dataset)
     if used.split != dataset.split:
         print(used.split.rpartition("; ")[2])
-    elif user_path(dataset.address) and len(dataset.test):
+    elif len(dataset.test) and user_path(dataset.address):
         print(f"{len(dataset.test)} are left out, because they can be scored later; to use them too: --split {ALL}")
-    run = pretrain(config, dataset, args.seed or 0, folder, args.resume)
+    run = pretrain(config, dataset, seed, folder, args.resume, start)
     if not run:  # the first process has it
         return
-    report = write_report(folder / "report.html", f"{args.start} on {dataset.name}: pre-training", [folder], [])
+    report = write_report(folder / "report.html", f"{config.system} on {dataset.name}: pre-training", [folder], [])
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
-    labelled = shlex.join(dataset.arguments) if len(dataset.test) else "--data FOLDER/"  # one that can be scored
+    data = shlex.join(dataset.arguments) if len(dataset.test) else "--data DATA"  # data that can be scored
     losses = [f"{name} {loss:.4f}" for name, loss in loss_parts(run.get("held_out")).items() if loss]
     print_columns(
         [
@@ -96,7 +103,7 @@ def pretrain(args: argparse.Namespace) -> None:
             *((f"held-out {name}", f"{100 * top1:.1f} %") for name, top1 in run["probes"].items()),
             ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
             ("report", report),
-            ("next", f"jointwise finetune {folder} {labelled} --labels 0.1"),
+            ("next", f"jointwise finetune {folder} {data} --labels 0.1"),
         ]
     )
 

@@ -35,10 +35,6 @@ HELD_OUT = "held-out training"  # subjects or recordings: the words for a split 
 Ids = npt.NDArray[np.int64]
 
 
-def _short_hash(words: str) -> str:
-    return hashlib.sha256(words.encode()).hexdigest()[:4]
-
-
 def name_subjects(subjects: Iterable[int]) -> str:
     """The words for subjects in the rule of a split, such as `subjects 3, 7`."""
     return f"subjects {', '.join(str(subject) for subject in sorted(subjects))}"
@@ -171,10 +167,7 @@ class Dataset:
         words = ["--data", self.address]
         if self.split_mark:
             words += ["--split", self.split_mark]
-        for name in self.store.left_out.classes:
-            words += ["--without-classes", name]
-        if self.store.left_out.subjects:
-            words += ["--without-subjects", ",".join(map(str, self.store.left_out.subjects))]
+        words += self.store.left_out.arguments
         if self.store.picked is not None:
             words += ["--joints", ",".join(self.skeleton.joints)]
         return words
@@ -187,16 +180,14 @@ class Dataset:
     @property
     def selection_name(self) -> str:
         """A short name of the selected joints and of what is left out, for runs and results; empty for all there is."""
-        left_out = str(self.store.left_out)
-        parts = (self.joints_name, f"without-{_short_hash(left_out)}" if left_out else "")
-        return "-".join(part for part in parts if part)
+        return "-".join(name for name in (self.joints_name, self.store.left_out.name) if name)
 
     @property
     def joints_name(self) -> str:
         """A short name of the selected joints; empty when all joints are used."""
         if self.store.picked is None:
             return ""
-        return f"{self.skeleton.name}-{_short_hash(','.join(self.skeleton.joints))}"
+        return f"{self.skeleton.name}-{hashlib.sha256(','.join(self.skeleton.joints).encode()).hexdigest()[:4]}"
 
     def without(self, classes: Iterable[str] = (), subjects: Iterable[int] = ()) -> Dataset:
         """Leave classes and subjects out of all parts, as if they had not been recorded.

@@ -27,7 +27,8 @@ from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.coordinate_scale import recording_rms, unit_warning
 from jointwise.training.device import pick_device
-from jointwise.training.model_folder import ModelCard, load_model
+from jointwise.training.model_card import ModelCard
+from jointwise.training.model_folder import load_model
 
 Recording = Sequence | npt.NDArray[np.floating] | str | Path
 

@@ -31,7 +31,8 @@ from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.coordinate_scale import coordinate_rms
 from jointwise.training.device import pick_device
-from jointwise.training.model_folder import ModelCard, check_unseen, encoder_weights, load_model
+from jointwise.training.model_card import ModelCard
+from jointwise.training.model_folder import check_unseen, encoder_weights, load_model
 
 
 def evaluate(

@@ -31,7 +31,8 @@ from jointwise.training.costs import FINETUNE, Costs
 from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import make_examples, write_examples
 from jointwise.training.loop import Task, fit
-from jointwise.training.model_folder import ModelCard, encoder_weights, load_card, load_trained_on, save_model
+from jointwise.training.model_card import ModelCard
+from jointwise.training.model_folder import encoder_weights, load_card, load_trained_on, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import about_run, open_run, resume_command

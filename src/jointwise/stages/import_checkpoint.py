@@ -18,7 +18,8 @@ from jointwise.stages.foreign_checkpoint import Foreign
 from jointwise.stages.mamp_checkpoint import import_mamp
 from jointwise.training.checkpoint import write_json
 from jointwise.training.costs import Costs
-from jointwise.training.model_folder import ModelCard, save_model
+from jointwise.training.model_card import ModelCard
+from jointwise.training.model_folder import save_model
 from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import open_run
 

@@ -29,13 +29,14 @@ from jointwise.model.build import build_objective, check_names
 from jointwise.model.objective import Objective, Rebuilt, Watched
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder
-from jointwise.training.checkpoint import write_json
+from jointwise.training.checkpoint import load_weights, write_json
 from jointwise.training.coordinate_scale import coordinate_rms, median_coordinate_rms, with_coordinate_scale
 from jointwise.training.costs import PRETRAIN, Costs
 from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import Rebuild, make_examples, write_examples
 from jointwise.training.loop import fit
-from jointwise.training.model_folder import ModelCard, save_model
+from jointwise.training.model_card import ModelCard
+from jointwise.training.model_folder import load_trained_on, pretrained_weights, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import about_run, open_run, read_log, resume_command
@@ -46,7 +47,9 @@ SHARE = 0.1  # of the training part is held out for losses, where there is no te
 WATCHED_CLIPS = 2048  # pooled features of one epoch that the effective rank is computed from
 
 
-def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: bool = False) -> dict[str, Any]:
+def pretrain(
+    config: Config, dataset: Dataset, seed: int, folder: Path, resume: bool = False, start: Path | None = None
+) -> dict[str, Any]:
     """Pre-train a system on the training part of a data set, and write its run folder.
 
     Args:
@@ -55,33 +58,45 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         seed: Decides weights, order, clips and masks.
         folder: The run folder.
         resume: Whether the run is there already and is continued.
+        start: Pre-trained run whose weights, teacher and predictors this one starts from, on the joints that both have.
+            None: random weights.
 
     Returns:
         The content of run.json. Where there are several processes, only the first one has it; the others get {}.
 
     Raises:
         ConfigError: The system learns from labels only, a name in the config is unknown, or probes have no subjects.
+        CheckpointError: The run to start from is no pre-trained one, or does not fit the data.
+        DataError: It was trained on what is held out here.
     """
     _check(config, dataset)
+    command = resume_command("pretrain", str(start or config.system), dataset.arguments, folder)
     dataset = training_data(config, dataset)
-    config = with_coordinate_scale(config, dataset)
+    before: ModelCard | None = None
+    weights: dict[str, Tensor] = {}
+    if start:
+        before, weights, dataset = pretrained_weights(start, dataset)
+    config = with_coordinate_scale(config, dataset, before.config if before else None)
     about = about_run("pretrain", config.system, dataset, seed, "none")
+    about |= {"pretrained": str(start)} if start else {}
     device = pick_device(config.execution.device)  # a missing one leaves no folder behind
     open_run(folder, config, about, resume)
 
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
     coordinates = dataset.store.description.coordinates
     objective = build_objective(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
+    if start:
+        load_weights(objective, weights, start)
     if config.execution.compile:
         compile_blocks(objective)
-    took = _fit(objective, cutter, dataset, config, seed, folder)
+    took = _fit(objective, cutter, dataset, config, seed, folder, command)
 
     held_out = _held_out(objective, cutter, dataset, config)
     examples = make_examples(dataset, cutter, seed, _rebuild_by(objective, seed))
     size = median_coordinate_rms(dataset.train)
     if not distributed.is_main_process():
         return {}
-    costs = Costs().with_stage(
+    costs = (before.costs if before else Costs()).with_stage(
         PRETRAIN,
         steps=config.pretrain.steps,
         device=device,
@@ -101,7 +116,11 @@ def pretrain(config: Config, dataset: Dataset, seed: int, folder: Path, resume: 
         **provenance(device, config.execution.precision),
     }
     card = ModelCard.of(config, dataset, kind="pretrained", classes=(), seed=seed, costs=costs, size=size)
-    save_model(folder / "model", card, objective.state_dict(), set(dataset.train.digests))
+    seen = set(dataset.train.digests)
+    if start and before:
+        card = replace(card, pretrained_on=before.data).after(before)
+        seen |= load_trained_on(start)
+    save_model(folder / "model", card, objective.state_dict(), seen)
     write_examples(folder, examples)
     write_json(folder / "run.json", run)
     return run
@@ -310,9 +329,9 @@ class PretrainTask:
 
 
 def _fit(
-    objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config, seed: int, folder: Path
+    objective: Objective, cutter: ClipCutter, dataset: Dataset, config: Config, seed: int, folder: Path, command: str
 ) -> dict[str, Any]:
-    """Train the objective; returns what it took, for Costs."""
+    """Train the objective; returns what it took, for Costs. command: what resumes the run, for messages."""
     settings = config.pretrain
     order = BatchOrder(torch.from_numpy(dataset.train.ids), settings.batch, seed, cutter.shards)
     probe = make_probe(objective, cutter, dataset, order, config, seed)
@@ -325,7 +344,7 @@ def _fit(
         folder,
         title=f"pretrain {config.system}",
         seed=seed,
-        resume_hint=resume_command("pretrain", config.system, dataset.arguments, folder),
+        resume_hint=command,
     )
     return {"seconds": seconds, "epochs": order.epoch(settings.steps), "clips": len(order[0])}
 

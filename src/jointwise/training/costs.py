@@ -73,6 +73,8 @@ class Costs:
     ) -> Costs:
         """These costs and those of one more stage, which has just run in this process.
 
+        Steps and seconds of a stage that a run goes on with add up.
+
         Args:
             stage: One of STAGES.
             steps: Optimiser steps of the stage.
@@ -88,11 +90,11 @@ class Costs:
         """
         return replace(
             self,
-            steps=self.steps | {stage: steps},
+            steps=self.steps | {stage: self.steps.get(stage, 0) + steps},
             parameters=self.parameters | count_parameters(**modules),
             seconds_per_epoch=self.seconds_per_epoch | {stage: seconds / epochs},
             held_out=self.held_out if held_out is None else held_out,
-            seconds=self.seconds | {stage: seconds},
+            seconds=self.seconds | {stage: self.seconds.get(stage, 0.0) + seconds},
             memory_mb=self.memory_mb | {stage: peak_memory(device)},
             clips_per_step=self.clips_per_step | {stage: clips},
         )

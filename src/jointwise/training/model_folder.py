@@ -2,240 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-import jointwise
-from jointwise.config.layers import Settings, build_config, to_settings
-from jointwise.config.schema import Config, FinetuneConfig
 from jointwise.data.dataset import Dataset
-from jointwise.data.skeletons import Skeleton, shared_joints
-from jointwise.errors import CheckpointError, DataError, describe_difference, writing
+from jointwise.data.skeletons import Skeleton
+from jointwise.errors import CheckpointError, DataError, writing
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
-from jointwise.training.coordinate_scale import median_coordinate_rms, unit_warning
 from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
+from jointwise.training.model_card import FORMAT, ModelCard
 
-FORMAT = 1
 SEEN = "trained_on.npy"
-MIN_SHARED_JOINTS = 5  # joints that model and data must have in common
-
-
-@dataclass
-class ModelCard:
-    """What a model is and what it was made from: the content of config.json.
-
-    Args:
-        kind: `pretrained` (student, teacher, predictor, decoder) or `classifier` (encoder and head).
-        system: Name of the system.
-        settings: The whole config, as nested dictionaries.
-        skeleton: The layout that the model takes.
-        coordinates: Coordinates of a joint, 2 or 3.
-        classes: Class names in the order of labels; empty for a pre-trained model.
-        data: Name of the data it was trained on.
-        data_fingerprint: Fingerprint of their store.
-        preparation: How their sequences were prepared.
-        seed: Random seed of the training.
-        split: The evaluation split of the data.
-        labels: Share or shots of labels that a classifier was trained with; `none` for a pre-trained model.
-        unlabelled: How unlabelled clips were used beside the labels: `pseudo`; None: not at all.
-        initialisation: What a classifier's encoder started as: `pretrained`, `finetuned` or `scratch`.
-        pretrained_on: The data of that pre-training.
-        recorded: The layout of the data, if the model takes only some of their joints.
-        cleaning: How the recordings were cleaned.
-        terms: Terms of use.
-        mixture: The sets of a pool: name, split, sequences, hours, weight, share, terms and more of each.
-        size: The `median_coordinate_rms` of the training part; None if unknown.
-        scores: Scores on `split`, by name.
-        costs: What the training took, stage by stage; its fields stand at the top level of config.json.
-        code_version: The version of jointwise that wrote the card.
-        format: Version of this format.
-    """
-
-    kind: str
-    system: str
-    settings: Settings
-    skeleton: Skeleton
-    coordinates: int
-    classes: tuple[str, ...]
-    data: str
-    data_fingerprint: str
-    preparation: str
-    seed: int
-    split: str
-    labels: str = "none"
-    unlabelled: str | None = None
-    initialisation: str = "none"
-    pretrained_on: str | None = None
-    recorded: Skeleton | None = None
-    cleaning: str = "none"
-    terms: str = ""
-    mixture: list[dict[str, Any]] = field(default_factory=list)
-    size: float | None = None
-    scores: dict[str, float] = field(default_factory=dict)
-    costs: Costs = field(default_factory=Costs)
-    code_version: str = jointwise.__version__
-    format: int = FORMAT
-
-    @classmethod
-    def of(cls, config: Config, dataset: Dataset, **facts: Any) -> ModelCard:
-        """The card of a model.
-
-        Args:
-            config: What it was trained with.
-            dataset: It was trained on the training part of these data.
-            facts: The fields that do not follow from these two.
-        """
-        return cls(
-            system=config.system,
-            settings=to_settings(config),
-            skeleton=dataset.skeleton,
-            recorded=None if dataset.store.picked is None else dataset.store.layout,
-            coordinates=dataset.store.description.coordinates,
-            data=dataset.name,
-            data_fingerprint=dataset.store.fingerprint,
-            preparation=dataset.store.preparation,
-            cleaning=dataset.store.description.cleaning,
-            split=dataset.split,
-            terms=dataset.store.description.terms,
-            mixture=[asdict(member) for member in dataset.store.mixture],
-            **facts,
-        )
-
-    def after(self, before: ModelCard) -> ModelCard:
-        """The card of a model whose encoder came from another: the terms of use of both hold, and its mixture is kept.
-
-        Args:
-            before: The card of the other model.
-        """
-        mixture = self.mixture or before.mixture
-        known = {before.data, *(member["data"] for member in before.mixture)}
-        cards = (before,) if self.data in known else (before, self)
-        terms = [card.terms if card.mixture else f"{card.data}: {card.terms}" for card in cards if card.terms]
-        return replace(self, mixture=mixture, terms=self.terms if before.data == self.data else "; ".join(terms))
-
-    @cached_property
-    def config(self) -> Config:
-        """Its settings as a Config, built once."""
-        return build_config(self.settings)
-
-    @property
-    def start(self) -> str:
-        """How an encoder from this model was trained: `pretrained` without labels, or `finetuned` with labels."""
-        return "pretrained" if self.kind == "pretrained" else "finetuned"
-
-    @property
-    def recipe(self) -> FinetuneConfig:
-        """The settings that its classifier was trained with."""
-        return self.config.scratch if self.initialisation == "scratch" else self.config.finetune
-
-    def on_shared_joints(self, dataset: Dataset, source: Path) -> Dataset:
-        """Reduces data to the joints that the model knows by name, for a model that is trained further.
-
-        Units, axes and frame rates are not converted.
-
-        Args:
-            dataset: The data.
-            source: The folder of the model, for messages.
-
-        Returns:
-            The data on the shared joints, in the order of the data; `dataset` itself if the model knows all of them.
-
-        Raises:
-            CheckpointError: The data were prepared in another way, have another number of coordinates, or share fewer
-                than MIN_SHARED_JOINTS joints or less than a third of the model's.
-        """
-        self._check_preparation(dataset, source)
-        own, other = self.skeleton, dataset.skeleton
-        shared = shared_joints(own, other)
-        if len(shared) >= max(MIN_SHARED_JOINTS, len(own.joints) / 3) or own.joints == other.joints:
-            return dataset.on_joints(shared)
-        raise CheckpointError(
-            f"{source}: made for skeleton '{own.name}', but data '{dataset.name}' has '{other.name}': they share "
-            f"{len(shared)} of the model's {len(own.joints)} joints by name, too few (at least "
-            f"{max(MIN_SHARED_JOINTS, -(-len(own.joints) // 3))}). The model's: {', '.join(own.joints)}. The data's: "
-            f"{', '.join(other.joints)}. Pre-train on data with this skeleton, or name the joints of a folder of your "
-            "own in its dataset.yaml."
-        )
-
-    def on_own_joints(self, dataset: Dataset, source: Path) -> Dataset:
-        """Reduces data to exactly the joints of the model, in its order, for a head that is used as it is.
-
-        Args:
-            dataset: The data.
-            source: The folder of the model, for messages.
-
-        Returns:
-            The data on the joints of the model.
-
-        Raises:
-            CheckpointError: The data lack a joint, have other classes, were prepared in another way, or have another
-                number of coordinates.
-        """
-        self._check_preparation(dataset, source)
-        own, other = self.skeleton, dataset.skeleton
-        shared = shared_joints(own, other)
-        missing = [joint for joint in own.joints if joint not in shared]
-        if missing:
-            raise CheckpointError(
-                f"{source}: made for skeleton '{own.name}' ({len(own.joints)} joints), but data '{dataset.name}' has "
-                f"'{other.name}' ({len(other.joints)} joints). Joints the data lacks: {', '.join(missing)}. Fine-tune "
-                "on this data instead."
-            )
-        if self.classes and self.classes != dataset.classes:
-            raise CheckpointError(
-                f"{source}: names the {len(self.classes)} classes of '{self.data}', but data '{dataset.name}' has "
-                f"{len(dataset.classes)}: {describe_difference(dataset.classes, self.classes)}. Fine-tune on this data "
-                "instead."
-            )
-        return dataset.on_joints(own.joints)
-
-    def _check_preparation(self, dataset: Dataset, source: Path) -> None:
-        if self.preparation != dataset.store.preparation:
-            raise CheckpointError(
-                f"{source}: trained on sequences prepared by '{self.preparation}', but '{dataset.name}' was prepared "
-                f"by '{dataset.store.preparation}'. Prepare the data again with this version, or train the model anew."
-            )
-        coordinates = dataset.store.description.coordinates
-        if self.coordinates != coordinates:
-            raise CheckpointError(
-                f"{source}: made for {self.coordinates} coordinates per joint, but '{dataset.name}' has {coordinates}. "
-                "Pre-train on data with as many."
-            )
-
-    def compatibility_notes(self, dataset: Dataset) -> str | None:
-        """How `dataset` differs from the data of the model (joints, origin, unit), in sentences; None if not at all."""
-        sentences = (self._joint_notes(dataset), self._unit_note(dataset))
-        return "\n".join(sentence for sentence in sentences if sentence) or None
-
-    def _unit_note(self, dataset: Dataset) -> str | None:
-        if self.data_fingerprint == dataset.store.fingerprint or not len(dataset.train):
-            return None
-        warning = unit_warning(median_coordinate_rms(dataset.train), self.size)
-        return warning and f"WARNING: {dataset.name}: {warning}"
-
-    def _joint_notes(self, dataset: Dataset) -> str | None:
-        own, other = self.skeleton, dataset.skeleton
-        shared = shared_joints(own, other)
-        origins = (self.recorded or own).root, dataset.store.layout.root
-        if set(own.joints) == set(other.joints) == set(shared) and origins[0] == origins[1]:
-            return None
-        unused = [joint for joint in own.joints if joint not in shared]
-        left_out = [joint for joint in other.joints if joint not in shared]
-        notes = (
-            f"{len(shared)} of {dataset.name}'s {len(other.joints)} joints are among the model's {len(own.joints)} "
-            f"({own.name})"
-        )
-        notes += f"; the model's joints without data: {', '.join(unused)}" if unused else ""
-        notes += f"; left out, as the model does not know them: {', '.join(left_out)}" if left_out else ""
-        if origins[0] != origins[1]:
-            notes += f"; origins differ: {origins[1] or 'mean joint'} in the data, {origins[0] or 'mean joint'} before"
-        return notes
 
 
 def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: set[str]) -> None:
@@ -347,6 +129,33 @@ def load_model(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
     return load_card(folder), load_tensors(folder / "model.safetensors")
 
 
+def pretrained_weights(run: Path, dataset: Dataset) -> tuple[ModelCard, dict[str, Tensor], Dataset]:
+    """All weights of a pre-trained run, to pre-train it further: both are reduced to the joints they share.
+
+    Args:
+        run: The run folder.
+        dataset: The data.
+
+    Returns:
+        The card of the run, the weights of its objective, and the data.
+
+    Raises:
+        CheckpointError: The run is not pre-trained, or the data do not fit it, see `ModelCard.on_shared_joints`.
+        DataError: The model was trained on sequences that would be scored.
+    """
+    card, weights = load_model(run)
+    if card.kind != "pretrained":
+        raise CheckpointError(f"{run}: fine-tuned, not pre-trained. Pre-training goes on from a pre-trained run only.")
+    dataset = card.on_shared_joints(dataset, run)
+    check_unseen(run, card, dataset)
+    return card, restrict_joints(weights, _places(card, dataset)), dataset
+
+
+def _places(card: ModelCard, dataset: Dataset) -> list[int]:
+    """Places of the joints of data among those of a model."""
+    return [card.skeleton.joints.index(joint) for joint in dataset.skeleton.joints]
+
+
 def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard, dict[str, Tensor], Dataset]:
     """The encoder of a trained run, for data that may have other joints: both are reduced to the joints they share.
 
@@ -369,8 +178,7 @@ def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard,
     chosen = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     if not chosen:
         raise CheckpointError(f"{run}: system '{card.system}' has no {which} encoder.")
-    places = [card.skeleton.joints.index(joint) for joint in dataset.skeleton.joints]
-    return card, restrict_joints(chosen, places), dataset
+    return card, restrict_joints(chosen, _places(card, dataset)), dataset
 
 
 def check_unseen(run: Path, card: ModelCard, dataset: Dataset) -> None:

@@ -36,7 +36,8 @@ def test_no_split_brings_back_what_was_left_out(dataset: Dataset) -> None:
 def test_arguments_names_and_words_say_what_was_left_out(dataset: Dataset) -> None:
     view = dataset.without(["up", "left"], [4, 2])
     assert view.arguments == [
-        *["--data", "tiny", "--without-classes", "left", "--without-classes", "up", "--without-subjects", "2,4"]
+        *("--data", "tiny", "--without-classes", "left", "--without-classes", "up"),
+        *("--without-subjects", "2", "--without-subjects", "4"),
     ]
     assert view.split == f"{dataset.split}; without classes left, up and subjects 2, 4"
     assert Dataset.of(view.store, "tiny", "all").split.endswith("; without classes left, up and subjects 2, 4")

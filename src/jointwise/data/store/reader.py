@@ -118,6 +118,17 @@ class LeftOut:
         words = [f"{kind} {', '.join(str(item) for item in items)}" for kind, items in named.items() if items]
         return f"without {' and '.join(words)}" if words else ""
 
+    @property
+    def name(self) -> str:
+        """A short name for runs and results; empty where nothing is left out."""
+        return f"without-{hashlib.sha256(str(self).encode()).hexdigest()[:4]}" if str(self) else ""
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command-line arguments that leave the same out again."""
+        words = [word for name in self.classes for word in ("--without-classes", name)]
+        return words + [word for number in self.subjects for word in ("--without-subjects", str(number))]
+
 
 def digest(sequence: Sequence) -> str:
     """Hash the content of a prepared sequence.
