@@ -331,7 +331,7 @@ def test_a_run_on_a_pool_states_its_sets_with_their_shares_and_terms(tmp_path: P
     ]
     run = make_run(tmp_path / "run", data="pool", mixture=rows)
     words = text_of(write_report(tmp_path / "r.html", "Pool", [run], []).read_text(encoding="utf-8"))
-    assert "utd 7.1 0.52 431 0.27 odd train research only mine 92.9 0.52 431 0.27 drawn –" in words
+    assert "utd 7.1 0.52 431 0.27 odd train mine 92.9 0.52 431 0.27 drawn" in words
     assert words.count("Terms of use of utd: research only.") == 2  # at the top and at the end
     assert "Terms of use of mine" not in words
     none = text_of(write_report(tmp_path / "r.html", "T", [make_run(tmp_path / "b")], []).read_text(encoding="utf-8"))
