@@ -13,8 +13,10 @@ import torch
 import jointwise
 from helpers import tiny
 from jointwise.data.dataset import Dataset
+from jointwise.data.layouts import MIDDLES
+from jointwise.data.mapping import map_to_layout
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import KINECT20, NTU25
+from jointwise.data.skeletons import COCO17, KINECT20, NTU25, shared_joints, unnamed_skeleton
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError
 from jointwise.inference.recognizer import Prediction, Recognizer
 from jointwise.stages.finetune import finetune
@@ -273,3 +275,23 @@ def test_importing_jointwise_is_cheap_and_its_names_are_there() -> None:
         assert getattr(jointwise, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Recogniser'"):
         _ = jointwise.Recogniser
+
+
+def test_a_pre_trained_model_describes_recordings_of_other_layouts(pretrained: Path, dataset: Dataset) -> None:
+    """What it has no joint for is left out, and joints that are missing are as if nobody had seen them."""
+    recognizer = Recognizer.from_pretrained(pretrained)
+    given = dataset.test[0]
+    more = map_to_layout(given, NTU25)  # five joints more, which are invalid
+    np.testing.assert_allclose(recognizer.features(more), recognizer.features(given), atol=1e-6)
+    fewer = given.on_joints(shared_joints(COCO17, given.skeleton))
+    hidden = given.validity.copy()
+    hidden[:, :, [joint not in (*fewer.skeleton.joints, *MIDDLES) for joint in given.skeleton.joints]] = False
+    positions = given.positions.copy()
+    for middle, sides in MIDDLES.items():
+        columns = [given.skeleton.joints.index(side) for side in sides]
+        positions[:, :, given.skeleton.joints.index(middle)] = positions[:, :, columns].mean(2)
+        hidden[:, :, given.skeleton.joints.index(middle)] = hidden[:, :, columns].all(2)
+    expected = recognizer.features(replace(given, positions=positions, valid=hidden))
+    np.testing.assert_allclose(recognizer.features(fewer), expected, atol=1e-6)
+    with pytest.raises(ReadError, match=r"only 0 joints of 'kinect20' follow"):
+        recognizer.features(Sequence(np.zeros((8, 7, 3)), unnamed_skeleton(7)))

@@ -15,6 +15,7 @@ from jointwise.data.centring import prepare_sequence
 from jointwise.data.cleaning import CLEANING
 from jointwise.data.clips import TEST_CROP, ClipCutter, Clips
 from jointwise.data.formats import read
+from jointwise.data.mapping import map_to_layout
 from jointwise.data.sequence import Sequence, as_float_array
 from jointwise.data.skeletons import resolve_layout
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, unknown
@@ -112,7 +113,8 @@ class Recognizer:
         """Reads and prepares a recording, and reduces it to the joints of the model.
 
         A model that takes only some joints of its training data accepts recordings with all joints of those data, or
-        with its own joints if the root is among them: preparation must find the same origin as in training.
+        with its own joints if the root is among them: preparation must find the same origin as in training. A model
+        that is pre-trained only accepts any layout that shares enough joints, see `map_to_layout`.
         """
         own = self.card.skeleton
         recorded = self.card.recorded
@@ -130,6 +132,8 @@ class Recognizer:
             named = replace(recording, skeleton=resolve_layout(layout, recording.skeleton))
             if set(named.skeleton.joints) == set(layout.joints):
                 return self._prepare(replace(named.on_joints(layout.joints), skeleton=layout)).on_joints(own.joints)
+        if self._classifier is None:
+            return self._prepare(map_to_layout(recording, layouts[0])).on_joints(own.joints)
         raise ReadError(
             f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), "
             f"but this model knows '{known.name}' ({len(known.joints)} joints: {', '.join(known.joints)}). Use a "
