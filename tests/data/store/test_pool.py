@@ -18,7 +18,7 @@ from jointwise.cli import run
 from jointwise.data.dataset import Dataset, load_dataset, pool, prepare
 from jointwise.data.datasets import DATASETS, address_and_split, is_pool, new_pool_path, pool_members, pool_path, pools
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import COCO17, H36M17, KINECT20, NTU25, Skeleton
+from jointwise.data.skeletons import COCO17, H36M17, KINECT20, NTU25, SBU15, Skeleton
 from jointwise.data.store import pool as pooling
 from jointwise.data.store.conversion import Conversion, Source, common_layout, find_conversion
 from jointwise.data.store.pool import build_pool, convert_set
@@ -81,6 +81,17 @@ def test_joints_are_matched_by_name_and_absent_ones_are_not_valid(tmp_path: Path
     assert store.mixture[0].notes == ("20 of 25 joints",)
 
 
+def test_the_middle_of_two_joints_stands_for_one_that_a_set_lacks(tmp_path: Path) -> None:
+    sets = [
+        source(tmp_path, [standing(KINECT20, 30).on_joints(SBU15.joints)]),
+        source(tmp_path, [standing(NTU25, 30)], name="b"),
+    ]
+    store = build_pool(tmp_path / "pools" / "both", sets)
+    assert store.mixture[0].notes == ("16 of 25 joints",)
+    assert place_of("spine_base", store) == pytest.approx((0, -0.3, 0))  # between the hips
+    assert not store[0].validity[..., NTU25.joints.index("neck")].any()
+
+
 def test_sets_of_one_layout_keep_it(tmp_path: Path) -> None:
     assert common_layout([KINECT20, KINECT20]) == KINECT20
     assert common_layout([replace(KINECT20, up=2, lateral=1)]) == KINECT20  # but with y up
@@ -126,7 +137,7 @@ def test_sets_that_cannot_be_brought_into_line_are_refused_before_anything_is_wr
         (pixels, r"p: the unit .* mean length is 2.45, no human's"),
         (image, "i: 2 coordinates per joint"),
         (nowhere, "n: its layout 'ntu25' does not say which axis points up"),
-        (strange, r"s: only 0 of its 5 joints \(a, b, c, d, e\) are in 'ntu25'"),
+        (strange, r"s: only 0 joints of 'ntu25' follow from its own \(a, b, c, d, e\)"),
         (good, "a: named twice"),
     ):
         with pytest.raises(DataError, match=message):

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.data.centring import prepare_sequence
+from jointwise.data.mapping import joint_sources, map_to_layout
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import MIN_JOINTS, NTU25, Skeleton, shared_joints
+from jointwise.data.skeletons import MIN_JOINTS, NTU25, Skeleton
 from jointwise.data.store.reader import Store
 from jointwise.errors import DataError
 
@@ -56,14 +57,12 @@ class Conversion:
 
     Args:
         skeleton: The layout of the pool.
-        joints: The joints of the set that the layout has too.
         factor: By which coordinates are multiplied to become metres.
         axes: (3, 3) rotation after which y points up.
         notes: What is changed, in words.
     """
 
     skeleton: Skeleton
-    joints: tuple[str, ...]
     factor: float
     axes: Floats
     notes: tuple[str, ...]
@@ -77,12 +76,9 @@ class Conversion:
         Returns:
             (first second, window) of each window in which a joint is valid, centred for itself.
         """
-        moved = _at_frame_rate(sequence.on_joints(self.joints))
-        places = [self.skeleton.joints.index(joint) for joint in self.joints]
-        positions = np.zeros((*moved.positions.shape[:2], len(self.skeleton.joints), 3), np.float32)
-        positions[:, :, places] = moved.positions @ (self.axes.T * self.factor).astype(np.float32)
-        valid = np.zeros(positions.shape[:3], bool)
-        valid[:, :, places] = moved.validity
+        moved = map_to_layout(_at_frame_rate(sequence), self.skeleton)
+        positions = moved.positions @ (self.axes.T * self.factor).astype(np.float32)
+        valid = moved.validity
         edges = np.linspace(0, moved.frames, math.ceil(moved.frames / WINDOW) + 1).round().astype(int)
         for begin, end in pairwise(edges):
             if valid[:, begin:end].any():
@@ -144,11 +140,11 @@ def find_conversion(source: Source, skeleton: Skeleton) -> Conversion:
     own = about.skeleton
     if about.coordinates != 3:
         raise DataError(f"{about.data}: {about.coordinates} coordinates per joint. A pool takes 3D skeletons only.")
-    joints = shared_joints(skeleton, own)
+    joints = joint_sources(skeleton, own)
     if len(joints) < MIN_JOINTS:
         raise DataError(
-            f"{about.data}: only {len(joints)} of its {len(own.joints)} joints ({', '.join(own.joints)}) are in "
-            f"'{skeleton.name}', at least {MIN_JOINTS} are needed. Name them as there: {', '.join(skeleton.joints)}."
+            f"{about.data}: only {len(joints)} joints of '{skeleton.name}' follow from its own "
+            f"({', '.join(own.joints)}), at least {MIN_JOINTS} are needed. Name them as there: {', '.join(skeleton.joints)}."
         )
     if own.up is None:
         raise DataError(
@@ -156,7 +152,8 @@ def find_conversion(source: Source, skeleton: Skeleton) -> Conversion:
             "folder of your own, say it in dataset.yaml (skeleton: up) or in the recordings."
         )
     unit, factor = _unit(source)
-    unused = [joint for joint in own.joints if joint not in joints]
+    used = {joint for names in joints.values() for joint in names}
+    unused = [joint for joint in own.joints if joint not in used]
     rates = sorted(set(np.round(source.store.index["fps"][source.train], 2).tolist()))
     notes = (
         f"{len(joints)} of {len(skeleton.joints)} joints" if len(joints) < len(skeleton.joints) else "",
@@ -166,7 +163,7 @@ def find_conversion(source: Source, skeleton: Skeleton) -> Conversion:
         f"{'xyz'[own.up]} up turned to y up" if own.up != 1 else "",
         f"from {', '.join(f'{rate:g}' for rate in rates[:3])} frames a second" if rates != [FPS] else "",
     )
-    return Conversion(skeleton, joints, factor, _y_up(own), tuple(note for note in notes if note))
+    return Conversion(skeleton, factor, _y_up(own), tuple(note for note in notes if note))
 
 
 def _y_up(skeleton: Skeleton) -> Floats:

@@ -25,7 +25,7 @@ from jointwise.data.store.shards import Member
 from jointwise.data.store.writer import StoreWriter, lock_store
 from jointwise.errors import ConfigError, DataError, unknown
 
-CONVERSION = 1  # number of the way in which sets are converted; another number converts them again
+CONVERSION = 2  # number of the way in which sets are converted; another number converts them again
 COPIES = "pooled"  # name of the folder of converted sets
 SUBJECTS = 1000  # subject 7 of the second set becomes 2007
 
@@ -50,11 +50,11 @@ def convert_set(source: Source, conversion: Conversion, base: Path, progress: Sh
     """
     about = source.store.description
     skeleton = conversion.skeleton
-    place = hashlib.sha256(f"{source.store.path.resolve()} {source.split} {skeleton.joints}".encode()).hexdigest()[:6]
-    path = base / f"{source.name}-{place}"
+    kind = f"{source.store.path.resolve()} {source.split} {skeleton.joints} {CONVERSION}"
+    path = base / f"{source.name}-{hashlib.sha256(kind.encode()).hexdigest()[:6]}"
     ids = source.train
     facts = [VERSION, CONVERSION, PREPARATION, FPS, WINDOW, source.store.fingerprint, source.split, ids.tolist()]
-    facts += [asdict(skeleton), conversion.joints, conversion.factor, conversion.axes.tolist()]
+    facts += [asdict(skeleton), conversion.factor, conversion.axes.tolist()]
     revision = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     if (path / "store.json").is_file() and (known := Store(path)).revision == revision:
         return known
