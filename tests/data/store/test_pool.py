@@ -204,6 +204,7 @@ def test_weights_are_the_square_roots_of_hours_unless_they_are_given(tmp_path: P
         ("small", 3, 0.75),
     ]
     assert Store(tmp_path / "pools" / "p").mixture == again.mixture
+    assert again.fingerprint != store.fingerprint  # a run of the one is not resumed on the other
     with pytest.raises(ConfigError, match="unknown set of this pool 'smal': did you mean 'small'"):
         build_pool(tmp_path / "pools" / "p", sets, {"smal": 3})
     for weight in (0, -1, math.inf, math.nan):

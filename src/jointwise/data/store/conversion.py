@@ -144,7 +144,8 @@ def find_conversion(source: Source, skeleton: Skeleton) -> Conversion:
     if len(joints) < MIN_JOINTS:
         raise DataError(
             f"{about.data}: only {len(joints)} joints of '{skeleton.name}' follow from its own "
-            f"({', '.join(own.joints)}), at least {MIN_JOINTS} are needed. Name them as there: {', '.join(skeleton.joints)}."
+            f"({', '.join(own.joints)}), at least {MIN_JOINTS} are needed. Name them as there: "
+            f"{', '.join(skeleton.joints)}."
         )
     if own.up is None:
         raise DataError(

@@ -263,7 +263,8 @@ def write_all_but_rows(
         "version": VERSION,
         "description": asdict(description),
         "preparation": PREPARATION,
-        "fingerprint": fingerprint(digests, index),
+        # the digests of a pool are those of the recordings, whatever was made of them and however often they are drawn
+        "fingerprint": fingerprint([*digests, revision] if mixture else digests, index),
         "splits": {name: about for name, (about, _) in splits.items()},
         "revision": revision,
         "summary": summary,
