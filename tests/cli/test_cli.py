@@ -25,7 +25,7 @@ from jointwise.training.loop import Interrupted
 
 COMMANDS = (
     *("demo", "datasets", "prepare", "pretrain", "finetune", "evaluate", "predict", "import", "report", "view"),
-    *("table", "join"),
+    *("table", "join", "convert"),
 )
 QUICK = ("--data", "tiny", "--quick", *tiny.SMALL)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jointwise.data.layouts import MIDDLES
 from jointwise.data.mapping import joint_sources, map_to_layout
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import COCO17, KINECT20, NTU25, SBU15, SKELETONS, Skeleton, unnamed_skeleton
@@ -28,12 +29,12 @@ def test_joints_keep_their_places_and_all_others_are_invalid(found: Skeleton, ta
             seen = given.validity[:, :, column]
             assert np.array_equal(mapped.validity[:, :, place], seen)
             np.testing.assert_array_equal(mapped.positions[:, :, place][seen], given.positions[:, :, column][seen])
-        elif joint not in ("spine_base", "spine_shoulder"):
+        elif joint not in MIDDLES:
             assert not mapped.validity[:, :, place].any()
     assert found is target or not mapped.positions[~mapped.validity].any()
 
 
-def test_a_middle_is_valid_where_both_its_joints_are() -> None:
+def test_a_middle_is_valid_where_all_its_joints_are() -> None:
     positions = np.zeros((1, 2, 17, 2), np.float32)
     left, right = (COCO17.joints.index(f"{side}_hip") for side in ("left", "right"))
     positions[0, :, left] = [(2, 4), (2, 4)]

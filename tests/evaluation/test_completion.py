@@ -18,21 +18,32 @@ from jointwise.data.clips import ClipCutter, Persons
 from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import KINECT20
 from jointwise.errors import ConfigError, DataError
-from jointwise.evaluation.completion import TASKS, Completer, clip_errors, completion_errors, judged_places, train_head
+from jointwise.evaluation.completion import (
+    TASKS,
+    Completer,
+    clip_errors,
+    completion_errors,
+    judged_places,
+    predict_future,
+    train_head,
+)
 from jointwise.evaluation.interpolation import BASELINES, hold, neighbours, straight_lines
 from jointwise.evaluation.results import read_results
 from jointwise.evaluation.statistics import Measurement, bootstrap_interval
 from jointwise.model.build import build_completion_head
 from jointwise.model.encoders import AXES
 from jointwise.model.parts import build_encoder
+from jointwise.report.export import figures_of
 from jointwise.report.page import write_report
 from jointwise.report.tables.completions import lines_of
 from jointwise.report.tables.grouping import group_results
 from jointwise.report.tables.tables import KINDS, render_into
 from jointwise.report.tables.text_table import Grid
+from jointwise.report.viewer import find_clips
 from jointwise.stages.evaluate import evaluate
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.checkpoint import read_json
+from jointwise.training.example_clips import make_examples
 
 SEGMENT = 2
 SEGMENTS = 8
@@ -349,3 +360,24 @@ def test_what_cannot_be_completed_says_so(pretrained: Path, dataset: Dataset) ->
     clips = ClipCutter.from_store(dataset.store, 12)
     with pytest.raises(ConfigError, match="this encoder's clips have 3 segments; it takes 4"):
         completion_errors({"": completer()}, clips, torch.arange(2), "fp32", 0)
+
+
+def test_the_predicted_future_follows_on_the_clip_as_it_is(dataset: Dataset) -> None:
+    cutter = ClipCutter.from_store(dataset.store, 16)
+    examples = make_examples(dataset, cutter, 0, predict_future(completer(), "fp32"))
+    assert examples.seen is not None
+    assert examples.rebuilt is not None
+    there = examples.valid.any((2, 3))
+    assert (examples.rebuilt[there][:, :12] == examples.clip[there][:, :12]).all()
+    assert (examples.rebuilt[there][:, 12:] != examples.clip[there][:, 12:]).any((1, 2, 3)).all()
+    assert not examples.seen[:, :, 12:].any()
+    assert examples.seen[there][:, :12].mean() > 0.9
+
+
+def test_a_completion_leaves_clips_that_view_and_convert_open(completed: Path, pretrained: Path) -> None:
+    clips = find_clips(str(pretrained)).clips
+    future = [clip for clip in clips if clip.title.endswith(" · future")]
+    assert (len(clips), len(future)) == (16, 8)
+    assert [panel.title for panel in future[0].panels] == ["recording", "what the encoder saw", "the predicted future"]
+    figures, _ = figures_of(future[0])
+    assert [figure.name.rstrip(" 12") for figure in figures][-1] == "the predicted future"

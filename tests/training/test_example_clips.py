@@ -15,7 +15,7 @@ from jointwise.model.build import build_objective
 from jointwise.model.masked_prediction import mask_noise
 from jointwise.model.masks import MASKS
 from jointwise.model.tokens import all_tokens, to_segments, token_validity, visible_tokens
-from jointwise.report.page.skeletons import resample, resample_mask
+from jointwise.report.viewer.examples import resample, resample_mask
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.example_clips import choose_examples, make_examples, read_examples, write_examples
 from jointwise.training.model_folder import load_model

@@ -25,6 +25,7 @@ EXAMPLES = """examples:
   jointwise table --data utd-mhad --labels 0.1 1.0 --seeds 3      (all systems side by side)
   jointwise predict RUN recording.mat
   jointwise view recording.mat
+  jointwise convert recording.mat --to glb      (to open it in Blender)
   jointwise finetune supervised_segments --data gestures/      (a folder of your own: gestures/<class>/<recording>)
 """
 
@@ -56,6 +57,7 @@ COMMANDS = {
     "join": Command(data_commands.join, data_commands.add_join_arguments),
     "pool": Command(data_commands.pool, data_commands.add_pool_arguments),
     "view": Command(data_commands.view, data_commands.add_view_arguments),
+    "convert": Command(data_commands.convert, data_commands.add_convert_arguments),
     "pretrain": Command(training_commands.pretrain, training_commands.add_pretrain_arguments, many_processes=True),
     "finetune": Command(training_commands.finetune, training_commands.add_finetune_arguments, many_processes=True),
     "evaluate": Command(training_commands.evaluate, training_commands.add_evaluate_arguments, many_processes=True),

@@ -22,9 +22,10 @@ def _bones(table: str) -> tuple[tuple[str, str], ...]:
     return tuple(bone for chain in table.splitlines() for bone in pairwise(chain.split()))
 
 
-MIDDLES = {  # joint -> the two joints whose middle it is, in every layout that has it
+MIDDLES = {  # joint -> the joints whose middle it is, or in the case of spine_mid nearly is
     "spine_base": ("left_hip", "right_hip"),
     "spine_shoulder": ("left_shoulder", "right_shoulder"),
+    "spine_mid": ("left_hip", "right_hip", "left_shoulder", "right_shoulder"),
 }
 
 # Kinect v2, in the order of the NTU RGB+D files (Shahroudy et al., CVPR 2016).

@@ -20,8 +20,8 @@ def joint_sources(target: Skeleton, found: Skeleton) -> dict[str, tuple[str, ...
         found: The layout of the recordings.
 
     Returns:
-        Joint of `target` -> the joint of `found` with its name, or the two whose middle it is (`MIDDLES`). Joints that
-        do not follow are left out.
+        Joint of `target` -> the joint of `found` with its name, or those whose middle it is (`MIDDLES`). Joints that do
+        not follow are left out.
 
     >>> from jointwise.data.skeletons import COCO17, KINECT20
     >>> sources = joint_sources(KINECT20, COCO17)
@@ -47,7 +47,7 @@ def map_to_layout(sequence: Sequence, target: Skeleton) -> Sequence:
 
     Returns:
         The recording (M, T, W, C). A joint that does not follow from its joints is invalid in all frames; a middle is
-        valid where both its joints are. Unit and axes stay.
+        valid where all its joints are. Unit and axes stay.
 
     Raises:
         ReadError: Fewer than MIN_JOINTS joints follow.

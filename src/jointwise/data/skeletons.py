@@ -36,10 +36,10 @@ def _shortened(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-def _split_side(joint: str) -> tuple[str, str]:
+def split_side(joint: str) -> tuple[str, str]:
     """The side and the rest of a joint's name; the side is empty where the name has none.
 
-    >>> _split_side("left_hand_tip"), _split_side("head")
+    >>> split_side("left_hand_tip"), split_side("head")
     (('left', 'hand_tip'), ('', 'head'))
     """
     for side in _OTHER_SIDE:
@@ -153,8 +153,12 @@ class Skeleton:
     def centre_joints(self) -> tuple[int, ...]:
         """Places of the joints whose mean is the centre of a body: the root, else both hips; empty without them.
 
-        >>> get_skeleton("ntu25").centre_joints, get_skeleton("coco17").centre_joints
-        ((0,), (11, 12))
+        >>> kinect = get_skeleton("kinect20")
+        >>> [kinect.joints[place] for place in kinect.centre_joints]
+        ['spine_mid']
+        >>> limbs = kinect.on_joints(["left_hip", "right_hip", "left_knee", "right_knee", "head"])
+        >>> limbs.centre_joints
+        (0, 1)
         """
         if self.root_index is not None:
             return (self.root_index,)
@@ -173,7 +177,7 @@ class Skeleton:
         index = {joint: i for i, joint in enumerate(self.joints)}
 
         def mirrored(joint: str) -> str:
-            side, rest = _split_side(joint)
+            side, rest = split_side(joint)
             return f"{_OTHER_SIDE[side]}_{rest}" if side else joint
 
         return tuple(index.get(mirrored(joint), i) for i, joint in enumerate(self.joints))
@@ -184,7 +188,7 @@ class Skeleton:
 
         A layout in which no joint is called left_… or right_… has none: it is not known which joints to swap.
         """
-        sided = [i for i, joint in enumerate(self.joints) if _split_side(joint)[0]]
+        sided = [i for i, joint in enumerate(self.joints) if split_side(joint)[0]]
         return self.lateral is not None and bool(sided) and all(self.mirror_permutation[i] != i for i in sided)
 
     @cached_property
@@ -195,7 +199,7 @@ class Skeleton:
         """
 
         def part_of(joint: str) -> str:
-            side, rest = _split_side(joint)
+            side, rest = split_side(joint)
             part = next((name for name, joints in _BODY_PARTS.items() if rest in joints), joint)
             return f"{side} {part}" if part in ("arm", "leg") else part
 

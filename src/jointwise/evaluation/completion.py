@@ -24,10 +24,12 @@ from jointwise.evaluation.interpolation import BASELINES, straight_lines
 from jointwise.evaluation.protocols import COMPLETE
 from jointwise.model.encoders import Completion
 from jointwise.model.losses import mean_square
+from jointwise.model.objective import Rebuilt
 from jointwise.model.tokens import all_tokens, from_segments, to_segments, token_validity, visible_tokens
 from jointwise.training import distributed
 from jointwise.training.batches import BatchOrder
 from jointwise.training.device import autocast
+from jointwise.training.example_clips import Rebuild
 from jointwise.training.optimizer import build_optimizer, learning_rate
 
 LEAST_SEGMENTS = 4  # of a clip, as a quarter of them is hidden
@@ -199,6 +201,25 @@ def _tasks(clips: Clips, noise: Tensor, segment: int) -> dict[str, tuple[Persons
             f"takes {LEAST_SEGMENTS}. Train with more frames (clip.frames) or shorter segments (clip.segment)."
         )
     return {name: (persons, hide(order, segments)) for name, hide in TASKS.items()}
+
+
+def predict_future(completer: Completer, precision: str) -> Rebuild:
+    """What a completer makes of example clips whose last quarter is hidden; before it, the clips as they are.
+
+    Args:
+        completer: Trained.
+        precision: `fp32` or `bf16`.
+    """
+
+    def rebuild(clips: Clips, persons: Persons) -> Rebuilt:
+        noise = torch.zeros(clips.positions.shape[0], persons.valid.shape[2])
+        _, hiding = _tasks(clips, noise, completer.segment)["future"]
+        hidden = hiding.hidden.repeat_interleave(completer.segment, 1)
+        with torch.no_grad(), autocast(persons.positions.device, precision):
+            predicted = completer.eval()(persons, hiding)
+        return Rebuilt(persons.valid & ~hidden, torch.where(hidden[..., None], predicted, persons.positions))
+
+    return rebuild
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""`jointwise evaluate`: a protocol applied to a trained run, or to raw coordinates. It never changes the run."""
+"""`jointwise evaluate`: a protocol applied to a trained run, or to raw coordinates. It never changes the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jointwise.data.dataset import Dataset, Part
 from jointwise.data.label_subset import choose_labelled
 from jointwise.errors import CheckpointError, ConfigError
 from jointwise.evaluation.class_scores import class_scores, classifier_gflops
-from jointwise.evaluation.completion import Completer, completion_errors, train_head
+from jointwise.evaluation.completion import Completer, completion_errors, predict_future, train_head
 from jointwise.evaluation.features import RAW_FRAMES, encoder_features, extract, raw_features
 from jointwise.evaluation.judge import probe_scores
 from jointwise.evaluation.protocols import PROTOCOLS, RAW, Judges, check_evaluated
@@ -28,9 +28,11 @@ from jointwise.model.build import OBJECTIVES, build_classifier, build_completion
 from jointwise.model.parts import build_encoder
 from jointwise.model.size import gflops_per_clip
 from jointwise.model.tokens import restrict_joints
+from jointwise.training import distributed
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.coordinate_scale import coordinate_rms
 from jointwise.training.device import pick_device
+from jointwise.training.example_clips import PREDICTED, make_examples, write_examples
 from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import check_unseen, encoder_weights, load_model
 
@@ -252,7 +254,10 @@ def _judge_completions(task: EvaluationTask) -> Evaluation:
 
 
 def _completion_errors(run: Path, encoder: FrozenEncoder, task: EvaluationTask) -> ClipErrors:
-    """Trains the head, then measures it, the run's own decoder where there is one, and the baselines."""
+    """Trains the head, then measures it, the run's own decoder where there is one, and the baselines.
+
+    A few clips with the future that the head predicts are kept in the run, for `jointwise view` and `convert`.
+    """
     card = encoder.card
     dataset = encoder.dataset
     config = card.config
@@ -266,6 +271,9 @@ def _completion_errors(run: Path, encoder: FrozenEncoder, task: EvaluationTask) 
     if decoder := _own_decoder(run, encoder, task.which):
         completers["decoder"] = decoder.to(task.device)
     errors = completion_errors(completers, cutter, torch.from_numpy(dataset.test.ids), precision, task.seed)
+    predicted = make_examples(dataset, cutter, task.seed, predict_future(trained, precision))
+    if distributed.is_main_process():
+        write_examples(run, predicted, PREDICTED)
     if dataset.metres:
         return ClipErrors({name: 1000 * values for name, values in errors.items()}, "mm")
     return ClipErrors(errors, "units of the data")

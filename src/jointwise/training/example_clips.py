@@ -26,6 +26,7 @@ from jointwise.model.objective import Rebuilt
 from jointwise.training import distributed
 
 FILE_NAME = "examples.npz"
+PREDICTED = "predicted.npz"  # the same clips with their predicted future, from `evaluate --protocol complete`
 MAX_EXAMPLES = 8
 MAX_FRAMES = 120  # of a recording that is kept for display: a model's clip may have too few frames to show the motion
 
@@ -48,8 +49,8 @@ class Examples:
         recording: (n, M, R, V, C) the part of each recording that the model gets, with R frames.
         valid: (n, M, R, V) mask of `recording`; False in empty slots.
         clip: (n, M, T, V, C) the same part as the model gets it, with T frames.
-        seen: (n, M, T, V) what the student saw of `clip`; None if nothing was hidden.
-        rebuilt: (n, M, T, V, C) what the decoder made of that; None without a decoder of joints.
+        seen: (n, M, T, V) what the student or encoder saw of `clip`; None if nothing was hidden.
+        rebuilt: (n, M, T, V, C) what the decoder or the head made of that; None without a decoder of joints.
     """
 
     data: str
@@ -153,12 +154,13 @@ def make_examples(dataset: Dataset, cutter: ClipCutter, seed: int, rebuild: Rebu
     )
 
 
-def write_examples(folder: Path, examples: Examples) -> Path:
+def write_examples(folder: Path, examples: Examples, name: str = FILE_NAME) -> Path:
     """Writes examples.npz into a run folder.
 
     Args:
         folder: The run folder.
         examples: What is written.
+        name: Name of the file.
 
     Returns:
         The path of the file.
@@ -173,19 +175,23 @@ def write_examples(folder: Path, examples: Examples) -> Path:
         for name in ("labels", "fps", "recording", "valid", "clip", "seen", "rebuilt")
         if (values := getattr(examples, name)) is not None
     }
-    path = folder / FILE_NAME
+    path = folder / name
     with writing(path):
         np.savez_compressed(path, about=np.array(json.dumps(about)), names=np.array(examples.names), **arrays)
     return path
 
 
-def read_examples(folder: Path) -> Examples | None:
+def read_examples(folder: Path, name: str = FILE_NAME) -> Examples | None:
     """The examples of a run folder; None if it has none.
+
+    Args:
+        folder: The run folder.
+        name: Name of the file.
 
     Raises:
         DataError: The file is damaged.
     """
-    path = folder / FILE_NAME
+    path = folder / name
     if not path.is_file():
         return None
     try:

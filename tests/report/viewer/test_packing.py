@@ -4,6 +4,7 @@ import base64
 import json
 import pickle
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,38 @@ def test_view_shows_a_file_a_folder_and_a_data_set(
     cli.run(["view", "tiny"])
     assert "5 clips of the test part" in (tmp_path / "tiny-view.html").read_text(encoding="utf-8")
     assert [clip.truth for clip in find_clips("tiny").clips] == list(tiny.CLASSES)
+
+
+def test_view_of_a_run_shows_its_clips_as_recorded_seen_and_rebuilt(pretrained: Path, finetuned: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    shutil.copytree(pretrained, run, ignore=shutil.ignore_patterns("predicted.npz"))
+    source = find_clips(str(run))
+    titles = ["recording", "what the student saw", "what the decoder rebuilt"]
+    assert [[panel.title for panel in clip.panels] for clip in source.clips] == [titles] * 8
+    assert source.notes[0].startswith("8 evaluation clips of tiny, kept by the run. ")
+    with pytest.raises(DataError, match=r"this run keeps no clips\. Name the run that it started from: .*pretrain"):
+        find_clips(str(finetuned))
+
+
+@pytest.mark.parametrize("unit", [1, 1000])
+def test_how_thick_a_body_is_follows_from_its_bones_in_the_unit_of_the_page(unit: int):
+    clip = synthetic_clip(WAVE)
+    panel = replace(clip.panels[0], positions=clip.panels[0].positions * unit)
+    packed = pack([replace(clip, panels=(panel,))], 10**7)
+    assert packed["clips"][0]["stature"] == pytest.approx(1.67 * unit, rel=0.05)
+    assert packed["skeletons"][0]["balls"][NTU25.joints.index("left_knee")] == 0.04
+    thigh = NTU25.bones.index(("left_hip", "left_knee"))
+    assert packed["skeletons"][0]["thickness"][thigh] == (0.062, 0.04)
+
+
+def test_without_bones_there_is_no_button_for_bodies():
+    panel = Panel(
+        "points", unnamed_skeleton(5), np.random.default_rng(0).normal(size=(1, 3, 5, 3)), np.ones((1, 3, 5), bool)
+    )
+    packed = pack([Clip("points", 30, (panel,))], 10**7)
+    assert packed["clips"][0]["stature"] == packed["clips"][0]["size"]
+    assert 'data-do="body"' not in viewer([Clip("points", 30, (panel,))])
+    assert 'data-do="body"' in viewer([synthetic_clip(WAVE)])
 
 
 def test_view_says_what_it_cannot_show(tmp_path: Path):

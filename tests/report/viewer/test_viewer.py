@@ -297,3 +297,36 @@ def test_the_report_plays_its_clips_under_a_policy_that_allows_nothing_else(
     words = out.read_text(encoding="utf-8").split('id="skeletons"')[1]
     assert "8 evaluation clips of tiny" in words
     assert "75 % hidden" in words
+
+
+def test_bodies_take_the_place_of_bones_by_key_and_button_in_every_clip(visit: Visit):
+    def thickness() -> float:
+        return visit.page.evaluate(f"Math.max(...{VIEWER}.stage.scenes[0].radii.slice(0, 2))")
+
+    visit.page.evaluate(f"{VIEWER}.choose(1)")
+    button = visit.page.get_by_role("button", name="Body")
+    bones, before, drawn = visit.picture(), thickness(), visit.drawn(0)
+    visit.page.keyboard.press("b")
+    body = visit.picture()
+    assert button.get_attribute("aria-pressed") == "true"
+    assert min(reds_and_blues(body)) > 2 * min(reds_and_blues(bones))
+    assert visit.drawn(0) == drawn
+    stature = visit.state("clip.stature")
+    assert thickness() == pytest.approx(0.08 * stature)  # of the trunk
+    assert before < 0.03 * stature
+    visit.page.keyboard.press("p")
+    assert thickness() > 0.1
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    visit.page.keyboard.press("n")
+    assert (visit.picture() == bones).all()
+
+
+def test_the_view_stays_where_it_was_turned_to_when_bodies_are_drawn(visit: Visit):
+    visit.page.evaluate(f"{VIEWER}.stage.camera.position.x += 1")
+    turned = visit.page.evaluate(f"{VIEWER}.stage.camera.position.toArray()")
+    for pressed in (True, False):
+        visit.page.keyboard.press("b")
+        visit.settle()
+        assert visit.state("stage.asBody") is pressed
+        assert visit.page.evaluate(f"{VIEWER}.stage.camera.position.toArray()") == pytest.approx(turned)

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from jointwise.data.sequence import Bools, Floats
-from jointwise.data.store.reader import label_name
 from jointwise.evaluation.protocols import PROTOCOLS
 from jointwise.report.page.reading import Result, Run
 from jointwise.report.page.results import view_result
-from jointwise.report.viewer import Answer, Clip, Panel, recorded_panel
+from jointwise.report.viewer import Answer, Clip, example_clip
 from jointwise.training.example_clips import Examples
 
 MOST_ANSWERS = 4  # recognisers shown side by side
@@ -59,37 +55,6 @@ def make_playback(runs: Sequence[Run], results: Sequence[Result]) -> Playback | 
     )
 
 
-def resample(values: Floats, frames: int) -> Floats:
-    """Resample values to another number of frames, linearly with half-pixel centres.
-
-    Args:
-        values: (M, T, V, C).
-        frames: New number of frames.
-
-    Returns:
-        (M, frames, V, C).
-    """
-    length = values.shape[1]
-    times = np.clip((np.arange(frames) + 0.5) * (length / frames) - 0.5, 0, length - 1)
-    below = times.astype(int)
-    above = np.minimum(below + 1, length - 1)
-    share = (times - below).astype(np.float32)[:, None, None]
-    return values[:, below] * (1 - share) + values[:, above] * share
-
-
-def resample_mask(mask: Bools, frames: int) -> Bools:
-    """Resample a mask to another number of frames; each new frame repeats the old frame it falls into.
-
-    Args:
-        mask: (M, T, V).
-        frames: New number of frames.
-
-    Returns:
-        (M, frames, V).
-    """
-    return mask[:, ((np.arange(frames) + 0.5) * mask.shape[1] / frames).astype(int)]
-
-
 def _answering(results: Sequence[Result], examples: Examples) -> list[tuple[str, Result]]:
     """Results that have probabilities for the examples, each with a title that distinguishes it."""
     fitting = [
@@ -112,23 +77,10 @@ def _has_probabilities(result: Result) -> bool:
 
 
 def _clip(examples: Examples, place: int, answering: Sequence[tuple[str, Result]]) -> Clip:
-    present = examples.valid[place].any((1, 2))  # persons
-    present[0] = True
-    skeleton = examples.skeleton
-    valid = examples.valid[place][present]
-    frames = valid.shape[1]
-    panels = [recorded_panel("recording", skeleton, examples.recording[place][present], valid)]
-    if examples.seen is not None:
-        clip = resample(examples.clip[place][present], frames)
-        seen = resample_mask(examples.seen[place][present], frames)
-        panels.append(Panel("what the student saw", skeleton, clip, valid, seen, hiding=True))
-    if examples.rebuilt is not None:
-        rebuilt = resample(examples.rebuilt[place][present], frames)
-        panels.append(Panel("what the decoder rebuilt", skeleton, rebuilt, np.ones_like(valid)))
-    name, truth = examples.names[place], label_name(examples.classes, int(examples.labels[place]))
+    name = examples.names[place]
     answers = tuple(
         Answer(title, tuple(zip(examples.classes, result.scores[name].tolist(), strict=True)))
         for title, result in answering
         if name in result.scores
     )
-    return Clip(f"{truth} · {name}", float(examples.fps[place]), tuple(panels), truth, answers)
+    return example_clip(examples, place, answers)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from markupsafe import Markup, escape
 from jointwise.errors import DataError, writing
 from jointwise.report.templates import templates
 from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
+from jointwise.report.viewer.examples import example_clip
 from jointwise.report.viewer.packing import as_json, frame_limit, pack, printable
 from jointwise.report.viewer.sources import Source, clip_of, find_clips
 
@@ -27,7 +29,9 @@ __all__ = [
     "Source",
     "clip_of",
     "clips_that_fit",
+    "example_clip",
     "find_clips",
+    "person_colours",
     "printable",
     "recorded_panel",
     "script_policy",
@@ -51,6 +55,22 @@ def script_policy() -> str:
     """The sources after `script-src` in the Content-Security-Policy of a page, with which only the viewer may run."""
     digests = (hashlib.sha256(script.encode()).digest() for script in _scripts())
     return " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests)
+
+
+def person_colours(person: int) -> tuple[tuple[float, float, float], ...]:
+    """The colours of a person's trunk, left and right side on a light page: red, green, blue from 0 to 1.
+
+    Args:
+        person: Number of the person, from 0; there are colours for two, which take turns.
+    """
+    style = (VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8")
+    colours = []
+    for side in ("centre", "left", "right"):
+        code = re.search(rf"--sv-{side}{'-2' if person % 2 else ''}: #(\w{{6}});", style)
+        assert code is not None  # the first is that of light pages
+        red, green, blue = bytes.fromhex(code[1])
+        colours.append((red / 255, green / 255, blue / 255))
+    return tuple(colours)
 
 
 def _data_limit(clips: Sequence[Clip], other_bytes: int) -> int:
@@ -109,6 +129,7 @@ def viewer(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Markup:
             licence=(VIEWER_FOLDER / "vendor" / "three.LICENSE").read_text(encoding="utf-8"),
             panels=max(len(clip.panels) for clip in clips),
             persons=max(panel.positions.shape[0] for clip in clips for panel in clip.panels),
+            bones=any(panel.skeleton.bones for clip in clips for panel in clip.panels),
             hiding=any(panel.hiding for clip in clips for panel in clip.panels),
             thinned=[
                 (printable(clip.title), content["frames"], clip.frames)

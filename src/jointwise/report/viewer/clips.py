@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from jointwise.data.kinematics import body_at_rest
 from jointwise.data.sequence import Bools, Floats
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import DataError
@@ -61,6 +63,18 @@ class Panel:
         """(M, T, V): where a joint is drawn, if only faintly: it is shown, and valid or at least finite."""
         shown = np.ones(self.valid.shape, bool) if self.shown is None else np.asarray(self.shown, bool)
         return shown & (self.valid | np.isfinite(self.positions).all(-1))
+
+    @cached_property
+    def stature(self) -> float:
+        """How tall the person with most valid joints is, by the length of its bones; 0 without a bone."""
+        shown = self.drawn & self.valid
+        person = int(shown.sum((1, 2)).argmax())
+        places = np.zeros((*shown.shape[1:], 3))
+        places[..., : self.positions.shape[3]] = self.positions[person]
+        try:
+            return body_at_rest(self.skeleton, places, shown[person]).stature
+        except DataError:
+            return 0.0
 
 
 def recorded_panel(title: str, skeleton: Skeleton, positions: Floats, valid: Bools) -> Panel:

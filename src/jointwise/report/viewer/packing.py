@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.rest_pose import ball_radius, bone_radii
 from jointwise.data.sequence import Bools
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import DataError
@@ -167,6 +168,7 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
         "panels": panels,
         "box": [lowest.round(4).tolist(), highest.round(4).tolist()],
         "size": size,
+        "stature": clip.panels[0].stature * scale or size,
     }
 
 
@@ -193,6 +195,8 @@ def _pack_skeleton(skeleton: Skeleton) -> dict[str, Any]:
         "sides": [sides.get(joint.partition("_")[0], 0) for joint in skeleton.joints],
         "bones": [list(pair) for pair in skeleton.bone_indices],
         "head": skeleton.joints.index("head") if "head" in skeleton.joints else None,
+        "balls": [ball_radius(joint) for joint in skeleton.joints],
+        "thickness": [bone_radii(parent, child) for parent, child in skeleton.bones],
     }
 
 

@@ -102,7 +102,7 @@ class Instances {
 
 /** One panel of a clip as a scene. */
 class PanelScene {
-  constructor(panel, clip, colours) {
+  constructor(panel, clip, colours, asBody) {
     Object.assign(this, { panel, clip, colours });
     const [low, high] = clip.box;
     const size = clip.size;
@@ -113,13 +113,33 @@ class PanelScene {
     scene.add(sun);
     this.addFloor(low, high, size);
     const joints = panel.persons * panel.skeleton.joints.length;
-    const bones = panel.persons * panel.skeleton.bones.length;
     this.joints = new Instances(scene, new THREE.SphereGeometry(1, 20, 14), joints, low[1]);
-    this.bones = new Instances(scene, new THREE.CylinderGeometry(1, 1, 1, 12, 1), bones, low[1]);
     this.jointRadius = 0.016 * size;
-    this.boneRadius = 0.0115 * size;
-    this.headRadius = panel.skeleton.bones.length ? 0.05 * size : this.jointRadius;
+    this.radii = panel.skeleton.balls.map((share) => (asBody ? share * clip.stature : this.jointRadius));
+    if (!asBody && panel.skeleton.head !== null && panel.skeleton.bones.length) {
+      this.radii[panel.skeleton.head] = 0.05 * size;
+    }
+    this.addBones((bone) => panel.skeleton.thickness[bone].map((share) => (asBody ? share * clip.stature : 0.0115 * size)));
     this.paint(colours);
+  }
+
+  /** Bones of the same thickness at both ends, (bone) -> [first, last], are instances of one shape. */
+  addBones(thickness) {
+    const { skeleton, persons } = this.panel;
+    const shapes = new Map();
+    this.bonePlaces = skeleton.bones.map((_, bone) => {
+      const key = thickness(bone).join();
+      if (!shapes.has(key)) shapes.set(key, { bone, count: 0 });
+      const shape = shapes.get(key);
+      shape.count += persons;
+      return [key, shape.count - persons];
+    });
+    this.bones = new Map();
+    for (const [key, { bone, count }] of shapes) {
+      const [first, last] = thickness(bone);
+      const shape = new THREE.CylinderGeometry(last, first, 1, 20, 1);
+      this.bones.set(key, new Instances(this.scene, shape, count, this.clip.box[0][1]));
+    }
   }
 
   addFloor(low, high, size) {
@@ -137,7 +157,7 @@ class PanelScene {
     this.colours = colours;
     this.grid.material.color.copy(colours.grid);
     this.joints.shadow.material.color.copy(colours.shadow);
-    this.bones.shadow.material.color.copy(colours.shadow);
+    for (const bones of this.bones.values()) bones.shadow.material.color.copy(colours.shadow);
     this.tones = [];
     for (const sides of colours.persons) {
       const mixed = (share) => sides.map((colour) => colours.panel.clone().lerp(colour, share));
@@ -171,21 +191,22 @@ class PanelScene {
         if (shade === "faint") this.drawn.faint++;
       }
       skeleton.bones.forEach(([from, to], bone) => {
-        const place = person * skeleton.bones.length + bone;
-        if (!shown[first + from] || !shown[first + to]) return this.bones.set(place, nothing);
+        const [shape, place] = this.bonePlaces[bone];
+        const bones = this.bones.get(shape);
+        if (!shown[first + from] || !shown[first + to]) return bones.set(place + person, nothing);
         const certain = valid[first + from] && valid[first + to];
         this.placeBone(matrix, points[from], points[to], certain ? 1 : 0.7);
-        this.bones.set(place, matrix, tone[certain ? "full" : "faint"][skeleton.sides[to] || skeleton.sides[from]]);
+        bones.set(place + person, matrix, tone[certain ? "full" : "faint"][skeleton.sides[to] || skeleton.sides[from]]);
         this.drawn.bones++;
       });
     }
     this.joints.send();
-    this.bones.send();
+    this.bones.forEach((bones) => bones.send());
   }
 
   /** Radius and tone of a joint: full, faint where it is missing, a dot where it is hidden from the student. */
   jointLook(place, joint) {
-    const radius = joint === this.panel.skeleton.head ? this.headRadius : this.jointRadius;
+    const radius = this.radii[joint];
     if (!this.panel.shown[place]) return [this.panel.hiding ? 0.4 * this.jointRadius : 0, "ghost"];
     return this.panel.valid[place] ? [radius, "full"] : [0.85 * radius, "faint"];
   }
@@ -194,13 +215,12 @@ class PanelScene {
     const along = to.clone().sub(from);
     const length = Math.max(along.length(), 1e-9);
     const turn = new THREE.Quaternion().setFromUnitVectors(UP, along.divideScalar(length));
-    const radius = this.boneRadius * share;
-    matrix.compose(from.clone().add(to).multiplyScalar(0.5), turn, new THREE.Vector3(radius, length, radius));
+    matrix.compose(from.clone().add(to).multiplyScalar(0.5), turn, new THREE.Vector3(share, length, share));
   }
 
   dispose() {
     this.joints.dispose();
-    this.bones.dispose();
+    this.bones.forEach((bones) => bones.dispose());
     this.grid.dispose();
   }
 }
@@ -212,6 +232,7 @@ class Stage {
     this.canvas = root.querySelector("canvas");
     this.cells = root.querySelector(".sv-cells");
     this.scenes = [];
+    this.asBody = false;
     const context = this.canvas.getContext("webgl2", { antialias: true });
     if (!context) throw new Error("no WebGL 2");
     this.renderer = new THREE.WebGLRenderer({ canvas: this.canvas, context, antialias: true });
@@ -229,10 +250,20 @@ class Stage {
   }
 
   show(panels, clip) {
-    this.scenes.forEach((scene) => scene.dispose());
-    this.clip = clip;
-    this.scenes = panels.map((panel) => new PanelScene(panel, clip, this.colours));
+    Object.assign(this, { panels, clip });
+    this.build();
     this.reset();
+  }
+
+  /** Draws persons as bodies of capsules, or as joints and bones. */
+  showBodies(on) {
+    this.asBody = on;
+    this.build();
+  }
+
+  build() {
+    this.scenes.forEach((scene) => scene.dispose());
+    this.scenes = this.panels.map((panel) => new PanelScene(panel, this.clip, this.colours, this.asBody));
   }
 
   repaint() {

@@ -1,9 +1,9 @@
-"""The clips that `jointwise view` shows: a recording, the recordings of a folder, or one clip of each class."""
+"""The clips that `jointwise view` shows and `jointwise convert` writes: of a file, a folder, a run or a data set."""
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,11 @@ from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
-from jointwise.errors import ConfigError, JointwiseError, ReadError, unknown
+from jointwise.errors import ConfigError, DataError, JointwiseError, ReadError, unknown
 from jointwise.report.viewer.clips import Clip, recorded_panel
-from jointwise.training.example_clips import choose_examples
+from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
+from jointwise.training.checkpoint import read_json
+from jointwise.training.example_clips import PREDICTED, choose_examples, read_examples
 
 MOST_FILES = 12
 MOST_CLASSES = 24
@@ -58,17 +60,18 @@ def clip_of(sequence: Sequence, title: str | None = None, truth: str | None = No
 
 
 def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
-    """The clips of a file, of a folder of files, or of a data set (one test clip of each class).
+    """The clips of a file, of a folder of files, of a run (those of its report), or of a data set (one of each class).
 
     A data set is a registered one, a pool, a prepared file, a store, or a folder with a folder for each class.
     At most 12 files or 24 classes are shown, evenly chosen.
 
     Args:
-        place: Name of a data set, or path of a file or folder.
+        place: Name of a data set, or path of a file, folder or run.
         progress: Shows the progress while a data set is prepared.
 
     Raises:
         ConfigError: There is no data set, file or folder of that name.
+        DataError: The run keeps no clips, or they are damaged.
         ReadError: The file cannot be read, or no file of the folder can.
     """
     if place in DATASETS or is_pool(place):
@@ -80,6 +83,8 @@ def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
         raise ConfigError(f"{place}: no such file or folder, and {unknown('data set', place, DATASETS)}")
     if is_store(path):
         return _of_dataset(str(path.resolve()), progress)
+    if (path / "about.json").is_file():
+        return _of_run(path)
     if path.is_dir():
         return _of_own_folder(path, progress) if _has_class_folders(path) else _of_folder(path)
     if _holds_data_set(path):
@@ -104,6 +109,27 @@ def _has_class_folders(folder: Path) -> bool:
         return True
     inside = [path.relative_to(folder).parts for path in recordings_in(folder)]
     return all(len(parts) == 2 for parts in inside) and len({parts[0] for parts in inside}) > 1
+
+
+def _of_run(folder: Path) -> Source:
+    """The clips that a run keeps: as recorded, seen and rebuilt, and with the future that `complete` predicted."""
+    kept = [(read_examples(folder), REBUILT, ""), (read_examples(folder, PREDICTED), FORESEEN, " · future")]
+    clips: list[Clip] = []
+    notes: list[str] = []
+    for examples, titles, mark in kept:
+        if examples is None:
+            continue
+        added = [example_clip(examples, place, titles=titles) for place in range(len(examples.names))]
+        clips += [replace(clip, title=clip.title + mark) for clip in added]
+        what = "with their predicted future" if mark else "kept by the run"
+        notes.append(f"{len(added)} evaluation clips of {examples.data}, {what}. Split: {examples.split}.")
+        if examples.terms:
+            notes.append(f"Terms of use of {examples.data}: {examples.terms}.")
+    if not clips:
+        before = read_json(folder / "about.json").get("pretrained")
+        hint = f"Name the run that it started from: {before}." if before else "A finished pre-training has some."
+        raise DataError(f"{folder}: this run keeps no clips. {hint}")
+    return Source(folder.resolve().name, tuple(clips), tuple(dict.fromkeys(notes)))
 
 
 def _of_own_folder(folder: Path, progress: ShowProgress) -> Source:

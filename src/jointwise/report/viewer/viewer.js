@@ -24,6 +24,7 @@ class Viewer {
     this.cells = find(".sv-cells");
     this.answers = find(".sv-answers");
     this.playButton = find(".sv-play");
+    this.bodyButton = find(".sv-body"); // none where no skeleton has bones
     this.onScreen = true;
     this.time = 0; // in frames
     this.playing = false;
@@ -102,6 +103,13 @@ class Viewer {
     this.redraw();
   }
 
+  /** Draws bodies in place of joints and bones, or these again. */
+  body(on = !this.stage?.asBody) {
+    this.stage?.showBodies(on);
+    this.bodyButton?.setAttribute("aria-pressed", on);
+    this.redraw();
+  }
+
   play(on = !this.playing) {
     this.playing = on && this.clip.frames > 1;
     this.root.classList.toggle("sv-playing", this.playing);
@@ -142,6 +150,7 @@ class Viewer {
       "]": () => this.next(),
       "[": () => this.previous(),
       r: () => this.reset(),
+      b: () => this.body(),
     };
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action || onButton) return;
