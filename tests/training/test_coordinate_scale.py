@@ -1,5 +1,6 @@
 """The unit of coordinates: data in millimetres are learned like the same data in metres."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,16 +10,23 @@ import torch
 
 from helpers import tiny
 from jointwise.data.clips import ClipCutter
-from jointwise.data.dataset import Dataset, load_dataset
+from jointwise.data.dataset import Dataset, Part, load_dataset
 from jointwise.data.datasets import DATASETS
 from jointwise.data.datasets.source import DataSource, Recordings
 from jointwise.data.sequence import Sequence
+from jointwise.data.store.shards import Shards
 from jointwise.inference.recognizer import Recognizer
 from jointwise.model.encoders import Encoder
 from jointwise.model.tokens import all_tokens
 from jointwise.stages.finetune import finetune
 from jointwise.stages.pretrain import pretrain
-from jointwise.training.coordinate_scale import coordinate_rms, with_coordinate_scale
+from jointwise.training import coordinate_scale
+from jointwise.training.coordinate_scale import (
+    coordinate_rms,
+    median_clip_rms,
+    median_coordinate_rms,
+    with_coordinate_scale,
+)
 from jointwise.training.model_folder import load_card
 from jointwise.training.run_folder import read_log
 
@@ -138,3 +146,21 @@ def test_a_run_and_what_is_fine_tuned_from_it_keep_the_units_of_their_input(data
     assert cards[0] == cards[1] == with_coordinate_scale(config, dataset).clip
     features = Recognizer.from_pretrained(tmp_path / "pretrain").features(dataset.test[0])
     assert np.isfinite(features).all()
+
+
+def test_of_very_many_sequences_some_of_each_shard_are_measured(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = Shards.of_sizes([1, 9, 50])
+    store = copy.copy(dataset.store)
+    store.shards = shards
+    part = Part(store, np.arange(60))
+    assert coordinate_scale._sampled(part) is part
+    whole = [median_coordinate_rms(part), median_clip_rms(part, 16)[1], coordinate_rms(part)]
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinate_scale, "MOST_MEASURED", 20)
+        some = coordinate_scale._sampled(part)
+        found = [median_coordinate_rms(part), median_clip_rms(part, 16)[1], coordinate_rms(part)]
+    assert np.bincount(shards.of(some.ids)).tolist() == [1, 3, 17]  # every third of each
+    assert found == [median_coordinate_rms(some), median_clip_rms(some, 16)[1], coordinate_rms(some)] != whole
+    assert found == pytest.approx(whole, rel=0.2)

@@ -1,7 +1,7 @@
 """The figures of the benchmark: which step is repeated, in which variants, and which ratio is aimed at.
 
-There are four groups. `yardstick`: ratios to the plain implementation. `scaling`: how cost grows with the work.
-`stores`: how cost grows with the data. `gpu`: every system and batch size on a GPU.
+There are five groups. `yardstick`: ratios to the plain implementation. `scaling`: how cost grows with the work.
+`stores`, `shards`: how cost grows with the data, in one store and in many. `gpu`: every system and batch size on a GPU.
 """
 
 from __future__ import annotations
@@ -238,6 +238,39 @@ STORES = (
 )
 
 
+def _of_shards(
+    curve: str,
+    make_step: Callable[[Path], Step],
+    handles: tuple[int, str] = (1, "store"),
+    sizes: tuple[int, ...] = stores.SHARDS,
+    rows: str = "shared",
+) -> list[Figure]:
+    """One operation on stores in more and more shards of two hours each."""
+
+    def of_size(count: int) -> MakeStep:
+        def make(_on: BenchDevice) -> Step:
+            path = Path(_temporary("shards").name) / str(count)
+            _run("-m", stores.__name__, str(path), str(count), rows)  # by another process, as above
+            return make_step(path)
+
+        return make
+
+    return [
+        Figure(f"{curve}, {2 * count:,} hours", {"fp32": of_size(count)}, handles, threads=1, point=(curve, 2 * count))
+        for count in sizes
+    ]
+
+
+CLIPS = (stores.BATCH, "clip")
+SHARDS = (
+    *_of_shards("open shards", stores.opening_shards),
+    *_of_shards("shuffle an epoch", stores.shuffling, (1, "epoch")),
+    *_of_shards("cut clips of shards", stores.cutting, CLIPS),
+    *_of_shards("cut clips from a cold disk", stores.cutting_from_disk, CLIPS, (stores.ON_DISK,), "whole"),
+    *_of_shards("measure sizes", stores.measuring),
+)
+
+
 def _on_gpu(stage: str, system: str, clips: int, curve: str | None = None) -> Figure:
     """A stage of a system in bf16, without a yardstick."""
     fast: Callable[..., Step] = getattr(workload, f"{stage}_step")
@@ -253,5 +286,5 @@ GPU = (
     *(_on_gpu("finetune", system, 48) for system in ("supervised", "supervised_segments", SPACETIME, FINAL)),
     *(_on_gpu("pretrain", FINAL, clips, "batch size") for clips in (32, 64, 128, 256, 512)),
 )
-GROUPS = {"yardstick": YARDSTICK, "scaling": SCALING, "stores": STORES, "gpu": GPU}
+GROUPS = {"yardstick": YARDSTICK, "scaling": SCALING, "stores": STORES, "shards": SHARDS, "gpu": GPU}
 FIGURES: dict[str, Figure] = {figure.name: figure for group in GROUPS.values() for figure in group}

@@ -111,6 +111,7 @@ def add_bench_arguments(parser: Parser) -> None:
         nargs="?",
         default="yardstick",
         help="yardstick (default): ratios to plain code; scaling: cost as work grows; stores: as data grow; "
+        "shards: to 1,000 hours in 500 shards; "
         "gpu: all systems on a GPU; score: how soon recommended is as good as the final system, also with settings of "
         "yours (--clip.frames 64); experiment: the report's, in minutes",
     )

@@ -6,8 +6,25 @@ import numpy as np
 
 from jointwise.data.dataset import Dataset
 from jointwise.data.datasets.folder import HELP
-from jointwise.data.store.reader import ALL, UNKNOWN
+from jointwise.data.store.reader import ALL, TEST, TRAIN, UNKNOWN, find_duplicates
 from jointwise.errors import DataError
+
+
+def find_copies(dataset: Dataset) -> list[tuple[str, str]]:
+    """Find the test sequences that equal a training sequence.
+
+    Args:
+        dataset: The data under its split.
+
+    Returns:
+        (training name, test name) of each pair.
+    """
+    store = dataset.store
+    part = np.zeros(len(store), np.int8)
+    part[dataset.train.ids] = TRAIN
+    part[dataset.test.ids] = TEST
+    pairs = find_duplicates(store.digests.tolist(), part == TRAIN, part == TEST)
+    return [(str(store.names[a]), str(store.names[b])) for a, b in pairs]
 
 
 def check_pretrainable(dataset: Dataset, allow_duplicates: bool = False) -> None:
@@ -25,7 +42,7 @@ def check_pretrainable(dataset: Dataset, allow_duplicates: bool = False) -> None
             f"{dataset.name}: the training part is empty under the split '{dataset.split}'. Are files missing? Prepare "
             f"the whole data set, or pre-train on all there is: --split {ALL}."
         )
-    pairs = [] if allow_duplicates else dataset.duplicates()
+    pairs = [] if allow_duplicates else find_copies(dataset)
     if pairs:
         raise DataError(
             f"{dataset.name}: {len(pairs)} sequences of the test part are in the training part too, first: "

@@ -269,6 +269,9 @@ class ClipCutter:
         first = self.first_row[ids][clip] + slot * self.lengths[ids][clip] + start[clip]
         last = (first + length[clip] - 1)[:, None]
         begin = first[:, None] + offset[clip]
+        for rows in (self.positions, self.valid):
+            if isinstance(rows, ShardedRows):
+                rows.will_need(first.numpy(), last[:, 0].numpy() + 1)
         valid = _select(self.valid, first[:, None] + nearest[clip], torch.device("cpu"))
         shares = to_device(weights[clip], self.device)[..., None, None].unbind(2)  # W times (P, T, 1, 1)
         positions = _select(self.positions, begin, self.device).mul_(shares[0])
@@ -372,14 +375,11 @@ def _select(rows: Tensor | ShardedRows, places: Tensor, device: torch.device) ->
 
 def _select_in_shards(rows: ShardedRows, places: Tensor) -> Tensor:
     """Gathers on the CPU. Each of the P persons lies in one shard; shards that hold none of them are not opened."""
-    numbers = torch.from_numpy(rows.shard_of(places[:, 0].numpy()))
-    gathered: Tensor | None = None
-    for number in numbers.unique().tolist():
-        chosen = numbers == number
-        shard = torch.from_numpy(rows.of_shard(number))
-        part = _select(shard, places[chosen] - rows.begin(number), shard.device)
-        if gathered is None:
-            gathered = part.new_empty(len(places), *part.shape[1:])
-        gathered[chosen] = part
-    assert gathered is not None  # every clip has a person
-    return gathered
+    wanted = places.numpy()
+    numbers = rows.shard_of(wanted[:, 0])
+    order = np.argsort(numbers, kind="stable")
+    parts = []
+    for persons in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1):
+        number = int(numbers[persons[0]])
+        parts.append(np.take(rows.of_shard(number), wanted[persons] - rows.begin(number), 0))
+    return torch.from_numpy(np.concatenate(parts)[np.argsort(order)])

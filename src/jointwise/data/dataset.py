@@ -25,8 +25,9 @@ from jointwise.data.datasets import (
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.build import ShowProgress, SkipRequest, Summary, build_store, no_progress, skip_request
-from jointwise.data.store.pool import Source, build_pool
-from jointwise.data.store.reader import ALL, ALL_ABOUT, TEST, TRAIN, UNKNOWN, UNUSED, Store, find_duplicates
+from jointwise.data.store.conversion import Source
+from jointwise.data.store.pool import build_pool
+from jointwise.data.store.reader import ALL, ALL_ABOUT, TEST, TRAIN, UNKNOWN, UNUSED, Store
 from jointwise.errors import ConfigError, DataError, StoreBusy, unknown
 
 HELD_OUT = "held-out training"  # subjects or recordings: the words for a split whose test part these are
@@ -134,7 +135,7 @@ class Dataset:
             parts = np.where(store.kept, np.int8(TRAIN), np.int8(UNUSED))
             about = "; ".join(words for words in (ALL_ABOUT, str(store.left_out)) if words)
         else:
-            raise ConfigError(unknown(f"split of {store.description.data}", name, [*store.splits, ALL]))
+            raise ConfigError(unknown(f"split of {store.description.data}", name, dict.fromkeys([*store.splits, ALL])))
         store = store.with_shard_weights(np.flatnonzero(parts == TRAIN))
         train = Part(store, np.flatnonzero(parts == TRAIN).astype(np.int64))
         test = Part(store, np.flatnonzero(parts == TEST).astype(np.int64))
@@ -262,18 +263,6 @@ class Dataset:
             split=f"{self.split}; {HELD_OUT} {name_subjects(subjects)}",
         )
 
-    def duplicates(self) -> list[tuple[str, str]]:
-        """Find the test sequences that equal a training sequence.
-
-        Returns:
-            (training name, test name) of each pair.
-        """
-        part = np.zeros(len(self.store), np.int8)
-        part[self.train.ids] = TRAIN
-        part[self.test.ids] = TEST
-        pairs = find_duplicates(self.store.digests.tolist(), part == TRAIN, part == TEST)
-        return [(str(self.store.names[a]), str(self.store.names[b])) for a, b in pairs]
-
 
 def _check_root(data: str, root: str | Path | None) -> None:
     """Raise ConfigError when --root is given for a folder or file of the user's own."""
@@ -342,7 +331,11 @@ def pool(
     place = new_pool_path(data)
     opened = [load_dataset(address, None, split, progress) for address, split in map(address_and_split, members)]
     sources = [Source(dataset.store, dataset.split, dataset.train.ids, dataset.test.ids) for dataset in opened]
-    return Dataset.of(build_pool(place, sources, weights, progress), data)
+    while True:
+        try:
+            return Dataset.of(build_pool(place, sources, weights, progress), data)
+        except StoreBusy:  # as below: another process makes it
+            time.sleep(1.0)
 
 
 def _expected_revision(data: str) -> str:

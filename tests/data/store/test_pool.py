@@ -18,12 +18,15 @@ from jointwise.cli import run
 from jointwise.data.dataset import Dataset, load_dataset, pool, prepare
 from jointwise.data.datasets import DATASETS, address_and_split, is_pool, new_pool_path, pool_members, pool_path, pools
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import COCO17, H36M17, KINECT20, NTU25, Skeleton
+from jointwise.data.skeletons import COCO17, H36M17, KINECT20, NTU25, SBU15, Skeleton
 from jointwise.data.store import pool as pooling
-from jointwise.data.store.pool import Source, build_pool, common_layout, convert_set, find_conversion
+from jointwise.data.store.conversion import Conversion, Source, common_layout, find_conversion
+from jointwise.data.store.pool import build_pool, convert_set
 from jointwise.data.store.reader import TRAIN, Description, Store
 from jointwise.data.store.shards import Member, Shards
-from jointwise.errors import ConfigError, DataError
+from jointwise.data.store.writer import lock_store
+from jointwise.errors import ConfigError, DataError, StoreBusy
+from jointwise.report.viewer.sources import find_clips
 from jointwise.training.batches import BatchOrder
 
 PLACES = {  # metres, y up; an upper arm of 0.3 m and a thigh of 0.4 m
@@ -78,6 +81,17 @@ def test_joints_are_matched_by_name_and_absent_ones_are_not_valid(tmp_path: Path
     assert store.mixture[0].notes == ("20 of 25 joints",)
 
 
+def test_the_middle_of_two_joints_stands_for_one_that_a_set_lacks(tmp_path: Path) -> None:
+    sets = [
+        source(tmp_path, [standing(KINECT20, 30).on_joints(SBU15.joints)]),
+        source(tmp_path, [standing(NTU25, 30)], name="b"),
+    ]
+    store = build_pool(tmp_path / "pools" / "both", sets)
+    assert store.mixture[0].notes == ("16 of 25 joints",)
+    assert place_of("spine_base", store) == pytest.approx((0, -0.3, 0))  # between the hips
+    assert not store[0].validity[..., NTU25.joints.index("neck")].any()
+
+
 def test_sets_of_one_layout_keep_it(tmp_path: Path) -> None:
     assert common_layout([KINECT20, KINECT20]) == KINECT20
     assert common_layout([replace(KINECT20, up=2, lateral=1)]) == KINECT20  # but with y up
@@ -123,8 +137,8 @@ def test_sets_that_cannot_be_brought_into_line_are_refused_before_anything_is_wr
         (pixels, r"p: the unit .* mean length is 2.45, no human's"),
         (image, "i: 2 coordinates per joint"),
         (nowhere, "n: its layout 'ntu25' does not say which axis points up"),
-        (strange, r"s: only 0 of its 5 joints \(a, b, c, d, e\) are in 'ntu25'"),
-        (good, "a: two sets of the pool have this name"),
+        (strange, r"s: only 0 joints of 'ntu25' follow from its own \(a, b, c, d, e\)"),
+        (good, "a: named twice"),
     ):
         with pytest.raises(DataError, match=message):
             build_pool(tmp_path / "pools" / "bad", [good, bad])
@@ -190,6 +204,7 @@ def test_weights_are_the_square_roots_of_hours_unless_they_are_given(tmp_path: P
         ("small", 3, 0.75),
     ]
     assert Store(tmp_path / "pools" / "p").mixture == again.mixture
+    assert again.fingerprint != store.fingerprint  # a run of the one is not resumed on the other
     with pytest.raises(ConfigError, match="unknown set of this pool 'smal': did you mean 'small'"):
         build_pool(tmp_path / "pools" / "p", sets, {"smal": 3})
     for weight in (0, -1, math.inf, math.nan):
@@ -220,7 +235,7 @@ def test_a_set_is_converted_once_for_all_pools_and_again_when_it_changes(
     build_pool(tmp_path / "pools" / "one", sets[:1])
     known = build_pool(tmp_path / "pools" / "two", sets)
     with monkeypatch.context() as patch:
-        patch.setattr(pooling.Conversion, "convert", lambda *_: pytest.fail("converted again"))
+        patch.setattr(Conversion, "convert", lambda *_: pytest.fail("converted again"))
         build_pool(tmp_path / "pools" / "other", sets[1:])
         assert build_pool(tmp_path / "pools" / "two", sets).revision == known.revision
     sets[1] = source(tmp_path, [standing(NTU25, 25)], name="b")
@@ -254,6 +269,24 @@ def test_an_interrupted_conversion_goes_on_and_leaves_the_copy_of_one_that_was_n
     assert [name.split(" ")[0] for name in added] == ["a/2", "a/2", "a/3", "a/3"]
     assert whole.fingerprint == convert_set(taken, conversion, tmp_path / "others").fingerprint
     assert len(whole) == 8
+
+
+def test_two_commands_that_make_the_same_pool_wait_for_each_other(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = pool_path("mine")
+    waited: list[float] = []
+    with lock_store(place) as _, pytest.raises(StoreBusy, match="another jointwise is preparing it"), lock_store(place):
+        pass
+    held = lock_store(place)
+    held.__enter__()
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        held.__exit__(None, None, None)
+
+    monkeypatch.setattr("jointwise.data.dataset.time.sleep", sleep)
+    assert len(pool("mine", [tiny.NAME]).train) == 30
+    assert waited == [1.0]
+    assert [path.name for path in place.parent.iterdir()] == ["mine"]
 
 
 # --- the order of samples ---
@@ -364,6 +397,7 @@ def test_a_pool_is_data_by_its_name_and_by_its_sets(sets: Path, capsys: pytest.C
     assert [path.name for path in pools()] == ["mine", "tiny_gestures"]
     run(["datasets"])
     assert "mine (pool)" in capsys.readouterr().out
+    assert len(find_clips("mine").clips) == 12  # what jointwise view plays
     with pytest.raises(ConfigError, match="mine: a pool is not prepared but made: jointwise pool"):
         prepare("mine")
     with pytest.raises(DataError, match="mine: a pool itself"):

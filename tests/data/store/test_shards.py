@@ -1,6 +1,7 @@
 """A store in shards is the store of the same sequences; a process opens its own shards only."""
 
 import json
+import mmap
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,20 @@ def test_only_the_shards_of_requested_sequences_are_opened(joined: Dataset) -> N
     assert opened(store) == [2]
     _ = store[3]
     assert opened(store) == [0, 2]
+
+
+@pytest.mark.parametrize("array", ["positions", "valid"])
+def test_the_bytes_that_are_read_ahead_are_those_of_the_rows(joined: Dataset, array: str) -> None:
+    rows = getattr(joined.store, array)
+    for item in (0, 19, 20, 40, 59):
+        start = int(joined.store.index["row"][item])
+        stop = start + int(joined.store.index["frames"][item]) * int(joined.store.index["persons"][item])
+        number = int(rows.shard_of(np.array(start)))
+        begin, length = rows._stretch(number, start, stop)
+        content = rows[start:stop].tobytes()
+        assert bytes(rows.of_shard(number).base[begin : begin + length]).endswith(content)
+        assert begin % mmap.PAGESIZE == 0
+        assert length < len(content) + mmap.PAGESIZE
 
 
 def test_a_registered_split_is_computed_on_all_shards_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

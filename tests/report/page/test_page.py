@@ -314,3 +314,28 @@ def test_axes_cover_their_values_with_round_ticks():
         "123 k",
         "5.60 M",
     ]
+
+
+def test_a_run_on_a_pool_states_its_sets_with_their_shares_and_terms(tmp_path: Path) -> None:
+    rows = [
+        {
+            "data": name,
+            "split": split,
+            "sequences": 431,
+            "hours": 0.2704,
+            "weight": 0.52,
+            "share": share,
+            "terms": terms,
+        }
+        for name, split, share, terms in (("utd", "odd train", 0.071, "research only"), ("mine", "drawn", 0.929, ""))
+    ]
+    run = make_run(tmp_path / "run", data="pool", mixture=rows)
+    words = text_of(write_report(tmp_path / "r.html", "Pool", [run], []).read_text(encoding="utf-8"))
+    assert "utd 7.1 0.52 431 0.27 odd train mine 92.9 0.52 431 0.27 drawn" in words
+    assert words.count("Terms of use of utd: research only.") == 2  # at the top and at the end
+    assert "Terms of use of mine" not in words
+    none = text_of(write_report(tmp_path / "r.html", "T", [make_run(tmp_path / "b")], []).read_text(encoding="utf-8"))
+    assert "of an epoch" not in none
+    broken = make_run(tmp_path / "c", mixture=["utd"])
+    with pytest.raises(DataError, match="'mixture' should be a list of objects"):
+        write_report(tmp_path / "r.html", "T", [broken], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ import numpy.typing as npt
 from jointwise.errors import DataError
 
 Ints = npt.NDArray[np.int64]
+
+_TAKES_ADVICE = hasattr(mmap, "MADV_WILLNEED")  # Windows does not
 
 
 @dataclass(frozen=True)
@@ -170,9 +173,31 @@ class ShardedRows:
         return int(self.ends[-1])
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        self.will_need(np.array([rows.start]), np.array([rows.stop]))
         number = int(self.shard_of(np.array(rows.start)))
         begin = self.begin(number)
         return self.of_shard(number)[rows.start - begin : rows.stop - begin]
+
+    def will_need(self, starts: Ints, stops: Ints) -> None:
+        """Tell the system to read rows before they are used, all at once and nothing beside them.
+
+        Args:
+            starts: (n,) the first row of each stretch. A stretch lies in one shard.
+            stops: (n,) the row after its last.
+        """
+        for number, start, stop in zip(self.shard_of(starts).tolist(), starts.tolist(), stops.tolist(), strict=True):
+            file = self.of_shard(number).base
+            if _TAKES_ADVICE and isinstance(file, mmap.mmap):
+                file.madvise(mmap.MADV_WILLNEED, *self._stretch(number, start, stop))
+
+    def _stretch(self, number: int, start: int, stop: int) -> tuple[int, int]:
+        """The first byte and the length of a stretch of rows in the file of its shard, from where a page begins."""
+        rows = self.of_shard(number)
+        row = rows.nbytes // len(rows)
+        assert isinstance(rows.base, mmap.mmap)
+        end = len(rows.base) - row * (int(self.ends[number]) - stop)  # rows lie at the end of the file
+        begin = (end - row * (stop - start)) // mmap.PAGESIZE * mmap.PAGESIZE
+        return begin, end - begin
 
     def shard_of(self, rows: Ints) -> Ints:
         """The shard (n,) that each of the rows (n,) lies in."""
@@ -196,6 +221,8 @@ class ShardedRows:
             rows: npt.NDArray[Any] = np.load(folder / f"{self.array}.npy", mmap_mode="c")  # as in Store
             if len(rows) != shard.rows:
                 raise ValueError(f"{len(rows)} rows in {self.array}.npy, {shard.rows} when it was joined")
+            if _TAKES_ADVICE and isinstance(rows.base, mmap.mmap):
+                rows.base.madvise(mmap.MADV_RANDOM)  # else the system reads up to megabytes around each row
         except FileNotFoundError as error:
             raise DataError(
                 f"{error.filename}: missing, but {folder} is a shard of {self.store}. Bring it back; or, where it lies "

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
@@ -263,7 +263,8 @@ def write_all_but_rows(
         "version": VERSION,
         "description": asdict(description),
         "preparation": PREPARATION,
-        "fingerprint": fingerprint(digests, index),
+        # the digests of a pool are those of the recordings, whatever was made of them and however often they are drawn
+        "fingerprint": fingerprint([*digests, revision] if mixture else digests, index),
         "splits": {name: about for name, (about, _) in splits.items()},
         "revision": revision,
         "summary": summary,
@@ -328,6 +329,27 @@ def _lock(path: Path, store: Path) -> TextIO:
             file.seek(0)
             return file
         file.close()  # another process finished its store in between, so the opened file is deleted: try again
+
+
+@contextmanager
+def lock_store(path: Path) -> Iterator[None]:
+    """Keep other processes from writing the store at `path` meanwhile.
+
+    Args:
+        path: The folder of the store; it may be missing.
+
+    Raises:
+        StoreBusy: Another process is writing it.
+        StorageError: The disk refuses.
+    """
+    file = path.with_name(f"{path.name}.lock")
+    with writing(path):
+        lock = _lock(file, path)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        lock.close()
 
 
 def _or_unknown(number: int | None) -> int:

@@ -205,7 +205,7 @@ def view_run(run: Run) -> RunView:
 
 
 def _member_row(member: Facts) -> tuple[str, ...]:
-    """A set of a pool: its name, share of an epoch, weight, sequences, hours, split and terms of use."""
+    """A set of a pool: its name, share of an epoch, weight, sequences, hours and split."""
     return (
         member.text("data") or NOTHING,
         percent(member.number("share")),
@@ -213,7 +213,6 @@ def _member_row(member: Facts) -> tuple[str, ...]:
         count(member.number("sequences")),
         short(member.number("hours")),
         member.text("split") or NOTHING,
-        member.text("terms") or NOTHING,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.dataset import load_dataset
-from jointwise.data.datasets import DATASETS, is_store
+from jointwise.data.datasets import DATASETS, is_pool, is_store
 from jointwise.data.datasets.folder import SETTINGS
 from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
@@ -62,7 +62,7 @@ def clip_of(sequence: Sequence, title: str | None = None, truth: str | None = No
 def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
     """The clips of a file, of a folder of files, of a run (those of its report), or of a data set (one of each class).
 
-    A data set is a registered one, a prepared file of the field, a store, or a folder with a folder for each class.
+    A data set is a registered one, a pool, a prepared file, a store, or a folder with a folder for each class.
     At most 12 files or 24 classes are shown, evenly chosen.
 
     Args:
@@ -74,7 +74,7 @@ def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
         DataError: The run keeps no clips, or they are damaged.
         ReadError: The file cannot be read, or no file of the folder can.
     """
-    if place in DATASETS:
+    if place in DATASETS or is_pool(place):
         return _of_dataset(place, progress)
     path = Path(place).expanduser()
     if not path.exists():
