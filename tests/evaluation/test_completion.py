@@ -333,6 +333,20 @@ def test_a_system_without_decoder_or_with_the_teachers_encoder_has_the_head_only
     assert row.count("–") == 2
 
 
+def test_a_decoder_of_relative_places_is_judged_where_the_body_is() -> None:
+    """A decoder that says "at the root" of each joint is right about a body that is one point, wherever it went."""
+    torch.manual_seed(0)
+    model = completer()
+    persons = clip_of(torch.randn(3, 4 * model.segment, 1, 3).expand(-1, -1, JOINTS, -1).clone())
+    model.centre = (KINECT20.joints.index("spine_mid"),)
+    torch.nn.init.zeros_(model.head.head.weight)
+    torch.nn.init.zeros_(model.head.head.bias)
+    hiding = TASKS["joints"](torch.arange(JOINTS, 0, -1.0).expand(3, -1), 4)  # of the last five joints
+    judged = judged_places(persons, hiding, model.segment)
+    assert not judged[:, :, model.centre[0]].any()
+    assert clip_errors(model(persons, hiding), persons, judged).max() < 1e-5
+
+
 @pytest.mark.parametrize(("option", "judged"), [("decoder.width 8", True), ("mask.hidden zeroed", False)])
 def test_a_decoder_is_built_as_it_was_trained_and_one_that_needs_every_token_is_not_judged(
     dataset: Dataset, tmp_path: Path, option: str, judged: bool

@@ -56,11 +56,15 @@ def test_a_fine_tuned_run_is_no_start(pretrained: Path, dataset: Dataset, tmp_pa
 
 
 def test_the_command_takes_the_settings_of_the_run_but_those_of_the_training(
-    pretrained: Path, registered: Path, tmp_path: Path
+    pretrained: Path, registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jointwise(["pretrain", str(pretrained), "--data", tiny.NAME, "--run", str(tmp_path / "on"), *FEW])
     before, after = load_card(pretrained).config, load_card(tmp_path / "on").config
     assert (after.encoder, after.clip, after.mask) == (before.encoder, before.clip, before.mask)
     assert after.pretrain.steps == 2
+    monkeypatch.chdir(tmp_path)  # without --run: never in the folder of the run that it goes on from
+    jointwise(["pretrain", str(pretrained), "--data", tiny.NAME, *FEW])
+    (folder,) = (tmp_path / "runs" / tiny.NAME / tiny.SYSTEM).iterdir()
+    assert folder.name.startswith("pretrain-further-")
     with pytest.raises(ConfigError, match=r"encoder\.width"):
         jointwise(["pretrain", str(pretrained), "--data", tiny.NAME, "--encoder.width", "12"])

@@ -80,7 +80,7 @@ def pretrain(args: argparse.Namespace) -> None:
     config = config_of_run(args, start, free="pretrain") if start else config_of_system(args, args.start)
     seed = seed_of(args, start)
     dataset = load_data(args)
-    stage = "pretrain" + (transfer_suffix(start, dataset) if start else "")
+    stage = "pretrain" + (transfer_suffix(start, dataset) or "-further" if start else "")
     folder = args.run or run_path(dataset, config.system, stage, seed)
     args.resume = is_resumed(args, folder)
     if args.resume:

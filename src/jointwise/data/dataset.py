@@ -369,6 +369,11 @@ def load_dataset(
     """
     _check_root(data, root)
     if members := pool_members(data):
+        if split not in (None, ALL):
+            others = "".join(f",{member}" for member in members[1:])
+            raise ConfigError(
+                f"--split {split}: the sets of a pool have splits, it has none: {members[0]}:{split}{others}."
+            )
         return pool(data, members, progress=progress)
     place = store_path(data)
     while True:

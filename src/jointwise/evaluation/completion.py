@@ -7,7 +7,7 @@ with that decoder as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -25,7 +25,15 @@ from jointwise.evaluation.protocols import COMPLETE
 from jointwise.model.encoders import Completion
 from jointwise.model.losses import mean_square
 from jointwise.model.objective import Rebuilt
-from jointwise.model.tokens import all_tokens, from_segments, to_segments, token_validity, visible_tokens
+from jointwise.model.tokens import (
+    all_tokens,
+    from_centre,
+    from_segments,
+    relative_to_centre,
+    to_segments,
+    token_validity,
+    visible_tokens,
+)
 from jointwise.training import distributed
 from jointwise.training.batches import BatchOrder
 from jointwise.training.device import autocast
@@ -78,14 +86,18 @@ class Completer(nn.Module):
         head: Features and tokens -> coordinates.
         segment: Frames per segment.
         scale: One unit of the head, in the unit of the data.
+        centre: Joints that what comes out of the head is relative to, see `relative_to_centre`.
     """
 
-    def __init__(self, encoder: nn.Module, head: Completion, segment: int, scale: float) -> None:
+    def __init__(
+        self, encoder: nn.Module, head: Completion, segment: int, scale: float, centre: Sequence[int] = ()
+    ) -> None:
         super().__init__()
         self.encoder = encoder.requires_grad_(False).eval()
         self.head = head
         self.segment = segment
         self.scale = scale
+        self.centre = centre
 
     def train(self, mode: bool = True) -> Completer:
         """Sets the mode of the head; the encoder stays in evaluation mode."""
@@ -112,7 +124,11 @@ class Completer(nn.Module):
         with torch.no_grad():
             features = self.encoder(segments, visible)
         predicted = self.head(features, visible, all_tokens(valid | hiding.hidden)).float()
-        return from_segments(predicted.unflatten(1, valid.shape[1:]), self.segment) * self.scale
+        places = from_segments(predicted.unflatten(1, valid.shape[1:]), self.segment) * self.scale
+        if not self.centre:
+            return places
+        given = relative_to_centre(persons.positions, self.centre)  # of a visible centre, which nothing has to predict
+        return from_centre(torch.where(seen[..., None], given, places), self.centre)
 
 
 def judged_places(persons: Persons, hiding: Hiding, segment: int) -> Tensor:

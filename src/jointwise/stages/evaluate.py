@@ -293,7 +293,9 @@ def _own_decoder(run: Path, encoder: FrozenEncoder, which: str) -> Completer | N
     own = {name.removeprefix("decoder."): tensor for name, tensor in weights.items() if name.startswith("decoder.")}
     places = [card.skeleton.joints.index(joint) for joint in skeleton.joints]
     load_weights(decoder, restrict_joints(own, places), run)
-    return Completer(encoder.module, decoder, config.clip.segment, float(weights["coordinate_scale"]))
+    scale = float(weights["coordinate_scale"])
+    centre = skeleton.centre_joints if config.clip.is_relative else ()  # its targets were relative too
+    return Completer(encoder.module, decoder, config.clip.segment, scale, centre)
 
 
 _JUDGES: dict[Judges, Callable[[EvaluationTask], Evaluation]] = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -150,8 +151,9 @@ def training_data(config: Config, dataset: Dataset) -> Dataset:
 def hold_out_share(dataset: Dataset) -> Dataset:
     """Make a test part of a tenth of the training part, for the losses of a pre-training that has no other.
 
-    Every tenth subject is held out, where there are at least ten and each recording tells its own. Otherwise a tenth of
-    the recordings is, by a hash of their content. Copies of a recording stay together.
+    Every tenth subject is held out, where there are at least ten, each recording tells its own, and no set of a pool
+    would be held out whole. Otherwise a tenth of the recordings is, by a hash of their content, but of no set all.
+    Copies of a recording stay together.
 
     Args:
         dataset: The data; their test part is left out.
@@ -161,16 +163,15 @@ def hold_out_share(dataset: Dataset) -> Dataset:
     """
     train, tenth = dataset.train, round(1 / SHARE)
     digests, known = np.array(train.digests, str), np.unique(train.subjects)
-    if len(known) >= tenth and UNKNOWN not in known:
-        subjects = known[tenth - 1 :: tenth]
-        chosen = digests[np.isin(train.subjects, subjects)]
-        words = f"{name_subjects(subjects.tolist())}, every tenth"
-    else:
+    subjects = known[tenth - 1 :: tenth]
+    held = np.isin(digests, digests[np.isin(train.subjects, subjects)])
+    words = f"{name_subjects(subjects.tolist())}, every tenth"
+    if len(known) < tenth or UNKNOWN in known or _of_emptied_sets(train, held).any():
         contents = np.unique(digests)  # sorted, as good as at random
-        chosen = contents[: max(1, round(SHARE * len(contents)))]
+        held = np.isin(digests, contents[: max(1, round(SHARE * len(contents)))])
+        held &= ~np.isin(digests, digests[_of_emptied_sets(train, held)])
         words = f"recordings, {SHARE:.0%} of them by content"
-    held = np.isin(digests, chosen)
-    if held.all():
+    if held.all() or not held.any():
         return dataset
     return replace(
         dataset,
@@ -178,6 +179,14 @@ def hold_out_share(dataset: Dataset) -> Dataset:
         test=Part(dataset.store, train.ids[held]),
         split=f"{dataset.split}; {HELD_OUT} {words}, for losses: {held.sum()} of {len(held)}",
     )
+
+
+def _of_emptied_sets(train: Part, held: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which sequences (n,) are of a set of a pool that would have nothing left to train on, if `held` were held out."""
+    if not train.store.mixture:
+        return np.zeros(len(train), bool)
+    sets = train.store.shards.of(train.ids)
+    return ~np.isin(sets, sets[~held])
 
 
 def _check(config: Config, dataset: Dataset) -> None:

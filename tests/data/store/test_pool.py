@@ -27,6 +27,7 @@ from jointwise.data.store.shards import Member, Shards
 from jointwise.data.store.writer import lock_store
 from jointwise.errors import ConfigError, DataError, StoreBusy
 from jointwise.report.viewer.sources import find_clips
+from jointwise.stages.pretrain import hold_out_share
 from jointwise.training.batches import BatchOrder
 
 PLACES = {  # metres, y up; an upper arm of 0.3 m and a thigh of 0.4 m
@@ -228,6 +229,18 @@ def test_subjects_of_two_sets_stay_apart_and_can_be_held_out(tmp_path: Path) -> 
 # --- copies of sets ---
 
 
+def test_no_set_of_a_pool_is_held_out_whole(tmp_path: Path) -> None:
+    """The tenth subject is all of a set, and so is the first recording by content."""
+    many = source(tmp_path, [standing(NTU25, 20 + number, subject=number) for number in range(9)], name="many")
+    single = [source(tmp_path, [standing(NTU25, 40 + n, subject=1)], name=f"one{n}") for n in range(8)]
+    dataset = Dataset.of(build_pool(tmp_path / "pools" / "mixed", [many, *single]), "mixed")
+    assert len(set(dataset.train.subjects)) == 17
+    held = hold_out_share(dataset)
+    assert set(held.store.shards.of(held.train.ids)) == set(range(9))
+    assert len(held.train) + len(held.test) == 17
+    assert "every tenth" not in held.split
+
+
 def test_a_set_is_converted_once_for_all_pools_and_again_when_it_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +253,7 @@ def test_a_set_is_converted_once_for_all_pools_and_again_when_it_changes(
         assert build_pool(tmp_path / "pools" / "two", sets).revision == known.revision
     sets[1] = source(tmp_path, [standing(NTU25, 25)], name="b")
     assert build_pool(tmp_path / "pools" / "two", sets).index["frames"].tolist() == [20, 25]
-    with pytest.raises(DataError, match=r"prepared again since it became a shard of .*other"):
+    with pytest.raises(DataError, match=r"made again since it became a shard of .*other"):
         _ = Store(tmp_path / "pools" / "other")[0]
 
 
@@ -269,6 +282,16 @@ def test_an_interrupted_conversion_goes_on_and_leaves_the_copy_of_one_that_was_n
     assert [name.split(" ")[0] for name in added] == ["a/2", "a/2", "a/3", "a/3"]
     assert whole.fingerprint == convert_set(taken, conversion, tmp_path / "others").fingerprint
     assert len(whole) == 8
+
+
+def test_terms_that_a_set_got_later_are_those_of_the_pool(tmp_path: Path) -> None:
+    path, sets = tmp_path / "pools" / "both", [standing(NTU25, 30)]
+    others = [source(tmp_path, [standing(KINECT20, 30)], name="b")]
+    before = build_pool(path, [source(tmp_path, sets), *others])
+    assert before.description.terms == ""
+    after = build_pool(path, [source(tmp_path, sets, terms="ask first"), *others])
+    assert (after.description.terms, after.mixture[0].terms) == ("a: ask first", "ask first")
+    assert after.fingerprint == before.fingerprint  # the same motion, drawn alike
 
 
 def test_two_commands_that_make_the_same_pool_wait_for_each_other(sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,6 +421,10 @@ def test_a_pool_is_data_by_its_name_and_by_its_sets(sets: Path, capsys: pytest.C
     run(["datasets"])
     assert "mine (pool)" in capsys.readouterr().out
     assert len(find_clips("mine").clips) == 12  # what jointwise view plays
+    for name in ("mine", "tiny,gestures/"):
+        assert load_dataset(name, split="all").split_name == "all"
+    with pytest.raises(ConfigError, match=r"--split fold2: the sets of a pool have splits.* tiny:fold2,gestures/"):
+        load_dataset("tiny,gestures/", split="fold2")
     with pytest.raises(ConfigError, match="mine: a pool is not prepared but made: jointwise pool"):
         prepare("mine")
     with pytest.raises(DataError, match="mine: a pool itself"):
@@ -411,6 +438,7 @@ def test_a_pool_named_by_its_sets_is_made_again_when_a_set_changes(sets: Path) -
 
 
 def test_names_of_pools_and_of_their_sets(sets: Path) -> None:
+    assert pool_members("a, b/ ,") == ("a", "b/")
     assert pool_members("a,b/") == ("a", "b/")
     assert pool_members("a") == pool_members("gestures/") == ()
     (sets / "x,y").mkdir()

@@ -213,7 +213,7 @@ def test_a_missing_or_changed_shard_is_an_error_when_it_is_needed(tmp_path: Path
     join(f"{tmp_path}/many", disks)
     build_store(disks[0], part_of_tiny(0, 2))
     store = Store(tmp_path / "many")
-    with pytest.raises(DataError, match=r"disk0/tiny: prepared again since .*many\. Join them again"):
+    with pytest.raises(DataError, match=r"disk0/tiny: made again since .*many\. Make that again too"):
         _ = store[0]
     disks[1].rename(tmp_path / "elsewhere")
     with pytest.raises(

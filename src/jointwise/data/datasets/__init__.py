@@ -40,7 +40,7 @@ def pool_members(data: str) -> tuple[str, ...]:
     """The sets of a pool that `data` names as `A,B,C`; empty where it names something else."""
     if "," not in data or Path(data).expanduser().exists():
         return ()
-    return tuple(name for name in data.split(",") if name)
+    return tuple(name for word in data.split(",") if (name := word.strip()))
 
 
 def pool_path(name: str) -> Path:

@@ -105,8 +105,11 @@ def build_pool(
     tested = {str(digest) for source in sources for digest in source.store.digests[source.test]}
     digest = hashlib.sha256("".join(sorted(tested)).encode()).hexdigest()
     revision = hashlib.sha256(json.dumps([facts, sorted(weights.items()), digest]).encode()).hexdigest()[:16]
-    if (path / "store.json").is_file() and (known := Store(path)).revision == revision:
-        return known
+    description = _describe(path.name, skeleton, sources)
+    if (path / "store.json").is_file():
+        known = Store(path)
+        if known.revision == revision and known.description == description:  # a set may have got other terms
+            return known
     parts = [np.where([str(digest) in tested for digest in store.digests], UNUSED, TRAIN) for store in stores]
     index = joined_index(stores)
     step = _renumber_subjects(index, stores)
@@ -114,7 +117,7 @@ def build_pool(
     about = f"training parts of {', '.join(source.name for source in sources)}"
     splits = {ALL: (about, np.concatenate(parts).astype(np.int8))}
     with lock_store(path):
-        return write_joined(path, stores, _describe(path.name, skeleton, sources), index, splits, revision, mixture)
+        return write_joined(path, stores, description, index, splits, revision, mixture)
 
 
 def _describe(name: str, skeleton: Skeleton, sources: list[Source]) -> Description:

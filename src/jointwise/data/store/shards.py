@@ -217,7 +217,10 @@ class ShardedRows:
         folder = self.store / shard.path
         try:
             if json.loads((folder / "store.json").read_text())["fingerprint"] != shard.fingerprint:
-                raise DataError(f"{folder}: prepared again since it became a shard of {self.store}. Join them again.")
+                raise DataError(
+                    f"{folder}: made again since it became a shard of {self.store}. Make that again too: "
+                    "jointwise join, or jointwise pool where it is a pool."
+                )
             rows: npt.NDArray[Any] = np.load(folder / f"{self.array}.npy", mmap_mode="c")  # as in Store
             if len(rows) != shard.rows:
                 raise ValueError(f"{len(rows)} rows in {self.array}.npy, {shard.rows} when it was joined")
