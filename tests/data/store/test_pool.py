@@ -414,7 +414,7 @@ def test_a_pool_named_by_its_sets_is_made_again_when_a_set_changes(sets: Path) -
 
 
 def test_names_of_pools_and_of_their_sets(sets: Path) -> None:
-    assert pool_members("a,b/") == ("a", "b/")
+    assert pool_members("a,b/") == pool_members("a, b/") == ("a", "b/")
     assert pool_members("a") == pool_members("gestures/") == ()
     (sets / "x,y").mkdir()
     assert pool_members("x,y") == ()  # a folder that is there

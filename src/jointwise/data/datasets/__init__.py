@@ -40,7 +40,7 @@ def pool_members(data: str) -> tuple[str, ...]:
     """The sets of a pool that `data` names as `A,B,C`; empty where it names something else."""
     if "," not in data or Path(data).expanduser().exists():
         return ()
-    return tuple(name for name in data.split(",") if name)
+    return tuple(name for part in data.split(",") if (name := part.strip()))
 
 
 def pool_path(name: str) -> Path:
@@ -163,7 +163,10 @@ def source_of_file(path: Path) -> DataSource:
     """
     if path.suffix.lower() not in PREPARED_FILES:
         endings = " or ".join(PREPARED_FILES)
-        raise DataError(f"{path}: prepared data sets are files that end in {endings}, or folders.")
+        raise DataError(
+            f"{path}: prepared data sets are files that end in {endings}, or folders. If it is "
+            "a recording, name the folder that it lies in."
+        )
     check_file(path)
     return PREPARED_FILES[path.suffix.lower()](path)
 
