@@ -8,13 +8,22 @@ import pytest
 import torch
 
 from helpers import tiny
+from helpers.dense_propagation import dense_decorrelation, dense_graph, dense_solution
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset
 from jointwise.data.label_subset import choose_labelled
 from jointwise.errors import ConfigError
 from jointwise.evaluation import propagation
 from jointwise.evaluation.features import extract, raw_features
-from jointwise.evaluation.propagation import ALPHA, NEIGHBOURS, neighbour_graph, propagate, score
+from jointwise.evaluation.propagation import (
+    COMPONENTS,
+    NEIGHBOURS,
+    decorrelate,
+    neighbour_graph,
+    propagate,
+    score,
+    spread_labels,
+)
 from jointwise.evaluation.results import read_results
 from jointwise.stages.evaluate import evaluate
 
@@ -45,18 +54,6 @@ def test_opposite_vectors_are_no_neighbours() -> None:
     assert not neighbour_graph(on_circle(0, 180), 1).to_dense().any()
 
 
-def dense_graph(features: np.ndarray, neighbours: int) -> np.ndarray:
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    cosine = unit @ unit.T
-    weights = np.zeros_like(cosine)
-    for i, row in enumerate(cosine):
-        others = [j for j in np.argsort(-row) if j != i][:neighbours]
-        weights[i, others] = np.maximum(row[others], 0) ** 3
-    weights = np.maximum(weights, weights.T)
-    degree = weights.sum(1)
-    return weights / np.sqrt(degree[:, None] * degree)
-
-
 @pytest.mark.parametrize("neighbours", [3, NEIGHBOURS])
 def test_graph_solution_and_scores_are_those_of_a_dense_reference(
     neighbours: int, monkeypatch: pytest.MonkeyPatch
@@ -70,19 +67,46 @@ def test_graph_solution_and_scores_are_those_of_a_dense_reference(
     np.testing.assert_allclose(graph.to_dense().numpy(), expected, atol=1e-12)
     seeds = np.zeros((50, 5))  # nothing has the last class
     seeds[np.arange(8), labels[:8]] = 1
-    solution = (1 - ALPHA) * np.linalg.solve(np.eye(50) - ALPHA * expected, seeds)
+    solution = dense_solution(expected, seeds)
     np.testing.assert_allclose(propagate(graph, torch.from_numpy(seeds)).numpy(), solution, atol=1e-7)
-    test = torch.from_numpy(np.eye(4, 6)[[0, 1, 2, 3]] + 0.1)
-    found = score(torch.from_numpy(features), torch.arange(8), torch.from_numpy(labels[:8]), test, 5).numpy()
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    nearest = (test.numpy() @ unit.T).argmax(1)
-    np.testing.assert_allclose(found, solution[nearest] / solution[nearest].sum(1, keepdims=True), atol=1e-5)
+    spread = spread_labels(torch.from_numpy(features), torch.arange(8), torch.from_numpy(labels[:8]), 5)
+    np.testing.assert_allclose(spread.numpy(), solution / solution.sum(1, keepdims=True), atol=1e-6)
+
+
+def test_scores_are_those_of_the_nearest_clip_among_decorrelated_ones() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(4, size=50)
+    features = 5 + np.eye(4, 6)[labels] + 0.4 * random.normal(size=(50, 6))
+    seeds = np.zeros((50, 4))
+    seeds[np.arange(8), labels[:8]] = 1
+    train = dense_decorrelation(np.concatenate([features]))
+    solution = dense_solution(dense_graph(train), seeds)
+    test = torch.from_numpy(features[20:30])  # each is its own nearest clip
+    found = score(torch.from_numpy(features), torch.arange(8), torch.from_numpy(labels[:8]), test, 4).numpy()
+    np.testing.assert_allclose(found, (solution / solution.sum(1, keepdims=True))[20:30], atol=1e-5)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(40, 7), (30, 300), (300, 160)])
+def test_decorrelation_has_the_distances_of_a_dense_reference(shape: tuple[int, int]) -> None:
+    """Signs and order of components are free, and tell nothing: products of clips are compared."""
+    random = np.random.default_rng(1)
+    features = random.normal(size=shape) @ np.diag(0.9 ** np.arange(shape[1])) + 3
+    expected = dense_decorrelation(features)
+    found, again = decorrelate(torch.from_numpy(features), torch.from_numpy(features[:5]))
+    assert found.shape[1] == min(COMPONENTS, *shape)
+    np.testing.assert_allclose((found @ found.T).numpy(), expected @ expected.T, atol=1e-6)
+    np.testing.assert_allclose(again.numpy(), found[:5].numpy(), atol=1e-12)
+    assert torch.equal(decorrelate(torch.from_numpy(features))[0], found)  # nothing is random
+
+
+def test_clips_that_are_all_alike_have_no_components() -> None:
+    assert not decorrelate(torch.ones(4, 3))[0].any()
 
 
 def test_with_all_labels_few_neighbours_and_no_spread_it_is_the_nearest_neighbour() -> None:
     features = on_circle(0, 5, 90, 95)
-    found = score(features, torch.arange(4), torch.tensor([0, 0, 1, 1]), on_circle(3, 93, 44), 2)
+    found = score(features, torch.arange(4), torch.tensor([0, 0, 1, 1]), on_circle(3, 93, 40), 2)
     assert found.argmax(1).tolist() == [0, 1, 0]
 
 
@@ -101,6 +125,7 @@ def test_a_clip_that_no_label_reaches_is_nobodys_neighbour() -> None:
     assert (spread[:, 0] > 0).tolist() == [True, True, False, False]
     found = score(features, torch.tensor([0]), torch.tensor([1]), on_circle(175), 3)
     assert found.argmax(1).tolist() == [1]
+    assert not spread_labels(features, torch.tensor([0]), torch.tensor([1]), 3)[2:].any()
 
 
 def test_raw_coordinates_have_a_result_of_protocol_semi(

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from helpers import tiny
+from helpers.dense_propagation import dense_decorrelation, dense_graph, dense_solution
 from helpers.stopping import stop_in_step
 from jointwise.cli import run
 from jointwise.config.schema import Config, SemiConfig
@@ -21,14 +23,16 @@ from jointwise.data.label_subset import choose_labelled
 from jointwise.data.randomness import Draws, seed_for
 from jointwise.errors import ConfigError
 from jointwise.evaluation.class_scores import class_scores
+from jointwise.evaluation.features import RAW_FRAMES
 from jointwise.evaluation.results import read_results
 from jointwise.model.build import build_classifier
 from jointwise.model.classifier import Classifier
 from jointwise.stages import finetune as stage
+from jointwise.stages import semi
 from jointwise.stages.evaluate import evaluate
 from jointwise.stages.finetune import FinetuneTask, finetune
 from jointwise.stages.label_loss import LabelLoss
-from jointwise.stages.semi import pseudo_weight, semi_order, teacher_momentum
+from jointwise.stages.semi import graph_labels, semi_order, teacher_momentum, teacher_share
 from jointwise.training.batches import BatchOrder
 from jointwise.training.checkpoint import load_tensors, load_weights, read_json
 from jointwise.training.coordinate_scale import with_coordinate_scale
@@ -74,6 +78,23 @@ def trained(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(dataset, tmp_path_factory.mktemp("semi") / "run")
 
 
+def propagated(dataset: Dataset) -> dict[int, Tensor]:
+    """Training sequence -> its class probabilities by label propagation, with dense matrices."""
+    cutter = ClipCutter.from_store(dataset.store, RAW_FRAMES)
+    clips = cutter.centre(torch.from_numpy(dataset.train.ids))
+    root = dataset.skeleton.root_index
+    positions = (clips.positions - clips.positions[:, :1, :, root : root + 1]) * clips.valid[..., None]
+    features = positions.flatten(1).double().numpy()
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    labelled = choose_labelled(dataset.train, LABELS, SEED, dataset.classes)
+    seeds = np.zeros((len(features), 5))
+    for number, label in zip(labelled.ids.tolist(), labelled.labels.tolist(), strict=True):
+        seeds[dataset.train.ids.tolist().index(number), label] = 1
+    solution = dense_solution(dense_graph(dense_decorrelation(features)), seeds)
+    rows = torch.from_numpy(solution / solution.sum(1, keepdims=True)).float()
+    return dict(zip(dataset.train.ids.tolist(), rows, strict=True))
+
+
 def reference(config: Config, dataset: Dataset) -> tuple[Classifier, Classifier, Tensor, list[dict[str, float]]]:
     """Student, teacher, prior and log of all steps, in plain torch."""
     config = with_coordinate_scale(config, dataset)
@@ -86,13 +107,17 @@ def reference(config: Config, dataset: Dataset) -> tuple[Classifier, Classifier,
     pool = torch.from_numpy(dataset.train.ids)
     truth = torch.from_numpy(dataset.store.index["label"].astype("int64"))
     prior = torch.full((5,), 0.2)
+    first = propagated(dataset)
     log = []
     for step in range(STEPS):
         known = BatchOrder(labelled, 8, SEED)[step]
         unknown = BatchOrder(pool, 12, seed_for(SEED, "unlabelled"))[step]
         with torch.no_grad():
             weak = cutter.random(unknown, Draws(torch.arange(12), SEED, "weak", step), crop=0.9, rotation=0.1)
-            probabilities = teacher(weak.persons()).softmax(1)
+            taught = teacher(weak.persons()).softmax(1)
+        share = min(1.0, step / 3)  # the ramp is half of 6 steps
+        known_first = torch.stack([first[int(number)] for number in unknown])
+        probabilities = (1 - share) * known_first + share * taught
         balanced = probabilities / prior
         balanced /= balanced.sum(1, keepdim=True)
         prior = 0.95 * prior + 0.05 * probabilities.mean(0)
@@ -104,7 +129,7 @@ def reference(config: Config, dataset: Dataset) -> tuple[Classifier, Classifier,
         right = -scores[:8].gather(1, truth[known][:, None])[:, 0]
         supervised = (0.9 * right - 0.1 * scores[:8].mean(1)).mean()
         pseudo = sum((-scores[8 + i, balanced[i].argmax()] for i in range(12) if sure[i]), torch.zeros(())) / 12
-        loss = supervised + min(1.0, step / 3) * pseudo  # the ramp is half of 6 steps
+        loss = supervised + pseudo
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, replace(recipe, steps=STEPS))
         optimizer.zero_grad()
@@ -115,8 +140,8 @@ def reference(config: Config, dataset: Dataset) -> tuple[Classifier, Classifier,
         for name, value in teacher.state_dict().items():
             is_weight = name in dict(student.named_parameters())
             value.copy_(momentum * value + (1 - momentum) * followed[name] if is_weight else followed[name])
-        share = float(sure.float().mean())
-        log.append({"loss": loss.item(), "loss_pseudo": pseudo.item(), "pseudo_share": share})
+        labels = float(sure.float().mean())
+        log.append({"loss": loss.item(), "loss_pseudo": pseudo.item(), "pseudo_share": labels})
     return student, teacher, prior, log
 
 
@@ -260,10 +285,20 @@ def test_with_all_labels_the_same_clips_come_in_two_orders(dataset: Dataset, tmp
     assert labelled.ids.tolist() != unlabelled.ids.tolist()
 
 
-def test_the_weight_rises_in_the_ramp_and_without_one_it_is_there_at_once() -> None:
-    with_ramp = [pseudo_weight(step, SemiConfig(steps=10, ramp=0.5, weight=2.0)) for step in range(10)]
-    assert with_ramp == pytest.approx([0, 0.4, 0.8, 1.2, 1.6, 2, 2, 2, 2, 2])
-    assert pseudo_weight(0, SemiConfig(ramp=0.0)) == 1
+def test_labels_pass_to_the_teacher_in_the_ramp_and_without_one_at_once() -> None:
+    shares = [teacher_share(step, SemiConfig(steps=10, ramp=0.5)) for step in range(10)]
+    assert shares == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1])
+    assert teacher_share(0, SemiConfig(ramp=0.0)) == 1
+
+
+def test_a_clip_that_no_label_reaches_is_of_no_class_at_first(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labelled = choose_labelled(dataset.train, LABELS, SEED, dataset.classes)
+    monkeypatch.setattr(semi, "spread_labels", lambda features, *_: torch.eye(len(features), 5).double())
+    first = graph_labels(dataset, labelled, CPU)
+    assert torch.equal(first[:5], torch.eye(5))
+    assert torch.equal(first[5:], torch.full((25, 5), 0.2))
 
 
 def test_the_teacher_follows_fast_at_first() -> None:

@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   jointwise finetune supervised_segments --data utd-mhad --labels 0.1      (from random weights)
   jointwise evaluate RUN --protocol linear --data utd-mhad
   jointwise table --data utd-mhad --labels 0.1 1.0 --seeds 3      (all systems side by side)
+  jointwise finetune base --data gestures/ --labels 5shot --unlabelled pseudo      (from the model in the package)
   jointwise predict RUN recording.mat
   jointwise view recording.mat
   jointwise convert recording.mat --to glb      (to open it in Blender)
@@ -62,6 +63,7 @@ COMMANDS = {
     "finetune": Command(training_commands.finetune, training_commands.add_finetune_arguments, many_processes=True),
     "evaluate": Command(training_commands.evaluate, training_commands.add_evaluate_arguments, many_processes=True),
     "table": Command(report_commands.table, report_commands.add_table_arguments, many_processes=True),
+    "models": Command(model_commands.models, model_commands.add_models_arguments),
     "predict": Command(model_commands.predict, model_commands.add_predict_arguments),
     "import": Command(model_commands.import_, model_commands.add_import_arguments),
     "report": Command(report_commands.report, report_commands.add_report_arguments),

@@ -33,7 +33,7 @@ def run_or_system(name: str) -> Path | None:
     """The run that a command starts from.
 
     Args:
-        name: Folder of a run, or name of a system.
+        name: Folder of a run, or name of a system or of a shipped model.
 
     Returns:
         The folder; None for a system, which starts from random weights.
@@ -42,12 +42,14 @@ def run_or_system(name: str) -> Path | None:
         ConfigError: It is neither.
     """
     from jointwise.config.systems import systems
+    from jointwise.training.model_folder import shipped_models
 
     if name in systems():
         return None
-    if "/" in name or Path(name).is_dir():
+    if "/" in name or Path(name).is_dir() or name in shipped_models():
         return Path(name)
-    raise ConfigError(unknown("system", name, systems()) + " (A run is named by its folder.)")
+    known = [*systems(), *shipped_models()]
+    raise ConfigError(unknown("system", name, known) + " (A run is named by its folder.)")
 
 
 def config_of_system(args: argparse.Namespace, system: str) -> Config:

@@ -1,4 +1,4 @@
-"""The commands about finished models: predict, import."""
+"""The commands about finished models: models, predict, import."""
 
 from __future__ import annotations
 
@@ -10,6 +10,31 @@ from pathlib import Path
 from jointwise.cli.arguments import Parser
 from jointwise.cli.output import print_columns
 from jointwise.errors import ConfigError, ReadError
+
+
+def add_models_arguments(parser: Parser) -> None:
+    """`models` takes nothing."""
+
+
+def models(args: argparse.Namespace) -> None:
+    """What pre-trained models come with the package, to fine-tune or to describe recordings with."""
+    from jointwise.training.model_folder import load_card, model_folder, shipped_models
+
+    for name in shipped_models():
+        card = load_card(Path(name))
+        encoder = card.config.encoder
+        sets = ", ".join(f"{member['data']} {100 * member['share']:.0f} %" for member in card.mixture)
+        print(name)
+        print_columns(
+            [
+                ("what", f"{card.system}, {encoder.depth} blocks, width {encoder.width}; pre-trained, no labels"),
+                ("joints", f"{len(card.skeleton.joints)} ({card.skeleton.name}), {card.coordinates} coordinates each"),
+                ("trained on", sets),
+                ("terms", card.terms),
+                ("model", model_folder(Path(name))),
+                ("next", f"jointwise finetune {name} --data DATA --labels 5shot --unlabelled pseudo"),
+            ]
+        )
 
 
 def add_predict_arguments(parser: Parser) -> None:

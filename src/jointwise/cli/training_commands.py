@@ -57,7 +57,9 @@ def add_pretrain_arguments(parser: Parser) -> None:
     """Add what `pretrain` takes."""
     listed = ", ".join(systems())
     parser.add_argument(
-        "start", metavar="SYSTEM|RUN", help=f"one of {listed}; or the folder of a pre-trained run, to go on from"
+        "start",
+        metavar="SYSTEM|RUN",
+        help=f"one of {listed}; or the folder of a pre-trained run, or base, to go on from",
     )
     add_data(parser)
     add_seed_and_config(parser)
@@ -112,7 +114,9 @@ def pretrain(args: argparse.Namespace) -> None:
 def add_finetune_arguments(parser: Parser) -> None:
     """Add what `finetune` takes."""
     parser.add_argument(
-        "start", metavar="RUN|SYSTEM", help="folder of a pre-trained run, or a system to train from scratch"
+        "start",
+        metavar="RUN|SYSTEM",
+        help="folder of a pre-trained run; base, the model in the package; or a system to train from scratch",
     )
     add_data(parser)
     add_seed_and_config(parser)

@@ -255,11 +255,11 @@ class SemiConfig:
 
     steps: int = setting(600, "optimiser steps")
     batch: int = setting(32, "unlabelled clips per step, beside the labelled ones of the recipe")
-    threshold: float = setting(0.6, "a clip gets a pseudo-label where the teacher's largest probability exceeds it")
-    weight: float = setting(1.0, "weight of the loss on pseudo-labels after the ramp")
-    ramp: float = setting(0.3, "share of the steps in which that weight rises from 0")
+    threshold: float = setting(0.6, "a clip gets a pseudo-label where its largest probability exceeds it")
+    weight: float = setting(1.0, "weight of the loss on pseudo-labels")
+    ramp: float = setting(0.3, "share of the steps in which pseudo-labels pass from label propagation to the teacher")
     momentum: float = setting(0.99, "largest α of the teacher, the moving average of encoder and head")
-    prior_momentum: float = setting(0.95, "momentum of the prior that the teacher's probabilities are divided by")
+    prior_momentum: float = setting(0.95, "momentum of the prior that the probabilities are divided by")
     weak: WeakConfig = group(WeakConfig, "how the clips vary that the teacher labels")
     strong: StrongConfig = group(StrongConfig, "how the clips vary that the student sees, labelled ones too")
 

@@ -13,10 +13,36 @@ from torch.nn import functional
 NEIGHBOURS = 5  # of each clip in the graph; with ALPHA the best on held-out training subjects (decision 030)
 ALPHA = 0.9  # share of a clip's scores that comes from its neighbours
 POWER = 3  # of a similarity, which makes the weight of an edge
+COMPONENTS = 100  # principal components that are kept
+SHRINKAGE = 0.2  # share of the largest component's size that is added to the size of each
 TOLERANCE = 1e-8  # of the solution, relative to the labels
 AT_ONCE = 1024  # clips whose neighbours are looked for together
 
 _MOST_STEPS = 10_000  # of the solver, which takes about a hundred
+
+
+def decorrelate(features: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+    """Features without their mean, in principal components of more even size.
+
+    What all clips have in common says nothing of their classes, and a few large components hide many small ones. Each
+    of the COMPONENTS largest is divided by its size plus a share of the largest size.
+
+    Args:
+        features: (n, F), from which mean and components are taken.
+        others: (m, F) each, to be converted likewise.
+
+    Returns:
+        `features` (n, K) and the others (m, K), fp64, K at most COMPONENTS.
+    """
+    mean = features.double().mean(0)
+    centred = [some.double() - mean for some in (features, *others)]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # for the random start of svd_lowrank
+        _, sizes, axes = torch.svd_lowrank(centred[0], q=min(COMPONENTS, *features.shape), niter=4)
+    if not sizes[0] > 0:  # all are alike
+        return tuple(centred)
+    scaled = axes / (sizes + SHRINKAGE * sizes[0])
+    return tuple(some @ scaled for some in centred)
 
 
 def neighbour_graph(features: Tensor, neighbours: int = NEIGHBOURS) -> Tensor:
@@ -87,8 +113,25 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
     return torch.where(below == 0, 0.0, above / below)
 
 
+def spread_labels(features: Tensor, labelled: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Class scores of all clips, propagated from those with labels.
+
+    Args:
+        features: (n, F) of all clips.
+        labelled: (m,) places of those with labels.
+        labels: (m,) their classes.
+        classes: K, the number of classes.
+
+    Returns:
+        (n, K) fp64. Rows add up to 1; a row is zero where no label reaches the clip.
+    """
+    seeds = torch.zeros(len(features), classes, dtype=torch.float64)
+    seeds[labelled, torch.as_tensor(labels)] = 1
+    return functional.normalize(propagate(neighbour_graph(features), seeds), p=1, dim=1)
+
+
 def score(train: Tensor, labelled: Tensor, labels: Tensor, test: Tensor, classes: int) -> Tensor:
-    """Scores test features by the propagated scores of the nearest training feature.
+    """Scores test features by the propagated scores of the nearest training feature, both decorrelated.
 
     Args:
         train: (n, F) features of all training clips, with and without labels.
@@ -100,11 +143,9 @@ def score(train: Tensor, labelled: Tensor, labels: Tensor, test: Tensor, classes
     Returns:
         (N, K) scores whose rows add up to 1.
     """
-    seeds = torch.zeros(len(train), classes, dtype=torch.float64)
-    seeds[labelled, torch.as_tensor(labels)] = 1
-    spread = propagate(neighbour_graph(train), seeds)
+    train, test = decorrelate(train, test)
+    spread = spread_labels(train, labelled, labels, classes)
     reached = spread.sum(1) > 0
-    spread = functional.normalize(spread[reached], p=1, dim=1)
     gallery = functional.normalize(train[reached], dim=1)
     nearest = [(functional.normalize(some, dim=1) @ gallery.T).argmax(1) for some in test.split(AT_ONCE)]
-    return spread[torch.cat(nearest)].float()
+    return spread[reached][torch.cat(nearest)].float()

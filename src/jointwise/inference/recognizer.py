@@ -78,7 +78,7 @@ class Recognizer:
         """Opens a trained model.
 
         Args:
-            folder: The model folder, or the run folder that it lies in.
+            folder: The model folder, or the run folder that it lies in; or `base`, the model in the package.
             device: `auto`, `cpu`, `cuda` or a GPU such as `cuda:1`.
             encoder: The encoder of a pre-trained model: `student` or `teacher`.
 

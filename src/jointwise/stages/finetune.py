@@ -22,7 +22,7 @@ from jointwise.model.build import build_classifier, check_names
 from jointwise.model.classifier import Classifier
 from jointwise.model.ema import ema_momentum
 from jointwise.stages.label_loss import LabelLoss
-from jointwise.stages.semi import SemiTask, semi_order
+from jointwise.stages.semi import SemiTask, graph_labels, semi_order
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, BatchOrder, Order
 from jointwise.training.checkpoint import load_weights, write_json
@@ -256,7 +256,8 @@ def _task(run: FinetuneRun) -> tuple[Task, Order]:
         return FinetuneTask(run.module, cutter, label_loss, run.recipe, run.seed), labelled
     semi = run.config.semi
     order = semi_order(labelled, torch.from_numpy(run.dataset.train.ids), semi.batch)
-    return SemiTask(run.module, cutter, label_loss, order, len(run.dataset.classes), semi, run.seed), order
+    first = graph_labels(run.dataset, run.labelled, cutter.device)
+    return SemiTask(run.module, cutter, label_loss, order, first, semi, run.seed), order
 
 
 def _train(run: FinetuneRun, command: str) -> dict[str, Any]:

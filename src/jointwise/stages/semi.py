@@ -1,16 +1,20 @@
-"""Training with unlabelled clips too: a moving average of the classifier labels them for the classifier itself."""
+"""Training with unlabelled clips too: label propagation labels them at first, then the classifier's moving average."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from jointwise.config.schema import SemiConfig
 from jointwise.data.clips import ClipCutter
+from jointwise.data.dataset import Dataset, Part
 from jointwise.data.randomness import seed_for
+from jointwise.evaluation.features import RAW_FRAMES, extract, raw_features
+from jointwise.evaluation.propagation import decorrelate, spread_labels
 from jointwise.model.classifier import Classifier
 from jointwise.model.pseudo_labels import PseudoLabels
 from jointwise.stages.label_loss import LabelLoss
@@ -31,18 +35,38 @@ def teacher_momentum(step: int, largest: float) -> float:
     return min(largest, (step + 1) / (step + 10))
 
 
-def pseudo_weight(step: int, settings: SemiConfig) -> float:
-    """Weight of the loss on pseudo-labels in a step: it rises from 0 to `weight` in the share `ramp` of the steps.
+def teacher_share(step: int, settings: SemiConfig) -> float:
+    """Share of the teacher in the pseudo-labels of a step: it rises from 0 to 1 in the share `ramp` of the steps.
 
     Args:
         step: Number of the step, from 0.
-        settings: Steps, weight and ramp.
+        settings: Steps and ramp.
 
-    >>> [pseudo_weight(step, SemiConfig(steps=100, ramp=0.4)) for step in (0, 10, 40, 99)]
+    >>> [teacher_share(step, SemiConfig(steps=100, ramp=0.4)) for step in (0, 10, 40, 99)]
     [0.0, 0.25, 1.0, 1.0]
     """
     rising = settings.ramp * settings.steps
-    return settings.weight * (min(1.0, step / rising) if rising else 1.0)
+    return min(1.0, step / rising) if rising else 1.0
+
+
+def graph_labels(dataset: Dataset, labelled: Part, device: torch.device) -> Tensor:
+    """Class probabilities of all training clips by label propagation on raw coordinates: no encoder is needed.
+
+    Args:
+        dataset: Its training part is labelled.
+        labelled: The training sequences whose labels are used.
+        device: Where the clips are cut.
+
+    Returns:
+        (n, K) fp32, in the order of the training part. All classes are alike where no label reaches a clip.
+    """
+    cutter = ClipCutter.from_store(dataset.store, RAW_FRAMES, device)
+    features = extract(raw_features(dataset.skeleton.root_index), cutter, torch.from_numpy(dataset.train.ids))
+    places = torch.from_numpy(np.flatnonzero(np.isin(dataset.train.ids, labelled.ids)))
+    labels = torch.from_numpy(labelled.labels)
+    spread = spread_labels(decorrelate(features)[0], places, labels, len(dataset.classes))
+    spread[spread.sum(1) == 0] = 1 / len(dataset.classes)
+    return spread.float().to(device)
 
 
 def semi_order(labelled: BatchOrder, pool: Tensor, batch: int) -> PairedOrder:
@@ -61,7 +85,9 @@ def semi_order(labelled: BatchOrder, pool: Tensor, batch: int) -> PairedOrder:
 
 
 class SemiTask:
-    """Clips of each step, cross-entropy on labels and on the teacher's labels, the teacher's update.
+    """Clips of each step, cross-entropy on labels and on pseudo-labels, the teacher's update.
+
+    Probabilities of unlabelled clips come from label propagation at first and pass to the teacher in the ramp.
 
     The teacher is the classifier's `average`: a moving average of encoder and head in evaluation mode, kept from here
     on. `module` holds the classifier and the prior, so that a checkpoint has both.
@@ -71,7 +97,7 @@ class SemiTask:
         cutter: Cuts the clips, on the classifier's device.
         label_loss: The loss on the labelled clips.
         order: Labelled and unlabelled clips.
-        classes: Number of classes.
+        first: (n, K) the probabilities at first, of the samples of `order.unlabelled` in ascending order.
         settings: Of the unlabelled clips.
         seed: Decides the crops and augmentations.
     """
@@ -82,17 +108,18 @@ class SemiTask:
         cutter: ClipCutter,
         label_loss: LabelLoss,
         order: PairedOrder,
-        classes: int,
+        first: Tensor,
         settings: SemiConfig,
         seed: int,
     ) -> None:
         classifier.keep_average()
         self.classifier = classifier
-        self.pseudo_labels = PseudoLabels(classes, settings.threshold, settings.prior_momentum).to(cutter.device)
+        self.pseudo_labels = PseudoLabels(first.shape[1], settings.threshold, settings.prior_momentum).to(cutter.device)
         self.module: nn.Module = nn.ModuleDict({"classifier": classifier, "pseudo_labels": self.pseudo_labels})
         self.cutter = cutter
         self.label_loss = label_loss
         self.order = order
+        self.first = first
         self.settings = settings
         self.seed = seed
 
@@ -111,16 +138,18 @@ class SemiTask:
             "loss_pseudo": pseudo.detach(),
             "pseudo_share": used.float().sum() / unlabelled.count,
         }
-        return supervised + pseudo_weight(batch.step, self.settings) * pseudo, scalars
+        return supervised + self.settings.weight * pseudo, scalars
 
     @torch.no_grad()
     def _teach(self, unlabelled: Batch) -> tuple[Tensor, Tensor]:
-        """The teacher's labels of a weak view of clips (n,), and which of them are sure enough (n,)."""
+        """Labels of clips (n,), and which of them are sure enough (n,). The teacher sees a weak view."""
         teacher = self.classifier.average
         assert teacher is not None
         draws = unlabelled.draws(self.seed, "weak")
         clips = self.cutter.random(unlabelled.ids, draws, **asdict(self.settings.weak))
-        probabilities = teacher(clips.persons()).float().softmax(1)
+        taught = teacher(clips.persons()).float().softmax(1)
+        places = torch.searchsorted(self.order.unlabelled.ids, unlabelled.ids).to(taught.device)
+        probabilities = self.first[places].lerp(taught, teacher_share(unlabelled.step, self.settings))
         labels: tuple[Tensor, Tensor] = self.pseudo_labels(probabilities, unlabelled.count, distributed.all_reduce_sum)
         return labels
 

@@ -18,6 +18,7 @@ from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
 from jointwise.training.model_card import FORMAT, ModelCard
 
 SEEN = "trained_on.npy"
+SHIPPED = Path(__file__).with_name("shipped")  # one model folder for each model that comes with the package
 
 
 def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: set[str]) -> None:
@@ -59,8 +60,16 @@ def load_trained_on(path: Path) -> set[str]:
         ) from error
 
 
+def shipped_models() -> tuple[str, ...]:
+    """Names of the models that come with the package."""
+    return tuple(sorted(card.parent.name for card in SHIPPED.glob("*/config.json")))
+
+
 def model_folder(path: Path) -> Path:
-    """The model folder at `path`, or inside the run folder at `path`.
+    """The model folder at `path`, or inside the run folder at `path`; or that of a model that the package ships.
+
+    Args:
+        path: A folder, or the name of a shipped model.
 
     Raises:
         CheckpointError: There is no model.
@@ -68,6 +77,8 @@ def model_folder(path: Path) -> Path:
     for folder in (path, path / "model"):
         if (folder / "config.json").is_file():
             return folder
+    if str(path) in shipped_models():
+        return SHIPPED / path
     if (path / "config.yaml").is_file():
         state = "an unfinished run; continue it with --resume"
     else:
