@@ -74,7 +74,7 @@ def test_the_whole_road_from_a_data_set_to_names(
     run("pretrain", tiny.SYSTEM, *QUICK)
     pretrained = Path("runs/tiny") / tiny.SYSTEM / "pretrain-seed0"
     out = capsys.readouterr().out
-    assert f"jointwise finetune {pretrained} --data tiny --labels 0.1" in out
+    assert f"jointwise finetune {pretrained} --data tiny --labels 0.1 --quick" in out
     run("finetune", pretrained, *QUICK, "--labels", "0.5", "--results", "results")
     finetuned = Path("runs/tiny") / tiny.SYSTEM / "finetune-0.5-seed0"
     assert "30 clips: cross-subject (odd train, even test)" in capsys.readouterr().out

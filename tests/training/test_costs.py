@@ -39,6 +39,11 @@ def test_a_later_stage_is_added_to_the_costs_of_an_earlier_one() -> None:
     assert costs.gflops is None
 
 
+def test_a_pre_training_that_goes_on_does_not_keep_losses_on_other_data() -> None:
+    further = both_stages().with_stage(PRETRAIN, steps=10, seconds=3.0, epochs=2.0, clips=8, device=CPU)
+    assert (further.steps["pretrain"], further.held_out) == (50, None)
+
+
 def test_costs_are_read_from_the_flat_keys_that_they_are_written_to() -> None:
     costs = both_stages().with_gflops(0.25)
     assert set(costs.to_json()) == set(COST_KEYS)

@@ -177,7 +177,8 @@ def add_data(parser: Parser, split: str = "the first") -> None:
         help="name of a data set (jointwise datasets lists them), folder/ of your own, or prepared file (.npz, .pkl)",
     )
     parser.add_argument(
-        "--split", help=f"which of its splits or folds; all: nothing is scored, for pre-training (default: {split})"
+        "--split",
+        help=f"which of its splits or folds; all: every recording, for pre-training only (default: {split})",
     )
     parser.add_argument("--root", metavar="DIR", type=Path, help="folder of its files, where it is not prepared yet")
     parser.add_argument(

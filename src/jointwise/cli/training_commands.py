@@ -94,7 +94,8 @@ def pretrain(args: argparse.Namespace) -> None:
     run = pretrain(config, dataset, seed, folder, args.resume, start)
     if not run:  # the first process has it
         return
-    report = write_report(folder / "report.html", f"{config.system} on {dataset.name}: pre-training", [folder], [])
+    runs = [start, folder] if start else [folder]
+    report = write_report(folder / "report.html", f"{config.system} on {dataset.name}: pre-training", runs, [])
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
     data = shlex.join(dataset.arguments) if len(dataset.test) else "--data DATA"  # data that can be scored
@@ -105,7 +106,7 @@ def pretrain(args: argparse.Namespace) -> None:
             *((f"held-out {name}", f"{100 * top1:.1f} %") for name, top1 in run["probes"].items()),
             ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
             ("report", report),
-            ("next", f"jointwise finetune {folder} {data} --labels 0.1"),
+            ("next", f"jointwise finetune {folder} {data} --labels 0.1{' --quick' if args.quick else ''}"),
         ]
     )
 

@@ -340,7 +340,7 @@ class Config:
     pretrain: PretrainConfig = group(PretrainConfig, "pre-training")
     finetune: FinetuneConfig = group(FinetuneConfig, "fine-tuning a pre-trained encoder")
     scratch: ScratchConfig = group(ScratchConfig, "training from random weights")
-    semi: SemiConfig = group(SemiConfig, "either of these two with unlabelled clips (--unlabelled pseudo)")
+    semi: SemiConfig = group(SemiConfig, "training with --unlabelled pseudo")
     probe: ProbeConfig = group(ProbeConfig, "protocols on frozen features")
     validation_subjects: list[int] = setting(
         [], "training subjects to hold out, such as [7]: they are scored, and the test part is never looked at"

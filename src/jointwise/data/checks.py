@@ -63,6 +63,9 @@ def check_trainable(dataset: Dataset, allow_duplicates: bool = False, labels: bo
         DataError: As `check_pretrainable`; or the test part is empty. With labels also: there are fewer than two
             classes, a test sequence is unlabelled, or a class has test sequences only.
     """
+    if labels and dataset.store.mixture:
+        sets = ", ".join(member.data for member in dataset.store.mixture)
+        raise DataError(f"{dataset.name}: a pool has no classes, it is for pre-training. Name one of its sets: {sets}.")
     if labels and len(dataset.classes) < 2:
         found = f"only one class, '{dataset.classes[0]}'" if dataset.classes else "its recordings have no classes"
         raise DataError(f"{dataset.name}: {found}. A recogniser needs at least two to tell apart. {HELP}.")

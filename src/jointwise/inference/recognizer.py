@@ -172,7 +172,8 @@ class Recognizer:
         """Names the action of one recording.
 
         Args:
-            recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file.
+            recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file. All joints of an array
+                count as seen; a Sequence says in `valid` which are missing.
 
         Raises:
             CheckpointError: The model was never fine-tuned, so it has no class names.

@@ -82,7 +82,8 @@ class Costs:
             epochs: How often they went through the data.
             clips: Clips of each step.
             device: Where the stage ran; its largest memory so far is read here.
-            held_out: Losses of a pre-training on held-out training subjects; None keeps those that are known.
+            held_out: Losses of a pre-training on held-out training subjects. A stage after it keeps those that are
+                known; a pre-training that goes on from a run does not.
             modules: Networks whose trainable parameters are counted, by name.
 
         Returns:
@@ -93,7 +94,7 @@ class Costs:
             steps=self.steps | {stage: self.steps.get(stage, 0) + steps},
             parameters=self.parameters | count_parameters(**modules),
             seconds_per_epoch=self.seconds_per_epoch | {stage: seconds / epochs},
-            held_out=self.held_out if held_out is None else held_out,
+            held_out=held_out if stage == PRETRAIN else self.held_out,
             seconds=self.seconds | {stage: self.seconds.get(stage, 0.0) + seconds},
             memory_mb=self.memory_mb | {stage: peak_memory(device)},
             clips_per_step=self.clips_per_step | {stage: clips},

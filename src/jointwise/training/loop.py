@@ -326,12 +326,12 @@ def _progress_bar(title: str, total: int, done: int) -> Iterator[Callable[[int, 
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
+        TextColumn("loss {task.fields[loss]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, refresh_per_second=2) as progress:
-        bar = progress.add_task(title, total=total, completed=done, loss=math.nan)
-        yield lambda step, loss: progress.update(bar, completed=step, loss=loss)
+        bar = progress.add_task(title, total=total, completed=done, loss="–")  # a finished run that is resumed has none
+        yield lambda step, loss: progress.update(bar, completed=step, loss=f"{loss:.4f}")
 
 
 @contextmanager

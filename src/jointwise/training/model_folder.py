@@ -212,5 +212,6 @@ def check_unseen(run: Path, card: ModelCard, dataset: Dataset) -> None:
         raise DataError(
             f"{run}: trained with the split '{card.split}', which had {len(names)} of the {len(dataset.test)} "
             f"sequences that would be scored now ('{dataset.split}') in its training part, first: {names[0]}. Use the "
-            "same --split and --validation_subjects as in training."
+            "same --split and --validation_subjects as in training, or score other data: what a model was trained on "
+            "tells nothing."
         )

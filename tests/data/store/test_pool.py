@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from helpers import tiny
 from helpers.stores import write_store
 from jointwise.cli import run
+from jointwise.data.checks import check_trainable
 from jointwise.data.dataset import Dataset, load_dataset, pool, prepare
 from jointwise.data.datasets import DATASETS, address_and_split, is_pool, new_pool_path, pool_members, pool_path, pools
 from jointwise.data.sequence import Sequence
@@ -429,6 +430,8 @@ def test_a_pool_is_data_by_its_name_and_by_its_sets(sets: Path, capsys: pytest.C
         prepare("mine")
     with pytest.raises(DataError, match="mine: a pool itself"):
         pool("more", ["mine", "gestures/"])
+    with pytest.raises(DataError, match=r"mine: a pool has no classes.* one of its sets: tiny, gestures\."):
+        check_trainable(named)
 
 
 def test_a_pool_named_by_its_sets_is_made_again_when_a_set_changes(sets: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_page_shows_scores_intervals_names_and_origin(page: str):
                   "95 % intervals (bootstrap over subjects)", "ab12cd", "4fd1c3e", "torch 2.13.0", "width: 64",
                   "jointwise pretrain mamp", "No clips to play"):  # fmt: skip
         assert shown in words
-    assert "on 11 test clips of 3 classes, cross-subject split." in words
+    assert "on 11 test clips of 3 classes, split: cross-subject." in words
 
 
 def test_confusions_known_by_hand_appear_as_counts_shares_and_words(page: str):

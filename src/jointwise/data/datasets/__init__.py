@@ -163,7 +163,10 @@ def source_of_file(path: Path) -> DataSource:
     """
     if path.suffix.lower() not in PREPARED_FILES:
         endings = " or ".join(PREPARED_FILES)
-        raise DataError(f"{path}: prepared data sets are files that end in {endings}, or folders.")
+        raise DataError(
+            f"{path}: prepared data sets are files that end in {endings}, or folders. If it is "
+            "a recording, name the folder that it lies in."
+        )
     check_file(path)
     return PREPARED_FILES[path.suffix.lower()](path)
 

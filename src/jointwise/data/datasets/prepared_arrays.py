@@ -303,7 +303,8 @@ def _not_a_data_set(path: Path, missing: list[str], found: list[str]) -> str:
     hint = "Save x_train, y_train, x_test and y_test with numpy.savez."
     if "positions" in found:
         hint = (
-            "It is one recording: give `jointwise predict` the file, or --data a folder with a folder for each class."
+            "It is one recording: give `jointwise predict` the file, or --data a folder with a folder for each class "
+            "(to pre-train: any folder of recordings)."
         )
     return f"{path}: no array '{missing[0]}' (found: {', '.join(found) or 'nothing'}). {hint}"
 

@@ -178,14 +178,18 @@ def _test_clips(results: Sequence[Result]) -> str:
     words = f" on {count(clips.pop())} test clips" if len(clips) == 1 else ""
     words += f" of {classes.pop()} classes" if len(classes) == 1 and words else ""
     if splits:
-        words += f", {join_words(splits)} split{'s' if len(splits) > 1 else ''}"
+        words += f", split{'s' if len(splits) > 1 else ''}: {join_words(splits)}"
     return words
 
 
 def terms_of_use(runs: Sequence[Run], results: Sequence[Result]) -> list[tuple[str, str | None]]:
     """(data set, terms of use), each once, of the data sets that have terms."""
     found = [(result.facts.text("data") or "the data", result.facts.text("terms")) for result in results]
-    found += [(run.examples.data, run.examples.terms) for run in runs if run.examples is not None]
+    found += [
+        (run.examples.data, run.examples.terms)
+        for run in runs
+        if run.examples is not None and not run.facts.objects("mixture")  # a pool: its sets say theirs
+    ]
     found += [
         (member.text("data") or "a set", member.text("terms"))
         for run in runs
