@@ -39,7 +39,7 @@ from jointwise.stages.evaluate import evaluate
 from jointwise.stages.finetune import finetune
 from jointwise.stages.pretrain import pretrain
 from jointwise.training.checkpoint import read_json
-from jointwise.training.coordinate_scale import coordinate_rms
+from jointwise.training.coordinate_scale import coordinate_rms, with_coordinate_scale
 from jointwise.training.model_folder import encoder_weights, load_card, load_model
 
 KINECT_ONLY = tuple(joint for joint in NTU25.joints if joint in KINECT20.joints)
@@ -353,3 +353,21 @@ def test_training_from_scratch_on_some_joints_is_a_run_of_its_own_and_resumes(
     ):
         run(*words, "--joints", "heed,left_hand")
     assert load_dataset("tiny").on_joints(["head"]).arguments == ["--data", "tiny", "--joints", "head"]
+
+
+def test_places_stay_relative_to_the_joint_of_the_pre_training(dataset: Dataset, tmp_path: Path) -> None:
+    """Data with another root, or without that joint, are taken relative to the same place of the body."""
+    config = tiny.config("--clip.input", "relative+motion", "--pretrain.steps", "2")
+    pretrain(config, dataset, 0, tmp_path / "run")
+    card = load_card(tmp_path / "run")
+    assert card.config.clip.centre == dataset.skeleton.root == "spine_mid"
+    for layout, names in (
+        (NTU25, ["spine_mid"]),
+        (BODY25, ["left_hip", "right_hip", "left_shoulder", "right_shoulder"]),
+    ):
+        data = random_data(tmp_path / layout.name, layout)
+        _, _, shared = encoder_weights(tmp_path / "run", data, "student")
+        units = with_coordinate_scale(config, shared, card.config)
+        encoder = build_encoder(units, shared.skeleton, 3)
+        found = {shared.skeleton.joints[place] for place in encoder.centre}
+        assert found == set(names)

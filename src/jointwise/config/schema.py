@@ -35,6 +35,12 @@ class ClipConfig:
         "of the training part; the run keeps which",
     )
 
+    centre: str | None = setting(
+        None,
+        "joint that places are relative to, for relative+motion; null: the root of the layout, else the middle of the "
+        "hips; the run keeps which",
+    )
+
     def __post_init__(self) -> None:
         if self.segment < 1 or self.frames < self.segment or self.frames % self.segment:
             raise ConfigError(
@@ -47,6 +53,8 @@ class ClipConfig:
                 raise ConfigError(f"clip.{name} {value} must be above 0: {what} are divided by it.")
         if self.motion_scale is not None and not self.has_motion:
             raise ConfigError("clip.motion_scale: clip.input place has no motion. Leave it out, or take place+motion.")
+        if self.centre is not None and not self.is_relative:
+            raise ConfigError(f"clip.centre: clip.input {self.input} is relative to no joint. Take relative+motion.")
 
     @property
     def has_motion(self) -> bool:

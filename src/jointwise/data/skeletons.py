@@ -149,21 +149,27 @@ class Skeleton:
         """Index of the root joint; None where the layout has none."""
         return None if self.root is None else self.joints.index(self.root)
 
-    @cached_property
-    def centre_joints(self) -> tuple[int, ...]:
-        """Places of the joints whose mean is the centre of a body: the root, else both hips; empty without them.
+    def centre_joints(self, wanted: str | None = None) -> tuple[int, ...]:
+        """Places of the joints whose mean is the centre of a body.
+
+        Args:
+            wanted: The joint that an encoder takes for the centre, also one that this layout lacks.
+
+        Returns:
+            That joint, else those whose middle it is (`MIDDLES`), else the root, else both hips; empty without them.
 
         >>> kinect = get_skeleton("kinect20")
-        >>> [kinect.joints[place] for place in kinect.centre_joints]
+        >>> [kinect.joints[place] for place in kinect.centre_joints()]
         ['spine_mid']
-        >>> limbs = kinect.on_joints(["left_hip", "right_hip", "left_knee", "right_knee", "head"])
-        >>> limbs.centre_joints
-        (0, 1)
+        >>> coco = get_skeleton("coco17")
+        >>> [coco.joints[place] for place in coco.centre_joints("spine_base")]
+        ['left_hip', 'right_hip']
         """
-        if self.root_index is not None:
-            return (self.root_index,)
-        hips = ("left_hip", "right_hip")
-        return tuple(self.joints.index(hip) for hip in hips) if set(hips) <= set(self.joints) else ()
+        known = ((wanted,), layouts.MIDDLES.get(wanted or "", (None,)), (self.root,), ("left_hip", "right_hip"))
+        for names in known:
+            if set(names) <= set(self.joints):
+                return tuple(self.joints.index(name) for name in names if name is not None)
+        return ()
 
     @cached_property
     def bone_indices(self) -> tuple[tuple[int, int], ...]:

@@ -49,7 +49,7 @@ def build_encoder(config: Config, skeleton: Skeleton, coordinates: int, drop_pat
         numbers=clip.segment * coordinates,
         scale=clip.scale or 1.0,
         motion=MotionInput(clip.segment, clip.motion_scale or 1.0) if clip.has_motion else None,
-        centre=skeleton.centre_joints if clip.is_relative else (),
+        centre=skeleton.centre_joints(clip.centre) if clip.is_relative else (),
         axis=config.encoder.axis,
         depth=config.encoder.depth,
         width=config.encoder.width,

@@ -294,7 +294,9 @@ def _own_decoder(run: Path, encoder: FrozenEncoder, which: str) -> Completer | N
     places = [card.skeleton.joints.index(joint) for joint in skeleton.joints]
     load_weights(decoder, restrict_joints(own, places), run)
     scale = float(weights["coordinate_scale"])
-    centre = skeleton.centre_joints if config.clip.is_relative else ()  # its targets were relative too
+    centre = (
+        skeleton.centre_joints(config.clip.centre) if config.clip.is_relative else ()
+    )  # its targets were relative too
     return Completer(encoder.module, decoder, config.clip.segment, scale, centre)
 
 

@@ -164,7 +164,7 @@ def _known_median(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float
 
 
 def with_coordinate_scale(config: Config, dataset: Dataset, trained: Config | None = None) -> Config:
-    """The config with the units of the network's input: `clip.scale`, and with motion `clip.motion_scale`.
+    """The config with the units of the network's input: `clip.scale`, `clip.motion_scale`, and `clip.centre`.
 
     Positions are added to position embeddings of order 0.02. Pixels are a hundred times as large as metres: without a
     scale, the network could not tell segments and joints apart. Motion from frame to frame is 10 to 200 times smaller
@@ -173,21 +173,24 @@ def with_coordinate_scale(config: Config, dataset: Dataset, trained: Config | No
     Args:
         config: Its own scales are kept if it has them.
         dataset: Input `place`: its scale is 1 for metres, else the `median_coordinate_rms` of its training part.
-            Input with motion: both of `median_clip_rms`, in any unit. To 3 digits.
-        trained: The config of the run whose encoder is used. Its scales are taken instead, as the weights need them.
+            Input with motion: both of `median_clip_rms`, in any unit. To 3 digits. Relative places: its root.
+        trained: The config of the run whose encoder is used. What it has is taken instead, as the weights need it.
     """
     clip = (trained or config).clip
     scale = clip.scale
     motion_scale = clip.motion_scale
+    centre = clip.centre
     if trained is None and clip.has_motion:
+        if clip.is_relative:
+            centre = centre or dataset.skeleton.root
         if scale is None or motion_scale is None:
-            centre = dataset.skeleton.centre_joints if clip.is_relative else ()
-            place, motion = map(_unit, median_clip_rms(dataset.train, clip.frames, centre))
+            joints = dataset.skeleton.centre_joints(centre) if clip.is_relative else ()
+            place, motion = map(_unit, median_clip_rms(dataset.train, clip.frames, joints))
             scale = scale or place
             motion_scale = motion_scale or motion
     elif trained is None and scale is None:
         scale = 1.0 if dataset.metres else _unit(median_coordinate_rms(dataset.train))
-    return replace(config, clip=replace(config.clip, scale=scale, motion_scale=motion_scale))
+    return replace(config, clip=replace(config.clip, scale=scale, motion_scale=motion_scale, centre=centre))
 
 
 def _unit(size: float) -> float:

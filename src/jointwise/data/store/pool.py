@@ -50,12 +50,11 @@ def convert_set(source: Source, conversion: Conversion, base: Path, progress: Sh
     """
     about = source.store.description
     skeleton = conversion.skeleton
-    kind = f"{source.store.path.resolve()} {source.split} {skeleton.joints} {CONVERSION}"
-    path = base / f"{source.name}-{hashlib.sha256(kind.encode()).hexdigest()[:6]}"
     ids = source.train
     facts = [VERSION, CONVERSION, PREPARATION, FPS, WINDOW, source.store.fingerprint, source.split, ids.tolist()]
     facts += [asdict(skeleton), conversion.factor, conversion.axes.tolist()]
     revision = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    path = base / f"{source.name}-{revision[:8]}"  # a set that changes is converted beside what older pools still use
     if (path / "store.json").is_file() and (known := Store(path)).revision == revision:
         return known
     description = Description(source.name, skeleton, (), cleaning=about.cleaning, terms=about.terms, metres=True)

@@ -115,9 +115,10 @@ class _Worker(Generic[Result]):
             while True:
                 results = self._pipe.recv()
                 self._sent.popleft().set_result(results)
-        except (EOFError, OSError):
+        except Exception as error:  # nobody may wait for ever, whatever it is
+            ended = _killed() if isinstance(error, EOFError | OSError) else error
             while self._sent:
-                self._sent.popleft().set_exception(_killed())
+                self._sent.popleft().set_exception(ended)
 
 
 def _killed() -> ReadError:
