@@ -72,7 +72,6 @@ def pretrain(args: argparse.Namespace) -> None:
     from jointwise.data.datasets import user_path
     from jointwise.data.store.reader import ALL
     from jointwise.evaluation.held_out import loss_parts
-    from jointwise.report.page import write_report
     from jointwise.stages.pretrain import pretrain, training_data
     from jointwise.training.run_folder import run_path
 
@@ -94,8 +93,7 @@ def pretrain(args: argparse.Namespace) -> None:
     run = pretrain(config, dataset, seed, folder, args.resume, start)
     if not run:  # the first process has it
         return
-    runs = [start, folder] if start else [folder]
-    report = write_report(folder / "report.html", f"{config.system} on {dataset.name}: pre-training", runs, [])
+    report = write_run_report(folder)
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
     data = shlex.join(dataset.arguments) if len(dataset.test) else "--data DATA"  # data that can be scored
@@ -263,7 +261,7 @@ def print_result(results: list[Path], run: Path | None) -> None:
 
 
 def write_run_report(run: Path) -> Path:
-    """Write report.html of a run: its curves and results, and the curves of the run its encoder came from.
+    """Write report.html of a run: its curves and results, and the curves of the run that it started from.
 
     Args:
         run: Folder of the run.
@@ -278,4 +276,5 @@ def write_run_report(run: Path) -> Path:
     before = about.get("pretrained")
     runs = [*([Path(before)] if before and Path(before).is_dir() else []), run]
     results = sorted((run / "results").glob("*.json"))
-    return write_report(run / "report.html", f"{about['system']} on {about['data']}", runs, results)
+    title = f"{about['system']} on {about['data']}" + (": pre-training" if about["stage"] == "pretrain" else "")
+    return write_report(run / "report.html", title, runs, results)
