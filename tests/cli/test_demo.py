@@ -24,12 +24,12 @@ def test_a_demo_trains_twice_with_few_labels_and_says_what_the_first_start_broug
     registered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "DATA", tiny.NAME)
-    settings = tiny.options_of(*tiny.SMALL, "--semi.steps", "4", "--semi.batch", "8")
+    settings = tiny.options_of(*tiny.SMALL)
     folder = tmp_path / "demo"
     report = demo.run_demo(folder, 0, settings, lambda *_: None)
     results = {result["initialisation"]: result for result in read_results(folder / "results")}
     assert results.keys() == {"pretrained", "scratch"}
-    assert {result["protocol"] for result in results.values()} == {"semi"}
+    assert {result["protocol"] for result in results.values()} == {"finetune"}
     out = " ".join(capsys.readouterr().out.split())
     assert demo.what_it_brought(results["pretrained"], results["scratch"]) in out
     assert str(report.name) in out

@@ -24,12 +24,11 @@ from jointwise.training.checkpoint import read_json
 SYSTEM = RECOMMENDED
 DATA = "synthetic"
 SHOTS = 2  # labelled clips of each class
-UNLABELLED = "pseudo"
 SIZES = {"clip.segment": "4"}  # clips of 16 frames have two segments of 8 only
 
 
 def run_demo(folder: Path, seed: int, settings: dict[str, str], progress: ShowProgress) -> Path:
-    """Pre-train, fine-tune with few labels and many clips, train the same from random weights, and write the report.
+    """Pre-train, fine-tune with few labels, train the same from random weights, and write the report.
 
     Args:
         folder: Folder of the runs. An earlier demo there is replaced.
@@ -56,10 +55,8 @@ def run_demo(folder: Path, seed: int, settings: dict[str, str], progress: ShowPr
     pretrain(config, dataset, seed, runs["pretrain"])
     scored = folder / "results"
     labels = f"{SHOTS}shot"
-    few = finetune(
-        config, dataset, seed, labels, runs["finetune"], runs["pretrain"], results=scored, unlabelled=UNLABELLED
-    )
-    scratch = finetune(config, dataset, seed, labels, runs["scratch"], results=scored, unlabelled=UNLABELLED)
+    few = finetune(config, dataset, seed, labels, runs["finetune"], runs["pretrain"], results=scored)
+    scratch = finetune(config, dataset, seed, labels, runs["scratch"], results=scored)
     results = read_results(scored)
     title = f"jointwise on its embedded data, {SHOTS} labelled clips of each class"
     report = write_report(folder / "report.html", title, list(runs.values()), [result["path"] for result in results])
