@@ -73,10 +73,7 @@ def pretrain(
     _check(config, dataset)
     command = resume_command("pretrain", str(start or config.system), dataset.arguments, folder)
     dataset = training_data(config, dataset)
-    before: ModelCard | None = None
-    weights: dict[str, Tensor] = {}
-    if start:
-        before, weights, dataset = pretrained_weights(start, dataset)
+    before, weights, dataset = pretrained_weights(start, dataset) if start else (None, {}, dataset)
     config = with_coordinate_scale(config, dataset, before.config if before else None)
     about = about_run("pretrain", config.system, dataset, seed, "none")
     about |= {"pretrained": str(start)} if start else {}
@@ -84,10 +81,10 @@ def pretrain(
     open_run(folder, config, about, resume)
 
     cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
-    coordinates = dataset.store.description.coordinates
-    objective = build_objective(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed).to(device)
+    objective = _build(config, dataset, seed)
     if start:
         load_weights(objective, weights, start)
+    objective.to(device)
     if config.execution.compile:
         compile_blocks(objective)
     took = _fit(objective, cutter, dataset, config, seed, folder, command)
@@ -106,16 +103,6 @@ def pretrain(
         encoder=objective.encoder,
         pretrain=objective,
     )
-    log = read_log(folder)
-    run: dict[str, Any] = about | {
-        "terms": dataset.store.description.terms,
-        "mixture": [asdict(member) for member in dataset.store.mixture],
-        **costs.of_run(PRETRAIN),
-        **objective.describe(config.segments, len(dataset.skeleton.joints)),
-        "collapse": collapse_warning(log),
-        "probes": {name: value for name, value in log[-1].items() if name in frozen_protocols()},
-        **provenance(device, config.execution.precision),
-    }
     card = ModelCard.of(config, dataset, kind="pretrained", classes=(), seed=seed, costs=costs, size=size)
     seen = set(dataset.train.digests)
     if start and before:
@@ -123,8 +110,28 @@ def pretrain(
         seen |= load_trained_on(start)
     save_model(folder / "model", card, objective.state_dict(), seen)
     write_examples(folder, examples)
+    run = about | _facts(objective, dataset, config, costs, folder) | provenance(device, config.execution.precision)
     write_json(folder / "run.json", run)
     return run
+
+
+def _build(config: Config, dataset: Dataset, seed: int) -> Objective:
+    """The objective with random weights, for the joints and units of the data."""
+    coordinates = dataset.store.description.coordinates
+    return build_objective(config, dataset.skeleton, coordinates, coordinate_rms(dataset.train), seed)
+
+
+def _facts(objective: Objective, dataset: Dataset, config: Config, costs: Costs, folder: Path) -> dict[str, Any]:
+    """What run.json says of the data, the costs and the outcome of a pre-training."""
+    log = read_log(folder)
+    return {
+        "terms": dataset.store.description.terms,
+        "mixture": [asdict(member) for member in dataset.store.mixture],
+        **costs.of_run(PRETRAIN),
+        **objective.describe(config.segments, len(dataset.skeleton.joints)),
+        "collapse": collapse_warning(log),
+        "probes": {name: value for name, value in log[-1].items() if name in frozen_protocols()},
+    }
 
 
 def training_data(config: Config, dataset: Dataset) -> Dataset:
