@@ -2,7 +2,7 @@
 
 python lab/base.py FOLDER        FOLDER holds wmft/, precog16/, uiprmd_kinect/, cmu/ and reactidle/
 
-Twenty minutes on one core of a busy machine. An interrupted training goes on. The weights are written in half precision.
+Twenty minutes on one core of a busy machine. An interrupted training goes on. Weights are written in half precision.
 """
 
 import argparse
