@@ -54,7 +54,7 @@ def predict(args: argparse.Namespace) -> None:
         ConfigError: A folder has no recording.
         ReadError: Recordings cannot be used; raised after the others are predicted.
     """
-    from jointwise.data.formats import FORMATS, recordings_in
+    from jointwise.data.formats import known_names, recordings_in
     from jointwise.inference.recognizer import Recognizer
 
     recognizer = Recognizer.from_pretrained(args.start)
@@ -62,7 +62,7 @@ def predict(args: argparse.Namespace) -> None:
     for path in args.paths:
         inside = recordings_in(path) if path.is_dir() else [path]
         if not inside:
-            raise ConfigError(f"{path}: no recording in this folder. Known files: {', '.join(FORMATS)}.")
+            raise ConfigError(f"{path}: no recording in this folder. Known files: {known_names()}.")
         paths += inside
     errors = []
     for path in paths:

@@ -85,6 +85,7 @@ def prepare_sequence(sequence: Sequence) -> Sequence:
         ReadError: No joint of any person is valid, or a coordinate becomes too large for float32.
     """
     present = sequence.validity.any((1, 2))
+    sequence = replace(sequence, confidence=None)  # what follows knows only the mask
     if present.any() and not present.all():
         sequence = replace(sequence, positions=sequence.positions[present], valid=sequence.validity[present])
     centred = centre(sequence)

@@ -157,7 +157,7 @@ def _assemble(sequence: Sequence, persons: list[list[int]], present: Bools) -> S
             positions[person, frames] = sequence.positions[slot, frames]
             valid[person, frames] = sequence.validity[slot, frames]
     kept = valid.any((0, 2))
-    return replace(sequence, positions=positions[:, kept], valid=valid[:, kept])
+    return replace(sequence, positions=positions[:, kept], valid=valid[:, kept], confidence=None)
 
 
 CLEANING: dict[str, Callable[[Sequence], Cleaned]] = {"none": clean_none, "clean_ntu": clean_ntu}

@@ -71,4 +71,4 @@ def map_to_layout(sequence: Sequence, target: Skeleton) -> Sequence:
         valid[:, :, place] = sequence.validity[:, :, columns].all(2)
         positions[:, :, place] = sequence.positions[:, :, columns].mean(2)
     positions[~valid] = 0  # the mean of values that must not be used
-    return replace(sequence, positions=positions, valid=valid, skeleton=target)
+    return replace(sequence, positions=positions, valid=valid, confidence=None, skeleton=target)

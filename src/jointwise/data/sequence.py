@@ -49,6 +49,10 @@ class Sequence:
         subject: Number of the person who performs.
         camera: Number of the view.
         source: The file it came from, for messages.
+        confidence: (M, T, V) float32 from 0 to 1, how sure a detector was; None where nothing says it.
+        units: The unit of the coordinates, such as `m` or `px`; None where unknown.
+        up: The axis that points up, such as `y`, or `-y` for images; None where unknown.
+        assumed: What the file does not say and its reader took for granted, as whole sentences.
 
     Raises:
         ReadError: The shapes do not fit, or a coordinate at a valid place is not finite. The message names source,
@@ -63,6 +67,10 @@ class Sequence:
     subject: int | None = None
     camera: int | None = None
     source: str = "array"
+    confidence: Floats | None = None
+    units: str | None = None
+    up: str | None = None
+    assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         positions = as_float_array(self.positions, self.source)
@@ -94,6 +102,22 @@ class Sequence:
             )
         object.__setattr__(self, "positions", positions)
         object.__setattr__(self, "valid", valid)
+        if self.confidence is not None:
+            confidence = np.asarray(self.confidence, np.float32)
+            object.__setattr__(self, "confidence", confidence[None] if confidence.ndim == 2 else confidence)
+            if self.confidence.shape != positions.shape[:3]:
+                raise ReadError(
+                    f"{self.source}: the confidences have shape {self.confidence.shape}, positions need "
+                    f"{positions.shape[:3]} (persons, frames, joints)."
+                )
+
+    def __repr__(self) -> str:
+        """One line: how long, how many persons, which joints."""
+        persons = f"{self.persons} person" + ("s" if self.persons != 1 else "")
+        size = (
+            f"{self.frames} frame{'s' if self.frames != 1 else ''}, {persons}, {self.skeleton.name}, {self.fps:g} fps"
+        )
+        return f"Sequence({size}, {self.positions.shape[-1]}D, {100 * self.validity.mean():.1f} % seen, {self.source})"
 
     @property
     def validity(self) -> Bools:
@@ -118,7 +142,27 @@ class Sequence:
             return self
         columns = [self.skeleton.joints.index(joint) for joint in skeleton.joints]
         return replace(
-            self, positions=self.positions[:, :, columns], valid=self.validity[:, :, columns], skeleton=skeleton
+            self,
+            positions=self.positions[:, :, columns],
+            valid=self.validity[:, :, columns],
+            confidence=None if self.confidence is None else self.confidence[:, :, columns],
+            skeleton=skeleton,
+        )
+
+    def on_persons(self, slots: list[int]) -> Sequence:
+        """The same recording with some of its persons.
+
+        Args:
+            slots: Numbers of the person slots to keep, from 0, in the order of the result.
+
+        Returns:
+            The reduced recording.
+        """
+        return replace(
+            self,
+            positions=self.positions[slots],
+            valid=self.validity[slots],
+            confidence=None if self.confidence is None else self.confidence[slots],
         )
 
     @property

@@ -19,6 +19,7 @@ from jointwise.data.dataset import load_dataset, prepare
 from jointwise.data.datasets import store_path
 from jointwise.data.datasets.folder import name_from_path, read_settings
 from jointwise.data.formats import FORMATS, npz
+from jointwise.data.formats.format import ReadOptions
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import get_skeleton
 from jointwise.errors import ConfigError, DataError
@@ -303,12 +304,12 @@ def test_a_broken_link_is_no_recording(tmp_path: Path) -> None:
 def test_an_unexpected_exception_of_a_reader_costs_one_recording_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def odd(path: Path) -> Sequence:
+    def odd(path: Path, _options: ReadOptions) -> Sequence:
         if path.name == "01.npz":
             raise IndexError("list index out of range")
         return npz.read(path)
 
-    monkeypatch.setitem(FORMATS, "*.npz", odd)
+    monkeypatch.setitem(FORMATS, "npz", replace(npz.FORMAT, read=odd))
     root = gestures(tmp_path / "own", each=3)
     with pytest.raises(
         DataError, match=r"2 of 6 (.|\n)*01\.npz.*unexpected IndexError: list index(.|\n)*Please report it"

@@ -29,7 +29,7 @@ from jointwise.data.datasets.source import (
     file_stamp,
     score_subjects,
 )
-from jointwise.data.formats import FORMATS, read, recordings_in
+from jointwise.data.formats import known_names, read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import MAX_JOINTS, MIN_JOINTS, Skeleton, get_skeleton, resolve_layout
 from jointwise.data.store.reader import ALL, ALL_ABOUT, UNKNOWN, Description, Parts
@@ -42,7 +42,7 @@ _SUBJECTS_SHOWN = 5  # that a rule in words names
 _RECORDINGS_SAMPLED = 9  # from which the layout of the data set is taken
 HELP = (
     "jointwise expects FOLDER/<class>/<recording>: one folder per class, named like the class, with files of the kinds "
-    f"{', '.join(FORMATS)} in it"
+    f"{known_names()} in it"
 )
 
 
@@ -85,10 +85,9 @@ def revision_of(path: Path) -> str:
     files = [*recordings_in(path), *path.glob(SETTINGS)] if path.is_dir() else [path]
     listed = hashlib.sha256()
     for file in files:
-        status = file.stat()
         place = file.relative_to(path)
         unlabelled = " unlabelled" if UNLABELLED in place.parts else ""  # it was a class before version 0.2
-        listed.update(os.fsencode(place) + f" {status.st_size} {status.st_mtime_ns}{unlabelled}\n".encode())
+        listed.update(os.fsencode(place) + f" {file_stamp(file)}{unlabelled}\n".encode())
     return listed.hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,11 @@ SplitRule = Callable[[Index, list[str]], Parts]  # index (n,), names (n,) -> TRA
 
 
 def file_stamp(path: Path) -> str:
-    """Size and modification time of a file, as text: different once the file is replaced."""
+    """Size and modification time of a file, or of all files of a folder, as text: different once one is replaced."""
     try:
+        if path.is_dir():
+            listed = sorted(f"{file.name} {file_stamp(file)}" for file in path.iterdir() if file.is_file())
+            return hashlib.sha256("\n".join(listed).encode(errors="surrogateescape")).hexdigest()[:16]
         status = path.stat()
     except OSError:  # gone, or a broken link: its reader reports it
         return "gone"
@@ -28,8 +32,10 @@ def file_stamp(path: Path) -> str:
 
 
 def file_size(path: Path) -> int:
-    """Size of a file in bytes; 0 if it is gone."""
+    """Size of a file, or of all files of a folder, in bytes; 0 if it is gone."""
     try:
+        if path.is_dir():
+            return sum(file_size(file) for file in path.iterdir() if file.is_file())
         return path.stat().st_size
     except OSError:
         return 0

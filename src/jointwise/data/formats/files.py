@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jointwise.data.formats.format import HEAD_BYTES
 from jointwise.errors import ReadError
 
 FETCH_AGAIN = "Copy or download the file again, or leave it out."  # the remedy for a damaged file
@@ -22,6 +23,15 @@ def check_file(path: Path) -> None:
         raise ReadError(f"{path}: no such file. Check the path.")
     if not path.stat().st_size:
         raise ReadError(f"{path}: the file is empty (0 bytes). {FETCH_AGAIN}")
+
+
+def read_head(path: Path) -> bytes:
+    """Read the first HEAD_BYTES bytes of a file; empty where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(HEAD_BYTES)
+    except OSError:  # its reader reports it
+        return b""
 
 
 def read_bytes(path: Path) -> bytes:

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.data.formats.files import FETCH_AGAIN, read_bytes
+from jointwise.data.formats.format import Format, without_options
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SBU15
 from jointwise.errors import ReadError
@@ -92,3 +93,12 @@ def _parse(path: Path, content: bytes) -> npt.NDArray[np.float64]:
     if not rows:
         raise ReadError(f"{path}: not one frame in it. {FETCH_AGAIN}")
     return np.array(rows)
+
+
+def _detect(_path: Path, head: bytes) -> float:
+    """1 for lines of a frame's number and 90 coordinates with commas between."""
+    line = head.partition(b"\n")[0].strip().rstrip(b",").split(b",")
+    return 1.0 if len(line) == _COLUMNS and line[0].strip().isdigit() else 0.0
+
+
+FORMAT = Format("sbu", ("skeleton_pos.txt",), "SBU Kinect Interaction", _detect, without_options(read))

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.data.formats.files import FETCH_AGAIN
+from jointwise.data.formats.format import Format, without_options
 from jointwise.data.formats.text import Text
 from jointwise.data.sequence import Bools, Sequence
 from jointwise.data.skeletons import NTU25
@@ -250,3 +251,15 @@ def _joint_rows(positions: npt.NDArray[np.float64], valid: Bools) -> npt.NDArray
     rows[..., 5:7] = np.where(valid[..., None], 1081.4 * plane + np.array([960.0, 540.0]), 0.0)
     rows[..., 11] = 2.0 * valid
     return rows
+
+
+def _detect(_path: Path, head: bytes) -> float:
+    """1 for text that begins with a number of frames, a number of bodies and a body of 10 fields."""
+    lines = head.removeprefix(codecs.BOM_UTF8)[:4096].split(b"\n")
+    counts = [line.split() for line in lines[:3]]
+    if len(lines) < 2 or not all(len(words) == 1 and words[0].isdigit() for words in counts[:2]):
+        return 0.0
+    return 1.0 if int(counts[1][0]) == 0 or (len(counts) > 2 and len(counts[2]) == 10) else 0.0
+
+
+FORMAT = Format("skeleton", ("*.skeleton",), "NTU RGB+D 60 and 120 (Kinect v2)", _detect, without_options(read))

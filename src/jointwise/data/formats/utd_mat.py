@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jointwise.data.formats.files import FETCH_AGAIN, check_file
+from jointwise.data.formats.format import Format, without_options
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import KINECT20
 from jointwise.errors import ReadError
@@ -59,3 +60,13 @@ def read(path: Path) -> Sequence:
         subject=int(name[2]) if name else None,
         source=str(path),
     )
+
+
+def _detect(_path: Path, head: bytes) -> float:
+    """1 for MATLAB's files with the name of the variable in it; less where it may be compressed."""
+    if not head.startswith(b"MATLAB 5.0"):
+        return 0.0
+    return 1.0 if b"d_skel" in head else 0.5
+
+
+FORMAT = Format("utd_mat", ("*.mat",), "UTD-MHAD", _detect, without_options(read))

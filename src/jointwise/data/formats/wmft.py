@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from jointwise.data.formats.files import FETCH_AGAIN, read_bytes
+from jointwise.data.formats.format import Format, without_options
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import NTU25
 from jointwise.errors import ReadError
@@ -52,3 +53,11 @@ def read(path: Path) -> Sequence:
         subject=None if name is None else int(name[1]),
         source=str(path),
     )
+
+
+def _detect(path: Path, head: bytes) -> float:
+    """Above 0 for a name of WMFT: the files have no header."""
+    return 0.9 if NAME.fullmatch(path.stem) and path.suffix.lower() == ".bin" and head else 0.0
+
+
+FORMAT = Format("wmft", ("*_task*.bin",), "WMFT (Kinect v2)", _detect, without_options(read))

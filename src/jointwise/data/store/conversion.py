@@ -105,7 +105,9 @@ def _at_frame_rate(sequence: Sequence) -> Sequence:
 
     whole = torch.tensor([sequence.frames])
     clips = ClipCutter.from_sequence(sequence, frames).cut(torch.tensor([0]), torch.tensor([0]), whole)
-    return replace(sequence, positions=clips.positions[0].numpy(), valid=clips.valid[0].numpy(), fps=FPS)
+    return replace(
+        sequence, positions=clips.positions[0].numpy(), valid=clips.valid[0].numpy(), fps=FPS, confidence=None
+    )
 
 
 def common_layout(skeletons: Iterable[Skeleton]) -> Skeleton:

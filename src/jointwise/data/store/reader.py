@@ -340,14 +340,18 @@ class Store:
         shape = (int(entry["persons"]), int(entry["frames"]))
         positions = self.positions[rows]
         valid = self.valid[rows]
-        known = {name: int(entry[name]) for name in ("label", "subject", "camera") if entry[name] != UNKNOWN}
+        label, subject, camera = (
+            None if entry[name] == UNKNOWN else int(entry[name]) for name in ("label", "subject", "camera")
+        )
         whole = Sequence(
             positions=np.array(positions).reshape(*shape, *positions.shape[1:]),
             valid=np.array(valid).reshape(*shape, -1),
             skeleton=self.layout,
             fps=float(entry["fps"]),
+            label=label,
+            subject=subject,
+            camera=camera,
             source=str(self.names[item]),
-            **known,
         )
         return whole.on_joints(self.description.skeleton.joints)
 
