@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jointwise.data.centring import PREPARATION, prepare_sequence
 from jointwise.data.cleaning import CLEANING
 from jointwise.data.datasets.source import DataSource, Recordings
@@ -23,6 +25,7 @@ from jointwise.data.store.writer import StoreWriter, check_belongs
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, writing
 
 ZEROS = "joints at zero"  # a note beside those of cleaning
+NO_NUMBER = "joints whose coordinates are no numbers (NaN): they count as missing"
 EMPTY = "no body in it, or none after cleaning"
 _FILES_SHOWN = 10  # damaged files that an error message names
 _FILE_ENDING = re.compile(r"\.[A-Za-z]+$")
@@ -186,6 +189,8 @@ def build_store(
         left_out.update(f"named in {skip_list}" for skip_list in skipped.values())
         if bad:
             left_out["damaged"] = len(bad)
+        for reason, paths in recordings.ignored.items():
+            left_out[f"{reason}, first: {paths[0].name}"] = len(paths)
         stored, index = writer.table(names)
         if not stored:
             reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
@@ -193,7 +198,7 @@ def build_store(
         splits = source.split(index, stored)
         notes = _sum_notes(writer, stored)
         summary = Summary(
-            read=len(recordings.items),
+            read=len(recordings.items) + sum(map(len, recordings.ignored.values())),
             stored=len(stored),
             left_out=dict(left_out),
             zeros=notes.pop(ZEROS, 0),
@@ -268,7 +273,9 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
         sequence = replace(sequence, skeleton=description.skeleton)  # all get the same root, whatever their files say
         prepared = prepare_sequence(sequence)
         zeros = count_zero_joints(sequence)
-        notes = cleaned.notes | ({ZEROS: zeros} if zeros else {})
+        no_number = int((~sequence.validity & np.isnan(sequence.positions).any(-1)).sum())
+        found = {ZEROS: zeros, NO_NUMBER: no_number}
+        notes = cleaned.notes | {what: count for what, count in found.items() if count}
         return _Prepared(prepared, notes, digest(prepared))
     except JointwiseError as error:
         return error
