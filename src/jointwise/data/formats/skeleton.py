@@ -34,6 +34,10 @@ NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")  # set-up, camera
 _MAX_COUNT_DIGITS = 9  # longer numbers are damaged, and int() refuses thousands of digits
 _FIELDS = 12  # numbers in the line of a joint
 _COLUMNS = (0, 1, 2, 11)  # of them, x, y, z and tracking state
+SHARED_ID = (
+    "Several bodies of a frame have one id, so persons are told apart by where they are. If that is wrong, give each "
+    "body an id of its own."
+)
 _WINDOWS = re.compile(r"(?P<sign>[-+]?)(1\.#|nan\()(?P<kind>INF|IND|QNAN|SNAN)0*\)?", re.IGNORECASE)
 _FIRST_ID = 72057594037931101  # body ids exceed 2**53, so they are kept as text: floats would merge them
 
@@ -44,7 +48,7 @@ class _Tracks:
 
     frames: int
     slots: dict[str, int] = field(default_factory=dict)  # body id -> person slot
-    repeated: tuple[str, int] | None = None  # the first body id that is twice in a frame, and the frame
+    repeated: bool = False  # a body id is in a frame more than once
     places: list[tuple[int, int, int]] = field(default_factory=list)  # slot, frame, index of the first joint line
 
 
@@ -77,15 +81,11 @@ def read(path: Path) -> Sequence:
         points = numbers[..., :3].astype(np.float32)
     seen = numbers[..., -1] > 0
     assumed: tuple[str, ...] = ()
-    if tracks.repeated is None:
+    if not tracks.repeated:
         positions, valid = _by_id(tracks, points, seen)
     else:
         positions, valid = _by_place(tracks, points, seen)
-        body, frame = tracks.repeated
-        assumed = (
-            f"Body id {body} is in frame {frame} more than once, so the persons are told apart by where they are and "
-            "not by their ids. If that is wrong, give each body an id of its own.",
-        )
+        assumed = (SHARED_ID,)
     name = NAME.fullmatch(path.stem)
     return Sequence(
         positions=positions,
@@ -198,7 +198,7 @@ def _find_body(path: Path, lines: Text, at: int, frame: int, tracks: _Tracks, se
         )
     body = fields[0]
     if body in seen:
-        tracks.repeated = tracks.repeated or (body, frame)
+        tracks.repeated = True
     seen.add(body)
     slot = tracks.slots.setdefault(body, len(tracks.slots))
     tracks.places.append((slot, frame, at + 2))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from jointwise.data.centring import PREPARATION, prepare_sequence
-from jointwise.data.cleaning import CLEANING
+from jointwise.data.cleaning import CLEANING, DROPPED, odd_bodies
 from jointwise.data.datasets.source import DataSource, Recordings
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.reader import TEST, TRAIN, VERSION, Description, Parts, digest, find_duplicates
@@ -25,7 +25,7 @@ from jointwise.data.store.writer import StoreWriter, check_belongs
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, writing
 
 ZEROS = "joints at zero"  # a note beside those of cleaning
-NO_NUMBER = "joints whose coordinates are no numbers (NaN): they count as missing"
+NO_NUMBER = "joints have coordinates that are no numbers (NaN): they count as missing"
 EMPTY = "no body in it, or none after cleaning"
 _FILES_SHOWN = 10  # damaged files that an error message names
 _FILE_ENDING = re.compile(r"\.[A-Za-z]+$")
@@ -101,6 +101,7 @@ class Summary:
         cleaned: What cleaning dropped from the stored recordings -> how often.
         bad: (name, message) of each damaged recording that was left out.
         zeros: Number of valid joints at exactly zero in the stored recordings; see `count_zero_joints`.
+        noticed: What else was noticed in the stored recordings, worth a look -> how often.
         lists: Names of the skip lists that were used.
         skips: What the user wanted left out; the next `prepare` of the same folder leaves it out again.
         duplicates: Name of each split -> (training name, test name) of each pair of equal sequences.
@@ -112,6 +113,7 @@ class Summary:
     cleaned: dict[str, int] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
     zeros: int = 0
+    noticed: dict[str, int] = field(default_factory=dict)
     lists: list[str] = field(default_factory=list)
     skips: SkipRequest = field(default_factory=SkipRequest)
     duplicates: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -202,7 +204,8 @@ def build_store(
             stored=len(stored),
             left_out=dict(left_out),
             zeros=notes.pop(ZEROS, 0),
-            cleaned=notes,
+            cleaned={what: count for what, count in notes.items() if what in DROPPED},
+            noticed={what: count for what, count in notes.items() if what not in DROPPED},
             bad=list(bad.items()),
             lists=sorted(set(skipped.values())),
             skips=skips,
@@ -274,7 +277,8 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
         prepared = prepare_sequence(sequence)
         zeros = count_zero_joints(sequence)
         no_number = int((~sequence.validity & np.isnan(sequence.positions).any(-1)).sum())
-        found = {ZEROS: zeros, NO_NUMBER: no_number}
+        found = {ZEROS: zeros, NO_NUMBER: no_number} | odd_bodies(sequence)
+        found |= {f"recordings: {sentence}": 1 for sentence in sequence.assumed}
         notes = cleaned.notes | {what: count for what, count in found.items() if count}
         return _Prepared(prepared, notes, digest(prepared))
     except JointwiseError as error:
