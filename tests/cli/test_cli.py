@@ -1,5 +1,6 @@
 """The command line, driven in-process: the whole road, and one helpful message for every mistake."""
 
+import csv
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from helpers.stopping import stop_in_step
 from jointwise import cli
 from jointwise.cli.arguments import FINETUNE_SETTINGS, PRETRAIN_SETTINGS, TABLE_SETTINGS
 from jointwise.data.datasets import DATASETS
+from jointwise.data.formats import npz
 from jointwise.errors import CheckpointError, ConfigError, DataError, JointwiseError, JointwiseWarning, ReadError
 from jointwise.training.loop import Interrupted
 
@@ -335,6 +338,38 @@ def test_a_damaged_recording_among_others_costs_only_itself(
     with pytest.raises(ReadError, match=r"1 of 3 recordings cannot be used:\n  .*cut\.mat: damaged"):
         run("predict", finetuned, tmp_path / "cut.mat", recordings)
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_predictions_are_written_to_a_table_and_what_fails_is_grouped(
+    finetuned: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x.npz", "y.npz", "z.npz"):
+        np.savez(tmp_path / name, positions=np.zeros((1, 9, 6, 3)))
+    with pytest.raises(
+        ReadError, match=r"3 of 5 recordings cannot be used:\n  3 alike, first: .*x\.npz.*\n    also .*z"
+    ):
+        run("predict", finetuned, recordings, tmp_path, "--csv", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [str(path) for path in sorted(recordings.rglob("*.mat"))]
+    assert set(rows[0]) == {"path", "label", "probability", *tiny.CLASSES}
+    assert all(float(row["probability"]) == float(row[row["label"]]) for row in rows)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"2 of 5 recordings: {tmp_path / 'out.csv'}\n")
+
+
+def test_what_was_assumed_and_warned_of_many_recordings_is_told_once(
+    finetuned: Path,
+    recordings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    millimetres = [jointwise.read(path) for path in sorted(recordings.rglob("*.mat"))]
+    for place, sequence in enumerate(millimetres):
+        npz.write(tmp_path / f"{place}.npz", replace(sequence, positions=1000 * sequence.positions))
+    assert main(monkeypatch, "predict", finetuned, tmp_path) == 0
+    assert capsys.readouterr().err.count("WARNING") == 1
 
 
 def test_a_folder_without_recordings_names_the_known_endings(finetuned: Path, tmp_path: Path) -> None:
