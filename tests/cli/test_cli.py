@@ -75,22 +75,22 @@ def test_the_whole_road_from_a_data_set_to_names(
     assert str(tmp_path / "stores" / "tiny") in capsys.readouterr().out
 
     run("pretrain", tiny.SYSTEM, *QUICK)
-    pretrained = Path("runs/tiny") / tiny.SYSTEM / "pretrain-seed0"
+    pretrained = Path("runs/quick/tiny") / tiny.SYSTEM / "pretrain-seed0"
     out = capsys.readouterr().out
     assert f"jointwise finetune {pretrained} --data tiny --labels 0.1 --quick" in out
     run("finetune", pretrained, *QUICK, "--labels", "0.5", "--results", "results")
-    finetuned = Path("runs/tiny") / tiny.SYSTEM / "finetune-0.5-seed0"
+    finetuned = Path("runs/quick/tiny") / tiny.SYSTEM / "finetune-0.5-seed0"
     assert "30 clips: cross-subject (odd train, even test)" in capsys.readouterr().out
     run("finetune", tiny.BASELINE, *QUICK, "--labels", "0.5", "--seed", "3", "--results", "results")
-    assert (Path("runs/tiny") / tiny.BASELINE / "scratch-0.5-seed3" / "model" / "config.json").is_file()
+    assert (Path("runs/quick/tiny") / tiny.BASELINE / "scratch-0.5-seed3" / "model" / "config.json").is_file()
     for protocol in ("knn", "linear"):
         run("evaluate", pretrained, "--protocol", protocol, "--data", "tiny", "--results", "results")
         run("evaluate", "raw", "--protocol", protocol, "--data", "tiny", "--results", "results")
     run("evaluate", finetuned, "--protocol", "score", "--data", "tiny", "--results", "results")
     assert sorted(path.stem for path in Path("results").glob("*.json")) == sorted(
         (
-            *(f"{tiny.SYSTEM}-{rest}" for rest in ("finetune-0.5-seed0", "knn-1.0-seed0", "linear-1.0-seed0")),
-            *(f"{tiny.SYSTEM}-score-0.5-seed0", f"{tiny.BASELINE}-scratch-finetune-0.5-seed3"),
+            *(f"{tiny.SYSTEM}-quick-{rest}" for rest in ("finetune-0.5-seed0", "knn-1.0-seed0", "linear-1.0-seed0")),
+            *(f"{tiny.SYSTEM}-quick-score-0.5-seed0", f"{tiny.BASELINE}-quick-scratch-finetune-0.5-seed3"),
             *("raw-knn-1.0-seed0", "raw-linear-1.0-seed0"),
         )
     )
@@ -358,18 +358,13 @@ def test_predictions_are_written_to_a_table_and_what_fails_is_grouped(
     assert (captured.out, captured.err) == ("", f"2 of 5 recordings: {tmp_path / 'out.csv'}\n")
 
 
-def test_what_was_assumed_and_warned_of_many_recordings_is_told_once(
-    finetuned: Path,
-    recordings: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_warnings_about_many_recordings_are_one(finetuned: Path, recordings: Path, tmp_path: Path) -> None:
     millimetres = [jointwise.read(path) for path in sorted(recordings.rglob("*.mat"))]
     for place, sequence in enumerate(millimetres):
         npz.write(tmp_path / f"{place}.npz", replace(sequence, positions=1000 * sequence.positions))
-    assert main(monkeypatch, "predict", finetuned, tmp_path) == 0
-    assert capsys.readouterr().err.count("WARNING") == 1
+    with pytest.warns(JointwiseWarning, match="2 alike, first: .*another unit") as caught:
+        run("predict", finetuned, tmp_path)
+    assert len(caught) == 1
 
 
 def test_a_folder_without_recordings_names_the_known_endings(finetuned: Path, tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def add_seed_and_config(parser: Parser) -> None:
 
 def add_run(parser: Parser) -> None:
     """Add what says where a training is kept: --run, --quick, --resume."""
-    default = "runs/<data>/<system>/<stage>[-<split>][-<labels>]-seed<k>"
+    default = "runs/[quick/]<data>/<system>/<stage>[-<split>][-<labels>]-seed<k>"
     parser.add_argument("--run", metavar="DIR", type=Path, help=f"run folder (default: {default})")
     add_quick(parser)
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
@@ -212,7 +212,8 @@ def add_run(parser: Parser) -> None:
 
 def add_quick(parser: Parser) -> None:
     """Add --quick."""
-    parser.add_argument("--quick", action="store_true", help="a tiny model and few steps, to see that all works")
+    about = "a tiny model and few steps, to see that all works; kept apart in runs/quick/"
+    parser.add_argument("--quick", action="store_true", help=about)
 
 
 def add_labels(parser: Parser) -> None:

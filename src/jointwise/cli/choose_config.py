@@ -92,14 +92,15 @@ def config_of_run(args: argparse.Namespace, run: Path, free: str | None = None) 
     trained = to_settings(card.config)  # with the defaults of settings that are younger than the run
     decided: Settings = {key: trained[key] for key in DECIDED_BY_PRETRAINING if key != free}
     same_data = card.data == data_name(args.data)
-    held_out = {"validation_subjects": trained["validation_subjects"]} if same_data else {}
+    base: Settings = {"quick": True} if trained["quick"] else {}  # what comes of a quick run is one
+    base |= {"validation_subjects": trained["validation_subjects"]} if same_data else {}
     config = make_config(
         card.system,
         recipe_of(args.data),
         quick=args.quick,
         file=args.config,
         options=args.settings,
-        fixed=Fixed(run, decided, base=held_out),
+        fixed=Fixed(run, decided, base=base),
     )
     return with_known_names(config)
 

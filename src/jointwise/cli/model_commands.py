@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jointwise.cli.arguments import Parser
 from jointwise.cli.output import print_columns, show_progress_beside
+from jointwise.config.recipes import QUICK_NOTE
 from jointwise.errors import ConfigError, JointwiseWarning, ReadError, group_messages, writing
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ def predict(args: argparse.Namespace) -> None:
             write_row([str(path), answer.label, answer.probability, *map(answer.probabilities.get, recognizer.classes)])
             if args.json or not args.csv:
                 print(_line_of(path, answer, args.json))
+    if recognizer.card.config.quick:
+        notes.append(f"{args.start}: {QUICK_NOTE}")
     if notes:
-        print(f"jointwise: note:\n{group_messages(notes)}", file=sys.stderr)
+        print(f"jointwise: note: {group_messages(notes).strip()}", file=sys.stderr)
     if args.csv:
         print(f"{len(paths) - len(errors)} of {len(paths)} recordings: {args.csv}", file=sys.stderr)
     if errors:

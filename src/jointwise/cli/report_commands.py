@@ -42,7 +42,7 @@ def add_table_arguments(parser: Parser) -> None:
         type=int,
         help="stages at once, which share the cores and so slow each other's seconds (default: 1; with --quick 2)",
     )
-    default = "runs/<data>/table[-quick][-validation]"
+    default = "runs/[quick/]<data>/table[-validation]"
     parser.add_argument("--run", metavar="DIR", type=Path, help=f"folder of runs and tables (default: {default})")
     parser.add_argument("--results", metavar="DIR", type=Path, help="folder of the results (default: results in --run)")
     parser.set_defaults(config=None)
@@ -61,6 +61,7 @@ def table(args: argparse.Namespace) -> None:
     from jointwise.config.systems import default_systems, in_order
     from jointwise.data.label_subset import canonical_labels
     from jointwise.training.distributed import is_main_process
+    from jointwise.training.run_folder import runs_folder
 
     systems = split_list("systems", args.systems or default_systems())
     budget = Budget.of(args.steps, args.settings, args.quick)
@@ -68,8 +69,7 @@ def table(args: argparse.Namespace) -> None:
     configs = {name: config_of_system(args, name) for name in in_order(systems)}
     dataset = load_data(args)
     validation = next(iter(configs.values())).validation_subjects
-    kind = "table" + ("-quick" if args.quick else "") + ("-validation" if validation else "")
-    folder = args.run or Path("runs") / dataset.name / kind
+    folder = args.run or runs_folder(dataset.name, args.quick) / ("table-validation" if validation else "table")
     common = {name: value for name, value in args.settings.items() if name not in LABELLED_STEPS}
     comparison = Comparison(
         datasets=choose_splits(dataset, args.split, args.folds, validation),

@@ -239,7 +239,7 @@ def _walk(group: Any, prefix: str, about: str) -> Iterator[SettingInfo]:
         name = f"{prefix}{item.name}"
         if is_dataclass(value):
             inside.append((value, f"{name}.", item.metadata["help"]))
-        elif name != "system":  # a name, not a setting
+        elif name not in ("system", "quick"):  # what the command says by itself
             kind = "|".join(_choices(name)) or str(item.type).replace("None", "null").upper()
             yield SettingInfo(name, kind, value, item.metadata["help"], about)
     for inner in inside:

@@ -114,7 +114,8 @@ class Recognizer:
         card = self.card
         knows = f"{len(card.classes)} classes" if card.classes else "pre-trained only, no class names"
         joints = f"{len(card.skeleton.joints)} joints ({card.skeleton.name}), {card.coordinates}D"
-        return f"Recognizer({card.system}, {knows}, {joints}, trained on {card.data}, {self.device})"
+        quick = ", made with --quick" if card.config.quick else ""
+        return f"Recognizer({card.system}{quick}, {knows}, {joints}, trained on {card.data}, {self.device})"
 
     @property
     def classes(self) -> tuple[str, ...]:
