@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from helpers import tiny
 from helpers.stopping import stop_in_step
 from jointwise import cli
 from jointwise.cli.arguments import FINETUNE_SETTINGS, PRETRAIN_SETTINGS, TABLE_SETTINGS
+from jointwise.config.layers import make_config
+from jointwise.config.schema import Config
 from jointwise.data.datasets import DATASETS
 from jointwise.data.formats import npz
 from jointwise.errors import CheckpointError, ConfigError, DataError, JointwiseError, JointwiseWarning, ReadError
@@ -410,10 +413,79 @@ def test_the_help_lists_every_command_and_so_does_a_bare_call(capsys: pytest.Cap
 
 def test_help_options_lists_all_settings(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (("pretrain", "--help-options"), ("--help-options",)):
-        with pytest.raises(SystemExit) as caught:
-            run(*words)
-        assert caught.value.code == 0
+        run(*words)
         assert "--pretrain.augment.rotation FLOAT" in capsys.readouterr().out
+
+
+def test_help_options_has_the_defaults_of_the_system_and_the_data_named(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*words: str) -> dict[str, str]:
+        run(*words, "--help-options")
+        text = re.sub(r"\s+", " ", capsys.readouterr().out)
+        return dict(re.findall(r"--([\w.]+) (?:(?! --[\w.]+ ).)*?\(default: ([^)]*)\)", text))
+
+    for words in (("--data", "wmft"), ("--data", "tiny", "--quick")):
+        shown = told("pretrain", "mamp", *words)
+        config = make_config("mamp", words[1], quick="--quick" in words)
+        assert shown["clip.frames"] == str(config.clip.frames)
+        assert shown["encoder.width"] == str(config.encoder.width)
+        assert shown["decoder.use"] == str(config.decoder.use)
+    assert told("pretrain")["encoder.width"] == str(Config().encoder.width)
+    with pytest.raises(ConfigError, match="unknown data set 'wmtf'"):
+        run("pretrain", "mamp", "--data", "wmtf", "--help-options")
+
+
+EARLY = (
+    ("pretrain", "recommended", "--data", "synthetic", "--encoder.width", "abc"),
+    ("pretrain", "recommended", "--data", "synthetic", "--clip.input", "plac"),
+    ("pretrain", "recomended", "--data", "synthetic"),
+    ("finetune", "recommended", "--data", "syntetic"),
+    ("finetune", "some/run", "--data", "synthetic", "--labels", "7"),
+    ("table", "--data", "synthetic", "--execution.precision", "fp8"),
+    ("evaluate", "some/run", "--protocol", "knn", "--data", "synthetic", "--config", "gone.yaml"),
+)
+
+
+def test_mistakes_in_values_are_found_before_torch_is_imported() -> None:
+    code = (
+        "import sys\nfrom jointwise import cli\nfrom jointwise.errors import ConfigError\n"
+        f"for words in {EARLY!r}:\n"
+        "    try:\n        cli.run(list(words))\n    except ConfigError:\n        continue\n"
+        "    sys.exit(f'no error: {words}')\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_folder_of_runs_names_the_runs_in_it(place: Path, finetuned: Path) -> None:
+    for words in (("predict", finetuned.parent, "x.mat"), ("report", finetuned.parent)):
+        with pytest.raises(CheckpointError, match=rf"Runs in it: .*{re.escape(str(finetuned))}.*Name one"):
+            run(*words)
+
+
+def test_the_next_command_runs_as_printed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("pretrain", tiny.SYSTEM, *QUICK, "--run", "a run")
+    out = capsys.readouterr().out
+    assert "its scores mean nothing" in out
+    command = shlex.split(next(line for line in out.splitlines() if line.startswith("  next")).partition("next")[2])
+    assert command[:3] == ["jointwise", "finetune", "a run"]
+    assert "--quick" in command
+    run(*command[1:])
+    out = capsys.readouterr().out
+    assert "its scores mean nothing" in out
+    (result,) = Path("runs/quick/tiny").rglob("results/*.json")
+    assert f"{tiny.SYSTEM}-quick-finetune-0.1-seed0" == result.stem
+    assert "its scores mean nothing" in (result.parent.parent / "report.html").read_text()
+    assert re.search(r"beside it +chance 20\.0 %, majority class 20\.0 %, raw nearest neighbour \d", out)
+    run("evaluate", "a run", "--protocol", "knn", "--data", "tiny")  # what comes of a quick run is one
+    assert Path(f"a run/results/{tiny.SYSTEM}-quick-knn-1.0-seed0.json").is_file()
+
+
+def test_a_quick_run_is_never_gone_on_with_as_a_real_one(place: Path) -> None:
+    run("pretrain", tiny.SYSTEM, *QUICK)
+    with pytest.raises(CheckpointError, match="no run to go on with"):
+        run("pretrain", tiny.SYSTEM, "--data", "tiny", *tiny.SMALL, "--resume")
 
 
 def test_help_shows_the_settings_used_most_and_no_others(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,8 @@ def add_models_arguments(parser: Parser) -> None:
 
 def models(args: argparse.Namespace) -> None:
     """What pre-trained models come with the package, to fine-tune or to describe recordings with."""
-    from jointwise.training.model_folder import load_card, model_folder, shipped_models
+    from jointwise.training.model_folder import load_card, model_folder
+    from jointwise.training.shipped import shipped_models
 
     for name in shipped_models():
         card = load_card(Path(name))

@@ -9,6 +9,7 @@ from pathlib import Path
 from jointwise.cli.arguments import TABLE_SETTINGS, Parser, add_data, add_quick, add_settings, split_list
 from jointwise.cli.choose_config import config_of_system
 from jointwise.cli.output import print_columns
+from jointwise.config.systems import default_systems, in_order, system_order
 from jointwise.errors import ConfigError
 from jointwise.evaluation.protocols import FINETUNE, compared_protocols
 
@@ -17,7 +18,8 @@ def add_table_arguments(parser: Parser) -> None:
     """Add what `table` takes."""
     add_data(parser, "the first; all folds of a cross-validation")
     parser.add_argument("--folds", metavar="K", type=int, nargs="+", help="which folds only (default: all)")
-    parser.add_argument("--systems", metavar="NAME", nargs="+", help="which, also as a,b (default: those of Table 1)")
+    listed = f"which, also as a,b, of {', '.join(system_order())} (default: the first {len(default_systems())})"
+    parser.add_argument("--systems", metavar="NAME", nargs="+", help=listed)
     parser.add_argument("--seeds", metavar="N", type=int, default=1, help="how many: 0 … N - 1 (default: 1)")
     parser.add_argument(
         "--steps",
@@ -58,7 +60,6 @@ def table(args: argparse.Namespace) -> None:
     from jointwise.cli.processes import start_process
     from jointwise.cli.table_command import compare
     from jointwise.cli.training_commands import load_data
-    from jointwise.config.systems import default_systems, in_order
     from jointwise.data.label_subset import canonical_labels
     from jointwise.training.distributed import is_main_process
     from jointwise.training.run_folder import runs_folder

@@ -34,7 +34,7 @@ from jointwise.cli.choose_config import (
 from jointwise.cli.output import describe_sizes, print_columns, show_progress
 from jointwise.config.recipes import QUICK_NOTE
 from jointwise.config.systems import systems
-from jointwise.evaluation.protocols import PROTOCOLS, RAW, SEMI, check_evaluated, evaluated_protocols
+from jointwise.evaluation.protocols import PROTOCOLS, RAW, SEMI, evaluated_protocols
 
 if TYPE_CHECKING:
     from jointwise.data.dataset import Dataset
@@ -117,7 +117,8 @@ def add_finetune_arguments(parser: Parser) -> None:
     parser.add_argument(
         "start",
         metavar="RUN|SYSTEM",
-        help="folder of a pre-trained run; base, the model in the package; or a system to train from scratch",
+        help="folder of a pre-trained run; base, the model in the package; or a system to train from scratch: "
+        + ", ".join(systems()),
     )
     add_data(parser)
     add_seed_and_config(parser)
@@ -174,7 +175,6 @@ def evaluate(args: argparse.Namespace) -> None:
     from jointwise.stages.evaluate import evaluate
 
     run = None if args.start == RAW else Path(args.start)
-    check_evaluated(args.protocol, run is None)  # before data is prepared, which may take hours
     config = config_of_run(args, run) if run else config_of_raw(args)
     labels = labels_of(args)
     dataset = load_data_for(args, run)

@@ -15,6 +15,7 @@ from jointwise.data.dataset import Dataset
 from jointwise.errors import CheckpointError, ConfigError, writing
 from jointwise.training import distributed
 from jointwise.training.checkpoint import read_json, write_json
+from jointwise.training.model_folder import runs_in
 
 
 def runs_folder(data: str, quick: bool) -> Path:
@@ -167,7 +168,7 @@ def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
         CheckpointError: The folder is not a run, or is damaged.
     """
     if not (folder / "config.yaml").is_file():
-        raise CheckpointError(f"{folder}: no run here (no config.yaml in it). Check the path.")
+        raise CheckpointError(f"{folder}: no run here (no config.yaml in it).{runs_in(folder) or ' Check the path.'}")
     about = read_json(folder / "about.json")
     missing = [key for key in ("system", "stage", "seed", "labels") if key not in about]
     if missing:
