@@ -80,7 +80,7 @@ def parse_head(head: bytes) -> Any:
         return None
 
 
-def first(content: Any, *path: str | int) -> Any:
+def value_at(content: Any, *path: str | int) -> Any:
     """The value at a place in JSON, for a `detect`.
 
     Args:
@@ -90,16 +90,16 @@ def first(content: Any, *path: str | int) -> Any:
     Returns:
         The value; None where there is none.
 
-    >>> first({"people": [{"id": 7}]}, "people", 0, "id")
+    >>> value_at({"people": [{"id": 7}]}, "people", 0, "id")
     7
     """
     for key in path:
-        if (isinstance(content, dict) and key in content) or (
-            isinstance(content, list) and isinstance(key, int) and key < len(content)
-        ):
-            content = content[key]
-        else:
+        if not isinstance(content, dict | list):
             return None
+        inside = key in content if isinstance(content, dict) else isinstance(key, int) and key < len(content)
+        if not inside:
+            return None
+        content = content[key]
     return content
 
 
