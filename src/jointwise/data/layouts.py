@@ -156,6 +156,31 @@ BODY25_BONES = _bones("""
     right_ankle right_heel
 """)
 
+# OpenPose's BODY_25B: COCO's joints come first. Its neck is the lower neck, and it has no middle of the hips.
+BODY25B_JOINTS = _joints("""
+    nose left_eye right_eye left_ear right_ear
+    left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist
+    left_hip right_hip left_knee right_knee left_ankle right_ankle
+    neck head_top
+    left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel
+""")
+BODY25B_BONES = _bones("""
+    neck nose
+    neck head_top
+    nose left_eye left_ear
+    neck left_shoulder left_elbow left_wrist
+    left_shoulder left_hip left_knee left_ankle
+    left_ankle left_big_toe
+    left_ankle left_small_toe
+    left_ankle left_heel
+    nose right_eye right_ear
+    neck right_shoulder right_elbow right_wrist
+    right_shoulder right_hip right_knee right_ankle
+    right_ankle right_big_toe
+    right_ankle right_small_toe
+    right_ankle right_heel
+""")
+
 # Halpe: what AlphaPose and RTMPose give (Fang et al., TPAMI 2022). COCO's joints come first.
 HALPE26_JOINTS = _joints("""
     nose left_eye right_eye left_ear right_ear

@@ -221,12 +221,13 @@ COCO17 = Skeleton("coco17", layouts.COCO17_JOINTS, layouts.COCO17_BONES, "nose",
 H36M17 = Skeleton("h36m17", layouts.H36M17_JOINTS, layouts.H36M17_BONES, "spine_base", up=None)
 OPENPOSE18 = Skeleton("openpose18", layouts.OPENPOSE18_JOINTS, layouts.OPENPOSE18_BONES, "spine_shoulder", up=None)
 BODY25 = Skeleton("body25", layouts.BODY25_JOINTS, layouts.BODY25_BONES, "spine_base", up=None)
+BODY25B = Skeleton("body25b", layouts.BODY25B_JOINTS, layouts.BODY25B_BONES, "neck", up=None)
 HALPE26 = Skeleton("halpe26", layouts.HALPE26_JOINTS, layouts.HALPE26_BONES, "spine_base", up=None)
 MEDIAPIPE33 = Skeleton("mediapipe33", layouts.MEDIAPIPE33_JOINTS, layouts.MEDIAPIPE33_BONES, "nose", up=None)
 
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
-    for skeleton in (NTU25, KINECT20, SBU15, COCO17, H36M17, OPENPOSE18, BODY25, HALPE26, MEDIAPIPE33)
+    for skeleton in (NTU25, KINECT20, SBU15, COCO17, H36M17, OPENPOSE18, BODY25, BODY25B, HALPE26, MEDIAPIPE33)
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from jointwise.data.formats import npz, sbu, skeleton, utd_mat, wmft
+from jointwise.data.formats import alphapose, coco, kinetics, mmpose, npz, openpose, sbu, skeleton, utd_mat, wmft, yolo
 from jointwise.data.formats.files import check_file, read_head
 from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.sequence import Sequence
@@ -20,7 +20,22 @@ from jointwise.errors import ConfigError, ReadError, unknown
 
 # in the order of `jointwise formats`
 FORMATS: dict[str, Format] = {
-    item.name: item for item in (npz.FORMAT, skeleton.FORMAT, utd_mat.FORMAT, sbu.FORMAT, wmft.FORMAT)
+    item.name: item
+    for item in (
+        npz.FORMAT,
+        openpose.FORMAT,
+        alphapose.FORMAT,
+        mmpose.FORMAT,
+        mmpose.IMAGES,
+        coco.FORMAT,
+        yolo.FORMAT,
+        yolo.RESULTS,
+        kinetics.FORMAT,
+        skeleton.FORMAT,
+        utd_mat.FORMAT,
+        sbu.FORMAT,
+        wmft.FORMAT,
+    )
 }
 # Endings that many kinds of files have. A file is a recording only if its content says so.
 SHARED_ENDINGS = {".json", ".csv", ".tsv", ".txt", ".npy", ".pkl", ".parquet"}
@@ -62,13 +77,15 @@ def detect(path: Path) -> Format:
     Raises:
         ReadError: There is no such file, it is empty, no format fits, or two fit equally well.
     """
-    sample = path
+    sample, scores = path, []
     if path.is_dir():
-        sample = next((file for file in _files(path) if _named_like(file)), path)
+        for sample in (file for file in _files(path) if _named_like(file)):
+            scores = [pair for pair in _scores(sample) if pair[1].frame_files]
+            if scores:  # a frame in which nobody is may tell nothing
+                break
     check_file(sample)
-    scores = _scores(sample)
-    if path.is_dir():
-        scores = [pair for pair in scores if pair[1].frame_files]
+    if not path.is_dir():
+        scores = _scores(sample)
     if not scores:
         named = _named_like(sample)
         if len(named) == 1 and not path.is_dir():  # damaged: its reader says how

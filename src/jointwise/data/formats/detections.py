@@ -14,14 +14,27 @@ import numpy as np
 
 from jointwise.data.formats.format import ReadOptions
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import Skeleton, get_skeleton
+from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton
 from jointwise.data.tracking import Detection, link_persons
-from jointwise.errors import EmptyRecording, ReadError, first_few
+from jointwise.errors import ConfigError, EmptyRecording, ReadError, first_few
 
 FPS = 30.0  # where nothing says it
 FPS_ASSUMED = "The file does not say its frame rate: 30 frames per second are assumed (fps sets it)."
 LINKED = "The file does not say who is who: persons are linked from frame to frame by their places."
 _LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
+# layout -> what MMPose calls its joints
+_ALIASES = {
+    "halpe26": {"head": "head_top", "neck": "spine_shoulder", "hip": "spine_base"},
+    "h36m17": {
+        "root": "spine_base",
+        "spine": "spine_mid",
+        "thorax": "spine_shoulder",
+        "neck_base": "neck",
+        "head": "head_top",
+        "left_foot": "left_ankle",
+        "right_foot": "right_ankle",
+    },
+}
 _SPARSE = 20  # frame numbers that span so many times their count are not those of one video
 
 
@@ -81,6 +94,8 @@ def to_sequence(
         EmptyRecording: Nobody is in any frame.
         ReadError: The persons do not have the joints of the skeleton.
     """
+    if options.track == "auto":  # otherwise the order in the file counts
+        frames = [[person for person in frame if np.isfinite(person.points).all(-1).any()] for frame in frames]
     if not any(frames):
         raise EmptyRecording(
             f"{path}: nobody is in any of its {len(frames)} frames. Leave it out, or detect again with a lower "
@@ -145,7 +160,7 @@ def order_frames(numbered: Mapping[int, list[Detection]]) -> tuple[list[list[Det
     return frames, (told,) if step > 1 else ()
 
 
-def frame_numbers(names: Iterable[str], path: Path) -> dict[str, int]:
+def frame_numbers(names: Iterable[str], path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     """The numbers of frames in the names of files or images.
 
     Args:
@@ -153,16 +168,16 @@ def frame_numbers(names: Iterable[str], path: Path) -> dict[str, int]:
         path: The file or folder they belong to, for the message.
 
     Returns:
-        Name -> number. A name without a number is left out, except where it is the only one.
+        Name -> number, and what was left out, as sentences: names without a number, except where there is only one.
 
     Raises:
         ReadError: Without their numbers the names differ: they are of several recordings; or two have one number.
     """
     names = list(dict.fromkeys(names))
+    if len(names) < 2:
+        return dict.fromkeys(names, 0), ()
     found = {name: match for name in names if (match := _LAST_NUMBER.search(Path(name).stem))}
     if not found:
-        if len(names) == 1:
-            return {names[0]: 0}
         raise ReadError(
             f"{path}: the names {first_few(names, 3)} hold no frame number. Number them in their order, such as 0001."
         )
@@ -175,7 +190,8 @@ def frame_numbers(names: Iterable[str], path: Path) -> dict[str, int]:
         number, _count = Counter(numbers.values()).most_common(1)[0]
         twice = [name for name in numbers if numbers[name] == number]
         raise ReadError(f"{path}: {first_few(twice)} have the same frame number {number}. Keep one of them.")
-    return numbers
+    others = [name for name in names if name not in numbers]
+    return numbers, (f"Left out, because its name has no frame number: {first_few(others)}.",) if others else ()
 
 
 def frame_files(path: Path, ending: str) -> tuple[dict[int, Path], tuple[str, ...]]:
@@ -198,9 +214,7 @@ def frame_files(path: Path, ending: str) -> tuple[dict[int, Path], tuple[str, ..
         for file in sorted(path.iterdir())
         if file.suffix.lower() == ending and not file.name.startswith(".") and file.is_file()
     }
-    numbers = frame_numbers(files, path)
-    others = [name for name in files if name not in numbers]
-    told = (f"Left out, because there is no frame number in the name: {first_few(others)}.",) if others else ()
+    numbers, told = frame_numbers(files, path)
     return {number: files[name] for name, number in sorted(numbers.items(), key=lambda pair: pair[1])}, told
 
 
@@ -233,3 +247,29 @@ def layout_of(path: Path, joints: int, options: ReadOptions, known: Mapping[int,
             "dataset.yaml) that says which joints they are."
         )
     return get_skeleton(known[joints])
+
+
+def named_layout(names: list[Any], bones: Iterable[Any], where: str) -> Skeleton:
+    """The layout of joints that a file names.
+
+    Args:
+        names: Of the joints, in any writing of small and capital letters.
+        bones: Pairs of places in `names`, from 0.
+        where: File and place in it, for the message.
+
+    Returns:
+        The shipped layout that has these joints in this order, or one of its own.
+
+    Raises:
+        ReadError: A name is no text, or is there twice.
+    """
+    joints = tuple(re.sub(r"[\s-]+", "_", str(name).strip().lower()) for name in names)
+    for layout in SKELETONS.values():
+        aliases = _ALIASES.get(layout.name, {})
+        if layout.joints == tuple(aliases.get(joint, joint) for joint in joints):
+            return layout
+    pairs = [(joints[a], joints[b]) for a, b in bones if a != b and min(a, b) >= 0 and max(a, b) < len(joints)]
+    try:
+        return Skeleton(f"own{len(joints)}", joints, tuple(pairs), None, up=None)
+    except ConfigError as error:
+        raise ReadError(f"{where}: {error}") from error

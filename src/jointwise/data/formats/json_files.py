@@ -93,13 +93,11 @@ def value_at(content: Any, *path: str | int) -> Any:
     >>> value_at({"people": [{"id": 7}]}, "people", 0, "id")
     7
     """
-    for key in path:
-        if not isinstance(content, dict | list):
-            return None
-        inside = key in content if isinstance(content, dict) else isinstance(key, int) and key < len(content)
-        if not inside:
-            return None
-        content = content[key]
+    try:
+        for key in path:
+            content = content[key]
+    except (KeyError, IndexError, TypeError):
+        return None
     return content
 
 
