@@ -1,8 +1,8 @@
 """YOLO-pose of Ultralytics: label files (`save_txt=True`), or `results.to_json()`; a file for each frame.
 
 A line of a label file is a person: `0 x y w h px py v px py v … [confidence] [track]`, all as parts of the image.
-Without visibilities, keypoints are pairs `px py`. The number in the name, such as `walk_12.txt`, is that of the frame. A
-frame without persons has no file. `to_json()` gives a list of `{"name", "box", "keypoints": {"x": […], "y": […],
+Without visibilities, keypoints are pairs `px py`. The number in the name, such as `walk_12.txt`, is that of the frame.
+A frame without persons has no file. `to_json()` gives a list of `{"name", "box", "keypoints": {"x": […], "y": […],
 "visible": […]}, "track_id"}`, in pixels unless it was told to normalise.
 """
 
