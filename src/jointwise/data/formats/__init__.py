@@ -11,7 +11,24 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from jointwise.data.formats import alphapose, coco, kinetics, mmpose, npz, openpose, sbu, skeleton, utd_mat, wmft, yolo
+from jointwise.data.formats import (
+    aist,
+    alphapose,
+    coco,
+    kinect,
+    kinetics,
+    mediapipe,
+    mmpose,
+    npy,
+    npz,
+    openpose,
+    sbu,
+    skeleton,
+    table,
+    utd_mat,
+    wmft,
+    yolo,
+)
 from jointwise.data.formats.files import check_file, read_head
 from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.sequence import Sequence
@@ -23,6 +40,9 @@ FORMATS: dict[str, Format] = {
     item.name: item
     for item in (
         npz.FORMAT,
+        npy.FORMAT,
+        table.FORMAT,
+        mediapipe.FORMAT,
         openpose.FORMAT,
         alphapose.FORMAT,
         mmpose.FORMAT,
@@ -31,10 +51,12 @@ FORMATS: dict[str, Format] = {
         yolo.FORMAT,
         yolo.RESULTS,
         kinetics.FORMAT,
+        kinect.FORMAT,
         skeleton.FORMAT,
         utd_mat.FORMAT,
         sbu.FORMAT,
         wmft.FORMAT,
+        aist.FORMAT,
     )
 }
 # Endings that many kinds of files have. A file is a recording only if its content says so.
