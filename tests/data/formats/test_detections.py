@@ -109,6 +109,9 @@ def test_joints_by_name() -> None:
     assert own.bones == (("tail", "left_paw"), ("tail", "right_paw"))
     with pytest.raises(ReadError, match=r"x: .*names a joint twice"):
         named_layout(["a", "A"], [], "x")
+    for bones in ([3], [["a", "b"]], 5):
+        with pytest.raises(ReadError, match=r"x: .*bones"):
+            named_layout(["a", "b"], bones, "x")
 
 
 def test_a_recording_says_what_was_assumed() -> None:

@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 
 from helpers.detected import FRAMES, alphapose, coco_annotations, kinetics, listed, mmpose, save, yolo
-from jointwise.data.formats import detect, read
+from jointwise.data.formats import FORMATS, detect, read
+from jointwise.data.sequence import Floats
 from jointwise.data.skeletons import get_skeleton
 from jointwise.errors import ReadError
 
 BODY = listed("coco17")[0][0][1]  # (17, 3)
 FLAT = BODY.ravel().tolist()
+
+
+def moved(by: float) -> Floats:
+    """The body (17, 3), moved to the right."""
+    return np.asarray(BODY + np.array([by, 0, 0]), np.float32)
 
 
 def entry(image: Any, keypoints: list[float] = FLAT, **more: Any) -> dict[str, Any]:
@@ -29,8 +35,8 @@ def test_alphapose_keeps_the_body_of_larger_layouts_and_says_so(tmp_path: Path) 
 
 def test_alphapose_orders_images_by_number_and_names_several_videos(tmp_path: Path) -> None:
     names = ["0.jpg", "1.jpg", "10.jpg", "2.jpg"]
-    moved = [entry(name, (BODY + [int(name[:-4]), 0, 0]).ravel().tolist()) for name in names]
-    sequence = read(save(tmp_path / "x.json", moved))
+    entries = [entry(name, moved(int(name[:-4])).ravel().tolist()) for name in names]
+    sequence = read(save(tmp_path / "x.json", entries))
     assert sequence.frames == 11
     np.testing.assert_allclose(sequence.positions[0, [0, 1, 2, 10], 0, 0], BODY[0, 0] + [0, 1, 2, 10])
     with pytest.raises(ReadError, match=r"frames of 2 recordings: a\* \(1\), b\* \(1\)"):
@@ -39,7 +45,7 @@ def test_alphapose_orders_images_by_number_and_names_several_videos(tmp_path: Pa
 
 def test_alphapose_without_tracking_is_linked_and_confidence_above_1_is_1(tmp_path: Path) -> None:
     sure = BODY * [1, 1, 1.5]
-    far = (BODY + [300, 0, 0]).ravel().tolist()
+    far = moved(300).ravel().tolist()
     entries = [entry("0.jpg", sure.ravel().tolist()), entry("0.jpg", far), entry("1.jpg", far), entry("1.jpg")]
     sequence = read(save(tmp_path / "x.json", entries))
     np.testing.assert_allclose(sequence.positions[:, :, 0, 0] - BODY[0, 0], [[0, 0], [300, 300]], atol=1e-4)
@@ -53,7 +59,7 @@ def test_mmpose_names_its_joints(tmp_path: Path) -> None:
     names += ["right_shoulder", "right_elbow", "right_wrist"]
     points = np.insert(BODY[:, :2], 2, 3.0, axis=1)
     instance = {"keypoints": [points.tolist()], "keypoint_scores": [[0.9] * 17], "track_id": 4}
-    meta = {"keypoint_id2name": dict(enumerate(names))}
+    meta = {"dataset_name": "h36m", "keypoint_id2name": dict(enumerate(names))}
     content = {"meta_info": meta, "instance_info": [{"frame_id": 1, "instances": [instance]}]}
     sequence = read(save(tmp_path / "x.json", content))
     assert sequence.skeleton == get_skeleton("h36m17")
@@ -131,26 +137,22 @@ def line(keypoints: Any = BODY, *more: float) -> str:
     return " ".join(f"{value:.6g}" for value in [0, 0.5, 0.5, 0.2, 0.8, *parts.ravel(), *more]) + "\n"
 
 
-@pytest.mark.parametrize("more", [(), (0.8,), (0.8, 0)])
-def test_yolo_tracks_confidences_and_visibilities_are_told_apart(tmp_path: Path, more: tuple[float, ...]) -> None:
-    for keypoints in (BODY, BODY[:, :2]):
-        for time in range(4):
-            persons = [
-                line(keypoints + np.pad([300.0 * who], (0, keypoints.shape[1] - 1)), *more[:-1], who)
-                if more[1:]
-                else line(keypoints + np.pad([300.0 * who], (0, keypoints.shape[1] - 1)), *more)
-                for who in (0, 1)
-            ]
-            (tmp_path / f"w_{time + 1}.txt").write_text("".join(persons[:: -1 if time % 2 else 1]))
-        sequence = read(tmp_path, image_size=(640, 480))
-        first = sequence.positions[:, :, 0, 0] - BODY[0, 0]
-        np.testing.assert_allclose(first, [[0] * 4, [300] * 4], atol=1e-2)
-        assert any("who is who" in sentence for sentence in sequence.assumed) == (len(more) < 2)
+@pytest.mark.parametrize("more", [(), (0.8,), (0.8, 1)], ids=["nothing more", "confidence", "confidence and track"])
+@pytest.mark.parametrize("width", [2, 3])
+def test_yolo_lines_of_every_length_are_read(tmp_path: Path, width: int, more: tuple[float, ...]) -> None:
+    near, far = line(BODY[:, :width], *more), line(moved(300)[:, :width], *more[:1], *[2 for _ in more[1:]])
+    for time in range(4):
+        (tmp_path / f"w_{time + 1}.txt").write_text(near + far if time % 2 else far + near)
+    sequence = read(tmp_path, image_size=(640, 480))
+    assert sequence.skeleton.name == "coco17"
+    order = sorted(sequence.positions[:, :, 0, 0].tolist())
+    np.testing.assert_allclose(order - BODY[0, 0], [[0] * 4, [300] * 4], atol=1e-2)
+    assert any("who is who" in sentence for sentence in sequence.assumed) == (len(more) < 2)
 
 
 def test_yolo_one_number_more_is_a_track_if_whole_and_different_in_a_frame(tmp_path: Path) -> None:
-    (tmp_path / "w_1.txt").write_text(line(BODY, 3) + line(BODY + [300, 0, 0], 8))
-    (tmp_path / "w_2.txt").write_text(line(BODY + [300, 0, 0], 3) + line(BODY, 8))
+    (tmp_path / "w_1.txt").write_text(line(BODY, 3) + line(moved(300), 8))
+    (tmp_path / "w_2.txt").write_text(line(moved(300), 3) + line(BODY, 8))
     sequence = read(tmp_path, image_size=(640, 480))
     np.testing.assert_allclose(sequence.positions[:, :, 0, 0] - BODY[0, 0], [[0, 300], [300, 0]], atol=1e-2)
 
@@ -166,16 +168,17 @@ def test_yolo_leaves_the_list_of_classes_out_and_names_a_bad_line(tmp_path: Path
         read(path)
 
 
-@pytest.mark.parametrize("text", ["1 2 3\n4 5 6\n", "", "notes", "0 9 9 9 9" + " 0.5" * 51, "0 " * 56, "0 0.5\n" * 9])
-def test_yolo_does_not_take_other_tables(tmp_path: Path, text: str) -> None:
-    assert read.__module__
-    (tmp_path / "x.txt").write_text(text)
-    with pytest.raises(ReadError):
-        detect(tmp_path / "x.txt")
-    counted = "".join(f"{row} 0.5 0.5 0.5 0.5{' 0.25' * 51}\n" for row in range(5))
-    (tmp_path / "x.txt").write_text(counted)
-    with pytest.raises(ReadError):
-        detect(tmp_path / "x.txt")
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1 2 3\n4 5 6\n", "", "notes", "0 " * 56, "0 0.5\n" * 9),
+        "0 9 9 9 9" + " 0.5" * 51,  # the box is not within the image
+        "0 0.5 0.5 0.5 0.5" + " 70" * 51,  # the joints are far outside of it
+        "".join(f"{row} 0.5 0.5 0.5 0.5{' 0.25' * 51}\n" for row in range(5)),  # rows that are counted
+    ],
+)
+def test_yolo_does_not_take_other_tables(text: str) -> None:
+    assert FORMATS["yolo"].detect(Path("x.txt"), text.encode()) == 0
 
 
 def test_kinetics_has_a_label_and_as_many_scores_as_joints(tmp_path: Path) -> None:

@@ -46,10 +46,10 @@ def test_every_sample_is_recognised_as_its_own_format_and_no_other() -> None:
         place = path.relative_to(SAMPLES)
         own = FORMAT_OF.get(place.as_posix(), FORMAT_OF.get(place.parent.as_posix()))
         head = read_head(path)
-        for size in (len(head), len(head) // 2, 300):
+        for size in (300, len(head) // 2, len(head)):  # a cut file is not taken for another
             found = {item.name: item.detect(path, head[:size]) for item in FORMATS.values()}
             assert {name for name, score in found.items() if score > 0 and (name in OURS or own)} <= {own}, place
-        assert own is None or found[own] > 0.6, place
+        assert own is None or found[own] == 1, place
 
 
 @pytest.mark.parametrize("place", FORMAT_OF)

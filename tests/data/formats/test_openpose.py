@@ -20,7 +20,7 @@ def frame(path: Path, *people: Any, key: str = "pose_keypoints_2d") -> Path:
 
 def test_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for number in (2, 10, 9):
-        frame(tmp_path / f"f_{number}.json", BODY + [number, 0, 0])
+        frame(tmp_path / f"f_{number}.json", BODY + np.array([number, 0, 0]))
     sequence = read(tmp_path)
     assert sequence.frames == 9
     np.testing.assert_allclose(sequence.positions[0, [0, 7, 8], 0, 0], BODY[0, 0] + [2, 9, 10])
@@ -59,7 +59,10 @@ def test_a_person_of_whom_only_the_face_is_there_is_nobody(tmp_path: Path) -> No
 def test_numbers_of_persons_are_kept(tmp_path: Path) -> None:
     for number in range(3):
         ids = (5, 4) if number % 2 else (4, 5)
-        people = [{"person_id": [who], "pose_keypoints_2d": (BODY + [100 * who, 0, 0]).ravel().tolist()} for who in ids]
+        people = [
+            {"person_id": [who], "pose_keypoints_2d": (BODY + np.array([100 * who, 0, 0])).ravel().tolist()}
+            for who in ids
+        ]
         save(tmp_path / f"{number}.json", {"version": 1.3, "people": people})
     np.testing.assert_allclose(read(tmp_path).positions[:, :, 0, 0], BODY[0, 0] + np.array([[400] * 3, [500] * 3]))
 

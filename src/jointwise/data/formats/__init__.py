@@ -88,8 +88,9 @@ def detect(path: Path) -> Format:
         scores = _scores(sample)
     if not scores:
         named = _named_like(sample)
-        if len(named) == 1 and not path.is_dir():  # damaged: its reader says how
-            return named[0]
+        own = [item for item in named if path.name.lower() in item.patterns] or named
+        if len(own) == 1 and not path.is_dir():  # damaged: its reader says how
+            return own[0]
         if path.is_dir():
             raise ReadError(
                 f"{path}: a folder whose files do not hold one frame each. Name one of its files, or prepare it as a "
