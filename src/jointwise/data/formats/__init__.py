@@ -11,7 +11,25 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from jointwise.data.formats import alphapose, coco, kinetics, mmpose, npz, openpose, sbu, skeleton, utd_mat, wmft, yolo
+from jointwise.data.formats import (
+    alphapose,
+    azure_kinect,
+    bvh,
+    c3d,
+    coco,
+    kinetics,
+    mmpose,
+    npz,
+    openpose,
+    pose,
+    sbu,
+    skeleton,
+    trc,
+    utd_mat,
+    wmft,
+    yolo,
+    zed,
+)
 from jointwise.data.formats.files import check_file, read_head
 from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.sequence import Sequence
@@ -35,6 +53,12 @@ FORMATS: dict[str, Format] = {
         utd_mat.FORMAT,
         sbu.FORMAT,
         wmft.FORMAT,
+        azure_kinect.FORMAT,
+        zed.FORMAT,
+        bvh.FORMAT,
+        c3d.FORMAT,
+        trc.FORMAT,
+        pose.FORMAT,
     )
 }
 # Endings that many kinds of files have. A file is a recording only if its content says so.
