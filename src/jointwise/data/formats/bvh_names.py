@@ -10,20 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from jointwise.data.layouts import load_layout, spelling
 from jointwise.data.skeletons import SKELETONS
 
-_OWN = {joint for skeleton in SKELETONS.values() for joint in skeleton.joints}
-_PREFIX = re.compile(r"^(?:.*:|mixamorig\d*_?|Bip\d+[ _])")  # the name of a character or of a rig
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-_SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
+_RIGS = ("mixamo", "lafan", "cmu")  # layouts whose aliases are the names of a rig
+_PREFIX = re.compile(r"^(?:mixamorig\d*[:_]?|Bip\d+[ _])")  # the name of a rig that no colon ends
 _SPINE = re.compile(r"(?:spine|chest|torso|thorax|abdomen|(?:lower|upper)?back)\d*")
 _SPINES = {1: ("spine_mid",), 2: ("spine_mid", "spine_chest"), 3: ("spine_1", "spine_mid", "spine_chest")}
-_MIDDLE = {
-    "spine_base": ("hips", "hip", "pelvis"),
-    "neck": ("neck",),
-    "head": ("head",),
-    "head_top": ("headtopend", "headtop"),
-}
+# joint -> what it is called, the most exact name first. Each name of a file is taken once.
+_MIDDLE = {"spine_base": ("hips", "hip", "pelvis"), "neck": ("neck",), "head": ("head",), "head_top": ("headtopend",)}
 _ARMS = ("arm", "uparm", "upperarm")
 _SIDED = {
     "clavicle": ("collar", "clavicle", "shoulder"),
@@ -35,7 +30,6 @@ _SIDED = {
     "knee": ("leg", "lowleg", "lowerleg", "calf", "shin", "knee"),
     "ankle": ("ankle", "foot"),
     "foot": ("toebase", "toe", "toes", "toe0", "foot"),
-    "eye": ("eye",),
 }
 
 
@@ -70,36 +64,40 @@ def joint_names(names: Sequence[str]) -> tuple[str, ...]:
         As many different names. A joint that is not known keeps its name in small letters, its side first; all keep
         their own names where two would become the same.
 
-    >>> joint_names(["m:Hips", "m:Spine", "m:LeftShoulder", "m:LeftArm", "m:LeftHandThumb1"])
-    ('spine_base', 'spine_mid', 'left_clavicle', 'left_shoulder', 'left_hand_thumb_1')
+    >>> joint_names(["m:Hips", "m:Spine", "m:LeftShoulder", "m:LeftArm", "m:LeftLeg", "m:Tail"])
+    ('spine_base', 'spine_1', 'left_clavicle', 'left_shoulder', 'left_knee', 'tail')
     >>> joint_names(["Hips", "LeftCollar", "LeftShoulder", "LeftElbow", "LeftWrist"])
     ('spine_base', 'left_clavicle', 'left_shoulder', 'left_elbow', 'left_wrist')
     """
-    if set(names) <= _OWN:
+    if set(names) <= {joint for skeleton in SKELETONS.values() for joint in skeleton.joints}:
         return tuple(names)
-    split = [_split(name) for name in names]
-    known: dict[tuple[str, str], str] = {}  # side and word -> joint
-    spines = [word for side, word, _ in split if not side and _SPINE.fullmatch(word)]
-    for word, joint in zip(spines, _SPINES.get(len(spines), ()), strict=False):
-        known["", word] = joint
-    for side in ("", "left", "right"):
-        there = {word for own, word, _ in split if own == side}
-        for joint, words in (_SIDED if side else _MIDDLE).items():
-            word = next((word for word in words if word in there and (side, word) not in known), None)
-            if joint == "clavicle" and word == "shoulder" and not there.intersection(_ARMS):
-                continue
-            if word is not None:
-                known[side, word] = f"{side}_{joint}" if side else joint
-    found = [known.get((side, word), own) for side, word, own in split]
+    spelled = [spelling(_PREFIX.sub("", name)) for name in names]
+    known = _by_words(spelled) | _by_rig(spelled)
+    found = [known.get(name, name) for name in spelled]
     return tuple(found) if len(set(found)) == len(found) else tuple(names)
 
 
-def _split(name: str) -> tuple[str, str, str]:
-    """The side of a name, its other words put together, and all of it in small letters with the side first."""
-    words = [word.lower() for word in _WORD.findall(_PREFIX.sub("", name))]
-    side = ""
-    if len(words) > 1 and words[0] in _SIDES:
-        side, words = _SIDES[words[0]], words[1:]
-    elif len(words) > 1 and words[-1] in _SIDES:
-        side, words = _SIDES[words[-1]], words[:-1]
-    return side, "".join(words), "_".join([side, *words] if side else words) or name
+def _by_rig(spelled: Sequence[str]) -> dict[str, str]:
+    """Spelling -> joint, by the aliases of the rig that knows most of the names; nothing where none knows most."""
+    best: dict[str, str] = {}
+    for rig in _RIGS:
+        layout = load_layout(rig)
+        table = {spelling(joint): joint for joint in layout.joints if joint not in layout.aliases}
+        for joint, alternatives in layout.aliases.items():
+            table |= {spelling(names[0]): joint for names in alternatives if len(names) == 1}
+        found = {name: table[name] for name in spelled if name in table}
+        best = found if len(found) > len(best) else best
+    return best if 2 * len(best) > len(spelled) else {}
+
+
+def _by_words(spelled: Sequence[str]) -> dict[str, str]:
+    """Spelling -> joint, by words that many programs use."""
+    spines = [name for name in spelled if _SPINE.fullmatch(name)]
+    known = dict(zip(spines, _SPINES.get(len(spines), ()), strict=False))
+    for side in ("", "left_", "right_"):
+        for joint, words in (_SIDED if side else _MIDDLE).items():
+            name = next((side + word for word in words if side + word in spelled and side + word not in known), None)
+            is_shoulder = joint == "clavicle" and name == f"{side}shoulder"
+            if name is not None and not (is_shoulder and not any(side + arm in spelled for arm in _ARMS)):
+                known[name] = f"{side}{joint}"
+    return known

@@ -6,17 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_ROUNDING = 5e-4  # of a rate: times are written with few digits, so 30.0003 stands for 30
+_RELATIVE = 5e-4  # of a rate: files round the time of a frame, so 30.0003 stands for 30
+_JITTER = 2e-3  # seconds: cameras round the time of a frame to milliseconds, at both ends of a recording
 
 
-def rounded_fps(fps: float) -> float:
-    """The whole number that a rate stands for, where it is one but for the rounding of times in files.
+def rounded_fps(fps: float, frames: int = 0) -> float:
+    """The whole number that a rate stands for, where it is one but for the rounding of times.
 
-    >>> rounded_fps(1 / 0.008333), rounded_fps(30 / 1.001)
-    (120.0, 29.97002997002997)
+    Args:
+        fps: Frames per second.
+        frames: Steps between frames that it was measured over; 0: it was stated.
+
+    >>> rounded_fps(1 / 0.008333), rounded_fps(29.97), rounded_fps(29.97, frames=10)
+    (120.0, 29.97, 30.0)
     """
     whole = float(round(fps))
-    return whole if whole and abs(fps - whole) <= _ROUNDING * whole else fps
+    allowed = max(_RELATIVE, _JITTER * fps / frames) if frames else _RELATIVE
+    return whole if whole and abs(fps - whole) <= allowed * whole else fps
 
 
 def fps_of_times(times: Sequence[float]) -> tuple[float | None, int]:
@@ -35,7 +41,8 @@ def fps_of_times(times: Sequence[float]) -> tuple[float | None, int]:
     if not len(steps) or not np.isfinite(steps).all() or steps.min() <= 0:
         return None, 0
     frames = np.rint(steps / np.median(steps)).clip(1)
-    return rounded_fps(float(frames.sum() / steps.sum())), int(frames.sum()) - len(steps)
+    count = int(frames.sum())
+    return rounded_fps(count / float(steps.sum()), count), count - len(steps)
 
 
 def dropped(missing: int) -> tuple[str, ...]:
