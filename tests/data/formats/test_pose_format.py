@@ -8,12 +8,12 @@ import pytest
 
 from helpers.recordings import FORMATS as SAMPLES
 from jointwise.data.formats import detect, read
-from jointwise.data.skeletons import MEDIAPIPE33
+from jointwise.data.skeletons import get_skeleton
 from jointwise.errors import EmptyRecording, ReadError
 
 Components = list[tuple[str, str, list[str]]]  # name, format, names of the points
 BODY: Components = [("pose_keypoints_2d", "XYC", [f"p{place}" for place in range(25)]), ("hand", "XYC", ["a", "b"])]
-MEDIAPIPE = [joint.upper() for joint in MEDIAPIPE33.joints]
+MEDIAPIPE = [joint.upper() for joint in get_skeleton("mediapipe33").joints]
 
 
 def text(value: str) -> bytes:
