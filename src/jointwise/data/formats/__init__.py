@@ -11,7 +11,30 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from jointwise.data.formats import alphapose, coco, kinetics, mmpose, npz, openpose, sbu, skeleton, utd_mat, wmft, yolo
+from jointwise.data.formats import (
+    aist,
+    alphapose,
+    azure_kinect,
+    bvh,
+    c3d,
+    coco,
+    kinect,
+    kinetics,
+    mediapipe,
+    mmpose,
+    npy,
+    npz,
+    openpose,
+    pose,
+    sbu,
+    skeleton,
+    table,
+    trc,
+    utd_mat,
+    wmft,
+    yolo,
+    zed,
+)
 from jointwise.data.formats.files import check_file, read_head
 from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.layouts import Sources, load_layout
@@ -25,6 +48,9 @@ FORMATS: dict[str, Format] = {
     item.name: item
     for item in (
         npz.FORMAT,
+        npy.FORMAT,
+        table.FORMAT,
+        mediapipe.FORMAT,
         openpose.FORMAT,
         alphapose.FORMAT,
         mmpose.FORMAT,
@@ -33,10 +59,18 @@ FORMATS: dict[str, Format] = {
         yolo.FORMAT,
         yolo.RESULTS,
         kinetics.FORMAT,
+        kinect.FORMAT,
         skeleton.FORMAT,
         utd_mat.FORMAT,
         sbu.FORMAT,
         wmft.FORMAT,
+        aist.FORMAT,
+        azure_kinect.FORMAT,
+        zed.FORMAT,
+        bvh.FORMAT,
+        c3d.FORMAT,
+        trc.FORMAT,
+        pose.FORMAT,
     )
 }
 # Endings that many kinds of files have. A file is a recording only if its content says so.
