@@ -84,7 +84,10 @@ def _category(path: Path, content: dict[str, Any]) -> tuple[int | None, Skeleton
         return None, None
     names = take(found[0], "keypoints", list, f"{path}, categories")
     bones = found[0].get("skeleton")
-    pairs = [(pair[0] - 1, pair[1] - 1) for pair in bones] if isinstance(bones, list) else []
+    try:
+        pairs = [(a - 1, b - 1) for a, b in bones or []]
+    except (TypeError, ValueError) as error:
+        raise ReadError(f"{path}, categories: 'skeleton' is no list of pairs of numbers ({error}).") from error
     return take(found[0], "id", int, f"{path}, categories"), named_layout(names, pairs, f"{path}, categories")
 
 

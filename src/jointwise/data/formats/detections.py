@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jointwise.data.formats.format import ReadOptions
+from jointwise.data.layouts import Layout, load_layout, spelling
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton
 from jointwise.data.tracking import Detection, link_persons
@@ -22,19 +23,6 @@ FPS = 30.0  # where nothing says it
 FPS_ASSUMED = "The file does not say its frame rate: 30 frames per second are assumed (fps sets it)."
 LINKED = "The file does not say who is who: persons are linked from frame to frame by their places."
 _LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
-# layout -> what MMPose calls its joints
-_ALIASES = {
-    "halpe26": {"head": "head_top", "neck": "spine_shoulder", "hip": "spine_base"},
-    "h36m17": {
-        "root": "spine_base",
-        "spine": "spine_mid",
-        "thorax": "spine_shoulder",
-        "neck_base": "neck",
-        "head": "head_top",
-        "left_foot": "left_ankle",
-        "right_foot": "right_ankle",
-    },
-}
 _SPARSE = 20  # frame numbers that span so many times their count are not those of one video
 
 
@@ -263,13 +251,23 @@ def named_layout(names: list[Any], bones: Iterable[Any], where: str) -> Skeleton
     Raises:
         ReadError: A name is no text, or is there twice.
     """
+    spelled = [spelling(str(name)) for name in names]
+    for name in SKELETONS:
+        if _same_joints(load_layout(name), spelled):
+            return SKELETONS[name]
     joints = tuple(re.sub(r"[\s-]+", "_", str(name).strip().lower()) for name in names)
-    for layout in SKELETONS.values():
-        aliases = _ALIASES.get(layout.name, {})
-        if layout.joints == tuple(aliases.get(joint, joint) for joint in joints):
-            return layout
-    pairs = [(joints[a], joints[b]) for a, b in bones if a != b and min(a, b) >= 0 and max(a, b) < len(joints)]
     try:
+        pairs = [(joints[a], joints[b]) for a, b in bones if a != b and min(a, b) >= 0 and max(a, b) < len(joints)]
         return Skeleton(f"own{len(joints)}", joints, tuple(pairs), None, up=None)
-    except ConfigError as error:
-        raise ReadError(f"{where}: {error}") from error
+    except (ConfigError, TypeError, ValueError) as error:
+        raise ReadError(f"{where}: the names or bones of the joints are not as they should be ({error}).") from error
+
+
+def _same_joints(layout: Layout, spelled: list[str]) -> bool:
+    """Whether names in their plain spelling are the joints of a layout in its order, or aliases of them."""
+    if len(layout.joints) != len(spelled):
+        return False
+    known = [
+        {joint, *(names[0] for names in layout.aliases.get(joint, ()) if len(names) == 1)} for joint in layout.joints
+    ]
+    return all(name in map(spelling, names) for name, names in zip(spelled, known, strict=True))

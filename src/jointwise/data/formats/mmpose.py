@@ -17,8 +17,11 @@ from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.formats.json_files import expect, numbers, parse_head, read_json, take, value_at
 from jointwise.data.formats.people import Person, from_people
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import Skeleton
+from jointwise.data.skeletons import Skeleton, get_skeleton
 from jointwise.errors import ReadError
+
+# MMPose's name of the training data -> layout, where its joints have other names
+_LAYOUTS = {"coco_wholebody": "coco-wholebody133", "h36m": "h36m17", "halpe26": "halpe26"}
 
 
 def read(path: Path, options: ReadOptions) -> Sequence:
@@ -106,6 +109,9 @@ def _persons(instances: list[Any], where: str) -> list[Person]:
 
 def _skeleton(content: dict[str, Any], where: str) -> Skeleton | None:
     """The joints that `meta_info` names; None where it names none."""
+    dataset = value_at(content, "meta_info", "dataset_name")
+    if isinstance(dataset, str) and dataset in _LAYOUTS:
+        return get_skeleton(_LAYOUTS[dataset])
     names = value_at(content, "meta_info", "keypoint_id2name")
     if not isinstance(names, dict):
         return None

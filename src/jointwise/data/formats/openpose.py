@@ -59,11 +59,10 @@ def people(content: Any, where: str) -> list[Person]:
     for place, person in enumerate(listed):
         there = f"{where}, person {place}"
         person = expect(person, dict, there)
-        key = next((key for key in _KEYPOINTS if person.get(key)), None)
-        if key is None:
-            if not any(key in person for key in _KEYPOINTS):
-                take(person, "pose_keypoints_2d", list, there)
-            continue  # only a face or hands were found
+        keys = [key for key in _KEYPOINTS if key in person] or ["pose_keypoints_2d"]
+        key = next((key for key in keys if take(person, key, list, there)), None)
+        if key is None:  # only a face or hands were found
+            continue
         number = value_at(person, "person_id", 0)
         keypoints = groups_of(person[key], _KEYPOINTS[key], f"{there}, '{key}'")
         found.append(Person(keypoints, there, number if isinstance(number, int) and number >= 0 else None))

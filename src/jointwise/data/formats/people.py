@@ -20,7 +20,7 @@ from jointwise.data.skeletons import Skeleton, get_skeleton
 from jointwise.errors import EmptyRecording, ReadError
 
 # number of joints -> layout; 33 is MediaPipe's pose in the shape of OpenPose, as Pose2Sim writes it
-LAYOUTS = {17: "coco17", 18: "openpose18", 26: "halpe26", 33: "mediapipe33"}
+LAYOUTS = {17: "coco17", 18: "openpose18", 26: "halpe26", 33: "mediapipe33", 133: "coco-wholebody133"}
 AMBIGUOUS = {25: ("body25", "body25b", "ntu25")}
 _SCALED = 2.0  # coordinates up to it are parts of the image, not pixels
 
