@@ -15,7 +15,7 @@ import numpy.typing as npt
 from jointwise.data.formats.arrays import flat_recording
 from jointwise.data.formats.columns import SCORE, STATE, Columns, Group, described, find_columns
 from jointwise.data.formats.format import Format, ReadOptions
-from jointwise.data.formats.joint_names import layout_of, standard_names
+from jointwise.data.formats.joint_names import layout_of
 from jointwise.data.formats.poses import Poses, recording_of
 from jointwise.data.formats.table_files import PARQUET, Table, read_table, sniff
 from jointwise.data.sequence import Floats, Sequence
@@ -215,7 +215,7 @@ def in_layout(found: Joints, scored: str) -> tuple[Skeleton, Poses, tuple[str, .
     Returns:
         The layout, the poses with scores from 0 to 1, and what was taken for granted.
     """
-    skeleton, order = layout_of(standard_names(found.names))
+    skeleton, order = layout_of(found.names)
     poses = found.poses
     scores, told = (None, ()) if poses.scores is None else as_parts_of_one(poses.scores[:, order], scored)
     ordered = Poses(poses.points[:, order], scores, poses.frames, poses.times, poses.time_unit, poses.persons)
