@@ -204,6 +204,12 @@ def test_damage_is_named_with_its_place(tmp_path: Path, change: object, message:
         read(save(tmp_path / "x.csv", ["frame", *header("{joint}_{axis}")], rows), format="table")
 
 
+def test_a_header_without_rows_says_so(tmp_path: Path) -> None:
+    for columns in (["frame", "joint", "x", "y"], header("{joint}_{axis}")):
+        with pytest.raises(ReadError, match=r"x\.csv: no row below the header"):
+            read(save(tmp_path / "x.csv", columns, []), format="table")
+
+
 def test_a_column_of_classes_that_changes_is_a_list_of_examples(tmp_path: Path) -> None:
     rows = [["wave" if frame < 2 else "walk", *POINTS[frame].ravel().tolist()] for frame in range(4)]
     path = save(tmp_path / "x.csv", ["class", *header("{joint}_{axis}")], rows)
@@ -249,6 +255,9 @@ def test_the_roles_of_columns_are_said() -> None:
     assert found is not None
     assert described(found, names) == "Columns are told by their names: joint 'nose' from nose_x, nose_y; frame: frame."
     assert find_columns(["a", "b", "left_index", "time_x"]) is None
+    kinect = find_columns([f"{joint}.{axis}" for joint in ("PELVIS", "SPINE_NAVEL", "HeadRotation") for axis in "xyz"])
+    assert kinect is not None
+    assert list(kinect.place.joints) == ["PELVIS", "SPINE_NAVEL"]
 
 
 def test_a_cut_off_beginning_of_a_table_is_enough_to_know_it() -> None:

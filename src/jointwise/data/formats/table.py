@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.formats.arrays import flat_recording
+from jointwise.data.formats.arrays import array_recording
 from jointwise.data.formats.columns import SCORE, STATE, Columns, Group, described, find_columns
+from jointwise.data.formats.files import FETCH_AGAIN
 from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.formats.joint_names import layout_of
 from jointwise.data.formats.poses import Poses, recording_of
@@ -54,6 +55,8 @@ def joints_of(path: Path, table: Table, columns: Columns, group: Group) -> Joint
     Raises:
         ReadError: A value is no number, or a column of classes names several.
     """
+    if not table.rows:
+        raise ReadError(f"{path}: no row below the header. {FETCH_AGAIN}")
     _check_class(path, table, columns)
     if columns.joint is not None:
         names, poses = _long(path, table, columns, group)
@@ -192,7 +195,7 @@ def read(path: Path, options: ReadOptions) -> Sequence:
     if columns is None:
         if not table.names:
             rows = np.stack([table.numbers(path, column) for column in range(len(table.columns))], axis=1)
-            return flat_recording(path, rows, options)
+            return array_recording(path, rows, options)
         raise ReadError(
             f"{path}: no columns of joints, found: {first_few(table.names)}. Name them like left_knee_x, left_knee_y, "
             "left_knee_z (or have a row for each joint, with columns frame, joint, x, y, z)."
