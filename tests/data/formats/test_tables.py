@@ -13,7 +13,7 @@ from jointwise.data.formats.joint_names import layout_of, standard_name, standar
 from jointwise.data.formats.poses import Poses, recording_of
 from jointwise.data.formats.table import as_parts_of_one
 from jointwise.data.formats.table_files import parse, sniff
-from jointwise.data.skeletons import COCO17, NTU25, unnamed_skeleton
+from jointwise.data.skeletons import COCO17, NTU25, SKELETONS, unnamed_skeleton
 from jointwise.errors import ConfigError, ReadError
 
 FORMS = Path(__file__).parents[3].parent / "shared" / "formats"
@@ -70,6 +70,8 @@ def test_the_layout_is_the_known_one_or_a_part_of_it_or_new() -> None:
     assert part.joints == ("nose", "left_hip", "left_knee")
     assert order == [1, 2, 0]
     assert part.bones
+    azure = ("PELVIS", "SPINE_NAVEL", "CLAVICLE_LEFT", "SHOULDER_LEFT", "HANDTIP_LEFT")
+    assert layout_of(azure)[0] == SKELETONS["k4abt32"].on_joints(layout_of(azure)[0].joints)
     assert layout_of(("wing", "beak"))[0].joints == ("wing", "beak")
     assert layout_of(("joint_1", "joint_0"))[0] == unnamed_skeleton(2)
 

@@ -106,17 +106,18 @@ def layout_of(texts: Sequence[str]) -> tuple[Skeleton, list[int]]:
         names without bones. And the V places of its joints in `texts`.
     """
     plain = [_plain(text) for text in texts]
-    best: tuple[bool, int, str, list[str]] | None = None  # whole or part, joints by their own names, layout, joints
+    best: tuple[tuple[bool, int, int], str, list[str]] | None = None  # how well it fits, layout, joints
     for name in _by_size():
         joints = [_spellings(name, True).get(word, "") for word in plain]
         if "" in joints or len(set(joints)) < len(joints):
             continue
-        literal = sum(word in _spellings(name, False) for word in plain)
         whole = len(joints) == len(SKELETONS[name].joints)
-        if best is None or (whole, literal) > best[:2]:
-            best = (whole, literal, name, joints)
+        as_written = sum(spelling(text) in _spellings(name, True) for text in texts)
+        fit = (whole, as_written, sum(word in _spellings(name, False) for word in plain))
+        if best is None or fit > best[0]:
+            best = (fit, name, joints)
     if best is not None:
-        skeleton, joints = SKELETONS[best[2]], best[3]
+        skeleton, joints = SKELETONS[best[1]], best[2]
         kept = [joint for joint in skeleton.joints if joint in joints]
         return skeleton.on_joints(kept), [joints.index(joint) for joint in kept]
     names = standard_names(texts)
