@@ -174,3 +174,10 @@ def test_one_file_is_written_where_out_names_one(place: Path) -> None:
     assert stem_of("new/x.npz") == "x"
     run("convert", "wave.npz", "hug.npz", "--to", "glb", "--out", "bodies")
     assert sorted(path.name for path in Path("bodies").iterdir()) == ["hug.glb", "wave.glb"]
+
+
+def test_view_takes_the_same_options(place: Path) -> None:
+    run("view", "wave.npz", "--persons", "1", "--out", "v.html")
+    assert Path("v.html").is_file()
+    with pytest.raises(ConfigError, match="--fps 0: frames per second must be above 0"):
+        run("view", "wave.npz", "--fps", "0", "--out", "w.html")
