@@ -5,13 +5,13 @@ The joints and bones of the shipped layouts stand in `layouts/*.yaml`. Layouts a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from jointwise.data.layouts import MIDDLES, Layout, layout_names, load_layout
+from jointwise.data.joint_map import JointMap, map_joints, shared_names, synthesis
+from jointwise.data.layouts import Layout, layout_names, load_layout
 from jointwise.errors import ConfigError, first_few, unknown
 
 MIN_JOINTS = 5  # with fewer, too little is left to mask
@@ -25,7 +25,6 @@ _BODY_PARTS = {  # the joints of each part of the body, without `left_` and `rig
 }
 _HEAD = ("head", "nose", "eye", "ear", "mouth", "jaw", "chin", "brow", "nostril", "lip")  # first words of its joints
 _OTHER_SIDE = {"left": "right", "right": "left"}
-_NUMBERED = re.compile(r"joint_\d+")
 
 
 def _is_list(value: object) -> bool:
@@ -145,6 +144,18 @@ class Skeleton:
         name = f"{self.name}-{len(kept)}joints"
         return replace(self, name=name, joints=kept, bones=tuple(bones), root=self.root if self.root in kept else None)
 
+    def map_to(self, other: Skeleton, synthesise: bool = True) -> JointMap:
+        """How the joints of another layout follow from those of this one.
+
+        Args:
+            other: The layout that is wanted.
+            synthesise: Whether joints that this layout lacks may be computed from those that it has.
+
+        >>> MEDIAPIPE33.map_to(NTU25).missing
+        ('neck', 'left_hand_tip', 'right_hand_tip')
+        """
+        return map_joints(other.joints, self.joints, synthesise)
+
     @property
     def root_index(self) -> int | None:
         """Index of the root joint; None where the layout has none."""
@@ -157,7 +168,8 @@ class Skeleton:
             wanted: The joint that an encoder takes for the centre, also one that this layout lacks.
 
         Returns:
-            That joint, else those whose middle it is (`MIDDLES`), else the root, else both hips; empty without them.
+            That joint, else those that it follows from (`synthesis.yaml`), else the root, else both hips; empty
+            without them.
 
         >>> kinect = get_skeleton("kinect20")
         >>> [kinect.joints[place] for place in kinect.centre_joints()]
@@ -166,7 +178,8 @@ class Skeleton:
         >>> [coco.joints[place] for place in coco.centre_joints("spine_base")]
         ['left_hip', 'right_hip']
         """
-        known = ((wanted,), MIDDLES.get(wanted or "", (None,)), (self.root,), ("left_hip", "right_hip"))
+        means = synthesis().get(wanted or "", ())
+        known: tuple[tuple[str | None, ...], ...] = ((wanted,), *means, (self.root,), ("left_hip", "right_hip"))
         for names in known:
             if set(names) <= set(self.joints):
                 return tuple(self.joints.index(name) for name in names if name is not None)
@@ -310,9 +323,7 @@ def shared_joints(model: Skeleton, data: Skeleton) -> tuple[str, ...]:
     Returns:
         Joint names in the order of `data`.
     """
-    if model.joints == data.joints:
-        return data.joints
-    return tuple(joint for joint in data.joints if joint in model.joints and not _NUMBERED.fullmatch(joint))
+    return shared_names(model.joints, data.joints)
 
 
 def choose_joints(choice: str, skeleton: Skeleton) -> tuple[str, ...]:

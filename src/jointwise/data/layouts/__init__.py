@@ -29,12 +29,6 @@ import yaml
 from jointwise.errors import ConfigError, unknown
 
 ENDINGS = (".yaml", ".yml")  # of files that hold a layout
-MIDDLES = {  # joint -> the joints whose middle it is, or in the case of spine_mid nearly is
-    "spine_base": ("left_hip", "right_hip"),
-    "spine_shoulder": ("left_shoulder", "right_shoulder"),
-    "spine_mid": ("left_hip", "right_hip", "left_shoulder", "right_shoulder"),
-}
-
 Sources = Mapping[str, tuple[tuple[str, ...], ...]]  # joint -> alternatives, each the joints whose mean it is
 
 _FOLDER = Path(__file__).parent
@@ -123,6 +117,8 @@ def load_layout(source: str | Path | Mapping[str, Any], where: str = "") -> Layo
     """
     if isinstance(source, Mapping):
         return _parsed(source, str(source.get("name", "own")), where or "layout")
+    if not isinstance(source, str | Path):
+        raise ConfigError(f"{where or 'layout'}: expected a name, a file or a mapping, found {source!r}. {_FORM}.")
     path = Path(source)
     if path.suffix.lower() in ENDINGS:
         return _parsed(read_yaml(path), path.stem, str(path))
