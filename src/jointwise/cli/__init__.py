@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import jointwise
-from jointwise.cli import data_commands, model_commands, report_commands, training_commands
+from jointwise.cli import data_commands, layouts_command, model_commands, report_commands, training_commands
 from jointwise.cli.arguments import Parser, add_list_of_settings
 from jointwise.cli.process_group import process_group, started_by_torchrun
 from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, unknown
@@ -54,6 +54,7 @@ class Command:
 COMMANDS = {
     "demo": Command(training_commands.demo, training_commands.add_demo_arguments),
     "datasets": Command(data_commands.datasets, data_commands.add_datasets_arguments),
+    "layouts": Command(layouts_command.layouts, layouts_command.add_layouts_arguments),
     "prepare": Command(data_commands.prepare, data_commands.add_prepare_arguments),
     "join": Command(data_commands.join, data_commands.add_join_arguments),
     "pool": Command(data_commands.pool, data_commands.add_pool_arguments),
