@@ -162,6 +162,20 @@ def test_a_c3d_file_may_state_its_axis_and_hold_points_that_are_no_places(tmp_pa
     )
 
 
+def test_a_layout_of_ones_own_says_which_joints_lie_between_which_markers(tmp_path: Path) -> None:
+    layout = tmp_path / "lab.yaml"
+    layout.write_text("""joints: [left_hip, left_knee, left_ankle]
+bones: [[left_hip, left_knee, left_ankle]]
+aliases: {left_hip: LASI, left_knee: {mean: [LKNE, LKNM]}, left_ankle: LANK}
+""")
+    points = np.random.default_rng(0).normal(size=(3, 5, 3))
+    points[1, 2] = np.nan
+    found = read(trc(tmp_path / "a.trc", ["LANK", "LKNE", "LKNM", "LASI", "STRN"], points), layout=str(layout))
+    assert found.skeleton.joints == ("left_hip", "left_knee", "left_ankle")
+    assert found.validity[0, :, 1].tolist() == [True, False, True]
+    assert np.abs(found.positions[0, 2, 1] - points[2, 1:3].mean(0)).max() < 1e-4
+
+
 def test_a_real_c3d_file_without_analog_data_is_read() -> None:
     pytest.importorskip("ezc3d")
     path = SAMPLES / "c3d" / "sample_probing_acromion_R.c3d"
