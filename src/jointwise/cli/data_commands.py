@@ -214,14 +214,16 @@ def add_view_arguments(parser: Parser) -> None:
     parser.add_argument(
         "path", metavar="PATH", help="recording, folder of recordings, run, or name of a prepared data set"
     )
+    parser.add_argument("--run", metavar="RUN", help="folder of a fine-tuned run, whose answers are shown beside")
     parser.add_argument("--out", metavar="FILE", type=Path, help="the page (default: <name>-view.html)")
 
 
 def view(args: argparse.Namespace) -> None:
     """Write a page that plays recordings in 3D: a file, a folder of files, a run's clips, or a prepared data set."""
-    from jointwise.report.viewer import find_clips, write_view
+    from jointwise.report.viewer import answers_by, find_clips, no_answer, write_view
 
-    source = find_clips(args.path, show_progress)
+    ask = answers_by(args.run) if args.run is not None else no_answer
+    source = find_clips(args.path, show_progress, ask)
     out = args.out or Path(f"{_stem(args.path)}-view.html")
     print(write_view(out, source.title, source.clips, source.notes))
 
