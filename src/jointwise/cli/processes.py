@@ -18,8 +18,8 @@ from typing import Protocol
 from rich.console import Console
 
 from jointwise.errors import writing
-from jointwise.report.page.scales import duration
 from jointwise.training import distributed
+from jointwise.training.forecast import duration
 
 PAUSE = 0.1  # seconds between two looks at the processes
 TAIL = 8  # lines of a failed stage's log that are shown

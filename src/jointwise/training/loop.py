@@ -25,6 +25,7 @@ from jointwise.training import distributed
 from jointwise.training.batches import Batch, Order
 from jointwise.training.checkpoint import Checkpoint, read_json
 from jointwise.training.device import autocast
+from jointwise.training.forecast import Forecast
 from jointwise.training.optimizer import learning_rate
 
 
@@ -102,15 +103,17 @@ def fit(
         StorageError: The folder cannot be written.
     """
     training = _Training(task, order, optimizer, settings, execution, folder, seed)
+    passes = order.epoch(settings.steps)
     device = training.device
     task.module.train()
     with (
         _deterministic(device),
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         _deferred_interrupt() as interrupt,
-        _progress_bar(title, settings.steps, training.step) as show_progress,
+        _progress_bar(title, settings.steps, training.step) as (show_progress, say),
     ):
-        training.run(interrupt, show_progress, resume_hint)
+        forecast = Forecast(title, settings, passes, training.step, say)
+        training.run(interrupt, show_progress, resume_hint, forecast)
     task.module.eval()
     return training.log.seconds
 
@@ -157,7 +160,13 @@ class _Training:
             )
         return 0, 0.0
 
-    def run(self, interrupt: threading.Event, show_progress: Callable[[int, float], None], resume_hint: str) -> None:
+    def run(
+        self,
+        interrupt: threading.Event,
+        show_progress: Callable[[int, float], None],
+        resume_hint: str,
+        forecast: Forecast,
+    ) -> None:
         """The training loop."""
         module = self.task.module
         while self.step < self.settings.steps:
@@ -181,6 +190,7 @@ class _Training:
             self.optimizer.step()
             self.task.after_step(step)
             self.step = step + 1
+            forecast.after_step(self.step)
 
             if self._log_is_due(step):
                 show_progress(self.step, self._write_log(step, rate))
@@ -320,8 +330,10 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _progress_bar(title: str, total: int, done: int) -> Iterator[Callable[[int, float], None]]:
-    """Shows a progress bar; yields the function that moves it to a step and shows a loss."""
+def _progress_bar(
+    title: str, total: int, done: int
+) -> Iterator[tuple[Callable[[int, float], None], Callable[[str], None]]]:
+    """Shows a progress bar; yields the function that moves it to a step and shows a loss, and one that prints."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -331,7 +343,15 @@ def _progress_bar(title: str, total: int, done: int) -> Iterator[Callable[[int, 
     )
     with Progress(*columns, refresh_per_second=2) as progress:
         bar = progress.add_task(title, total=total, completed=done, loss="–")  # a finished run that is resumed has none
-        yield lambda step, loss: progress.update(bar, completed=step, loss=f"{loss:.4f}")
+
+        def show(step: int, loss: float) -> None:
+            progress.update(bar, completed=step, loss=f"{loss:.4f}")
+
+        def say(line: str) -> None:
+            if distributed.is_main_process():
+                progress.console.print(line, highlight=False, soft_wrap=True)
+
+        yield show, say
 
 
 @contextmanager

@@ -17,13 +17,15 @@ from helpers import tiny
 from helpers.stick import STICK, stick_sequence
 from helpers.viewed import HUG, WAVE, compared, synthetic_clip
 from jointwise import cli
+from jointwise.data.dataset import Dataset
 from jointwise.data.formats import npz
 from jointwise.data.formats.skeleton import write
-from jointwise.data.skeletons import KINECT20, NTU25, unnamed_skeleton
+from jointwise.data.skeletons import COCO17, KINECT20, NTU25, unnamed_skeleton
 from jointwise.data.synthetic import generate
 from jointwise.errors import ConfigError, DataError, ReadError
-from jointwise.report.viewer import MOST_BYTES, Answer, Clip, Panel, clip_of, find_clips, viewer, write_view
-from jointwise.report.viewer.packing import STEPS, pack
+from jointwise.inference.recognizer import Recognizer
+from jointwise.report.viewer import MOST_BYTES, Answer, Clip, Panel, answers_by, clip_of, find_clips, viewer, write_view
+from jointwise.report.viewer.packing import STEPS, drawn_bones, pack
 from jointwise.report.viewer.screen import display_axes, to_display
 
 
@@ -359,3 +361,22 @@ def test_joints_that_were_never_seen_have_no_place():
     clip = clip_of(replace(sequence, valid=valid))
     assert not clip.panels[0].drawn[:, :, 2].any()
     assert clip.panels[0].drawn[:, :, [0, 1, 3, 4, 5]].all()
+
+
+def test_a_layout_without_middles_is_drawn_with_shoulders_and_hips() -> None:
+    bones = drawn_bones(COCO17)
+    assert {("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")} <= set(bones)
+    assert not {("nose", "left_shoulder"), ("nose", "right_shoulder")} & set(bones)
+    assert set(bones) - set(COCO17.bones) == {("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")}
+    for skeleton in (NTU25, KINECT20, unnamed_skeleton(5)):
+        assert drawn_bones(skeleton) == skeleton.bones
+
+
+def test_a_recogniser_answers_to_own_recordings(finetuned: Path, dataset: Dataset, tmp_path: Path):
+    own = dataset.test[0]
+    npz.write(tmp_path / "own.npz", own)
+    cli.run(["view", str(tmp_path / "own.npz"), "--run", str(finetuned), "--out", str(tmp_path / "page.html")])
+    (answer,) = find_clips(str(tmp_path / "own.npz"), ask=answers_by(str(finetuned))).clips[0].answers
+    assert dict(answer.scores) == pytest.approx(Recognizer.from_pretrained(finetuned).predict(own).probabilities)
+    likeliest = max(answer.scores, key=lambda pair: pair[1])[0]
+    assert likeliest in (tmp_path / "page.html").read_text("utf-8")

@@ -16,7 +16,7 @@ from jointwise.model.build import part_titles
 from jointwise.report.page import charts
 from jointwise.report.page.provenance import Origin, device, known_facts, labels_in_words, parameters, run_origin
 from jointwise.report.page.reading import Facts, Run
-from jointwise.report.page.scales import NOTHING, count, duration, percent, short
+from jointwise.report.page.scales import NOTHING, count, duration_or_nothing, percent, short
 
 STAGE_TITLES = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "import": "Import"}
 
@@ -185,8 +185,8 @@ def view_run(run: Run) -> RunView:
         "unlabelled clips": facts.text("unlabelled"),
         "epochs": short(run.last("epoch")),
         "steps": count(facts.number("steps") or run.last("step")),
-        "time": duration(run.last("seconds")),
-        "time per epoch": duration(facts.number("seconds_per_epoch")),
+        "time": duration_or_nothing(run.last("seconds")),
+        "time per epoch": duration_or_nothing(facts.number("seconds_per_epoch")),
         **{f"held-out {words_of(key)} loss": short(held_out.number(key)) for key in measured},
         "device": device(facts),
         "encoder parameters": encoder,

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 
+from jointwise.training.forecast import duration
+
 NOTHING = "–"  # what the page shows for a missing value
 PER_CENT = "\N{NARROW NO-BREAK SPACE}%"
 
@@ -51,18 +53,9 @@ def short(value: float | None) -> str:
     return f"{value:.3g}"
 
 
-def duration(seconds: float | None) -> str:
-    """A time span in its two largest units.
-
-    >>> duration(4380)
-    '1 h 13 min'
-    """
-    if seconds is None or not math.isfinite(seconds):
-        return NOTHING
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+def duration_or_nothing(seconds: float | None) -> str:
+    """A time span in its two largest units; NOTHING where it is not known."""
+    return NOTHING if seconds is None or not math.isfinite(seconds) else duration(seconds)
 
 
 def join_words(words: Sequence[str]) -> str:

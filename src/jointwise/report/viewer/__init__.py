@@ -19,7 +19,7 @@ from jointwise.report.templates import templates
 from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import example_clip
 from jointwise.report.viewer.packing import as_json, frame_limit, pack, printable
-from jointwise.report.viewer.sources import Source, clip_of, find_clips
+from jointwise.report.viewer.sources import Source, answers_by, clip_of, find_clips, no_answer
 
 __all__ = [
     "MOST_BYTES",
@@ -27,10 +27,12 @@ __all__ = [
     "Clip",
     "Panel",
     "Source",
+    "answers_by",
     "clip_of",
     "clips_that_fit",
     "example_clip",
     "find_clips",
+    "no_answer",
     "person_colours",
     "printable",
     "recorded_panel",

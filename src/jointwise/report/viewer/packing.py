@@ -188,15 +188,42 @@ def _range(
     return float(min(low, high)), float(max(low, high))
 
 
+def drawn_bones(skeleton: Skeleton) -> tuple[tuple[str, str], ...]:
+    """The bones that are drawn of a layout.
+
+    They are its own. Where it has no joint between the shoulders or the hips, a line from side to side is added; bones
+    from the nose to the shoulders are left out then.
+
+    Args:
+        skeleton: The layout.
+
+    Returns:
+        Pairs of joint names.
+
+    >>> from jointwise.data.skeletons import COCO17
+    >>> bones = drawn_bones(COCO17)
+    >>> ("left_shoulder", "right_shoulder") in bones, ("nose", "left_shoulder") in bones
+    (True, False)
+    """
+    bones = skeleton.bones
+    for middle, joint in (("spine_shoulder", "shoulder"), ("spine_base", "hip")):
+        both = (f"left_{joint}", f"right_{joint}")
+        if bones and middle not in skeleton.joints and set(both) <= set(skeleton.joints):
+            bones = (*(bone for bone in bones if bone not in (("nose", both[0]), ("nose", both[1]))), both)
+    return bones
+
+
 def _pack_skeleton(skeleton: Skeleton) -> dict[str, Any]:
+    bones = drawn_bones(skeleton)
+    place = {joint: number for number, joint in enumerate(skeleton.joints)}
     sides = {"left": 1, "right": 2}
     return {
         "joints": [joint.replace("_", " ") for joint in skeleton.joints],
         "sides": [sides.get(joint.partition("_")[0], 0) for joint in skeleton.joints],
-        "bones": [list(pair) for pair in skeleton.bone_indices],
+        "bones": [[place[parent], place[child]] for parent, child in bones],
         "head": skeleton.joints.index("head") if "head" in skeleton.joints else None,
         "balls": [ball_radius(joint) for joint in skeleton.joints],
-        "thickness": [bone_radii(parent, child) for parent, child in skeleton.bones],
+        "thickness": [bone_radii(parent, child) for parent, child in bones],
     }
 
 

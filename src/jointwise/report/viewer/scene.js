@@ -195,8 +195,10 @@ class PanelScene {
         const bones = this.bones.get(shape);
         if (!shown[first + from] || !shown[first + to]) return bones.set(place + person, nothing);
         const certain = valid[first + from] && valid[first + to];
+        const [start, end] = [skeleton.sides[from], skeleton.sides[to]];
+        const side = start && end && start !== end ? 0 : end || start; // a line from left to right is trunk
         this.placeBone(matrix, points[from], points[to], certain ? 1 : 0.7);
-        bones.set(place + person, matrix, tone[certain ? "full" : "faint"][skeleton.sides[to] || skeleton.sides[from]]);
+        bones.set(place + person, matrix, tone[certain ? "full" : "faint"][side]);
         this.drawn.bones++;
       });
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +14,18 @@ from jointwise.data.centring import prepare_sequence
 from jointwise.data.dataset import load_dataset
 from jointwise.data.datasets import DATASETS, is_pool, is_store
 from jointwise.data.datasets.folder import SETTINGS
-from jointwise.data.formats import read, recordings_in
+from jointwise.data.formats import aist, read, recordings_in
+from jointwise.data.formats.files import read_head
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
 from jointwise.errors import ConfigError, DataError, JointwiseError, ReadError, unknown
-from jointwise.report.viewer.clips import Clip, recorded_panel
+from jointwise.report.viewer.clips import Answer, Clip, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
 from jointwise.training.checkpoint import read_json
 from jointwise.training.example_clips import PREDICTED, choose_examples, read_examples
 
+AskRecognizer = Callable[[Sequence], tuple[Answer, ...]]
 MOST_FILES = 12
 MOST_CLASSES = 24
 
@@ -41,7 +45,32 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def clip_of(sequence: Sequence, title: str | None = None, truth: str | None = None) -> Clip:
+def no_answer(_sequence: Sequence) -> tuple[Answer, ...]:
+    """The answers where no recogniser is asked: none."""
+    return ()
+
+
+def answers_by(run: str) -> AskRecognizer:
+    """What a trained model says to recordings.
+
+    Args:
+        run: Folder of a fine-tuned run; its name stands on the page.
+
+    Returns:
+        Recording -> the answer of the model.
+
+    Raises:
+        CheckpointError: There is no model in the folder, or it is pre-trained only.
+    """
+    from jointwise.inference.recognizer import Recognizer  # here: it imports torch, which other pages do without
+
+    recognizer = Recognizer.from_pretrained(run)
+    return lambda sequence: (Answer(run, tuple(recognizer.predict(sequence).probabilities.items())),)
+
+
+def clip_of(
+    sequence: Sequence, title: str | None = None, truth: str | None = None, ask: AskRecognizer = no_answer
+) -> Clip:
     """A recording as a clip of one panel.
 
     It is centred, and its gaps are filled so that missing joints can be drawn faintly.
@@ -50,16 +79,22 @@ def clip_of(sequence: Sequence, title: str | None = None, truth: str | None = No
         sequence: The recording.
         title: Name of the clip; None: where the recording comes from.
         truth: The true class; None if unknown.
+        ask: Recording -> the answers of recognisers to it.
 
     Raises:
         ReadError: No person has a valid joint.
     """
     ready = prepare_sequence(sequence)
     panel = recorded_panel("recording", ready.skeleton, ready.positions, ready.validity)
-    return Clip(title or ready.source, ready.fps, (panel,), truth)
+    return Clip(title or ready.source, ready.fps, (panel,), truth, ask(sequence))
 
 
-def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
+def find_clips(
+    place: str,
+    progress: ShowProgress = no_progress,
+    ask: AskRecognizer = no_answer,
+    reading: Mapping[str, Any] | None = None,
+) -> Source:
     """The clips of a file, of a folder of files, of a run (those of its report), or of a data set (one of each class).
 
     A data set is a registered one, a pool, a prepared file, a store, or a folder with a folder for each class.
@@ -68,6 +103,8 @@ def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
     Args:
         place: Name of a data set, or path of a file, folder or run.
         progress: Shows the progress while a data set is prepared.
+        ask: Recording -> the answers of recognisers to it; a run's own clips are not asked about.
+        reading: What the user says of files, as arguments of `read`; a data set does not take them.
 
     Raises:
         ConfigError: There is no data set, file or folder of that name.
@@ -75,27 +112,27 @@ def find_clips(place: str, progress: ShowProgress = no_progress) -> Source:
         ReadError: The file cannot be read, or no file of the folder can.
     """
     if place in DATASETS or is_pool(place):
-        return _of_dataset(place, progress)
+        return _of_dataset(place, progress, ask)
     path = Path(place).expanduser()
     if not path.exists():
         if "/" in place or path.suffix:
             raise ReadError(f"{place}: no such file or folder. Check the path.")
         raise ConfigError(f"{place}: no such file or folder, and {unknown('data set', place, DATASETS)}")
     if is_store(path):
-        return _of_dataset(str(path.resolve()), progress)
+        return _of_dataset(str(path.resolve()), progress, ask)
     if (path / "about.json").is_file():
         return _of_run(path)
-    if path.is_dir():
-        return _of_own_folder(path, progress) if _has_class_folders(path) else _of_folder(path)
+    if path.is_dir() and recordings_in(path) != [path]:
+        return _of_own_folder(path, progress, ask) if _has_class_folders(path) else _of_folder(path, ask, reading)
     if _holds_data_set(path):
-        return _of_dataset(str(path.resolve()), progress)
-    return Source(path.name, (clip_of(read(path), path.name),))
+        return _of_dataset(str(path.resolve()), progress, ask)
+    return Source(path.name, (clip_of(read(path, **(reading or {})), path.name, ask=ask),))
 
 
 def _holds_data_set(path: Path) -> bool:
     """Whether a file looks like one that holds a whole prepared data set."""
     if path.suffix.lower() != ".npz":
-        return path.suffix.lower() == ".pkl"
+        return path.suffix.lower() == ".pkl" and not aist.FORMAT.detect(path, read_head(path))
     try:
         with zipfile.ZipFile(path) as archive:
             return "x_train.npy" in archive.namelist()
@@ -132,18 +169,18 @@ def _of_run(folder: Path) -> Source:
     return Source(folder.resolve().name, tuple(clips), tuple(dict.fromkeys(notes)))
 
 
-def _of_own_folder(folder: Path, progress: ShowProgress) -> Source:
+def _of_own_folder(folder: Path, progress: ShowProgress, ask: AskRecognizer) -> Source:
     """A folder as a data set; if it cannot be prepared, the recordings that can be read, with the reason as a note."""
     try:
-        return _of_dataset(str(folder.resolve()), progress)
+        return _of_dataset(str(folder.resolve()), progress, ask)
     except JointwiseError as error:
-        single = _of_folder(folder)
+        single = _of_folder(folder, ask)
         reason = str(error).partition("\n")[0].rstrip(":.")
         note = f"Shown as single recordings, because it cannot be used as a data set: {reason}."
         return Source(single.title, single.clips, (note, *single.notes))
 
 
-def _of_folder(folder: Path) -> Source:
+def _of_folder(folder: Path, ask: AskRecognizer, reading: Mapping[str, Any] | None = None) -> Source:
     paths = recordings_in(folder)
     if not paths:
         raise ReadError(f"{folder}: no file in this folder, or below it, has a reader. Check the path.")
@@ -155,7 +192,9 @@ def _of_folder(folder: Path) -> Source:
         if turn >= len(selected) and clips:
             break  # others are read only where none of the selected can be
         try:
-            clips[place] = clip_of(read(paths[place]), str(paths[place].relative_to(folder)))
+            clips[place] = clip_of(
+                read(paths[place], **(reading or {})), str(paths[place].relative_to(folder)), ask=ask
+            )
         except JointwiseError as error:
             errors.append(error)
     if not clips:
@@ -168,15 +207,16 @@ def _of_folder(folder: Path) -> Source:
     return Source(folder.resolve().name, tuple(clips.values()), tuple(notes))
 
 
-def _of_dataset(name: str, progress: ShowProgress) -> Source:
+def _of_dataset(name: str, progress: ShowProgress, ask: AskRecognizer) -> Source:
     dataset = load_dataset(name, progress=progress)
     part = dataset.test if len(dataset.test) else dataset.train
     part_name = "test" if len(dataset.test) else "training"
     classes = dataset.classes
     places = choose_examples(part, seed=0, most=min(len(classes), MOST_CLASSES) or MOST_FILES).tolist()
     names, labels = part.names, [label_name(classes, label) for label in part.labels.tolist()]
-    clips = tuple(clip_of(part[place], f"{labels[place]} · {names[place]}", labels[place]) for place in places)
-    spread = f"spread over {len(classes)} classes" if classes else "which has no classes"
+    clips = tuple(clip_of(part[place], f"{labels[place]} · {names[place]}", labels[place], ask) for place in places)
+    shown = len(set(part.labels[places].tolist()))
+    spread = f"of {shown} of its {len(classes)} classes" if classes else "which has no classes"
     notes = [f"{len(clips)} clips of the {part_name} part, {spread}. Split: {dataset.split}."]
     terms = dataset.store.description.terms
     if terms:
