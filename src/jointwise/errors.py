@@ -107,6 +107,8 @@ def group_messages(messages: Iterable[str], examples: int = 3, most: int = 10) -
     Returns:
         Indented lines.
 
+    >>> print(group_messages(["the same", "the same"]))
+      2 alike, first: the same
     >>> print(group_messages(["a.txt: line 3 is empty.", "b.txt: line 9 is empty.", "c.txt: no such file."]))
       2 alike, first: a.txt: line 3 is empty.
         also b.txt
@@ -121,7 +123,7 @@ def group_messages(messages: Iterable[str], examples: int = 3, most: int = 10) -
     for alike in ordered[:most]:
         count = f"{len(alike)} alike, first: " if len(alike) > 1 else ""
         lines.append(f"  {count}{alike[0]}")
-        others = [message.partition(": ")[0] for message in alike[1:]]
+        others = [message.partition(": ")[0] for message in alike if message != alike[0]]
         lines += [f"    also {first_few(others, examples - 1)}"] if others else []
     left = sum(map(len, ordered[most:]))
     lines += [f"  … and {left} more, for {len(ordered) - most} other reasons"] if left else []

@@ -248,7 +248,9 @@ def source_of(path: Path) -> DataSource:
     settings = read_settings(path / SETTINGS)
     files = {file.relative_to(path).as_posix(): file for file in recordings_in(path)}
     if not files:
-        raise DataError(f"no recordings in {path}. {HELP}.")
+        arrays = sorted(path.glob("*_data*.npy"))  # of ST-GCN and alike
+        hint = f" The arrays in it are a data set by themselves: jointwise prepare {arrays[0]}." if arrays else ""
+        raise DataError(f"no recordings in {path}. {HELP}.{hint}")
     class_of = {name: _class_of(file.relative_to(path)) for name, file in files.items()}
     classes = sorted({name for name in class_of.values() if name is not None})
     labels: dict[str | None, int] = {name: label for label, name in enumerate(classes)}
