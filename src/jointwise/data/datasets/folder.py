@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -249,7 +250,8 @@ def source_of(path: Path) -> DataSource:
     files = {file.relative_to(path).as_posix(): file for file in recordings_in(path)}
     if not files:
         arrays = sorted(path.glob("*_data*.npy"))  # of ST-GCN and alike
-        hint = f" The arrays in it are a data set by themselves: jointwise prepare {arrays[0]}." if arrays else ""
+        command = shlex.join(["jointwise", "prepare", *map(str, arrays[:1])])
+        hint = f" The arrays in it are a data set by themselves: {command}." if arrays else ""
         raise DataError(f"no recordings in {path}. {HELP}.{hint}")
     class_of = {name: _class_of(file.relative_to(path)) for name, file in files.items()}
     classes = sorted({name for name in class_of.values() if name is not None})
