@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from jointwise.data.body_shape import Array, Bodies
 from jointwise.data.sequence import Sequence
 from jointwise.errors import ConfigError, ReadError, unknown
+
+Known = TypeVar("Known")
 
 UNITS = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "px": "pixels", "image": "parts of the image"}
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}  # of those units that have a fixed length
@@ -215,6 +220,40 @@ def is_mirrored(recording: Sequence | Bodies) -> bool | None:
         if (sign * mean >= _IN_FRONT).all() and np.mean(sign * sides.sum(0) > 0) >= _SURE_SHARE:
             return mirrored
     return None
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """The axes that most recordings of a data set have, as their bodies tell them.
+
+    Args:
+        up: The axis that points up; None where unknown.
+        mirrored: Whether bodies are mirror images; None where unknown.
+        ordered: Whether bones fit the joints. Where they do not, nothing can be told of new recordings.
+    """
+
+    up: str | None = None
+    mirrored: bool | None = None
+    ordered: bool = True
+
+
+def common(values: Iterable[Known | None]) -> Known | None:
+    """What most of those that are known are; None where they differ, or less than a fifth is known.
+
+    Args:
+        values: What was found of each recording.
+
+    >>> common(["y", "y", "y", "y", None, "z"]), common(["y", "z"])
+    ('y', None)
+    """
+    counted = Counter(values)
+    total = sum(counted.values())
+    del counted[None]
+    known = sum(counted.values())
+    if not known or known < 0.2 * total:
+        return None
+    value, count = counted.most_common(1)[0]
+    return value if count >= 0.8 * known else None
 
 
 def _bodies_of(recording: Sequence | Bodies) -> Bodies:
