@@ -84,7 +84,7 @@ def test_another_unit_is_converted_or_said(one: Sequence, factor: float) -> None
     assert in_size(spoiled, None).notes == ()
     backwards = in_size(one, factor * size)
     np.testing.assert_allclose(backwards.sequence.positions, spoiled.positions, rtol=1e-5)
-    unknown = moved(one, 37 * np.eye(3))
+    unknown = moved(one, 25 * np.eye(3))
     assert in_size(unknown, size).sequence is unknown
     assert "another unit" in in_size(unknown, size).notes[0]
 

@@ -19,7 +19,7 @@ UNITS = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "px": "pixels"
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}  # of those units that have a fixed length
 UP = ("y", "-y", "z", "-z", "x", "-x")
 
-_STATURES = (0.8, 2.5)  # metres, of children and of tall people, as their bones tell them
+_STATURES = (0.6, 2.6)  # metres, of children and of tall people, as their bones tell them
 _UPRIGHT = 0.8  # cosine between a body and the axis that it stands along
 _UPRIGHT_SHARE = 0.6  # of the frames: most of the time
 _IN_FRONT = 0.25  # lengths of the trunk by which the parts of each side of a body are in front, on average
@@ -206,12 +206,13 @@ def is_mirrored(recording: Sequence | Bodies) -> bool | None:
     left, up = bodies.unit("across"), bodies.unit("trunk")
     front = left[:, [1, 2, 0]] * up[:, [2, 0, 1]] - left[:, [2, 0, 1]] * up[:, [1, 2, 0]]  # right-handed: left × up
     with np.errstate(invalid="ignore", divide="ignore"):
-        trunk = bodies.norms[:, bodies.plan.names["trunk"], None]
-        votes = np.clip(np.einsum("nkc,nc->nk", bodies.vectors, front) / trunk, -1, 1)
+        front = front / bodies.norms[:, bodies.plan.names["trunk"], None]
+        bones = len(bodies.plan.lengths)
+        votes = np.clip((bodies.vectors[:, bones:] @ front[:, :, None])[..., 0], -1, 1)
     sides = np.zeros((2, len(votes)))
     for name, row in bodies.plan.names.items():
         if name not in ("trunk", "whole", "across"):
-            sides[["left", "right"].index(name.split()[0]) if " " in name else slice(None)] += votes[:, row]
+            sides[["left", "right"].index(name.split()[0]) if " " in name else slice(None)] += votes[:, row - bones]
     sides = sides[:, np.isfinite(sides).all(0)]
     if not sides.any():
         return None
