@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,15 @@ from scipy.optimize import linear_sum_assignment
 from jointwise.data.sequence import Bools, Floats
 
 GAP_SECONDS = 0.5  # a person who comes back within it is the same person
+GHOST_SECONDS = 0.2  # a person who is seen for less is none, where others are there for longer
+_GHOST_SHARE = 0.2  # ... and in a smaller share of the frames: a recording may be short itself
+_FARTHEST = 0.2  # body sizes from where a person is expected: beyond it, it is another person,
+_FARTHEST_PER_SECOND = 2.0  # with so much more for each second since the person was seen
+_BONE_WEIGHT = 2.0  # of the difference of bone lengths, beside the distance of joints
+_VELOCITY_MEMORY = 0.5  # share of the velocity before in that of a person
+_LENGTH_MEMORY = 0.9  # share of the lengths before in the bone lengths of a person
+
+Bones = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -37,16 +47,23 @@ class Tracks:
         valid: (M, T, V), whether it was seen.
         confidence: (M, T, V), zero where it was not seen; None where no detection has one.
         persons: (M,) the number or name of each person in the file; None where it has none.
+        notes: What was done to find them, as whole sentences.
     """
 
     positions: Floats
     valid: Bools
     confidence: Floats | None
     persons: tuple[int | str | None, ...]
+    notes: tuple[str, ...] = ()
 
 
 def link_persons(
-    frames: list[list[Detection]], joints: int, coordinates: int, fps: float = 30.0, track: str = "auto"
+    frames: list[list[Detection]],
+    joints: int,
+    coordinates: int,
+    fps: float = 30.0,
+    track: str = "auto",
+    bones: Bones = (),
 ) -> Tracks:
     """Give every detected person a slot.
 
@@ -57,18 +74,12 @@ def link_persons(
         fps: Frames per second.
         track: `auto`: by the persons' numbers where all have one, else linked over frames; `file`: by their numbers,
             or by their order where they have none; `none`: by their order.
+        bones: Pairs of joints whose distance tells persons apart where they cross.
 
     Returns:
         The persons in order of appearance.
     """
-    named = all(person.person is not None for frame in frames for person in frame)
-    if track == "none" or (track == "file" and not named):
-        slots = [list(range(len(frame))) for frame in frames]
-    elif named:
-        order: dict[int | str | None, int] = {}
-        slots = [[order.setdefault(person.person, len(order)) for person in frame] for frame in frames]
-    else:
-        slots = _assign(frames, max(1, round(GAP_SECONDS * fps)))
+    slots, notes = _slots(frames, fps, track, bones)
     count = 1 + max((slot for frame in slots for slot in frame), default=-1)
     positions = np.zeros((count, len(frames), joints, coordinates), np.float32)
     valid = np.zeros(positions.shape[:3], bool)
@@ -76,6 +87,8 @@ def link_persons(
     persons: list[int | str | None] = [None] * count
     for time, (frame, places) in enumerate(zip(frames, slots, strict=True)):
         for person, slot in zip(frame, places, strict=True):
+            if slot < 0:
+                continue
             seen = np.isfinite(person.points).all(-1)
             positions[slot, time][seen] = person.points[seen]
             valid[slot, time] = seen
@@ -83,30 +96,122 @@ def link_persons(
                 confidence[slot, time] = np.where(seen, person.confidence, 0)
             persons[slot] = person.person
     rated = any(person.confidence is not None for frame in frames for person in frame)
-    return Tracks(positions, valid, confidence if rated else None, tuple(persons))
+    return Tracks(positions, valid, confidence if rated else None, tuple(persons), notes)
 
 
-def _assign(frames: list[list[Detection]], longest_gap: int) -> list[list[int]]:
-    """The slot of each detection: the nearest person of the frames before, in the cheapest assignment of all."""
-    last: list[tuple[int, Floats]] = []  # of each slot: the frame in which it was seen last, and its joints there
+def _slots(
+    frames: list[list[Detection]], fps: float, track: str, bones: Bones
+) -> tuple[list[list[int]], tuple[str, ...]]:
+    """The slot of each detection, -1 for one that is dropped; and what was done, in sentences."""
+    named = all(person.person is not None for frame in frames for person in frame)
+    if track == "none" or (track == "file" and not named):
+        return [list(range(len(frame))) for frame in frames], ()
+    if named:
+        order: dict[int | str | None, int] = {}
+        return [[order.setdefault(person.person, len(order)) for person in frame] for frame in frames], ()
+    slots = _assign(frames, fps, np.array(bones, int).reshape(-1, 2))
+    return _drop_ghosts(slots, fps)
+
+
+@dataclass
+class _Track:
+    """A person who is followed.
+
+    Args:
+        time: The frame in which it was seen last.
+        points: (V, C) where each joint was seen last; NaN where it never was.
+        velocity: (C,) how far the body moves in a frame.
+        lengths: (B,) lengths of its bones; NaN where a bone was never seen.
+    """
+
+    time: int
+    points: Floats
+    velocity: Floats
+    lengths: Floats
+
+    def cost(self, points: Floats, lengths: Floats, time: int) -> float:
+        """How far a detection is from where this person would be, and from its build; infinite if nothing tells."""
+        expected = self.points + self.velocity * np.float32(time - self.time)
+        distance = _mean(np.linalg.norm(points - expected, axis=-1))
+        build = _mean(np.abs(lengths - self.lengths))
+        return float(np.nan_to_num(distance, nan=np.inf) + _BONE_WEIGHT * np.nan_to_num(build))
+
+    def update(self, points: Floats, lengths: Floats, time: int) -> None:
+        """Take a detection for the person's place in a frame."""
+        step = _mean(points - self.points) / np.float32(time - self.time)
+        self.velocity = _blend(self.velocity, step, _VELOCITY_MEMORY)
+        self.lengths = _blend(self.lengths, lengths, _LENGTH_MEMORY)
+        self.points = np.where(np.isfinite(points), points, self.points)
+        self.time = time
+
+
+def _assign(frames: list[list[Detection]], fps: float, bones: npt.NDArray[np.int_]) -> list[list[int]]:
+    """The slot of each detection: that of the nearest person of the frames before, in the cheapest assignment of all.
+
+    Costs are in units of the body size, so that pixels and metres are treated alike.
+    """
+    size = _body_size(frames)
+    longest_gap = max(1, round(GAP_SECONDS * fps))
+    tracks: list[_Track] = []
     slots: list[list[int]] = []
     for time, frame in enumerate(frames):
-        open_slots = [slot for slot, (seen, _) in enumerate(last) if time - seen <= longest_gap]
-        costs = np.array([[_distance(person.points, last[slot][1]) for slot in open_slots] for person in frame])
+        bodies = [np.asarray(person.points, np.float32) / size for person in frame]
+        lengths = [np.linalg.norm(body[bones[:, 0]] - body[bones[:, 1]], axis=-1) for body in bodies]
+        near = [slot for slot, track in enumerate(tracks) if time - track.time <= longest_gap]
         places = [-1] * len(frame)
-        if costs.size:
+        if frame and near:
+            pairs = zip(bodies, lengths, strict=True)
+            costs = np.array([[tracks[slot].cost(*pair, time) for slot in near] for pair in pairs])
+            limits = [_FARTHEST + _FARTHEST_PER_SECOND * (time - tracks[slot].time) / fps for slot in near]
+            too_far = costs > limits
+            costs[too_far] = 1e3  # more than all others together, so that as many as possible are linked
             for row, column in zip(*linear_sum_assignment(costs), strict=True):
-                places[row] = open_slots[column]
-        for row, person in enumerate(frame):
+                if not too_far[row, column]:
+                    places[row] = near[column]
+        for row, (body, length) in enumerate(zip(bodies, lengths, strict=True)):
             if places[row] < 0:
-                places[row] = len(last)
-                last.append((time, person.points))
-            last[places[row]] = (time, person.points)
+                places[row] = len(tracks)
+                tracks.append(_Track(time, body, np.zeros(body.shape[-1], np.float32), length))
+            else:
+                tracks[places[row]].update(body, length, time)
         slots.append(places)
     return slots
 
 
-def _distance(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
-    """Mean distance of the joints that are seen in both; large where there are none."""
-    both = np.isfinite(a).all(-1) & np.isfinite(b).all(-1)
-    return float(np.linalg.norm(a[both] - b[both], axis=-1).mean()) if both.any() else 1e9
+def _drop_ghosts(slots: list[list[int]], fps: float) -> tuple[list[list[int]], tuple[str, ...]]:
+    """The slots without those of persons who are seen too shortly, and the sentence that says so."""
+    flat = [slot for frame in slots for slot in frame]
+    times = np.bincount(np.array(flat, int)) if flat else np.zeros(0, int)
+    shortest = GHOST_SECONDS * fps
+    ghosts = (times < shortest) & (times < _GHOST_SHARE * len(slots)) & (times < times.max(initial=0))
+    if not ghosts.any():
+        return slots, ()
+    number = np.where(ghosts, -1, np.cumsum(~ghosts) - 1).tolist()
+    who = "1 person was" if ghosts.sum() == 1 else f"{ghosts.sum()} persons were"
+    note = f"{who} seen for less than {GHOST_SECONDS:g} s ({int(times[ghosts].sum())} frames in all) and left out."
+    return [[number[slot] for slot in frame] for frame in slots], (note,)
+
+
+def _body_size(frames: list[list[Detection]]) -> np.float32:
+    """The typical size of a body: the median diagonal of the box around its joints; 1 where there is none."""
+    sizes = []
+    for person in (person for frame in frames for person in frame):
+        seen = person.points[np.isfinite(person.points).all(-1)]
+        if len(seen) > 1:
+            sizes.append(np.linalg.norm(np.ptp(seen, axis=0)))
+    size = np.float32(np.median(sizes)) if sizes else np.float32(0)
+    return size if size > 0 else np.float32(1)
+
+
+def _mean(values: Floats) -> Floats:
+    """Mean over the first axis of what is finite; NaN where nothing is."""
+    finite = np.isfinite(values)
+    count = finite.sum(0)
+    total = np.where(finite, values, 0).sum(0)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan), np.float32)
+
+
+def _blend(before: Floats, now: Floats, memory: float) -> Floats:
+    """A running mean: what was known, moved towards what is seen; the one of them that is finite if only one is."""
+    mixed = memory * before + (1 - memory) * now
+    return np.where(np.isfinite(mixed), mixed, np.where(np.isfinite(before), before, now)).astype(np.float32)

@@ -13,10 +13,17 @@ from jointwise.errors import ConfigError, ReadError
 
 NAMES = {  # format -> a name of its files. Frame files and files with shared endings have tests of their own.
     "npz": "mine.npz",
+    "npy": "mine.npy",
+    "parquet": "mine.parquet",
+    "aist": "gBR_sBM.pkl",
     "skeleton": "S001C001P001R001A001.skeleton",
     "utd_mat": "a1_s1_t1_skeleton.mat",
     "sbu": "skeleton_pos.txt",
     "wmft": "S01_healthy_task01.bin",
+    "bvh": "walk.bvh",
+    "c3d": "walk.c3d",
+    "trc": "walk.trc",
+    "pose": "walk.pose",
 }
 
 

@@ -11,16 +11,68 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from jointwise.data.formats import npz, sbu, skeleton, utd_mat, wmft
+from jointwise.data.formats import (
+    aist,
+    alphapose,
+    azure_kinect,
+    bvh,
+    c3d,
+    coco,
+    kinect,
+    kinetics,
+    mediapipe,
+    mmpose,
+    npy,
+    npz,
+    openpose,
+    pose,
+    sbu,
+    skeleton,
+    table,
+    trc,
+    utd_mat,
+    wmft,
+    yolo,
+    zed,
+)
 from jointwise.data.formats.files import check_file, read_head
 from jointwise.data.formats.format import Format, ReadOptions
+from jointwise.data.layouts import Sources, load_layout
+from jointwise.data.mapping import find_spellings, on_layout
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import Skeleton, get_skeleton, resolve_layout
-from jointwise.errors import ConfigError, ReadError, unknown
+from jointwise.data.skeletons import Skeleton, skeleton_of
+from jointwise.errors import ConfigError, ReadError, first_few, unknown
 
 # in the order of `jointwise formats`
 FORMATS: dict[str, Format] = {
-    item.name: item for item in (npz.FORMAT, skeleton.FORMAT, utd_mat.FORMAT, sbu.FORMAT, wmft.FORMAT)
+    item.name: item
+    for item in (
+        npz.FORMAT,
+        npy.FORMAT,
+        table.FORMAT,
+        table.IN_PARQUET,
+        mediapipe.FORMAT,
+        openpose.FORMAT,
+        alphapose.FORMAT,
+        mmpose.FORMAT,
+        mmpose.IMAGES,
+        coco.FORMAT,
+        yolo.FORMAT,
+        yolo.RESULTS,
+        kinetics.FORMAT,
+        kinect.FORMAT,
+        skeleton.FORMAT,
+        utd_mat.FORMAT,
+        sbu.FORMAT,
+        wmft.FORMAT,
+        aist.FORMAT,
+        azure_kinect.FORMAT,
+        zed.FORMAT,
+        bvh.FORMAT,
+        c3d.FORMAT,
+        trc.FORMAT,
+        pose.FORMAT,
+    )
 }
 # Endings that many kinds of files have. A file is a recording only if its content says so.
 SHARED_ENDINGS = {".json", ".csv", ".tsv", ".txt", ".npy", ".pkl", ".parquet"}
@@ -62,17 +114,20 @@ def detect(path: Path) -> Format:
     Raises:
         ReadError: There is no such file, it is empty, no format fits, or two fit equally well.
     """
-    sample = path
+    sample, scores = path, []
     if path.is_dir():
-        sample = next((file for file in _files(path) if _named_like(file)), path)
+        for sample in (file for file in _files(path) if _named_like(file)):
+            scores = [pair for pair in _scores(sample) if pair[1].frame_files]
+            if scores:  # a frame in which nobody is may tell nothing
+                break
     check_file(sample)
-    scores = _scores(sample)
-    if path.is_dir():
-        scores = [pair for pair in scores if pair[1].frame_files]
+    if not path.is_dir():
+        scores = _scores(sample)
     if not scores:
         named = _named_like(sample)
-        if len(named) == 1 and not path.is_dir():  # damaged: its reader says how
-            return named[0]
+        own = [item for item in named if path.name.lower() in item.patterns] or named
+        if len(own) == 1 and not path.is_dir():  # damaged: its reader says how
+            return own[0]
         if path.is_dir():
             raise ReadError(
                 f"{path}: a folder whose files do not hold one frame each. Name one of its files, or prepare it as a "
@@ -133,7 +188,7 @@ def read(
     path: str | Path,
     *,
     format: str = "auto",
-    layout: str | Skeleton | None = None,
+    layout: str | Path | Skeleton | None = None,
     fps: float | None = None,
     units: str | None = None,
     up: str | None = None,
@@ -147,7 +202,8 @@ def read(
     Args:
         path: The file, or the folder whose files hold one frame each.
         format: Name of its format; `auto` recognises it by its content.
-        layout: The joints, or the name of a shipped layout, for files that do not name their joints.
+        layout: The joints, for files that do not name them or call them otherwise: the name of a shipped layout, a
+            YAML file, or a Skeleton.
         fps: Frames per second, where the file does not say it or says it wrongly.
         units: The unit of the coordinates, such as `m`, `mm` or `px`, in the same case.
         up: The axis that points up, such as `y`, or `-y` for images, in the same case.
@@ -161,23 +217,34 @@ def read(
         does not say.
 
     Raises:
-        ReadError: The file is missing, empty or damaged, or no format fits it, or two fit equally well.
+        ReadError: The file is missing, empty or damaged, or no format fits it, or two fit equally well; or it has not
+            the joints of the layout.
         ConfigError: The format or the layout is unknown, or an option has no such value.
     """
     path = Path(path)
     if format != "auto" and format not in FORMATS:
         raise ConfigError(unknown("format", format, FORMATS))
-    if isinstance(layout, str):
-        layout = get_skeleton(layout)
+    aliases: Sources = {}
+    if isinstance(layout, str | Path):
+        known = load_layout(layout)
+        layout, aliases = skeleton_of(known), known.aliases
     options = ReadOptions(layout, fps, units, up, image_size, persons, min_confidence, track)
     reader = detect(path) if format == "auto" else FORMATS[format]
-    return _apply(options, reader.read(path, options))
+    return _apply(options, reader.read(path, options), aliases)
 
 
-def _apply(options: ReadOptions, sequence: Sequence) -> Sequence:
-    """Put what the user says in the place of what the file says."""
+def _apply(options: ReadOptions, sequence: Sequence, aliases: Sources) -> Sequence:
+    """Put what the user says in the place of what the file says; aliases: of the joints of the layout."""
     if options.layout is not None:
-        sequence = replace(sequence, skeleton=resolve_layout(options.layout, sequence.skeleton))
+        sequence = on_layout(sequence, options.layout, aliases)
+        if sequence.skeleton != options.layout:
+            own, wanted = sequence.skeleton.joints, options.layout.joints
+            found = find_spellings(wanted, own, aliases)
+            raise ReadError(
+                f"{sequence.source}: layout '{options.layout.name}' does not fit: no "
+                f"{first_few([joint for joint in wanted if joint not in found])} among the file's {len(own)} joints "
+                f"({first_few(own)}). Name another layout, or a layout file whose aliases say how this file calls them."
+            )
     if options.fps is not None:
         sequence = replace(sequence, fps=float(options.fps))
     if options.units is not None:
