@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 FINE = "fine"
@@ -35,3 +35,45 @@ def worst(findings: Iterable[Finding]) -> str:
     'look'
     """
     return max((finding.verdict for finding in findings), key=VERDICTS.index, default=FINE)
+
+
+SHOWN = 3  # findings of a check that are shown
+
+
+@dataclass(frozen=True)
+class Group:
+    """Findings of one check.
+
+    Args:
+        check: Name of the check.
+        verdict: The gravest of them.
+        count: How many.
+        examples: The first of them.
+        remedy: What to do about all of them; empty where the messages say it.
+    """
+
+    check: str
+    verdict: str
+    count: int
+    examples: tuple[Finding, ...]
+    remedy: str = ""
+
+
+def group_findings(findings: Iterable[Finding], remedies: Mapping[str, str]) -> list[Group]:
+    """Put the findings of each check together.
+
+    Args:
+        findings: The findings.
+        remedies: Name of a check -> what to do about it.
+
+    Returns:
+        The groups, the gravest first, then the largest.
+    """
+    kinds: dict[str, list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault(finding.check, []).append(finding)
+    groups = [
+        Group(check, worst(found), len(found), tuple(found[:SHOWN]), remedies.get(check, ""))
+        for check, found in kinds.items()
+    ]
+    return sorted(groups, key=lambda group: (-VERDICTS.index(group.verdict), -group.count))
