@@ -107,7 +107,10 @@ def predict(args: argparse.Namespace) -> None:
 def _line_of(path: Path, prediction: Prediction, as_json: bool) -> str:
     """What `predict` prints of a recording."""
     if as_json:
-        return json.dumps({"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities})
+        content = {"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}
+        return json.dumps(content | ({"reason": prediction.reason} if prediction.reason else {}))
+    if prediction.reason:
+        return f"{path}: {prediction.label}  ({prediction.reason})"
     others = list(prediction.probabilities.items())[1:3]
     rest = ", ".join(f"{name} {100 * value:.0f} %" for name, value in others)
     return f"{path}: {prediction.label} {100 * prediction.probability:.0f} %" + (f"  ({rest})" if rest else "")

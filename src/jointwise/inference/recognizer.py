@@ -19,6 +19,7 @@ from jointwise.data.cleaning import CLEANING
 from jointwise.data.clips import TEST_CROP, ClipCutter, Clips, Persons
 from jointwise.data.formats import known_names, read, recordings_in
 from jointwise.data.mapping import map_to_layout
+from jointwise.data.movement import movement, outside
 from jointwise.data.sequence import Sequence, as_float_array
 from jointwise.data.skeletons import Skeleton, resolve_layout
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, group_messages, unknown
@@ -34,6 +35,7 @@ from jointwise.training.device import pick_device
 from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import load_model
 
+NONE = "none of these"  # the answer to a recording that shows none of the classes
 Recording = Sequence | npt.NDArray[np.floating] | str | Path
 
 
@@ -42,11 +44,12 @@ class Prediction:
     """The action that a recognizer found in one recording.
 
     Args:
-        label: The most probable class.
-        probability: Its probability.
+        label: The most probable class; NONE for a recording that shows none of them.
+        probability: The probability of the most probable class.
         probabilities: The probabilities of all classes, in descending order.
         source: Where the recording came from.
         assumed: What the file does not say and was taken for granted, as whole sentences.
+        reason: Why the answer is NONE, as a sentence; empty where it is a class.
     """
 
     label: str
@@ -54,6 +57,7 @@ class Prediction:
     probabilities: dict[str, float]
     source: str
     assumed: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class Recognizer:
@@ -208,7 +212,8 @@ class Recognizer:
             recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file. Joints that are NaN, or
                 lie exactly at zero or another sign for it, count as not seen; of a Sequence, `valid` is believed.
                 Axes and units are turned to those of the training data, with a JointwiseWarning; `up` and `units` of a
-                Sequence are believed. A list of all these, or a folder of recordings, is answered with a list.
+                Sequence are believed. Who moves less, or more, than in any recording of the training is answered with
+                NONE. A list of all these, or a folder of recordings, is answered with a list.
 
         Returns:
             One Prediction, or a list of them: in the order of the list, or of the names of the files.
@@ -281,7 +286,10 @@ class Recognizer:
         except ReadError as error:
             return error
         ranked = sorted(zip(self.classes, probabilities, strict=True), key=lambda pair: -pair[1])
-        return Prediction(ranked[0][0], ranked[0][1], dict(ranked), sequence.source, sequence.assumed)
+        known = self.card.movement
+        reason = known and outside(movement(sequence), known)
+        label = NONE if reason else ranked[0][0]
+        return Prediction(label, ranked[0][1], dict(ranked), sequence.source, sequence.assumed, reason or "")
 
     @torch.no_grad()
     def features(self, recording: Recording, pooling: str = "mean") -> npt.NDArray[np.float32]:
