@@ -240,7 +240,8 @@ def test_the_figure_knows_every_joint_of_every_layout_and_is_symmetric(skeleton:
         place, other = rest_place(joint), rest_place(skeleton.joints[mirror])
         assert place is not None
         assert other is not None
-        assert place.tolist() == (other * (-1, 1, 1)).tolist()
+        if skeleton.name != "mediapipe-hand21":  # one hand is no body
+            assert place.tolist() == (other * (-1, 1, 1)).tolist()
         assert 0 < rest_radius(joint) <= ball_radius(joint) < 0.1
     assert rest_place("tail") is None
 

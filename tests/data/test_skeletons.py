@@ -1,5 +1,6 @@
 """Joint layouts: trees over all joints, true mirror images, names that help."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -68,7 +69,8 @@ def test_mirror_keeps_the_bones(skeleton: Skeleton) -> None:
 def test_every_left_joint_has_a_right_partner(skeleton: Skeleton) -> None:
     left = {joint.removeprefix("left_") for joint in skeleton.joints if joint.startswith("left_")}
     right = {joint.removeprefix("right_") for joint in skeleton.joints if joint.startswith("right_")}
-    assert left == right != set()
+    assert left == right
+    assert left or skeleton.name == "mediapipe-hand21"  # one hand, of either side
 
 
 def test_root_index_is_the_place_of_the_root(skeleton: Skeleton) -> None:
@@ -77,12 +79,32 @@ def test_root_index_is_the_place_of_the_root(skeleton: Skeleton) -> None:
 
 
 def test_the_name_ends_in_the_number_of_joints(skeleton: Skeleton) -> None:
-    assert skeleton.name.endswith(str(len(skeleton.joints)))
+    if skeleton.name not in ("body25b", "cmu", "lafan", "mixamo"):
+        assert skeleton.name.endswith(str(len(skeleton.joints)))
 
 
 def test_json_keeps_a_layout(skeleton: Skeleton) -> None:
     assert Skeleton.from_json(json.loads(json.dumps(asdict(skeleton)))) == skeleton
     assert Skeleton.from_json(json.loads(json.dumps(asdict(unnamed_skeleton(7))))) == unnamed_skeleton(7)
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),  # of the layouts of version 0.2, before they were files
+    [
+        ("ntu25", "c43356baf293634b"),
+        ("kinect20", "2142e69fe07cce42"),
+        ("sbu15", "4e301ac5e245799c"),
+        ("coco17", "e95f09f422ff2388"),
+        ("h36m17", "14e1f12817fbbd2a"),
+        ("openpose18", "3a8d1bb10e04600b"),
+        ("body25", "4d927d5fb4c3ba1e"),
+        ("halpe26", "33102b872e0ae96c"),
+        ("mediapipe33", "2d2d196b175fbec7"),
+    ],
+)
+def test_layouts_stay_as_they_are_in_stores_and_models(name: str, digest: str) -> None:
+    content = json.dumps(asdict(get_skeleton(name))).encode()
+    assert hashlib.sha256(content).hexdigest()[:16] == digest
 
 
 def test_joint_counts_and_order_are_those_of_the_sensors() -> None:

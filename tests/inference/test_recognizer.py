@@ -13,7 +13,6 @@ import torch
 import jointwise
 from helpers import tiny
 from jointwise.data.dataset import Dataset
-from jointwise.data.layouts import MIDDLES
 from jointwise.data.mapping import map_to_layout
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import COCO17, KINECT20, NTU25, shared_joints, unnamed_skeleton
@@ -285,9 +284,10 @@ def test_a_pre_trained_model_describes_recordings_of_other_layouts(pretrained: P
     np.testing.assert_allclose(recognizer.features(more), recognizer.features(given), atol=1e-6)
     fewer = given.on_joints(shared_joints(COCO17, given.skeleton))
     hidden = given.validity.copy()
-    hidden[:, :, [joint not in (*fewer.skeleton.joints, *MIDDLES) for joint in given.skeleton.joints]] = False
+    synthetic = fewer.skeleton.map_to(given.skeleton).synthetic
+    hidden[:, :, [joint not in (*fewer.skeleton.joints, *synthetic) for joint in given.skeleton.joints]] = False
     positions = given.positions.copy()
-    for middle, sides in MIDDLES.items():
+    for middle, sides in synthetic.items():
         columns = [given.skeleton.joints.index(side) for side in sides]
         positions[:, :, given.skeleton.joints.index(middle)] = positions[:, :, columns].mean(2)
         hidden[:, :, given.skeleton.joints.index(middle)] = hidden[:, :, columns].all(2)

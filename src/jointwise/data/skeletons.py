@@ -1,30 +1,30 @@
 """Joint layouts: which joints a skeleton has, which are connected, which mirror each other, and which is the root.
 
-The joints and bones of the shipped layouts stand in `layouts.py`. Layouts are matched by the names of their joints.
+The joints and bones of the shipped layouts stand in `layouts/*.yaml`. Layouts are matched by the names of their joints.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from jointwise.data import layouts
+from jointwise.data.joint_map import JointMap, map_joints, shared_names, synthesis
+from jointwise.data.layouts import Layout, layout_names, load_layout
 from jointwise.errors import ConfigError, first_few, unknown
 
 MIN_JOINTS = 5  # with fewer, too little is left to mask
 MAX_JOINTS = 133  # the largest layout that a sensor or detector gives: COCO-WholeBody
 
+_FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 _BODY_PARTS = {  # the joints of each part of the body, without `left_` and `right_`
-    "arm": ("shoulder", "elbow", "wrist", "hand", "hand_tip", "thumb", "pinky", "index"),
-    "leg": ("hip", "knee", "ankle", "foot", "heel", "big_toe", "small_toe", "foot_index"),
-    "head": ("head", "head_top", "nose", "eye", "eye_inner", "eye_outer", "ear", "mouth"),
-    "trunk": ("neck", "spine_shoulder", "spine_mid", "spine_base"),
+    "arm": ("clavicle", "shoulder", "elbow", "wrist", "hand", "hand_root", "hand_tip"),
+    "leg": ("hip_joint", "hip", "knee", "ankle", "foot", "heel", "big_toe", "small_toe", "foot_index"),
+    "trunk": ("neck", "neck_base", "spine_shoulder", "spine_chest", "spine_mid", "spine_1", "lower_back", "spine_base"),
 }
+_HEAD = ("head", "nose", "eye", "ear", "mouth", "jaw", "chin", "brow", "nostril", "lip")  # first words of its joints
 _OTHER_SIDE = {"left": "right", "right": "left"}
-_NUMBERED = re.compile(r"joint_\d+")
 
 
 def _is_list(value: object) -> bool:
@@ -144,6 +144,18 @@ class Skeleton:
         name = f"{self.name}-{len(kept)}joints"
         return replace(self, name=name, joints=kept, bones=tuple(bones), root=self.root if self.root in kept else None)
 
+    def map_to(self, other: Skeleton, synthesise: bool = True) -> JointMap:
+        """How the joints of another layout follow from those of this one.
+
+        Args:
+            other: The layout that is wanted.
+            synthesise: Whether joints that this layout lacks may be computed from those that it has.
+
+        >>> MEDIAPIPE33.map_to(NTU25).missing
+        ('neck', 'left_hand_tip', 'right_hand_tip')
+        """
+        return map_joints(other.joints, self.joints, synthesise)
+
     @property
     def root_index(self) -> int | None:
         """Index of the root joint; None where the layout has none."""
@@ -156,7 +168,8 @@ class Skeleton:
             wanted: The joint that an encoder takes for the centre, also one that this layout lacks.
 
         Returns:
-            That joint, else those whose middle it is (`MIDDLES`), else the root, else both hips; empty without them.
+            That joint, else those that it follows from (`synthesis.yaml`), else the root, else both hips; empty
+            without them.
 
         >>> kinect = get_skeleton("kinect20")
         >>> [kinect.joints[place] for place in kinect.centre_joints()]
@@ -165,7 +178,8 @@ class Skeleton:
         >>> [coco.joints[place] for place in coco.centre_joints("spine_base")]
         ['left_hip', 'right_hip']
         """
-        known = ((wanted,), layouts.MIDDLES.get(wanted or "", (None,)), (self.root,), ("left_hip", "right_hip"))
+        means = synthesis().get(wanted or "", ())
+        known: tuple[tuple[str | None, ...], ...] = ((wanted,), *means, (self.root,), ("left_hip", "right_hip"))
         for names in known:
             if set(names) <= set(self.joints):
                 return tuple(self.joints.index(name) for name in names if name is not None)
@@ -206,7 +220,11 @@ class Skeleton:
 
         def part_of(joint: str) -> str:
             side, rest = split_side(joint)
-            part = next((name for name, joints in _BODY_PARTS.items() if rest in joints), joint)
+            first = rest.split("_")[0]
+            if first in _FINGERS:
+                return f"{side} arm" if side else first
+            known = "head" if first in _HEAD else joint
+            part = next((name for name, joints in _BODY_PARTS.items() if rest in joints), known)
             return f"{side} {part}" if part in ("arm", "leg") else part
 
         parts = [part_of(joint) for joint in self.joints]
@@ -214,31 +232,60 @@ class Skeleton:
         return tuple(numbers[part] for part in parts)
 
 
-NTU25 = Skeleton("ntu25", layouts.NTU25_JOINTS, layouts.NTU25_BONES, "spine_mid")
-KINECT20 = Skeleton("kinect20", layouts.KINECT20_JOINTS, layouts.KINECT20_BONES, "spine_mid")
-SBU15 = Skeleton("sbu15", layouts.SBU15_JOINTS, layouts.SBU15_BONES, "spine_mid")
-COCO17 = Skeleton("coco17", layouts.COCO17_JOINTS, layouts.COCO17_BONES, "nose", up=None)  # its only middle joint
-H36M17 = Skeleton("h36m17", layouts.H36M17_JOINTS, layouts.H36M17_BONES, "spine_base", up=None)
-OPENPOSE18 = Skeleton("openpose18", layouts.OPENPOSE18_JOINTS, layouts.OPENPOSE18_BONES, "spine_shoulder", up=None)
-BODY25 = Skeleton("body25", layouts.BODY25_JOINTS, layouts.BODY25_BONES, "spine_base", up=None)
-HALPE26 = Skeleton("halpe26", layouts.HALPE26_JOINTS, layouts.HALPE26_BONES, "spine_base", up=None)
-MEDIAPIPE33 = Skeleton("mediapipe33", layouts.MEDIAPIPE33_JOINTS, layouts.MEDIAPIPE33_BONES, "nose", up=None)
+def skeleton_of(layout: Layout) -> Skeleton:
+    """The skeleton that a layout describes.
 
-SKELETONS: dict[str, Skeleton] = {
-    skeleton.name: skeleton
-    for skeleton in (NTU25, KINECT20, SBU15, COCO17, H36M17, OPENPOSE18, BODY25, HALPE26, MEDIAPIPE33)
-}
+    Raises:
+        ConfigError: Its joints, bones or axes do not fit together.
+    """
+    return Skeleton(layout.name, layout.joints, layout.bones, layout.root, layout.up, layout.lateral)
+
+
+class _Shipped(Mapping[str, Skeleton]):
+    """Name -> shipped layout. Each file is read when its layout is first asked for."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Skeleton] = {}
+
+    def __getitem__(self, name: str) -> Skeleton:
+        if name not in self._known:
+            if name not in layout_names():
+                raise KeyError(name)
+            self._known[name] = skeleton_of(load_layout(name))
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(layout_names())
+
+    def __len__(self) -> int:
+        return len(layout_names())
+
+
+SKELETONS: Mapping[str, Skeleton] = _Shipped()
 
 
 def get_skeleton(name: str) -> Skeleton:
-    """The shipped layout of a name.
+    """A layout.
+
+    Args:
+        name: Name of a shipped layout, or of a YAML file.
 
     Raises:
-        ConfigError: There is no such layout.
+        ConfigError: There is no such layout, or the file does not describe one.
     """
-    if name not in SKELETONS:
-        raise ConfigError(unknown("skeleton", name, SKELETONS))
-    return SKELETONS[name]
+    return SKELETONS[name] if name in SKELETONS else skeleton_of(load_layout(name))
+
+
+NTU25 = SKELETONS["ntu25"]  # those that the code names
+KINECT20 = SKELETONS["kinect20"]
+SBU15 = SKELETONS["sbu15"]
+COCO17 = SKELETONS["coco17"]
+H36M17 = SKELETONS["h36m17"]
+OPENPOSE18 = SKELETONS["openpose18"]
+BODY25 = SKELETONS["body25"]
+BODY25B = SKELETONS["body25b"]
+HALPE26 = SKELETONS["halpe26"]
+MEDIAPIPE33 = SKELETONS["mediapipe33"]
 
 
 def unnamed_skeleton(joints: int) -> Skeleton:
@@ -276,9 +323,7 @@ def shared_joints(model: Skeleton, data: Skeleton) -> tuple[str, ...]:
     Returns:
         Joint names in the order of `data`.
     """
-    if model.joints == data.joints:
-        return data.joints
-    return tuple(joint for joint in data.joints if joint in model.joints and not _NUMBERED.fullmatch(joint))
+    return shared_names(model.joints, data.joints)
 
 
 def choose_joints(choice: str, skeleton: Skeleton) -> tuple[str, ...]:

@@ -30,8 +30,10 @@ from jointwise.data.datasets.source import (
     score_subjects,
 )
 from jointwise.data.formats import known_names, read, recordings_in
+from jointwise.data.layouts import Layout, load_layout
+from jointwise.data.mapping import on_layout
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import MAX_JOINTS, MIN_JOINTS, Skeleton, get_skeleton, resolve_layout
+from jointwise.data.skeletons import MAX_JOINTS, MIN_JOINTS, skeleton_of
 from jointwise.data.store.reader import ALL, ALL_ABOUT, UNKNOWN, Description, Parts
 from jointwise.errors import ConfigError, DataError, unknown
 
@@ -51,8 +53,8 @@ class Settings:
     """The settings in `dataset.yaml`. Every one may be left out.
 
     Args:
-        skeleton: Name of a joint layout, or a mapping with `joints` (names), `bones` (pairs of names), `root`, `up`
-            and `lateral` (x, y or z).
+        skeleton: Name of a joint layout, a YAML file that describes one, or a mapping as in such a file: `joints`,
+            `bones`, `root`, `up`, `lateral`, `mirror` and `aliases`.
         fps: Frames per second of all recordings.
         test_subjects: Subjects that are scored.
         test_files: Patterns of the names (`<class>/<file>`) that are scored.
@@ -144,33 +146,26 @@ def _check_settings(settings: Settings, path: Path) -> None:
             )
 
 
-def skeleton_from(setting: str | dict[str, Any], path: Path) -> Skeleton:
+def layout_from(setting: str | dict[str, Any], path: Path) -> Layout:
     """The joint layout of the setting `skeleton`.
 
     Args:
-        setting: Name of a layout, or a mapping as in `Settings`.
+        setting: Name of a layout, a YAML file beside `dataset.yaml`, or a mapping as such a file holds.
         path: `dataset.yaml`, for messages.
 
-    Returns:
-        The layout.
-
     Raises:
-        DataError: There is no layout of that name, or the mapping does not describe one.
+        DataError: There is no such layout, or the mapping does not describe one.
     """
-    axes = {"x": 0, "y": 1, "z": 2}
     try:
-        if isinstance(setting, str):
-            return get_skeleton(setting)
-        content = {"name": "own", "bones": [], "root": None, "up": None, "lateral": None} | setting
-        content |= {key: axes[content[key]] for key in ("up", "lateral") if isinstance(content[key], str)}
-        return Skeleton.from_json(content)
+        if isinstance(setting, str) and (path.parent / setting).is_file():
+            layout = load_layout(path.parent / setting)
+        else:
+            layout = load_layout(setting, f"{path}: skeleton")
+        skeleton_of(layout)  # checks what is in it
     except ConfigError as error:
-        raise DataError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: skeleton is not understood ({type(error).__name__}: {error}). Give a layout's name, or a mapping "
-            "with joints: [names], bones: [[name, name], …], root: name, up: y, lateral: x."
-        ) from error
+        message = str(error)
+        raise DataError(message if str(path) in message else f"{path}: skeleton: {message}") from error
+    return layout
 
 
 def _class_of(place: Path) -> str | None:
@@ -216,7 +211,7 @@ def _size(item: _Item) -> int:
     return file_size(item.path)
 
 
-def _read_item(skeleton: Skeleton | None, fps: float | None, item: _Item) -> Sequence:
+def _read_item(layout: Layout | None, fps: float | None, item: _Item) -> Sequence:
     """Read a recording. The folder and its settings take precedence over what the file says."""
     sequence = read(item.path)
     changes: dict[str, Any] = {"label": item.label}
@@ -224,8 +219,8 @@ def _read_item(skeleton: Skeleton | None, fps: float | None, item: _Item) -> Seq
         changes["fps"] = float(fps)
     if item.subject is not None:
         changes["subject"] = item.subject
-    if skeleton:
-        changes["skeleton"] = resolve_layout(skeleton, sequence.skeleton)
+    if layout:
+        sequence = on_layout(sequence, skeleton_of(layout), layout.aliases)
     return replace(sequence, **changes)
 
 
@@ -255,10 +250,10 @@ def source_of(path: Path) -> DataSource:
         name: _Item(file, labels.get(class_of[name]), numbers.get(subjects.get(name, "")))
         for name, file in files.items()
     }
-    skeleton = None if settings.skeleton is None else skeleton_from(settings.skeleton, path / SETTINGS)
-    read_item = partial(_read_item, skeleton, settings.fps)
+    named = None if settings.skeleton is None else layout_from(settings.skeleton, path / SETTINGS)
+    read_item = partial(_read_item, named, settings.fps)
     typical = _typical_recording(list(items.values()), read_item)
-    layout = skeleton or typical.skeleton
+    layout = skeleton_of(named) if named else typical.skeleton
     if not MIN_JOINTS <= len(layout.joints) <= MAX_JOINTS:
         raise DataError(
             f"{typical.source}: {len(layout.joints)} joints. jointwise works with {MIN_JOINTS} to {MAX_JOINTS} joints."

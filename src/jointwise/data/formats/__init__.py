@@ -14,8 +14,10 @@ from pathlib import Path
 from jointwise.data.formats import npz, sbu, skeleton, utd_mat, wmft
 from jointwise.data.formats.files import check_file, read_head
 from jointwise.data.formats.format import Format, ReadOptions
+from jointwise.data.layouts import Sources, load_layout
+from jointwise.data.mapping import on_layout
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import Skeleton, get_skeleton, resolve_layout
+from jointwise.data.skeletons import Skeleton, skeleton_of
 from jointwise.errors import ConfigError, ReadError, unknown
 
 # in the order of `jointwise formats`
@@ -133,7 +135,7 @@ def read(
     path: str | Path,
     *,
     format: str = "auto",
-    layout: str | Skeleton | None = None,
+    layout: str | Path | Skeleton | None = None,
     fps: float | None = None,
     units: str | None = None,
     up: str | None = None,
@@ -147,7 +149,8 @@ def read(
     Args:
         path: The file, or the folder whose files hold one frame each.
         format: Name of its format; `auto` recognises it by its content.
-        layout: The joints, or the name of a shipped layout, for files that do not name their joints.
+        layout: The joints, for files that do not name them or call them otherwise: the name of a shipped layout, a
+            YAML file, or a Skeleton.
         fps: Frames per second, where the file does not say it or says it wrongly.
         units: The unit of the coordinates, such as `m`, `mm` or `px`, in the same case.
         up: The axis that points up, such as `y`, or `-y` for images, in the same case.
@@ -167,17 +170,19 @@ def read(
     path = Path(path)
     if format != "auto" and format not in FORMATS:
         raise ConfigError(unknown("format", format, FORMATS))
-    if isinstance(layout, str):
-        layout = get_skeleton(layout)
+    aliases: Sources = {}
+    if isinstance(layout, str | Path):
+        known = load_layout(layout)
+        layout, aliases = skeleton_of(known), known.aliases
     options = ReadOptions(layout, fps, units, up, image_size, persons, min_confidence, track)
     reader = detect(path) if format == "auto" else FORMATS[format]
-    return _apply(options, reader.read(path, options))
+    return _apply(options, reader.read(path, options), aliases)
 
 
-def _apply(options: ReadOptions, sequence: Sequence) -> Sequence:
-    """Put what the user says in the place of what the file says."""
+def _apply(options: ReadOptions, sequence: Sequence, aliases: Sources) -> Sequence:
+    """Put what the user says in the place of what the file says; aliases: of the joints of the layout."""
     if options.layout is not None:
-        sequence = replace(sequence, skeleton=resolve_layout(options.layout, sequence.skeleton))
+        sequence = on_layout(sequence, options.layout, aliases)
     if options.fps is not None:
         sequence = replace(sequence, fps=float(options.fps))
     if options.units is not None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.data.centring import prepare_sequence
-from jointwise.data.mapping import joint_sources, map_to_layout
+from jointwise.data.mapping import map_to_layout
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import MIN_JOINTS, NTU25, Skeleton
 from jointwise.data.store.reader import Store
@@ -142,7 +142,7 @@ def find_conversion(source: Source, skeleton: Skeleton) -> Conversion:
     own = about.skeleton
     if about.coordinates != 3:
         raise DataError(f"{about.data}: {about.coordinates} coordinates per joint. A pool takes 3D skeletons only.")
-    joints = joint_sources(skeleton, own)
+    joints = own.map_to(skeleton).sources
     if len(joints) < MIN_JOINTS:
         raise DataError(
             f"{about.data}: only {len(joints)} joints of '{skeleton.name}' follow from its own "

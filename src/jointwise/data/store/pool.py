@@ -25,7 +25,7 @@ from jointwise.data.store.shards import Member
 from jointwise.data.store.writer import StoreWriter, lock_store
 from jointwise.errors import ConfigError, DataError, unknown
 
-CONVERSION = 2  # number of the way in which sets are converted; another number converts them again
+CONVERSION = 3  # number of the way in which sets are converted; another number converts them again
 COPIES = "pooled"  # name of the folder of converted sets
 SUBJECTS = 1000  # subject 7 of the second set becomes 2007
 

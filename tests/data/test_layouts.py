@@ -1,0 +1,106 @@
+"""Layout files: what they say, and what is wrong with one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jointwise.data.layouts import layout_names, load_layout, parse_sources, read_yaml, spelling
+from jointwise.data.skeletons import SKELETONS, get_skeleton, skeleton_of
+from jointwise.errors import ConfigError
+
+OWN = """
+joints: [pelvis, chest, head, LArm, RArm, LLeg, RLeg]
+bones: [[pelvis, chest, head], [chest, LArm], [chest, RArm], [pelvis, LLeg], [pelvis, RLeg]]
+root: pelvis
+up: z
+lateral: x
+mirror: [[LArm, RArm], [LLeg, RLeg]]
+aliases: {chest: [Spine2, {mean: [C7, STRN]}]}
+"""
+
+
+def test_a_file_of_the_user_is_a_layout(tmp_path: Path) -> None:
+    path = tmp_path / "robot.yaml"
+    path.write_text(OWN)
+    skeleton = get_skeleton(str(path))
+    assert (skeleton.name, skeleton.root, skeleton.up, skeleton.lateral) == ("robot", "pelvis", 2, 0)
+    assert skeleton.joints == ("pelvis", "chest", "head", "left_arm", "right_arm", "left_leg", "right_leg")
+    assert skeleton.bones[:3] == (("pelvis", "chest"), ("chest", "head"), ("chest", "left_arm"))
+    assert skeleton.has_mirror_image
+    aliases = load_layout(path).aliases
+    assert aliases["chest"] == (("Spine2",), ("C7", "STRN"))
+    assert aliases["left_arm"] == (("LArm",),)
+
+
+def test_a_pair_whose_names_have_no_side_gets_one() -> None:
+    layout = load_layout({"joints": ["a1", "a2", "b"], "mirror": [["a1", "a2"]], "root": "a1", "bones": [["b", "a2"]]})
+    assert layout.joints == ("left_a1", "right_a1", "b")
+    assert (layout.root, layout.bones) == ("left_a1", (("b", "right_a1"),))
+    assert layout.aliases["right_a1"] == (("a2",),)
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "no mapping": (["hip"], "expected a name, a file or a mapping, found"),
+    "unknown key": ({"joints": ["a"], "bone": []}, "unknown key 'bone': did you mean 'bones'"),
+    "no joints": ({"bones": []}, "no joints"),
+    "joints are text": ({"joints": "a b"}, "joints must be a list of names, found 'a b'"),
+    "bone of one": ({"joints": ["a"], "bones": [["a"]]}, "must have at least 2 names"),
+    "bones are text": ({"joints": ["a"], "bones": "a b"}, "bones must be a list of chains"),
+    "unknown joint": (
+        {"joints": ["hip", "knee"], "bones": [["hip", "kne"]]},
+        "unknown joint 'kne': did you mean 'knee'",
+    ),
+    "unknown root": ({"joints": ["hip"], "root": "hop"}, "unknown joint 'hop'"),
+    "up": ({"joints": ["a"], "up": "up"}, "up must be x, y or z, not 'up'"),
+    "mirror": ({"joints": ["a", "b"], "mirror": [["a", "c"]]}, r"mirror: \['a', 'c'\] are not two of its joints"),
+    "mirror is text": ({"joints": ["a"], "mirror": "a"}, "mirror must be a list of pairs"),
+    "alias of no joint": ({"joints": ["a"], "aliases": {"b": "x"}}, "aliases: unknown joint 'b'"),
+    "alias": ({"joints": ["a"], "aliases": {"a": 3}}, "aliases: a: expected a name or {mean"),
+    "aliases": ({"joints": ["a"], "aliases": ["b"]}, "aliases: expected a mapping"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_no_layout_is_refused_with_the_reason(case: str) -> None:
+    content, message = WRONG[case]
+    with pytest.raises(ConfigError, match=message):
+        load_layout(content)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none.yaml: not readable as YAML \(No such file"):
+        load_layout(tmp_path / "none.yaml")
+    path = tmp_path / "broken.yaml"
+    path.write_text("joints: [a")
+    with pytest.raises(ConfigError, match=r"broken\.yaml: not readable as YAML"):
+        read_yaml(path)
+    with pytest.raises(ConfigError, match=r"unknown skeleton 'ntu52': did you mean 'ntu25'.*layout.yaml"):
+        load_layout("ntu52")
+
+
+def test_every_shipped_layout_says_who_uses_it_and_its_aliases_name_its_joints() -> None:
+    assert set(layout_names()) == set(SKELETONS)
+    for name in layout_names():
+        layout = load_layout(name)
+        assert layout.about
+        assert set(layout.aliases) <= set(layout.joints)
+        assert skeleton_of(layout) == get_skeleton(name)
+        assert layout.coordinates in (2, 3, None)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["left_hand_tip", "LEFT_HAND_TIP", "LeftHandTip", "HandTipLeft", "HANDTIP_LEFT", "lHandTip", "rig:L_HandTip"],
+)
+def test_spellings_of_one_joint_are_the_same(word: str) -> None:
+    assert spelling(word) == "left_handtip"
+    assert spelling("R") == "r"
+    assert spelling("*12") == "12"
+
+
+def test_sources_are_alternatives_of_means() -> None:
+    assert parse_sources({"a": "x", "b": ["x", {"mean": ["y", "z"]}]}, "") == {
+        "a": (("x",),),
+        "b": (("x",), ("y", "z")),
+    }
