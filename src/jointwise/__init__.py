@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jointwise.data.dataset import load_dataset
-    from jointwise.data.formats import read
+    from jointwise.data.formats import formats, read
+    from jointwise.data.formats.arrays import from_arrays
     from jointwise.data.sequence import Sequence
     from jointwise.inference.recognizer import Recognizer
 
 __version__: str
-__all__ = ["Recognizer", "Sequence", "load_dataset", "read"]
+__all__ = ["Recognizer", "Sequence", "formats", "from_arrays", "load_dataset", "read"]
 
 _HOME = {
     "Recognizer": "jointwise.inference.recognizer",
     "Sequence": "jointwise.data.sequence",
+    "formats": "jointwise.data.formats",
+    "from_arrays": "jointwise.data.formats.arrays",
     "load_dataset": "jointwise.data.dataset",
     "read": "jointwise.data.formats",
 }
@@ -30,3 +33,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'jointwise' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, so that `dir` and completion show them before they are imported."""
+    return sorted([*__all__, "__version__"])

@@ -16,3 +16,6 @@ def read_all(source: DataSource) -> dict[str, Sequence]:
     """Name -> recording, of a source that needs no root."""
     found = source.recordings(None)
     return {name: found.read(item) for name, item in found.items.items()}
+
+
+FORMATS = _FOLDER.parent / "formats"  # samples of every file format

@@ -17,6 +17,10 @@ NAMES = {  # format -> a name of its files. Frame files and files with shared en
     "utd_mat": "a1_s1_t1_skeleton.mat",
     "sbu": "skeleton_pos.txt",
     "wmft": "S01_healthy_task01.bin",
+    "bvh": "walk.bvh",
+    "c3d": "walk.c3d",
+    "trc": "walk.trc",
+    "pose": "walk.pose",
 }
 
 

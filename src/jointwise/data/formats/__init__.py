@@ -11,7 +11,30 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from jointwise.data.formats import npz, sbu, skeleton, utd_mat, wmft
+from jointwise.data.formats import (
+    aist,
+    alphapose,
+    azure_kinect,
+    bvh,
+    c3d,
+    coco,
+    kinect,
+    kinetics,
+    mediapipe,
+    mmpose,
+    npy,
+    npz,
+    openpose,
+    pose,
+    sbu,
+    skeleton,
+    table,
+    trc,
+    utd_mat,
+    wmft,
+    yolo,
+    zed,
+)
 from jointwise.data.formats.files import check_file, read_head
 from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.layouts import Sources, load_layout
@@ -22,7 +45,33 @@ from jointwise.errors import ConfigError, ReadError, unknown
 
 # in the order of `jointwise formats`
 FORMATS: dict[str, Format] = {
-    item.name: item for item in (npz.FORMAT, skeleton.FORMAT, utd_mat.FORMAT, sbu.FORMAT, wmft.FORMAT)
+    item.name: item
+    for item in (
+        npz.FORMAT,
+        npy.FORMAT,
+        table.FORMAT,
+        mediapipe.FORMAT,
+        openpose.FORMAT,
+        alphapose.FORMAT,
+        mmpose.FORMAT,
+        mmpose.IMAGES,
+        coco.FORMAT,
+        yolo.FORMAT,
+        yolo.RESULTS,
+        kinetics.FORMAT,
+        kinect.FORMAT,
+        skeleton.FORMAT,
+        utd_mat.FORMAT,
+        sbu.FORMAT,
+        wmft.FORMAT,
+        aist.FORMAT,
+        azure_kinect.FORMAT,
+        zed.FORMAT,
+        bvh.FORMAT,
+        c3d.FORMAT,
+        trc.FORMAT,
+        pose.FORMAT,
+    )
 }
 # Endings that many kinds of files have. A file is a recording only if its content says so.
 SHARED_ENDINGS = {".json", ".csv", ".tsv", ".txt", ".npy", ".pkl", ".parquet"}
@@ -64,17 +113,20 @@ def detect(path: Path) -> Format:
     Raises:
         ReadError: There is no such file, it is empty, no format fits, or two fit equally well.
     """
-    sample = path
+    sample, scores = path, []
     if path.is_dir():
-        sample = next((file for file in _files(path) if _named_like(file)), path)
+        for sample in (file for file in _files(path) if _named_like(file)):
+            scores = [pair for pair in _scores(sample) if pair[1].frame_files]
+            if scores:  # a frame in which nobody is may tell nothing
+                break
     check_file(sample)
-    scores = _scores(sample)
-    if path.is_dir():
-        scores = [pair for pair in scores if pair[1].frame_files]
+    if not path.is_dir():
+        scores = _scores(sample)
     if not scores:
         named = _named_like(sample)
-        if len(named) == 1 and not path.is_dir():  # damaged: its reader says how
-            return named[0]
+        own = [item for item in named if path.name.lower() in item.patterns] or named
+        if len(own) == 1 and not path.is_dir():  # damaged: its reader says how
+            return own[0]
         if path.is_dir():
             raise ReadError(
                 f"{path}: a folder whose files do not hold one frame each. Name one of its files, or prepare it as a "

@@ -1,11 +1,17 @@
 """jointwise's own files: one recording as a NumPy `.npz`, which anybody can write with `numpy.savez`.
 
-Only `positions` is required.
+Only `positions` is required. A file that has no `positions` but one array that can be a recording is read like an
+`.npy` file: its axes are found by rule.
 
 - `positions`: (persons, frames, joints, 2 or 3), or (frames, joints, 2 or 3) for one person.
 - `valid`: (persons, frames, joints) or (frames, joints), true where a joint was seen. Without it, a joint is valid
   where all its coordinates are finite.
 - `fps`: frames per second; 30 without it.
+- `confidence`: (persons, frames, joints) or (frames, joints), from 0 to 1, how sure a detector was.
+- `axes`: the order of the axes of `positions` where it is another, such as `TMVC`: M persons, T frames, V joints, C
+  coordinates. `valid` and `confidence` then have the same order without C.
+- `units`, `up_axis`: the unit of the coordinates (`m`, `px`, …) and the axis that points up (`y`, `-y`, …), as text.
+- `assumed`: what the file that this one was converted from did not say, as sentences.
 - `label`, `subject`, `camera`: numbers of the class (from 0), the subject and the view.
 - `joints`: the name of a known layout such as `coco17`, or the names of all joints. Joints that come in pairs are
   named `left_…` and `right_…`.
@@ -22,27 +28,30 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.formats.arrays import MOST_PERSONS, array_recording, fits, in_order
 from jointwise.data.formats.files import FETCH_AGAIN, check_file
-from jointwise.data.formats.format import Format, without_options
+from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, unnamed_skeleton
-from jointwise.errors import ConfigError, ReadError, writing
+from jointwise.errors import ConfigError, JointwiseError, ReadError, writing
 
 Content = Mapping[str, npt.NDArray[Any]]  # key -> array
 INT32_MAX = 2**31 - 1  # label, subject and camera of a store are 32-bit numbers
 
 
-def read(path: Path) -> Sequence:
-    """Read a file with the keys above. Axes and units stay as they are.
+def read(path: Path, options: ReadOptions | None = None) -> Sequence:
+    """Read a file with the keys above. Units stay as they are.
 
     Args:
         path: The file.
+        options: What the user says, for files without `positions`.
 
     Returns:
         The recording. Joints without names become `joint_0`, `joint_1`, …, a layout without bones.
@@ -58,15 +67,20 @@ def read(path: Path) -> Sequence:
             f"{path}: 'x_train' says that this file holds many recordings, not one. Use it as a data set: --data {path}"
         )
     if "positions" not in content:
-        raise ReadError(
-            f"{path}: no array 'positions' (found: {', '.join(content) or 'nothing'}). "
-            "Save one of shape (persons, frames, joints, coordinates)."
-        )
+        return _bare(path, content, options or ReadOptions())
+    content = _ordered(path, content)
     positions = _numbers(path, "positions", content["positions"])
     if positions.ndim not in (3, 4) or positions.shape[-1] not in (2, 3) or not positions.size:
         raise ReadError(
             f"{path}: 'positions' has shape {positions.shape}, expected (persons, frames, joints, 2 or 3), or (frames, "
-            "joints, 2 or 3) for one person, no axis empty. Bring the axes into this order."
+            "joints, 2 or 3) for one person, no axis empty. Bring the axes into this order, or save it beside them: "
+            "axes='TMVC' (T frames, M persons, V joints, C coordinates)."
+        )
+    if positions.ndim == 4 and positions.shape[0] > max(MOST_PERSONS, positions.shape[1]) and "axes" not in content:
+        raise ReadError(
+            f"{path}: 'positions' has shape {positions.shape}: {positions.shape[0]} persons in {positions.shape[1]} "
+            "frames. The axes seem to be exchanged: the order is (persons, frames, joints, coordinates). Save another "
+            "order beside it, as axes='TMVC'; or axes='MTVC' if there are so many persons."
         )
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
         positions = positions.astype(np.float32)
@@ -79,7 +93,68 @@ def read(path: Path) -> Sequence:
         subject=_whole_number(path, content, "subject", INT32_MAX),
         camera=_whole_number(path, content, "camera", INT32_MAX),
         source=str(path),
+        confidence=_confidence(path, content, positions),
+        units=str(_texts(path, content, "units")) if "units" in content else None,
+        up=str(_texts(path, content, "up_axis")) if "up_axis" in content else None,
+        assumed=tuple(_texts(path, content, "assumed").ravel().tolist()) if "assumed" in content else (),
     )
+
+
+def _bare(path: Path, content: Content, options: ReadOptions) -> Sequence:
+    """A file without `positions`, if one of its arrays alone can be a recording."""
+    arrays = {
+        key: array
+        for key, array in content.items()
+        if array.ndim >= 3 and array.dtype.kind in "fiu" and (fits(array.shape) or options.layout is not None)
+    }
+    if len(arrays) != 1:
+        raise ReadError(
+            f"{path}: no array 'positions' (found: {', '.join(content) or 'nothing'}). "
+            "Save one of shape (persons, frames, joints, coordinates)."
+        )
+    ((key, array),) = arrays.items()
+    sequence = array_recording(path, array, options)
+    told = f"There is no array 'positions': '{key}' is read as the coordinates."
+    if "fps" in content and options.fps is None:
+        sequence = replace(sequence, fps=_fps(path, content))
+    return replace(sequence, assumed=(told, *sequence.assumed))
+
+
+def _ordered(path: Path, content: Content) -> Content:
+    """The arrays in the order persons, frames, joints, coordinates, where `axes` says that theirs is another."""
+    if "axes" not in content:
+        return content
+    axes = str(_texts(path, content, "axes"))
+    positions = _numbers(path, "positions", content["positions"])
+    place = axes.find("V")
+    if len(axes) != positions.ndim or place < 0:
+        raise ReadError(
+            f"{path}: 'axes' is {axes!r}, but 'positions' has shape {positions.shape}. Give a letter for each axis: M "
+            "persons, T frames, V joints, C coordinates, as in TMVC."
+        )
+    joints = positions.shape[place]
+    ordered = dict(content)
+    try:
+        for key in ("positions", "valid", "confidence"):
+            if key in content:
+                order = axes if key == "positions" else axes.replace("C", "")
+                ordered[key] = in_order(content[key], order, joints)
+    except JointwiseError as error:
+        raise ReadError(f"{path}: {error}") from error
+    if "valid" in ordered:
+        ordered["valid"] = ordered["valid"] != 0
+    return ordered
+
+
+def _confidence(path: Path, content: Content, positions: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+    if "confidence" not in content:
+        return None
+    confidence = _numbers(path, "confidence", content["confidence"])
+    if confidence.shape != positions.shape[:-1]:
+        raise ReadError(
+            f"{path}: 'confidence' has shape {confidence.shape}, expected {positions.shape[:-1]}, as many as joints."
+        )
+    return confidence.astype(np.float32)
 
 
 def _load(path: Path) -> Content:
@@ -87,9 +162,7 @@ def _load(path: Path) -> Content:
     try:
         with path.open("rb") as stream:  # np.load would leave a damaged file open
             if stream.read(6) == np.lib.format.MAGIC_PREFIX:
-                raise ReadError(
-                    f"{path}: a single array, not an .npz file. Save it with numpy.savez(path, positions=array)."
-                )
+                raise ReadError(f"{path}: a single array, not an .npz file. Give it the ending .npy.")
             if not zipfile.is_zipfile(stream):
                 raise ReadError(f"{path}: not an .npz file, or cut off ({path.stat().st_size} bytes). {FETCH_AGAIN}")
             stream.seek(0)
@@ -225,6 +298,10 @@ def write(path: Path, sequence: Sequence) -> None:
     for key in ("label", "subject", "camera"):
         if getattr(sequence, key) is not None:
             content[key] = np.int64(getattr(sequence, key))
+    if sequence.confidence is not None:
+        content["confidence"] = sequence.confidence
+    texts = {"units": sequence.units, "up_axis": sequence.up, "assumed": sequence.assumed or None}
+    content |= {key: np.array(value) for key, value in texts.items() if value is not None}
     if SKELETONS.get(skeleton.name) == skeleton:
         content["joints"] = np.array(skeleton.name)
     elif skeleton != unnamed_skeleton(len(skeleton.joints)):
@@ -243,4 +320,4 @@ def _detect(_path: Path, head: bytes) -> float:
     return 1.0 if head.startswith(b"PK\x03\x04") and b".npy" in head[:200] else 0.0
 
 
-FORMAT = Format("npz", ("*.npz",), "jointwise, numpy.savez", _detect, without_options(read))
+FORMAT = Format("npz", ("*.npz",), "jointwise, numpy.savez", _detect, read)

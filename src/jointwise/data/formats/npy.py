@@ -1,0 +1,60 @@
+"""A bare array in a NumPy `.npy` file. Its axes are found by rule and said aloud."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from jointwise.data.formats.arrays import array_recording, fits
+from jointwise.data.formats.files import FETCH_AGAIN, check_file
+from jointwise.data.formats.format import Format, ReadOptions
+from jointwise.data.sequence import Sequence
+from jointwise.errors import ReadError
+
+
+def read(path: Path, options: ReadOptions) -> Sequence:
+    """Read an array of one recording.
+
+    Args:
+        path: The file.
+        options: What the user says; a layout tells the number of joints.
+
+    Returns:
+        The recording. `assumed` says which axis was taken for what.
+
+    Raises:
+        ReadError: The file is missing, empty or damaged, holds Python objects, or its axes cannot be told.
+    """
+    path = Path(path)
+    check_file(path)
+    try:
+        with path.open("rb") as stream:
+            array = np.load(stream, allow_pickle=False)
+    except Exception as error:  # on a damaged file NumPy raises nearly anything
+        if "allow_pickle" in str(error):
+            raise ReadError(
+                f"{path}: holds Python objects, which are not loaded: they could run code. Save arrays of numbers."
+            ) from error
+        raise ReadError(f"{path}: damaged or not an .npy file ({error}). {FETCH_AGAIN}") from error
+    if not isinstance(array, np.ndarray):
+        raise ReadError(f"{path}: no single array. If it is an .npz file, give it that ending.")
+    return array_recording(path, array, options)
+
+
+def _detect(_path: Path, head: bytes) -> float:
+    """1 for an array of numbers whose shape may be one recording."""
+    if not head.startswith(np.lib.format.MAGIC_PREFIX):
+        return 0.0
+    try:
+        stream = io.BytesIO(head)
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read_header(stream)
+    except Exception:  # a damaged header may raise nearly anything; the reader reports it
+        return 0.0
+    return 1.0 if kind.kind in "fiu" and fits(shape) else 0.0
+
+
+FORMAT = Format("npy", ("*.npy",), "numpy.save", _detect, read)
