@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import jointwise
-from jointwise.cli import data_commands, model_commands, report_commands, training_commands
+from jointwise.cli import data_commands, doctor_commands, model_commands, report_commands, training_commands
 from jointwise.cli.arguments import Parser, add_list_of_settings
 from jointwise.cli.process_group import process_group, started_by_torchrun
 from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, unknown
 
 EXAMPLES = """examples:
   jointwise demo
+  jointwise doctor gestures/      (what is in a file or folder, and what would spoil a training)
   jointwise prepare utd-mhad --root Skeleton/
   jointwise pretrain spatial_segments_decoder --data utd-mhad
   jointwise finetune runs/utd-mhad/spatial_segments_decoder/pretrain-seed0 --data utd-mhad --labels 0.1
@@ -54,6 +55,8 @@ class Command:
 COMMANDS = {
     "demo": Command(training_commands.demo, training_commands.add_demo_arguments),
     "datasets": Command(data_commands.datasets, data_commands.add_datasets_arguments),
+    "doctor": Command(doctor_commands.doctor, doctor_commands.add_doctor_arguments),
+    "init": Command(doctor_commands.init, doctor_commands.add_init_arguments),
     "prepare": Command(data_commands.prepare, data_commands.add_prepare_arguments),
     "join": Command(data_commands.join, data_commands.add_join_arguments),
     "pool": Command(data_commands.pool, data_commands.add_pool_arguments),

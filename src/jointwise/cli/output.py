@@ -9,20 +9,22 @@ if TYPE_CHECKING:
     from jointwise.data.dataset import Dataset
 
 
-def show_progress(items: Iterable[Any], count: int, title: str) -> Iterable[Any]:
+def show_progress(items: Iterable[Any], count: int, title: str, verb: str = "prepare") -> Iterable[Any]:
     """Pass items on under a progress bar.
 
     Args:
         items: What comes.
         count: How many there will be.
-        title: What is prepared.
+        title: The data.
+        verb: What is done to them.
 
     Returns:
         The same items.
     """
+    from rich.console import Console
     from rich.progress import track
 
-    return track(items, description=f"prepare {title}", total=count)
+    return track(items, description=f"{verb} {title}", total=count, console=Console(stderr=True))
 
 
 def print_columns(lines: Iterable[tuple[str, Any]], width: int = 0) -> None:

@@ -102,10 +102,11 @@ def to_sequence(
                     f"coordinates, the others have {len(skeleton.joints)} with {coordinates}. The frames are not of "
                     "one detector: detect them again with one model."
                 )
-    tracks = link_persons(frames, len(skeleton.joints), coordinates, rate, options.track)
+    tracks = link_persons(frames, len(skeleton.joints), coordinates, rate, options.track, skeleton.bone_indices)
     nameless = any(person.person is None for frame in frames for person in frame)
     if nameless and options.track == "auto" and max(map(len, frames)) > 1:
         sentences.append(LINKED)
+    sentences += tracks.notes
     positions = tracks.positions
     if units == "image" and options.image_size is not None:
         positions[..., :2] *= np.array(options.image_size, np.float32)
