@@ -60,7 +60,7 @@ def test_a_run_gives_a_clip_as_recorded_and_as_rebuilt(
 
 def test_what_exists_is_not_overwritten(place: Path) -> None:
     Path("hug-recording-2.bvh").write_text("mine")
-    with pytest.raises(ConfigError, match=r"hug-recording-2\.bvh exists already\. Name another file with --out"):
+    with pytest.raises(ConfigError, match=r"hug-recording-2\.bvh exists already\. Name another place with --out"):
         run("convert", "hug.npz", "--to", "bvh")
     assert Path("hug-recording-2.bvh").read_text() == "mine"
     assert not Path("hug-recording-1.bvh").exists()
@@ -69,8 +69,8 @@ def test_what_exists_is_not_overwritten(place: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [
-        (("wave.npz", "--to", "gbl"), ConfigError, "--to: unknown format 'gbl': did you mean 'glb'? Known: bvh, glb."),
-        (("wave.npz",), ConfigError, "the following arguments are required: --to"),
+        (("wave.npz", "--to", "gbl"), ConfigError, "--to: unknown format 'gbl': did you mean 'glb'? Known: bvh, glb"),
+        (("wave.npz",), ConfigError, "wave.npz exists already. Name another place with --out"),
         (("gone.npz", "--to", "glb"), ReadError, "gone.npz: no such file"),
         (("flat.npz", "--to", "glb"), DataError, "flat.npz: 2D poses have no depth"),
         (("unnamed.npz", "--to", "bvh"), DataError, "'joints25' has no bones"),

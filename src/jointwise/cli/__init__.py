@@ -10,7 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import jointwise
-from jointwise.cli import data_commands, doctor_commands, model_commands, report_commands, training_commands
+from jointwise.cli import (
+    convert_command,
+    data_commands,
+    doctor_commands,
+    model_commands,
+    report_commands,
+    training_commands,
+)
 from jointwise.cli.arguments import Parser, add_list_of_settings
 from jointwise.cli.process_group import process_group, started_by_torchrun
 from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, unknown
@@ -27,6 +34,7 @@ EXAMPLES = """examples:
   jointwise finetune base --data gestures/ --labels 5shot --unlabelled pseudo      (from the model in the package)
   jointwise predict RUN recording.mat
   jointwise view recording.mat
+  jointwise convert results.json --out clips/   (any known file to jointwise's own .npz; jointwise formats lists them)
   jointwise convert recording.mat --to glb      (to open it in Blender)
   jointwise finetune supervised_segments --data gestures/      (a folder of your own: gestures/<class>/<recording>)
 """
@@ -61,7 +69,8 @@ COMMANDS = {
     "join": Command(data_commands.join, data_commands.add_join_arguments),
     "pool": Command(data_commands.pool, data_commands.add_pool_arguments),
     "view": Command(data_commands.view, data_commands.add_view_arguments),
-    "convert": Command(data_commands.convert, data_commands.add_convert_arguments),
+    "formats": Command(convert_command.formats, convert_command.add_formats_arguments),
+    "convert": Command(convert_command.convert, convert_command.add_convert_arguments),
     "pretrain": Command(training_commands.pretrain, training_commands.add_pretrain_arguments, many_processes=True),
     "finetune": Command(training_commands.finetune, training_commands.add_finetune_arguments, many_processes=True),
     "evaluate": Command(training_commands.evaluate, training_commands.add_evaluate_arguments, many_processes=True),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from jointwise.errors import ConfigError, unknown
 
+UNITS = ("m", "cm", "mm", "px", "image")
+UP = ("y", "-y", "z", "-z", "x", "-x")
 # What --help of a command shows of the settings; --help-options shows all.
 PRETRAIN_SETTINGS = (
     "pretrain.steps",
@@ -69,6 +73,14 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise ConfigError with the message and the usage."""
         raise ConfigError(f"{message}\n(usage: {self.format_usage().removeprefix('usage: ').strip()})")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse, but `--up -y` is an option and its value."""
+        words = list(sys.argv[1:] if args is None else args)
+        for place, word in reversed(list(enumerate(words[:-1]))):
+            if word == "--up" and words[place + 1] in ("-x", "-y", "-z"):
+                words[place : place + 2] = [f"--up={words[place + 1]}"]
+        return super().parse_known_args(words, namespace)
 
     def check_rest(self, rest: Sequence[str]) -> None:
         """Raise ConfigError for words that no argument takes.
@@ -190,6 +202,60 @@ def add_data(parser: Parser, split: str = "the first") -> None:
     parser.add_argument(
         "--joints", metavar="LAYOUT|NAMES", help="use these joints only: those of a layout (kinect20), or a,b,c"
     )
+
+
+def add_reading(parser: Parser) -> None:
+    """Add what users can say of recordings: --format, --layout, --fps, --units, --up, --image-size and others."""
+    group = parser.add_argument_group("what the files do not say, or say wrongly")
+    group.add_argument("--format", metavar="NAME", default="auto", help="jointwise formats lists them (default: auto)")
+    group.add_argument("--layout", metavar="NAME", help="the joints, such as coco17, where they have no names")
+    group.add_argument("--fps", metavar="F", type=float, help="frames per second")
+    group.add_argument("--units", choices=UNITS, help="unit of the coordinates; image: parts of the image")
+    group.add_argument("--up", choices=UP, metavar="AXIS", help=f"axis that points up: {', '.join(UP)}")
+    group.add_argument("--image-size", metavar="WxH", help="of the image in pixels, for coordinates in parts of it")
+    group.add_argument(
+        "--persons", metavar="N", type=int, help="most persons to keep, those seen longest (default: all)"
+    )
+    group.add_argument(
+        "--min-confidence", metavar="C", type=float, default=0.3, help="below it a joint is not seen (default: 0.3)"
+    )
+    group.add_argument(
+        "--track",
+        choices=("auto", "file", "none"),
+        default="auto",
+        help="who is who over time: the file's numbers, else by place; the file's only; its order (default: auto)",
+    )
+
+
+def reading_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What the options of `add_reading` say, as the arguments of `jointwise.read`.
+
+    Raises:
+        ConfigError: A value cannot be meant.
+    """
+    size = None
+    if args.image_size is not None:
+        match = re.fullmatch(r"(\d+)[x×,](\d+)", args.image_size.strip().lower())
+        if match is None or "0" in (match[1], match[2]):
+            raise ConfigError(f"--image-size {args.image_size}: expected width x height in pixels, such as 1920x1080.")
+        size = (int(match[1]), int(match[2]))
+    if args.fps is not None and not 0 < args.fps < float("inf"):
+        raise ConfigError(f"--fps {args.fps:g}: frames per second must be above 0.")
+    if args.persons is not None and args.persons < 1:
+        raise ConfigError(f"--persons {args.persons}: at least one person is kept.")
+    if not 0 <= args.min_confidence <= 1:
+        raise ConfigError(f"--min-confidence {args.min_confidence:g}: confidences are parts of 1, such as 0.3.")
+    return {
+        "format": args.format,
+        "layout": args.layout,
+        "fps": args.fps,
+        "units": args.units,
+        "up": args.up,
+        "image_size": size,
+        "persons": args.persons,
+        "min_confidence": args.min_confidence,
+        "track": args.track,
+    }
 
 
 def add_seed_and_config(parser: Parser) -> None:

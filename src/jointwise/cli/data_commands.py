@@ -1,4 +1,4 @@
-"""The commands about data: datasets, prepare, join, pool, view, convert."""
+"""The commands about data: datasets, prepare, join, pool, view."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jointwise.cli.arguments import Parser
-from jointwise.cli.output import describe_sizes, print_columns, show_progress
+from jointwise.cli.output import describe_sizes, print_columns, show_progress, stem_of
 from jointwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -224,82 +224,5 @@ def view(args: argparse.Namespace) -> None:
 
     ask = answers_by(args.run) if args.run is not None else no_answer
     source = find_clips(args.path, show_progress, ask)
-    out = args.out or Path(f"{_stem(args.path)}-view.html")
+    out = args.out or Path(f"{stem_of(args.path)}-view.html")
     print(write_view(out, source.title, source.clips, source.notes))
-
-
-def _stem(path: str) -> str:
-    """The name of what is written of a path: without ending where it is a file; a folder may have a dot in its name."""
-    place = Path(path).resolve()
-    return place.name if place.is_dir() else place.stem
-
-
-def add_convert_arguments(parser: Parser) -> None:
-    """Add what `convert` takes."""
-    parser.add_argument(
-        "path", metavar="PATH", help="recording, or what else view takes; of a run also what it rebuilt"
-    )
-    parser.add_argument("--to", metavar="FORMAT", required=True, help="glb (glTF: bodies of capsules) or bvh (joints)")
-    parser.add_argument("--clip", metavar="N", type=int, help="which of several clips, from 1")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="the file (default: <name>.FORMAT)")
-
-
-def convert(args: argparse.Namespace) -> None:
-    """Write a recording, or what a run rebuilt of one, as a moving body that Blender opens: glTF or BVH.
-
-    Args:
-        args: Arguments of `add_convert_arguments`.
-
-    Raises:
-        ConfigError: The format or the clip is unknown, or a file would be overwritten.
-        JointwiseError: The recording cannot be read, or has no body, or the file cannot be written.
-    """
-    from jointwise.errors import unknown, writing
-    from jointwise.report.export import WRITERS, figures_of
-    from jointwise.report.viewer import find_clips
-
-    if args.to not in WRITERS:
-        raise ConfigError(f"--to: {unknown('format', args.to, WRITERS)}")
-    source = find_clips(args.path, show_progress)
-    number = _choose_clip(args.path, args.clip, [clip.title for clip in source.clips])
-    clip = source.clips[number - 1]
-    figures, notes = figures_of(clip)
-    several = f"-{number}" if len(source.clips) > 1 else ""
-    out = args.out or Path(f"{_stem(args.path)}{several}")
-    stem = out.with_suffix("") if out.suffix.lower() == f".{args.to}" else out
-    files = WRITERS[args.to](figures, stem)
-    for path in files:
-        if path.exists():
-            raise ConfigError(f"{path} exists already. Name another file with --out, or move it away.")
-    for path, content in files.items():
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-    print_columns(
-        [
-            ("clip", clip.title),
-            *(
-                (
-                    figure.name,
-                    f"{len(figure.motion.body.skeleton.joints)} joints, {figure.motion.body.stature:.2f} m "
-                    f"tall; {100 * figure.distance:.1f} cm from the joints on average",
-                )
-                for figure in figures
-            ),
-            ("frames", f"{clip.frames} at {clip.fps:.4g} per second"),
-            *(("note", note) for note in (*notes, *(source.notes if several else ()))),
-            *(("written", path) for path in files),
-        ]
-    )
-
-
-def _choose_clip(place: str, number: int | None, titles: list[str]) -> int:
-    """The number of the clip, from 1."""
-    if number is None and len(titles) == 1:
-        return 1
-    listed = "\n".join(f"  {place:>3}  {title}" for place, title in enumerate(titles, 1))
-    if number is None:
-        raise ConfigError(f"{place}: {len(titles)} clips. Choose one with --clip N:\n{listed}")
-    if not 1 <= number <= len(titles):
-        raise ConfigError(f"--clip {number}: there are clips 1 to {len(titles)} in {place}:\n{listed}")
-    return number

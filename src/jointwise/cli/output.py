@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,3 +51,9 @@ def describe_sizes(dataset: Dataset) -> str:
     unlabelled, unused = train - len(dataset.train.labelled), len(dataset.store) - train - test
     some = f" ({unlabelled} unlabelled)" if unlabelled else ""
     return f"{train} to train{some}, {test} to test" + (f", {unused} not used" if unused else "")
+
+
+def stem_of(path: str | Path) -> str:
+    """The name of what is written of a path: without ending where it is a file; a folder may have a dot in its name."""
+    place = Path(path).resolve()
+    return place.name if place.is_dir() else place.stem

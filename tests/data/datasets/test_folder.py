@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers import tiny
+from helpers import detected, tiny
 from helpers.own_folder import gestures, load, settings, write
 from jointwise.cli import run as jointwise
 from jointwise.data.dataset import load_dataset, prepare
@@ -339,3 +339,20 @@ def test_persons_validity_and_frame_rate_are_stored_as_in_the_file(tmp_path: Pat
     stored = load(tmp_path / "own").store[0]
     np.testing.assert_array_equal(stored.validity, tiny.walk(0, 1, 1).validity)
     assert stored.fps == 12.5
+
+
+def test_folders_of_frames_and_files_of_detectors_are_one_data_set_in_2d(tmp_path: Path) -> None:
+    for number in range(3):
+        for label in ("nod", "wave"):
+            detected.openpose(tmp_path / "own" / label / f"p{number}", detected.listed("halpe26"))
+            detected.alphapose(tmp_path / "own" / label / f"take{number}", detected.listed("halpe26"))
+    (tmp_path / "own" / "notes.txt").write_text("six walks")
+    dataset = load(tmp_path / "own")
+    assert (dataset.skeleton.name, dataset.classes, len(dataset.store.names)) == ("halpe26", ("nod", "wave"), 12)
+    assert {"nod/p0/walk", "wave/take2/alphapose-results.json"} <= set(dataset.store.names)
+    assert {dataset.store[i].positions.shape for i in range(12)} == {(2, detected.FRAMES, 26, 2)}
+    place = dataset.store.names.tolist().index("nod/p0/walk")
+    assert dataset.store[place].validity[0, 12].any()
+    detected.save(tmp_path / "own" / "nod" / "p0" / "walk" / "walk_000000000012_keypoints.json", {"people": []})
+    again = load(tmp_path / "own")  # a frame has changed, and so its recording is read again
+    assert not again.store[again.store.names.tolist().index("nod/p0/walk")].validity[0, 12].any()

@@ -159,7 +159,10 @@ def test_names_follow_the_programs_that_write_them() -> None:
         *(f"{side.lower()}_{part}" for side in sides for part in parts),
     )
     biped = ["Bip01 Pelvis", "Bip01 L Thigh", "Bip01 L Calf", "Bip01 L Foot", "Bip01 L Toe0", "Bip01 L UpperArm"]
-    assert joint_names(biped) == ("spine_base", *(f"left_{part}" for part in ("hip", "knee", "ankle", "foot", "shoulder")))
+    assert joint_names(biped) == (
+        "spine_base",
+        *(f"left_{part}" for part in ("hip", "knee", "ankle", "foot", "shoulder")),
+    )
     assert joint_names(["upper_arm.L", "hand.R", "Tail", "pole"]) == ("left_shoulder", "right_wrist", "tail", "pole")
     assert joint_names(["a:Hips", "b:Hips"]) == ("a:Hips", "b:Hips")  # both would become spine_base
 
@@ -176,7 +179,11 @@ DAMAGES = {  # what is wrong -> (text to find, what stands there instead, the me
     "not finite": ("0 0 0 0 0 0 1 2 3", "0 0 0 0 0 0 1 2 nan", r"line 24 \(frame 1\): nan is no finite number"),
     "fewer frames": ("Frames: 2", "Frames: 5", "promises 5 frames, the file has 2"),
     "more frames": ("Frames: 2", "Frames: 1", "promises 1 frames, the file has 2"),
-    "frames are text": ("Frames: 2", "Frames: two", "line 21: expected Frames: and a whole number, found 'Frames: two'"),
+    "frames are text": (
+        "Frames: 2",
+        "Frames: two",
+        "line 21: expected Frames: and a whole number, found 'Frames: two'",
+    ),
     "no frame time": ("Frame Time: 0.0083333", "", "line 23: expected Frame Time"),
     "frame time of zero": ("0.0083333", "0", "line 22: the frame time is 0 seconds"),
     "an unknown channel": ("3 Zrotation Xrotation", "3 Wrotation Xrotation", "line 8: channel 'wrotation' is none of"),

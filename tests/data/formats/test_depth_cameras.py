@@ -11,10 +11,12 @@ from jointwise.data.formats import detect, read, recordings_in
 from jointwise.data.skeletons import get_skeleton
 from jointwise.errors import EmptyRecording, ReadError
 
-NAMES = "PELVIS SPINE_NAVEL SPINE_CHEST NECK CLAVICLE_LEFT SHOULDER_LEFT ELBOW_LEFT WRIST_LEFT HAND_LEFT HANDTIP_LEFT \
-THUMB_LEFT CLAVICLE_RIGHT SHOULDER_RIGHT ELBOW_RIGHT WRIST_RIGHT HAND_RIGHT HANDTIP_RIGHT THUMB_RIGHT HIP_LEFT \
-KNEE_LEFT ANKLE_LEFT FOOT_LEFT HIP_RIGHT KNEE_RIGHT ANKLE_RIGHT FOOT_RIGHT HEAD NOSE EYE_LEFT EAR_LEFT EYE_RIGHT \
-EAR_RIGHT".split()
+_SIDE = ("CLAVICLE", "SHOULDER", "ELBOW", "WRIST", "HAND", "HANDTIP", "THUMB"), ("HIP", "KNEE", "ANKLE", "FOOT")
+NAMES = [  # in the order of k4abt
+    *("PELVIS", "SPINE_NAVEL", "SPINE_CHEST", "NECK"),
+    *(f"{part}_{side}" for limb in _SIDE for side in ("LEFT", "RIGHT") for part in limb),
+    *("HEAD", "NOSE", "EYE_LEFT", "EAR_LEFT", "EYE_RIGHT", "EAR_RIGHT"),
+]
 
 
 def places(person: int, frame: int, joints: int) -> list[list[float]]:
@@ -47,7 +49,9 @@ def zed(who: list[list[int]], layout: str, scale: float = 0.001) -> dict[str, An
         for number in ids:
             points = [
                 [
-                    scale * 1000 * (number + (0.2 if joint.startswith("left") else -0.2 if joint.startswith("right") else 0)),
+                    scale
+                    * 1000
+                    * (number + (0.2 if joint.startswith("left") else -0.2 if joint.startswith("right") else 0)),
                     scale * 1000 * heights.get(joint.removeprefix("left_").removeprefix("right_"), 1.2),
                     -2 * scale * 1000,
                 ]

@@ -14,11 +14,13 @@ from jointwise.errors import EmptyRecording, ReadError
 BODY = {"Hip": 0.9, "RHip": 0.9, "LHip": 0.9, "RAnkle": 0.1, "LAnkle": 0.1, "Neck": 1.5, "Nose": 1.7, "T10": 1.2}
 
 
-def trc(path: Path, markers: list[str], points: np.ndarray, separator: str = "\t", unit: str = "m", rate: str = "60") -> Path:
+def trc(
+    path: Path, markers: list[str], points: np.ndarray, separator: str = "\t", unit: str = "m", rate: str = "60"
+) -> Path:
     """A TRC file of markers at points (T, markers, 3); NaN becomes an empty field."""
-    keys = "DataRate CameraRate NumFrames NumMarkers Units OrigDataRate OrigDataStartFrame OrigNumFrames".split()
+    keys = ["DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units"]
     lines = [["PathFileType", "4", "(X/Y/Z)", path.name], keys]
-    lines.append([rate, rate, str(len(points)), str(len(markers)), unit, rate, "0", str(len(points))])
+    lines.append([rate, rate, str(len(points)), str(len(markers)), unit])
     lines.append(["Frame#", "Time", *(word for marker in markers for word in (marker, "", ""))])
     lines.append(["", "", *(f"{axis}{place + 1}" for place in range(len(markers)) for axis in "XYZ")])
     lines.append([])
@@ -193,7 +195,12 @@ def test_without_its_library_a_c3d_file_names_what_to_install(tmp_path: Path, mo
 
 def test_names_of_joints_depend_on_who_gave_them() -> None:
     opencap = joint_names(["Neck", "RShoulder", "LWrist", "midHip", "RBigToe", "r.ASIS_study", "Nose"])
-    assert opencap == (*("spine_shoulder", "right_shoulder", "left_wrist", "spine_base"), *("right_big_toe",), "r.ASIS_study", "nose")
+    assert opencap == (
+        *("spine_shoulder", "right_shoulder", "left_wrist", "spine_base"),
+        *("right_big_toe",),
+        "r.ASIS_study",
+        "nose",
+    )
     assert joint_names(["LASI", "RKNEE", "Head", "C7"])[1:3] == ("right_knee", "head")
     assert marker_layout(("A", "B", "C")).bones == ()
 

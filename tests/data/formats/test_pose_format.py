@@ -150,9 +150,9 @@ def test_damage_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="'pose_keypoints_2d' has 25 points with the format 'XYQ'"):
         read(path, format="pose")
     path.write_bytes(struct.pack("<f", 3.5) + content[4:])
-    with pytest.raises(ReadError, match="version 3.5 with 2 components is no .pose file"):
+    with pytest.raises(ReadError, match=r"version 3\.5 with 2 components is no \.pose file"):
         read(path)
     path = pose(tmp_path / "b.pose", 0.0, BODY, two_persons())
     path.write_bytes(path.read_bytes()[:-700])
-    with pytest.raises(ReadError, match="the file ends where frame 4 of 6 should be|a person of frame"):
+    with pytest.raises(ReadError, match=r"the file ends where frame \d of 6 should be"):
         read(path)

@@ -50,6 +50,7 @@ FORMATS: dict[str, Format] = {
         npz.FORMAT,
         npy.FORMAT,
         table.FORMAT,
+        table.IN_PARQUET,
         mediapipe.FORMAT,
         openpose.FORMAT,
         alphapose.FORMAT,

@@ -1,4 +1,4 @@
-"""Bare arrays of coordinates: which axis is which, said by the user or found by the shape and the steadiness of bones.
+"""Bare arrays of coordinates: which axis is which, said by the user or found by the shape and by how bodies move.
 
 Axes are letters: M person, T frame, V joint, C coordinate. Letters in brackets share one axis, the last one runs
 fastest: `T(VC)` is a row for each frame with x, y, z of the first joint, then of the second.
@@ -22,7 +22,7 @@ from jointwise.data.skeletons import MAX_JOINTS, MIN_JOINTS, SKELETONS, Skeleton
 from jointwise.errors import ConfigError, ReadError
 
 MOST_PERSONS = 8  # more along an axis are frames
-STEADIER = 2.0  # how many times steadier bones must be under one order than under the next
+STEADIER = 2.0  # how many times steadier bones must be under one order than under the next, or steps shorter
 _WORDS = {"M": "persons", "T": "frames", "V": "joints", "C": "coordinates"}
 _FLAT = {1: (), 2: ("T(VC)", "T(MVC)"), 3: ("MT(VC)", "TM(VC)")}
 _FPS = 30.0
@@ -158,7 +158,7 @@ def array_recording(path: Path, array: npt.NDArray[Any], options: ReadOptions) -
     if not orders:
         raise ReadError(f"{path}: shape {shape} is no recording: {_NOTHING_FITS} {_SAY_IT}")
     if len(orders) > 1:
-        orders = _steadiest(array, orders)
+        orders = _likeliest(array, orders)
     if len(orders) > 1:
         listed = "; ".join(_described(order, joints, array.shape) for order, joints in orders)
         raise ReadError(f"{path}: shape {shape} can be read in {len(orders)} ways: {listed}. {_SAY_IT}")
@@ -180,7 +180,8 @@ def array_recording(path: Path, array: npt.NDArray[Any], options: ReadOptions) -
 
 _SAY_IT = (
     "Say it: name the layout (--layout), or save it with numpy.savez(path, positions=array, axes='TVC', "
-    "joints='ntu25') (M persons, T frames, V joints, C coordinates), or use jointwise.from_arrays(array, axes=…, layout=…, fps=…)."
+    "joints='ntu25') (M persons, T frames, V joints, C coordinates), or use "
+    "jointwise.from_arrays(array, axes=…, layout=…, fps=…)."
 )
 _NOTHING_FITS = (
     "no order of its axes gives 2 to 4 coordinates (x, y, z and a confidence), a number of joints that a known layout "
@@ -194,8 +195,10 @@ def flat_recording(path: Path, rows: npt.NDArray[np.float64], options: ReadOptio
 
 
 def fits(shape: tuple[int, ...]) -> bool:
-    """Whether an array of this shape may be a recording."""
-    return len(shape) >= 2 and bool(list(_orders(shape[1:] if len(shape) == 5 else shape, ReadOptions())))
+    """Whether an array of this shape may be one recording."""
+    if len(shape) == 5:
+        return shape[0] == 1 and fits(shape[1:])
+    return len(shape) >= 2 and any(_orders(shape, ReadOptions()))
 
 
 def _known_counts(options: ReadOptions) -> set[int]:
@@ -276,15 +279,30 @@ def _layout(joints: int, options: ReadOptions) -> tuple[Skeleton, tuple[str, ...
     return unnamed_skeleton(joints), (hint,)
 
 
-def _steadiest(array: Floats, orders: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """The order under which distances between joints change least over time; all of them where none stands out.
+def _likeliest(array: Floats, orders: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The order under which an array is a moving body; several where none stands out.
 
-    In a body, some joints keep their distance. Numbers that are no bodies have no such pairs.
+    From frame to frame a joint moves less than from one joint to the next: that tells frames from joints. In a body,
+    some joints keep their distance: that tells persons from coordinates.
     """
-    rated = sorted((_unsteadiness(array, *order), place) for place, order in enumerate(orders))
-    if rated[0][0] * STEADIER < rated[1][0]:
-        return [orders[rated[0][1]]]
-    return orders
+    smooth = [order for order in orders if _is_smooth(_coordinates(array, *order)[0])] or orders
+    if len(smooth) == 1 or len({(order.index("T"), order.index("V")) for order, _ in smooth}) > 1:
+        return smooth
+    rated = sorted((_unsteadiness(array, *order), place) for place, order in enumerate(smooth))
+    return [smooth[rated[0][1]]] if rated[0][0] * STEADIER < rated[1][0] else smooth
+
+
+def _is_smooth(points: npt.NDArray[np.float32]) -> bool:
+    """Whether the usual step from frame to frame is much shorter than that from joint to joint."""
+    present = np.isfinite(points).all(-1) & (points != 0).any(-1)
+    steps = []
+    for axis in (1, 2):
+        both = np.take(present, range(1, points.shape[axis]), axis) & np.take(
+            present, range(points.shape[axis] - 1), axis
+        )
+        lengths = np.linalg.norm(np.diff(points, axis=axis), axis=-1)[both]
+        steps.append(float(np.median(lengths)) if len(lengths) else math.inf)
+    return steps[0] * STEADIER < steps[1] < math.inf
 
 
 def _unsteadiness(array: Floats, order: str, joints: int) -> float:

@@ -97,7 +97,10 @@ def _detect(_path: Path, head: bytes) -> float:
     """1 for frames that count their bodies, or joints called as those of k4abt."""
     content = parse_head(head)
     names = value_at(content, "joint_names")
-    if value_at(content, "frames", 0, "num_bodies") is not None and value_at(content, "frames", 0, "bodies") is not None:
+    if (
+        value_at(content, "frames", 0, "num_bodies") is not None
+        and value_at(content, "frames", 0, "bodies") is not None
+    ):
         return 1.0
     return 0.9 if isinstance(names, list) and {"PELVIS", "CLAVICLE_LEFT"} <= set(map(str, names)) else 0.0
 

@@ -146,8 +146,8 @@ def read(path: Path, options: ReadOptions) -> Sequence:
     names = joint_names([joints[place].name for place in kept])
     skeleton, order = _layout(names, parents)
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
-        positions = positions[:, [kept[place] for place in order]].astype(np.float32)
-    sequence = Sequence(positions=positions, skeleton=skeleton, fps=rounded_fps(1 / seconds), source=str(path))
+        placed = positions[:, [kept[place] for place in order]].astype(np.float32)
+    sequence = Sequence(positions=placed, skeleton=skeleton, fps=rounded_fps(1 / seconds), source=str(path))
     return with_up(with_units(sequence, options), options, usual="y")
 
 

@@ -34,7 +34,7 @@ _SIDED = {
 
 
 def drop_helpers(names: Sequence[str], parents: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Leave out the joints that `jointwise export` adds, one at the start of each bone: `neck_to_head` stands at `neck`.
+    """Leave out the joints that `jointwise export` adds at the start of each bone: `neck_to_head` stands at `neck`.
 
     Args:
         names: Names of the joints in the file.

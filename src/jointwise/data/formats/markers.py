@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence as Texts
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def marker_layout(joints: tuple[str, ...]) -> Skeleton:
     """
     neck = "spine_shoulder" if "spine_shoulder" in joints else "neck"
     chains = [tuple(neck if joint == "neck" else joint for joint in chain) for chain in _CHAINS]
-    bones = dict.fromkeys(bone for chain in chains for bone in zip(chain, chain[1:], strict=False))
+    bones = dict.fromkeys(bone for chain in chains for bone in pairwise(chain))
     body = Skeleton("body", tuple(dict.fromkeys(joint for bone in bones for joint in bone)), tuple(bones), None)
     known = body.on_joints(joint for joint in joints if joint in body.joints)
     root = "spine_base" if "spine_base" in joints else None

@@ -15,7 +15,7 @@ import numpy as np
 from jointwise.data.formats.columns import Columns, Group, find_columns
 from jointwise.data.formats.files import FETCH_AGAIN
 from jointwise.data.formats.format import Format, ReadOptions
-from jointwise.data.formats.joint_names import standard_names
+from jointwise.data.formats.joint_names import standard_name, standard_names
 from jointwise.data.formats.json_files import numbers, parse_head, read_json, value_at
 from jointwise.data.formats.poses import Poses, recording_of
 from jointwise.data.formats.table import joints_of, table_columns
@@ -216,7 +216,9 @@ def _detect(_path: Path, head: bytes) -> float:
         people = next(filter(None, found_in), [])  # nobody may be in the first frames
         first = value_at(people, 0, 0)
         named = isinstance(first, dict) and {"x", "y"} <= set(first)
-        by_name = isinstance(value_at(people, 0), dict) and "x" in (value_at(people, 0, "nose") or ())
+        by_name = isinstance(person := value_at(people, 0), dict) and any(
+            standard_name(name) == "nose" and "x" in (person[name] or ()) for name in person
+        )
         return 1.0 if named or by_name or (isinstance(first, list) and len(first) in (3, 4)) else 0.0
     found = table_columns(head)
     if found is None:

@@ -54,7 +54,8 @@ def _detect(_path: Path, head: bytes) -> float:
         shape, _, kind = read_header(stream)
     except Exception:  # a damaged header may raise nearly anything; the reader reports it
         return 0.0
-    return 1.0 if kind.kind in "fiu" and fits(shape) else 0.0
+    numbers = kind.kind == "f" or (kind.kind in "iu" and len(shape) > 2)  # whole numbers in rows may be labels
+    return 1.0 if numbers and fits(shape) else 0.0
 
 
 FORMAT = Format("npy", ("*.npy",), "numpy.save", _detect, read)

@@ -22,7 +22,6 @@ from jointwise.data.sequence import Floats, Sequence
 from jointwise.data.skeletons import MIN_JOINTS, Skeleton
 from jointwise.errors import ReadError, first_few
 
-PATTERNS = ("*.csv", "*.tsv", "*.txt", "*.parquet")
 _STATE_WORDS = {"nottracked": 0, "inferred": 1, "tracked": 2, "none": 0, "low": 1, "medium": 2, "high": 3}
 
 
@@ -72,9 +71,9 @@ def _check_class(path: Path, table: Table, columns: Columns) -> None:
     if changes:
         found = first_few(list(dict.fromkeys(labels)))
         raise ReadError(
-            f"{path}: the column '{table.names[columns.label]}' changes in row {changes[0] + table.first_row} and "
-            f"names {len(set(labels))} classes ({found}): this is a list of examples, not one recording. Split it where the "
-            "class changes and save each part as CLASS/NAME.csv."
+            f"{path}: the column '{table.names[columns.label]}' changes in row {changes[0] + table.first_row} "
+            f"and names {len(set(labels))} classes ({found}): this is a list of examples, not one recording. Split it "
+            "where the class changes and save each part as CLASS/NAME.csv."
         )
 
 
@@ -236,8 +235,6 @@ def table_columns(head: bytes) -> tuple[Table, Columns] | None:
 
 def _detect(_path: Path, head: bytes) -> float:
     """A little above half for columns that are named like coordinates of at least MIN_JOINTS joints."""
-    if head.startswith(PARQUET):
-        return 0.5
     found = table_columns(head)
     if found is None:
         return 0.0
@@ -249,4 +246,20 @@ def _detect(_path: Path, head: bytes) -> float:
     return 0.6 if enough else 0.0
 
 
-FORMAT = Format("table", PATTERNS, "anybody: columns like left_knee_x", _detect, read, "parquet")
+def _detect_parquet(path: Path, head: bytes) -> float:
+    """As for text; without pyarrow half for every Parquet file, whose reader says what to install."""
+    if not head.startswith(PARQUET):
+        return 0.0
+    try:
+        from pyarrow import parquet
+
+        columns = find_columns(parquet.read_schema(path).names)
+    except ImportError:
+        return 0.5
+    except Exception:  # a damaged file may raise nearly anything; the reader reports it
+        return 0.0
+    return 0.6 if columns is not None and (columns.joint is not None or len(columns.best.joints) >= MIN_JOINTS) else 0.0
+
+
+FORMAT = Format("table", ("*.csv", "*.tsv", "*.txt"), "anybody: columns like left_knee_x", _detect, read)
+IN_PARQUET = Format("parquet", ("*.parquet",), "anybody, as table", _detect_parquet, read, "parquet")

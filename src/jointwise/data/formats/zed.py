@@ -1,8 +1,8 @@
 """Body tracking of ZED cameras (Stereolabs) as JSON, as the SDK's sample of JSON export writes it.
 
 `{"<ms>": {"timestamp": ns, "body_list": [{"id", "keypoint": [[x, y, z], …], "keypoint_confidence": [0 … 100]}]}}` with
-18, 34 or 38 keypoints. NaN is a joint that was not seen, id -1 a body that is not tracked. Unit and axes are settings of
-the camera and do not stand in the file.
+18, 34 or 38 keypoints. NaN is a joint that was not seen, id -1 a body that is not tracked. Unit and axes are settings
+of the camera and do not stand in the file.
 """
 
 from __future__ import annotations
@@ -63,9 +63,7 @@ def read(path: Path, options: ReadOptions) -> Sequence:
         raise EmptyRecording(f"{path}: nobody is in any of its {len(frames)} frames. Leave it out.")
     skeleton = layout_of(path, len(first.points), options, _LAYOUTS)
     fps, missing = fps_of_times(times)
-    sequence = to_sequence(
-        path, frames, skeleton, options, units=None, up=None, fps=fps, assumed=dropped(missing)
-    )
+    sequence = to_sequence(path, frames, skeleton, options, units=None, up=None, fps=fps, assumed=dropped(missing))
     return with_up(with_units(sequence, options), options)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from jointwise.data.centring import prepare_sequence
 from jointwise.data.dataset import load_dataset
 from jointwise.data.datasets import DATASETS, is_pool, is_store
 from jointwise.data.datasets.folder import SETTINGS
-from jointwise.data.formats import read, recordings_in
+from jointwise.data.formats import aist, read, recordings_in
+from jointwise.data.formats.files import read_head
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
@@ -87,7 +89,12 @@ def clip_of(
     return Clip(title or ready.source, ready.fps, (panel,), truth, ask(sequence))
 
 
-def find_clips(place: str, progress: ShowProgress = no_progress, ask: AskRecognizer = no_answer) -> Source:
+def find_clips(
+    place: str,
+    progress: ShowProgress = no_progress,
+    ask: AskRecognizer = no_answer,
+    reading: Mapping[str, Any] | None = None,
+) -> Source:
     """The clips of a file, of a folder of files, of a run (those of its report), or of a data set (one of each class).
 
     A data set is a registered one, a pool, a prepared file, a store, or a folder with a folder for each class.
@@ -97,6 +104,7 @@ def find_clips(place: str, progress: ShowProgress = no_progress, ask: AskRecogni
         place: Name of a data set, or path of a file, folder or run.
         progress: Shows the progress while a data set is prepared.
         ask: Recording -> the answers of recognisers to it; a run's own clips are not asked about.
+        reading: What the user says of files, as arguments of `read`; a data set does not take them.
 
     Raises:
         ConfigError: There is no data set, file or folder of that name.
@@ -115,16 +123,16 @@ def find_clips(place: str, progress: ShowProgress = no_progress, ask: AskRecogni
     if (path / "about.json").is_file():
         return _of_run(path)
     if path.is_dir() and recordings_in(path) != [path]:
-        return _of_own_folder(path, progress, ask) if _has_class_folders(path) else _of_folder(path, ask)
+        return _of_own_folder(path, progress, ask) if _has_class_folders(path) else _of_folder(path, ask, reading)
     if _holds_data_set(path):
         return _of_dataset(str(path.resolve()), progress, ask)
-    return Source(path.name, (clip_of(read(path), path.name, ask=ask),))
+    return Source(path.name, (clip_of(read(path, **(reading or {})), path.name, ask=ask),))
 
 
 def _holds_data_set(path: Path) -> bool:
     """Whether a file looks like one that holds a whole prepared data set."""
     if path.suffix.lower() != ".npz":
-        return path.suffix.lower() == ".pkl"
+        return path.suffix.lower() == ".pkl" and not aist.FORMAT.detect(path, read_head(path))
     try:
         with zipfile.ZipFile(path) as archive:
             return "x_train.npy" in archive.namelist()
@@ -172,7 +180,7 @@ def _of_own_folder(folder: Path, progress: ShowProgress, ask: AskRecognizer) -> 
         return Source(single.title, single.clips, (note, *single.notes))
 
 
-def _of_folder(folder: Path, ask: AskRecognizer) -> Source:
+def _of_folder(folder: Path, ask: AskRecognizer, reading: Mapping[str, Any] | None = None) -> Source:
     paths = recordings_in(folder)
     if not paths:
         raise ReadError(f"{folder}: no file in this folder, or below it, has a reader. Check the path.")
@@ -184,7 +192,9 @@ def _of_folder(folder: Path, ask: AskRecognizer) -> Source:
         if turn >= len(selected) and clips:
             break  # others are read only where none of the selected can be
         try:
-            clips[place] = clip_of(read(paths[place]), str(paths[place].relative_to(folder)), ask=ask)
+            clips[place] = clip_of(
+                read(paths[place], **(reading or {})), str(paths[place].relative_to(folder)), ask=ask
+            )
         except JointwiseError as error:
             errors.append(error)
     if not clips:
