@@ -120,11 +120,25 @@ def test_a_copied_model_folder_is_all_it_needs(
     assert moved.predict(array).probabilities == recognizer.predict(array).probabilities
 
 
-def test_another_skeleton_is_refused_and_the_known_joints_named(recognizer: Recognizer) -> None:
-    with pytest.raises(
-        ReadError, match=r"x: skeleton 'ntu25' \(25 joints\), but this model knows 'kinect20' .*head, spine_"
-    ):
-        recognizer.predict(Sequence(np.zeros((5, 25, 3)), NTU25, source="x"))
+def test_a_classifier_names_recordings_of_another_layout_and_tells_its_coverage(
+    recognizer: Recognizer, dataset: Dataset
+) -> None:
+    given = dataset.test[0]
+    expected = recognizer.predict(given).probabilities
+    more = map_to_layout(given, NTU25)  # the model's joints and five more: none is missing
+    assert recognizer.predict(more).probabilities == pytest.approx(expected, abs=1e-6)
+    fewer = given.on_joints(shared_joints(COCO17, given.skeleton))
+    expected = (
+        "'kinect20-12joints' on a model of 'kinect20': 15 of 20 joints: 12 matched, 3 from others, missing: head, "
+    )
+    with pytest.warns(JointwiseWarning, match=expected):
+        assert recognizer.predict(fewer).label in recognizer.classes
+
+
+def test_a_layout_with_too_few_joints_of_the_model_is_refused(recognizer: Recognizer) -> None:
+    arm = NTU25.on_joints(["left_shoulder", "left_elbow", "left_wrist", "left_hand", "head"])
+    with pytest.raises(ReadError, match=r"x: too few joints .*'ntu25-5joints' on a model of .*: 5 of 20 joints"):
+        recognizer.predict(Sequence(np.zeros((5, 5, 3)), arm, source="x"))
     with pytest.raises(ReadError, match=r"'kinect20' needs \(persons, frames, 20, 3\)"):
         recognizer.predict(np.zeros((5, 25, 3)))
 
@@ -155,7 +169,7 @@ def rest_of(recognizer: Recognizer) -> tuple[Any, Any, Any]:
 
 
 def test_another_number_of_coordinates_is_refused(recognizer: Recognizer) -> None:
-    with pytest.raises(ReadError, match="2 coordinates per joint, this model needs 3"):
+    with pytest.raises(ReadError, match="2 coordinates per joint, but this model was trained on 3D recordings"):
         recognizer.predict(np.zeros((5, 20, 2)))
 
 
@@ -184,7 +198,7 @@ def test_named_joints_are_taken_in_whatever_order(recognizer: Recognizer, array:
     backwards = replace(KINECT20, name="mine", joints=KINECT20.joints[::-1], root=None)
     answer = recognizer.predict(Sequence(array[:, ::-1], backwards))
     assert answer.probabilities == recognizer.predict(array).probabilities
-    with pytest.raises(ReadError, match=r"skeleton 'mine' \(20 joints\), but this model knows 'kinect20'"):
+    with pytest.warns(JointwiseWarning, match=r"'mine' on a model of 'kinect20': 19 of 20 joints"):
         recognizer.predict(Sequence(array, replace(backwards, joints=("tail", *backwards.joints[1:]), bones=())))
 
 
@@ -292,6 +306,7 @@ def test_a_pre_trained_model_describes_recordings_of_other_layouts(pretrained: P
         positions[:, :, given.skeleton.joints.index(middle)] = positions[:, :, columns].mean(2)
         hidden[:, :, given.skeleton.joints.index(middle)] = hidden[:, :, columns].all(2)
     expected = recognizer.features(replace(given, positions=positions, valid=hidden))
-    np.testing.assert_allclose(recognizer.features(fewer), expected, atol=1e-6)
-    with pytest.raises(ReadError, match=r"only 0 joints of 'kinect20' follow"):
+    with pytest.warns(JointwiseWarning, match="15 of 20 joints"):
+        np.testing.assert_allclose(recognizer.features(fewer), expected, atol=1e-6)
+    with pytest.raises(ReadError, match=r"'joints7' on a model of 'kinect20': 0 of 20 joints"):
         recognizer.features(Sequence(np.zeros((8, 7, 3)), unnamed_skeleton(7)))

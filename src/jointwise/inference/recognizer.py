@@ -17,7 +17,7 @@ from jointwise.data.clips import TEST_CROP, ClipCutter, Clips
 from jointwise.data.formats import read
 from jointwise.data.mapping import map_to_layout
 from jointwise.data.sequence import Sequence, as_float_array
-from jointwise.data.skeletons import resolve_layout
+from jointwise.data.skeletons import Skeleton, resolve_layout
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
 from jointwise.model.build import build_classifier
@@ -113,40 +113,48 @@ class Recognizer:
         """Reads and prepares a recording, and reduces it to the joints of the model.
 
         A model that takes only some joints of its training data accepts recordings with all joints of those data, or
-        with its own joints if the root is among them: preparation must find the same origin as in training. A model
-        that is pre-trained only accepts any layout that shares enough joints, see `map_to_layout`.
+        with its own joints if the root is among them: preparation must find the same origin as in training. Any other
+        layout is mapped by name, with a warning where joints are missing.
         """
         own = self.card.skeleton
         recorded = self.card.recorded
         layouts = [own if recorded is None else recorded]
         if recorded is not None and own.root is not None:
             layouts.append(own)
-        known = layouts[-1]
         if isinstance(recording, str | Path):
             recording = read(recording)
         elif not isinstance(recording, Sequence):
             array = as_float_array(recording, "array")
             fitting = [layout for layout in layouts if array.shape[-2:-1] == (len(layout.joints),)]
-            recording = Sequence(array, fitting[0] if fitting else known)
+            recording = Sequence(array, fitting[0] if fitting else layouts[-1])
+        self._check_coordinates(recording)
         for layout in layouts:
             named = replace(recording, skeleton=resolve_layout(layout, recording.skeleton))
             if set(named.skeleton.joints) == set(layout.joints):
                 return self._prepare(replace(named.on_joints(layout.joints), skeleton=layout)).on_joints(own.joints)
-        if self._classifier is None:
-            return self._prepare(map_to_layout(recording, layouts[0])).on_joints(own.joints)
-        raise ReadError(
-            f"{recording.source}: skeleton '{recording.skeleton.name}' ({len(recording.skeleton.joints)} joints), "
-            f"but this model knows '{known.name}' ({len(known.joints)} joints: {', '.join(known.joints)}). Use a "
-            "model trained on this skeleton."
-        )
+        return self._prepare(self._mapped(recording, layouts[0])).on_joints(own.joints)
+
+    def _mapped(self, recording: Sequence, layout: Skeleton) -> Sequence:
+        """The recording on the layout of the model, with a warning where joints are missing."""
+        joints = recording.skeleton.map_to(layout)
+        about = f"'{recording.skeleton.name}' on a model of '{layout.name}': {joints.coverage}."
+        if 3 * len(joints.sources) < len(layout.joints):
+            raise ReadError(f"{recording.source}: too few joints that the model knows, {about}")
+        mapped = map_to_layout(recording, layout)
+        if joints.missing:
+            warnings.warn(about, JointwiseWarning, stacklevel=6)
+        return mapped
+
+    def _check_coordinates(self, recording: Sequence) -> None:
+        found, own = recording.positions.shape[-1], self.card.coordinates
+        if found != own:
+            raise ReadError(
+                f"{recording.source}: {found} coordinates per joint, but this model was trained on {own}D recordings "
+                f"and takes no {found}D."
+            )
 
     def _prepare(self, recording: Sequence) -> Sequence:
         """Cleans and prepares a recording as the training data were, and warns if it seems to be in another unit."""
-        if recording.positions.shape[-1] != self.card.coordinates:
-            raise ReadError(
-                f"{recording.source}: {recording.positions.shape[-1]} coordinates per joint, this model needs "
-                f"{self.card.coordinates}."
-            )
         sequence = prepare_sequence(CLEANING[self.card.cleaning](recording).sequence)
         warning = unit_warning(recording_rms(sequence.positions, sequence.validity), self.card.size)
         if warning:
