@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jointwise.data.cleaning import CLEANING, clean_ntu
+from jointwise.data.cleaning import BRIEF, CLEANING, STILL, clean_ntu, odd_bodies
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import NTU25
 from jointwise.errors import EmptyRecording, ReadError
@@ -228,6 +228,30 @@ def test_lost_joints_count_nowhere() -> None:
     cleaned = clean_ntu(replace(lost, positions=positions, valid=valid))
     assert slots(cleaned.sequence) == slots(expected.sequence) == [[0], [1]]
     np.testing.assert_array_equal(cleaned.sequence.validity, valid)
+
+
+def test_bodies_that_hardly_move_or_last_few_frames_are_counted_beside_others() -> None:
+    person, chair, ghost = body(range(FRAMES), step=0.01), body(range(FRAMES)), body(range(11))
+
+    def found(*bodies: tuple[np.ndarray, np.ndarray]) -> dict[str, int]:
+        positions, valid = (np.stack(part) for part in zip(*bodies, strict=True))
+        return odd_bodies(Sequence(positions, NTU25, valid))
+
+    assert found(person, chair, ghost, ghost) == {STILL: 1, BRIEF: 2}
+    assert found(person, person) == {}
+    assert found(chair) == {}  # the only body is the person, however still it stands
+
+
+def test_a_body_hardly_moves_where_no_joint_strays_by_a_hundredth_of_its_size() -> None:
+    share = np.arange(JOINTS) / (JOINTS - 1)
+    rest = np.stack([0.5 * share, share, np.full(JOINTS, 3.0)], -1)  # its largest extent is 1 m
+    seen = np.ones((FRAMES, JOINTS), bool)
+    for strayed, still in ((0.009, True), (0.011, False)):
+        positions = np.stack([rest, rest])[:, None].repeat(FRAMES, 1)
+        positions[0, :, :, 0] += np.arange(FRAMES)[:, None] / 10
+        positions[1, ::2, 7, 1] += 2 * strayed  # half of the time it is twice that far: standard deviation `strayed`
+        found = odd_bodies(Sequence(positions, NTU25, np.stack([seen, seen])))
+        assert found == ({STILL: 1} if still else {})
 
 
 def test_none_keeps_everything() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
-from jointwise.evaluation.metrics import macro_f1, top_k_hits
+from jointwise.evaluation.metrics import macro_f1, telling_ranks, top_k_hits
 from jointwise.evaluation.statistics import Measurement, bootstrap_interval
 
 SCORES = np.array(
@@ -133,3 +133,11 @@ def test_seeds_that_judge_different_clips_are_drawn_by_the_same_subjects() -> No
 
 def test_a_subject_without_a_judged_clip_leaves_the_interval_to_the_others() -> None:
     assert bootstrap_interval([measure([np.nan, np.nan, 3, 5], [1, 1, 2, 2])]) == (4.0, 4.0)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5, 6, 60])
+def test_a_rank_is_told_only_if_an_answer_can_miss_it(classes: int) -> None:
+    worst = -np.eye(classes)[[0]]  # the right class is scored last
+    for k in (1, 5):
+        can_miss = top_k_hits(worst, np.array([0]), k).sum() == 0
+        assert (k in telling_ranks(classes)) == (can_miss or k == 1)

@@ -42,7 +42,8 @@ def test_a_card_tells_joints_classes_preparation_data_scores_steps_and_settings(
     assert content["data_fingerprint"] == dataset.store.fingerprint
     assert content["preparation"] == dataset.store.preparation
     assert content["steps"] == {"pretrain": 12, "finetune": 12}
-    assert 0 <= content["scores"]["top1"] <= content["scores"]["top5"] == 1
+    assert 0 <= content["scores"]["top1"] <= 1
+    assert "top5" not in content["scores"]  # of so few classes it would be 100 % of any answers
     assert content["code_version"]
     config = with_coordinate_scale(tiny.config(), dataset)
     assert load_card(finetuned).config == config

@@ -103,6 +103,7 @@ def prepare(args: argparse.Namespace) -> None:
             *(("left out", f"{count}: {reason}") for reason, count in summary.left_out.items()),
             *(("", message) for _, message in summary.bad[:10]),
             *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
+            *(("noticed", f"{count} {what}") for what, count in list(summary.noticed.items())[:10]),
             ("classes", f"{len(np.unique(labels[labels != UNKNOWN]))} of {len(store.description.classes)} are there"),
             ("unlabelled", np.count_nonzero(labels == UNKNOWN) or None),
             ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),

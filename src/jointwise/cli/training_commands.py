@@ -234,6 +234,7 @@ def print_result(results: list[Path], run: Path | None) -> None:
         results: Paths of the result's JSON; the first is printed.
         run: Folder of the run that was scored; None: raw coordinates.
     """
+    from jointwise.evaluation.metrics import telling_ranks
     from jointwise.report.tables.completions import is_completion, lines_of
     from jointwise.training.checkpoint import read_json
     from jointwise.training.distributed import is_main_process
@@ -248,7 +249,7 @@ def print_result(results: list[Path], run: Path | None) -> None:
     if is_completion(content):
         lines += lines_of(content)
     else:
-        for k in (1, 5):
+        for k in telling_ranks(len(content["classes"])):
             low, high = interval[f"top{k}"]
             score = scores[f"top{k}"]
             lines.append((f"top-{k}", f"{100 * score:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"))

@@ -22,6 +22,13 @@ SURPLUS = "overlapping tracks beyond two persons"
 NOBODY = "frames without a body"
 
 
+DROPPED = (SHORT, WIDE, SURPLUS, NOBODY)
+# what is noticed of the bodies that are left, in the same notes
+BRIEF = f"bodies last at most {MAX_NOISE_FRAMES} frames beside another"
+STILL = "bodies hardly move beside another: they may be furniture"
+STILL_SHARE = 0.01  # of a body's size: a body of which no joint strays that far (standard deviation) hardly moves
+
+
 @dataclass(frozen=True)
 class Cleaned:
     """The result of cleaning a recording.
@@ -158,6 +165,34 @@ def _assemble(sequence: Sequence, persons: list[list[int]], present: Bools) -> S
             valid[person, frames] = sequence.validity[slot, frames]
     kept = valid.any((0, 2))
     return replace(sequence, positions=positions[:, kept], valid=valid[:, kept], confidence=None)
+
+
+def odd_bodies(sequence: Sequence) -> dict[str, int]:
+    """Counts the bodies of a recording that may be no persons. The only body of a recording is not questioned.
+
+    Args:
+        sequence: A recording, cleaned or not.
+
+    Returns:
+        BRIEF and STILL -> number of such bodies; without those that are 0.
+    """
+    present: Bools = np.asarray(sequence.validity.any(-1))
+    bodies = np.flatnonzero(present.any(1)).tolist()
+    brief = [slot for slot in bodies if present[slot].sum() <= MAX_NOISE_FRAMES < sequence.frames]
+    still = [slot for slot in bodies if slot not in brief and _stands_still(sequence, slot)]
+    found = {BRIEF: len(brief), STILL: len(still)}
+    return {what: count for what, count in found.items() if count} if len(bodies) > 1 else {}
+
+
+def _stands_still(sequence: Sequence, slot: int) -> bool:
+    """Whether no joint of a body strays from its mean by more than STILL_SHARE of the body's largest extent."""
+    valid = sequence.validity[slot][..., None]
+    positions = np.where(valid, sequence.positions[slot].astype(np.float64), 0.0)
+    counts = np.maximum(valid.sum(0), 1)
+    mean = positions.sum(0) / counts
+    strayed = np.sqrt((np.where(valid, positions - mean, 0.0) ** 2).sum(0) / counts).max()
+    seen = mean[np.asarray(valid.any(0))[:, 0]]
+    return bool(strayed < STILL_SHARE * np.ptp(seen, 0).max())
 
 
 CLEANING: dict[str, Callable[[Sequence], Cleaned]] = {"none": clean_none, "clean_ntu": clean_ntu}

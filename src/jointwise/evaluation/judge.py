@@ -84,7 +84,8 @@ def judge(
         config: Settings of the probes, the device and `validation_subjects` to hold out; None: Config().
 
     Returns:
-        The evaluation. `summary()["scores"]` holds top-1 and top-5; `save_result` puts it beside others.
+        The evaluation. `summary()["scores"]` holds top-1, and top-5 where there are more than 5 classes; `save_result`
+        puts it beside others.
 
     Raises:
         ConfigError: The protocol is unknown, or the name cannot be a file name.

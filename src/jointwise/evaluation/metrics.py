@@ -9,6 +9,21 @@ Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 
 
+RANKS = (1, 5)  # the k of the top-k accuracies that are reported
+
+
+def telling_ranks(classes: int) -> tuple[int, ...]:
+    """The k of RANKS whose accuracy can differ from 100 %.
+
+    Args:
+        classes: Number of classes.
+
+    >>> telling_ranks(60), telling_ranks(5)
+    ((1, 5), (1,))
+    """
+    return tuple(k for k in RANKS if k < classes or k == 1)
+
+
 def top_k_hits(scores: Floats, labels: Ints, k: int) -> npt.NDArray[np.float64]:
     """Which clips are recognised among the k best scored classes.
 

@@ -17,7 +17,7 @@ from jointwise.config.layers import to_settings
 from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset, Part
 from jointwise.errors import ConfigError, DataError, writing
-from jointwise.evaluation.metrics import macro_f1, top_k_hits
+from jointwise.evaluation.metrics import macro_f1, telling_ranks, top_k_hits
 from jointwise.evaluation.protocols import SEMI
 from jointwise.evaluation.statistics import INTERVAL_METHOD, LEVEL, Measurement, bootstrap_interval
 from jointwise.training import distributed
@@ -170,7 +170,7 @@ class Evaluation:
     def _accuracy(self) -> dict[str, Any]:
         assert self.scores is not None
         part = self.dataset.test
-        hits = {f"top{k}": top_k_hits(self.scores, part.labels, k) for k in (1, 5)}
+        hits = {f"top{k}": top_k_hits(self.scores, part.labels, k) for k in telling_ranks(self.scores.shape[1])}
         scores = {name: float(values.mean()) for name, values in hits.items()}
         intervals = {name: bootstrap_interval([Measurement(values, part.subjects)]) for name, values in hits.items()}
         return {"scores": scores | {"macro_f1": macro_f1(self.scores, part.labels)}, "interval": intervals}

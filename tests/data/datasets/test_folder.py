@@ -18,7 +18,7 @@ from jointwise.cli import run as jointwise
 from jointwise.data.dataset import load_dataset, prepare
 from jointwise.data.datasets import store_path
 from jointwise.data.datasets.folder import name_from_path, read_settings
-from jointwise.data.formats import FORMATS, npz
+from jointwise.data.formats import FORMATS, npz, skeleton
 from jointwise.data.formats.format import ReadOptions
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import get_skeleton
@@ -219,6 +219,7 @@ def test_damaged_files_are_listed_and_left_out_on_request(tmp_path: Path) -> Non
         ("skeleton: [a, b]", "skeleton: expected a name, a file or a mapping"),
         ("fps: .nan", "is not a positive number"),
         ("fps: true", "is not a positive number"),
+        ("cleaning: clean_nut", "unknown cleaning 'clean_nut': did you mean 'clean_ntu'"),
         ("terms: 5", "terms must be text"),
         ("test_files: [3]", "test_files must be a list"),
         ("test_subjects: 3", "test_subjects must be a list"),
@@ -247,6 +248,40 @@ def test_all_recordings_are_centred_on_the_root_of_the_data_set(tmp_path: Path) 
     assert all((dataset.store[i].positions[0, 0, 3] == 0).all() for i in range(6))
     named = load(settings(tmp_path / "own", skeleton={"joints": names, "root": "part5"}))
     assert all((named.store[i].positions[0, 0, 5] == 0).all() for i in range(6))
+
+
+def kinect_files(root: Path) -> Path:
+    """Two classes of .skeleton files; a chair stands beside the person."""
+    wide = np.zeros((40, 25, 3), np.float32)
+    wide[:, :, 0] = np.linspace(1, 3, 25)
+    wide[:, :, 1] = np.linspace(0, 0.5, 25)
+    for label, name in enumerate(("nod", "wave")):
+        for take in range(3):
+            person = np.random.default_rng(take).normal(0, 0.1, (40, 25, 3)) + np.linspace(0, 1, 25)[:, None] * [
+                0,
+                1,
+                0,
+            ]
+            (root / name).mkdir(parents=True, exist_ok=True)
+            both = np.stack([person, wide]).astype(np.float32)
+            skeleton.write(root / name / f"{label}{take}.skeleton", Sequence(both, get_skeleton("ntu25")))
+    return root
+
+
+def test_kinect_files_are_cleaned_unless_the_settings_say_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = kinect_files(tmp_path / "kinect")
+    cleaned = load(root)
+    assert cleaned.store.description.cleaning == "clean_ntu"
+    assert cleaned.store.index["persons"].max() == 1
+    settings(root, cleaning="none")
+    jointwise(["prepare", str(root)])
+    assert "6 bodies hardly move" in re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert load(root).store.index["persons"].max() == 2
+    npz.write(root / "nod" / "own.npz", skeleton.read(root / "nod" / "00.skeleton"))
+    (root / "dataset.yaml").unlink()
+    assert load(root).store.description.cleaning == "none"  # not all recordings are of a Kinect
 
 
 def test_each_file_keeps_its_frame_rate(tmp_path: Path) -> None:

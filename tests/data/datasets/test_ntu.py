@@ -220,12 +220,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("S001C002P003R001A001.avi", "S01C02P03R01A01.skeleton", "S001C002P003R001A001_copy.skeleton"):
         (folder / name).write_text("not for us")
     (folder / "notes.txt").write_text("S001C002P003R001A001")
+    shutil.copy(some, folder / "S001C002P003R002A001.SKELETON")
     return folder
 
 
 def test_files_are_found_by_their_names_and_ordered_by_them(files: Path) -> None:
     found = NTU60.recordings(files)
-    others = ["S001C001P001R001A007", "S017C003P040R002A060"]
+    others = ["S001C001P001R001A007", "S017C003P040R002A060", "S001C002P003R002A001"]
     assert list(found.items) == sorted([name_of(1, 2, 3, 1, a) for a in range(1, 25)] + others)
     assert all(path.stem == name and path.is_file() for name, path in found.items.items())
     assert found.parallel
@@ -251,7 +252,7 @@ def test_label_subject_and_camera_come_from_the_name(files: Path) -> None:
 @pytest.mark.parametrize("source", [NTU60, NTU120])
 def test_the_error_without_files_says_where_they_come_from(source: DataSource, tmp_path: Path) -> None:
     asked = rf"The files come from .*rose1.ntu.edu.sg.*; then run: jointwise prepare {source.name} --root DIR\.$"
-    with pytest.raises(DataError, match=rf"^{source.name}: no S\*C\*P\*R\*A\*\.skeleton below {tmp_path}\. {asked}"):
+    with pytest.raises(DataError, match=rf"^{source.name}: no \*\.skeleton below {tmp_path}\. {asked}"):
         source.recordings(tmp_path)
     (tmp_path / "a file").touch()
     for place in ("nowhere", "a file"):
@@ -259,6 +260,22 @@ def test_the_error_without_files_says_where_they_come_from(source: DataSource, t
             source.recordings(tmp_path / place)
     with pytest.raises(DataError, match=rf"^{source.name}: no --root says where its files are\. {asked}"):
         source.recordings(None)
+
+
+def test_an_ending_in_capitals_is_read_and_other_names_are_counted(files: Path) -> None:
+    found = NTU120.recordings(files)
+    ((reason, ignored),) = found.ignored.items()
+    assert "no name like S001C001P001R001A001" in reason
+    assert sorted(path.name for path in ignored) == ["S001C002P003R001A001_copy.skeleton", "S01C02P03R01A01.skeleton"]
+    assert "S001C002P003R002A001" in found.items
+
+
+def test_names_that_differ_in_capitals_only_are_one_name(tmp_path: Path) -> None:
+    for ending in ("skeleton", "SKELETON"):
+        (tmp_path / f"S001C001P001R001A001.{ending}").touch()
+    if len(list(tmp_path.iterdir())) == 2:  # not on a file system that takes both for one
+        with pytest.raises(DataError, match="have the same name"):
+            NTU60.recordings(tmp_path)
 
 
 def test_hidden_files_are_no_recordings(tmp_path: Path) -> None:
@@ -269,7 +286,7 @@ def test_hidden_files_are_no_recordings(tmp_path: Path) -> None:
 
 def test_the_error_for_files_of_other_set_ups_is_not_that_of_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "S018C001P008R001A061.skeleton").touch()
-    with pytest.raises(DataError, match=r"ntu60: none of the 1 S\*.*\.skeleton below .* is of its set-ups and actions"):
+    with pytest.raises(DataError, match=r"ntu60: none of the 1 \*\.skeleton below .* of its set-ups and actions"):
         NTU60.recordings(tmp_path)
     assert len(NTU120.recordings(tmp_path).items) == 1
 

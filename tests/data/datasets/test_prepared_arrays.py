@@ -106,9 +106,20 @@ def test_a_row_with_nobody_in_it_is_empty_and_the_next_is_read(tmp_path: Path) -
     assert found.read(found.items["x_train[2]"]).frames == 12
 
 
-def test_a_coordinate_that_is_no_number_is_named(tmp_path: Path) -> None:
+def test_a_coordinate_that_is_no_number_is_a_missing_joint(tmp_path: Path) -> None:
     content = arrays()
-    content["x_train"][3, 4, 75 + 6] = np.nan
+    content["x_train"][3, 4, 75 + 6] = np.nan  # person 1, x of joint 2
+    content["x_train"][2] = np.nan
+    found = source_of(save(tmp_path, content)).recordings(None)
+    sequence = found.read(found.items["x_train[3]"])
+    assert np.argwhere(~sequence.validity).tolist() == [[1, 4, 2]]
+    with pytest.raises(EmptyRecording):
+        found.read(found.items["x_train[2]"])
+
+
+def test_an_infinite_coordinate_is_named(tmp_path: Path) -> None:
+    content = arrays()
+    content["x_train"][3, 4, 75 + 6] = np.inf
     found = source_of(save(tmp_path, content)).recordings(None)
     with pytest.raises(ReadError, match=r"x_train\[3\]: .*person 1, frame 4, joint 2 \(neck\)"):
         found.read(found.items["x_train[3]"])
@@ -259,8 +270,8 @@ def test_errors_of_truncated_empty_missing_and_other_files_name_the_file(tmp_pat
         source_of(path)
     with pytest.raises(ReadError, match=r"gone\.npz: no such file"):
         source_of(tmp_path / "gone.npz")
-    with pytest.raises(DataError, match=r"x\.npy: prepared data sets are files that end in \.npz or \.pkl"):
-        source_of(tmp_path / "x.npy")
+    with pytest.raises(DataError, match=r"x\.mat: prepared data sets are files that end in \.npz or \.pkl"):
+        source_of(tmp_path / "x.mat")
 
 
 def test_damage_inside_an_array_is_an_error_of_its_rows(tmp_path: Path) -> None:

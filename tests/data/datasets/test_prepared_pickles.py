@@ -126,6 +126,12 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 
 
 BROKEN: dict[str, tuple[Any, str]] = {
+    "labels of arrays": ((["a", "b"], [0, 1]), r"labels of arrays as of ST-GCN"),
+    "labels of NW-UCLA": ([{"file_name": "a01_s01_e00_v01", "length": 9, "label": 1}], r"NW-UCLA.*all_sqe"),
+    "list of Kinetics": (
+        {"split": {"train": []}, "annotations": [{"frame_dir": "a", "label": 0, "frame_inds": 1, "box_score": 1}]},
+        r"Kinetics-400 .*keypoints are in separate files",
+    ),
     "list": ([1, 2], r"expected a mapping with 'split' and 'annotations'.*\(found: list\)"),
     "other keys": ({"data": 1}, r"expected a mapping .*\(found: data\)"),
     "nothing": (changed(lambda c: c.update(annotations=[])), r"'annotations' must be a list of mappings"),
@@ -172,6 +178,14 @@ def test_a_pickle_of_other_content_is_refused(tmp_path: Path, name: str) -> None
     content, message = BROKEN[name]
     with pytest.raises(DataError, match=message):
         source_of(dump(tmp_path, content))
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_keypoint_that_is_no_number_is_a_missing_joint(tmp_path: Path, scored: bool) -> None:
+    content = pickled(scored=scored)
+    content["annotations"][1]["keypoint"][0, 2, 5, 1] = np.nan
+    found = source_of(dump(tmp_path, content)).recordings(None)
+    assert np.argwhere(~found.read(found.items[NAMES[1]]).validity).tolist() == [[0, 2, 5]]
 
 
 def test_annotations_that_do_not_fit_together_are_named_when_read(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jointwise.data.formats.skeleton import read, write
+from jointwise.data.formats.skeleton import SHARED_ID, read, write
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import KINECT20, NTU25
 from jointwise.errors import ReadError, StorageError
@@ -125,6 +125,36 @@ def test_a_lost_joint_may_be_not_a_number(tmp_path: Path) -> None:
     assert np.isfinite(sequence.positions).all()
 
 
+@pytest.mark.parametrize("word", ["nan", "-nan", "-1.#IND", "1.#QNAN", "1.#QNAN0", "-nan(ind)"])
+def test_a_tracked_joint_that_is_no_number_is_missing(tmp_path: Path, word: str) -> None:
+    lines = recording([body(BIG)], [body(BIG)])
+    lines[4 + 9] = f"{word} 0.9 3.0 0 0 0 0 0 0 0 0 2"
+    sequence = read(save(tmp_path, lines))
+    assert np.argwhere(~sequence.validity[0]).tolist() == [[0, 9]]
+    assert np.isnan(sequence.positions[0, 0, 9, 0])  # so that `prepare` can count it
+    assert np.isfinite(sequence.positions[0, 1]).all()
+
+
+def test_what_stands_in_columns_that_nobody_reads_is_ignored(tmp_path: Path) -> None:
+    sound = read(save(tmp_path, recording([body(BIG)])))
+    lines = recording([body(BIG)])
+    for joint in range(25):
+        x, y, z, *_, state = lines[4 + joint].split()
+        lines[4 + joint] = f"{x} {y} {z} -1.#IND 1.#QNAN -1.#INF what nan inf -inf ? {state}"
+    other = read(save(tmp_path, lines))
+    np.testing.assert_array_equal(other.positions, sound.positions)
+    assert other.validity.all()
+
+
+def test_bodies_of_one_id_are_linked_from_frame_to_frame(tmp_path: Path) -> None:
+    frames = [[body(11, 1.0), body(11, 2.0)], [body(11, 2.1), body(11, 1.1)], [body(11, 1.2)]]
+    sequence = read(save(tmp_path, recording(*frames)))
+    np.testing.assert_allclose(sequence.positions[:, :, 0, 0], [[1.0, 1.1, 1.2], [2.0, 2.1, 0.0]], rtol=1e-6)
+    assert sequence.validity[:, :, 0].tolist() == [[True, True, True], [True, True, False]]
+    assert sequence.assumed == (SHARED_ID,)
+    assert read(save(tmp_path, recording([body(11), body(12)]))).assumed == ()
+
+
 def edited(line: int, text: str) -> list[str]:
     """Two good frames with one line replaced; lines 1, 2, 3, 4, 5: frames, bodies, fields, joints, first joint."""
     lines = recording([body(BIG)], [body(BIG)])
@@ -149,8 +179,9 @@ BROKEN = {
     "no frames": (["0"], r"line 1: the file says that it has 0 frames"),
     "nobody": (recording([], []), "nobody is in any of its 2 frames"),
     "fields": (edited(3, "1 2 3"), r"line 3 \(frame 0\): a body's line has 10 fields, this has 3"),
-    "twice": (recording([body(BIG), body(BIG)]), rf"\(frame 0\): body {BIG} is in this frame twice"),
-    "not a number": (edited(40, "nan 0 3 0 0 0 0 0 0 0 0 2"), r"line 40 \(frame 1, left_hand\).*found 'nan 0 3"),
+    "infinite": (edited(40, "inf 0 3 0 0 0 0 0 0 0 0 2"), r"line 40 \(frame 1, left_hand\).*found 'inf 0 3"),
+    "infinite in Windows": (edited(6, "0 0 -1.#INF 0 0 0 0 0 0 0 0 2"), r"line 6 \(frame 0, spine_mid\)"),
+    "no state": (edited(6, "0 0 3 0 0 0 0 0 0 0 0 -1.#IND"), r"line 6 \(frame 0, spine_mid\): .*tracking state"),
     "a word": (edited(5, "a 0 3 0 0 0 0 0 0 0 0 2"), r"line 5 \(frame 0, spine_base\): .*12 numbers.*found 'a 0"),
     "too few numbers": (edited(6, "0 0 3"), r"line 6 \(frame 0, spine_mid\): .*12 numbers"),
     "blank for a body": (edited(3, " "), r"line 3 \(frame 0\): a body's line has 10 fields, this has 0"),

@@ -12,7 +12,17 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from jointwise.data.datasets import folder, ntu, prepared_arrays, prepared_pickles, sbu, synthetic, utd_mhad, wmft
+from jointwise.data.datasets import (
+    folder,
+    ntu,
+    prepared_arrays,
+    prepared_pickles,
+    prepared_stgcn,
+    sbu,
+    synthetic,
+    utd_mhad,
+    wmft,
+)
 from jointwise.data.datasets.source import DataSource
 from jointwise.data.formats.files import check_file
 from jointwise.errors import ConfigError, DataError, unknown
@@ -24,6 +34,7 @@ DATASETS: dict[str, DataSource] = {
 PREPARED_FILES: dict[str, Callable[[Path], DataSource]] = {  # ending -> the data set in such a file
     ".npz": prepared_arrays.source_of,
     ".pkl": prepared_pickles.source_of,
+    ".npy": prepared_stgcn.source_of,
 }
 
 

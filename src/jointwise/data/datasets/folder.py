@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatch
 from functools import partial
@@ -20,6 +20,7 @@ import numpy as np
 import yaml
 
 from jointwise.data.datasets.labels_file import read_labels
+from jointwise.data.cleaning import CLEANING
 from jointwise.data.datasets.source import (
     DataSource,
     Index,
@@ -61,6 +62,8 @@ class Settings:
         test_files: Patterns of the names (`<class>/<file>`) that are scored.
         subject_pattern: Regular expression that is searched in `<class>/<file>`. Its first group is the subject.
         labels: A table of labels in the folder, as `labels_file` reads them. Folders then do not count as classes.
+        cleaning: What is done to a recording before it is centred, a key of `CLEANING`. None: `clean_ntu` where all
+            recordings are .skeleton files, else `none`.
         terms: Terms of use, shown with every model.
     """
 
@@ -70,6 +73,7 @@ class Settings:
     test_files: list[str] = field(default_factory=list)
     subject_pattern: str | None = None
     labels: str | None = None
+    cleaning: str | None = None
     terms: str = ""
 
 
@@ -91,9 +95,11 @@ def revision_of(path: Path) -> str:
     if path.is_dir():
         labels = read_settings(path / SETTINGS).labels
         files = [*recordings_in(path), *path.glob(SETTINGS), *([path / labels] if labels else [])]
+    if path.suffix.lower() == ".npy":  # its other part and its labels lie beside it
+        files += sorted(file for file in path.parent.iterdir() if file.suffix in (".npy", ".pkl") and file != path)
     listed = hashlib.sha256()
     for file in files:
-        place = file.relative_to(path)
+        place = file.relative_to(path) if file.is_relative_to(path) else Path(file.name)
         unlabelled = " unlabelled" if UNLABELLED in place.parts else ""  # it was a class before version 0.2
         listed.update(os.fsencode(place) + f" {file_stamp(file)}{unlabelled}\n".encode())
     return listed.hexdigest()[:16]
@@ -137,6 +143,8 @@ def _check_settings(settings: Settings, path: Path) -> None:
         raise DataError(f"{path}: labels must be the name of a CSV file, such as labels.csv, not {settings.labels!r}.")
     if not isinstance(settings.terms, str):
         raise DataError(f"{path}: terms must be text, not {settings.terms!r}.")
+    if settings.cleaning is not None and settings.cleaning not in CLEANING:
+        raise DataError(f"{path}: {unknown('cleaning', settings.cleaning, CLEANING)}")
     if settings.test_subjects and settings.test_files:
         raise DataError(f"{path}: test_subjects and test_files both say what is scored. Keep one of them.")
     fps = settings.fps
@@ -279,6 +287,7 @@ def source_of(path: Path) -> DataSource:
         skeleton=layout,
         classes=tuple(classes),
         coordinates=typical.positions.shape[-1],
+        cleaning=settings.cleaning or _usual_cleaning(files.values()),
         terms=settings.terms,
     )
     return DataSource(
@@ -292,6 +301,11 @@ def source_of(path: Path) -> DataSource:
         path=path,
         revision=revision_of(path),
     )
+
+
+def _usual_cleaning(files: Iterable[Path]) -> str:
+    """The cleaning of recordings that a Kinect v2 wrote, where all are; else none."""
+    return "clean_ntu" if all(file.suffix.lower() == ".skeleton" for file in files) else "none"
 
 
 def _subject_numbers(subjects: set[int | str]) -> dict[int | str, int]:

@@ -181,7 +181,8 @@ _ORIGIN120 = _ORIGIN.format(
     archives="nturgbd_skeletons_s001_to_s017.zip and nturgbd_skeletons_s018_to_s032.zip",
     skipped="NTU_RGBD120_samples_with_missing_skeletons.txt",
 )
-_PATTERN = "S*C*P*R*A*.skeleton"
+_PATTERN = "*.skeleton"
+_NO_NAME = "not read, as they have no name like S001C001P001R001A001.skeleton"
 
 
 def _find(name: str, origin: str, belongs: Callable[[int, int], bool], root: Path | None) -> Recordings:
@@ -204,11 +205,17 @@ def _find(name: str, origin: str, belongs: Callable[[int, int], bool], root: Pat
     chosen = [path for path, match in named if belongs(int(match[1]), int(match[5]))]
     if not chosen:
         raise DataError(
-            f"{name}: none of the {len(paths)} {_PATTERN} below {root} is of its set-ups and actions. The files come "
-            f"from {origin}; then run: jointwise prepare {name} --root DIR."
+            f"{name}: none of the {len(paths)} {_PATTERN} below {root} has a name like S001C001P001R001A001.skeleton "
+            f"of its set-ups and actions, first: {paths[0].name}. The files come from {origin}; then run: jointwise "
+            f"prepare {name} --root DIR. Files with other names: jointwise prepare a folder of your own."
         )
     paths_by_name = key_by_file_name(name, sorted(chosen, key=lambda path: path.name))
-    return Recordings({path.stem: path for path in paths_by_name.values()}, skeleton.read)
+    ignored = [path for path in paths if not NAME.fullmatch(path.stem)]
+    return Recordings(
+        {path.stem: path for path in paths_by_name.values()},
+        skeleton.read,
+        ignored={_NO_NAME: ignored} if ignored else {},
+    )
 
 
 def _of_ntu60(setup: int, action: int) -> bool:

@@ -59,6 +59,22 @@ def class_names(count: int, ntu: bool) -> tuple[str, ...]:
     return tuple(f"class {number}" for number in range(1, count + 1))
 
 
+def seen_joints(positions: Floats) -> Bools:
+    """Which joints were seen, where only coordinates say it.
+
+    A body whose joints are all at 0, 0, 0 is padding; a single joint there is a centred root. NaN is a missing joint.
+
+    Args:
+        positions: (M, T, V, C) coordinates.
+
+    Returns:
+        (M, T, V) validity mask.
+    """
+    present = ((positions != 0) & ~np.isnan(positions)).any((2, 3))
+    valid: Bools = present[..., None] & ~np.isnan(positions).any(-1)
+    return valid
+
+
 def real_persons(source: str, positions: Floats, valid: Bools) -> tuple[Floats, Bools]:
     """Drop the person slots that are padding: those that are never valid, and copies of an earlier one.
 
@@ -160,9 +176,7 @@ class _RowReader:
         with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
             numbers = np.frombuffer(block, header.dtype).astype(np.float32)
         positions = numbers.reshape(header.shape[1], -1, len(NTU25.joints), 3).transpose(1, 0, 2, 3)
-        present = (positions != 0).any((2, 3))  # one joint at 0, 0, 0 is a centred root, a whole body is padding
-        valid = np.repeat(present[..., None], len(NTU25.joints), -1)
-        positions, valid = real_persons(source, positions, valid)
+        positions, valid = real_persons(source, positions, seen_joints(positions))
         frames = int(np.flatnonzero(valid.any((0, 2)))[-1]) + 1
         return Sequence(
             positions=np.ascontiguousarray(positions[:, :frames]),

@@ -17,7 +17,9 @@ from jointwise.data.datasets.prepared_arrays import (
     class_names,
     prepared_source,
     real_persons,
+    seen_joints,
 )
+from jointwise.data.datasets.prepared_stgcn import KIND, are_labels
 from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, assign_parts, file_stamp
 from jointwise.data.formats import restricted_pickle
 from jointwise.data.formats.skeleton import NAME as NTU_NAME
@@ -45,10 +47,7 @@ def source_of(path: Path) -> DataSource:
     """
     content = restricted_pickle.load(path)
     if not isinstance(content, dict) or not {"split", "annotations"} <= content.keys():
-        found = ", ".join(str(key) for key in content) if isinstance(content, dict) else type(content).__name__
-        raise DataError(
-            f"{path}: expected a mapping with 'split' and 'annotations', as PYSKL's pickles have (found: {found})."
-        )
+        raise DataError(_not_a_data_set(path, content))
     if not isinstance(content["annotations"], list | tuple) or not content["annotations"]:
         raise DataError(f"{path}: 'annotations' must be a list of mappings, one for each recording.")
     items: dict[str, dict[str, Any]] = {}
@@ -85,9 +84,31 @@ def source_of(path: Path) -> DataSource:
     )
 
 
+def _not_a_data_set(path: Path, content: Any) -> str:
+    """What a pickle holds in the place of a data set, and where the data set is."""
+    if are_labels(content):
+        arrays = path.name.replace("_label", "_data_joint").replace(path.suffix, ".npy")
+        return f"{path}: the labels of arrays as of {KIND}. Name the array that lies beside it: {path.parent / arrays}."
+    if isinstance(content, list) and content and isinstance(content[0], dict) and "file_name" in content[0]:
+        return (
+            f"{path}: a list of file names and labels, as CTR-GCN has it for NW-UCLA. The recordings are in other "
+            "files (all_sqe/*.json, 20 joints under 'skeletons'). Save each as FOLDER/<class>/<name>.npz with "
+            "numpy.savez(path, positions=skeletons, fps=30), and name FOLDER/."
+        )
+    found = ", ".join(str(key) for key in content) if isinstance(content, dict) else type(content).__name__
+    return f"{path}: expected a mapping with 'split' and 'annotations', as PYSKL's pickles have (found: {found})."
+
+
 def _check_annotation(path: Path, place: int, annotation: Any) -> None:
     if not isinstance(annotation, dict):
         raise DataError(f"{path}: annotations[{place}] is a {type(annotation).__name__}, expected a mapping.")
+    if "keypoint" not in annotation and {"frame_inds", "box_score"} & annotation.keys():
+        raise DataError(
+            f"{path}: a list of clips without their keypoints, as PYSKL has it for Kinetics-400 (annotations with "
+            "frame_inds and box_score). The keypoints are in separate files, one file for each clip, which jointwise "
+            "does not read. Put them into the annotations as PYSKL does when it trains: keypoint (persons, frames, 17, "
+            "2) and keypoint_score (persons, frames, 17)."
+        )
     for key, kind in (("frame_dir", str), ("label", int | np.integer), ("keypoint", np.ndarray)):
         if not isinstance(annotation.get(key), kind):
             raise DataError(
@@ -167,7 +188,10 @@ def _parts_by_name(train: frozenset[str], test: frozenset[str], _index: Index, n
 
 
 def _read_annotation(file: str, skeleton: Skeleton, annotation: dict[str, Any]) -> Sequence:
-    """Read one annotation. A joint is valid if its score is above 0; without scores, if its person is not all zero."""
+    """Read one annotation. A joint is valid if its score is above 0; without scores, if its person is not all zero.
+
+    A joint whose coordinates are NaN is missing in any case.
+    """
     source = f"{file}: {annotation['frame_dir']}"
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
         keypoint = np.asarray(annotation["keypoint"], np.float32)
@@ -182,9 +206,9 @@ def _read_annotation(file: str, skeleton: Skeleton, annotation: dict[str, Any]) 
                 f"{source}: keypoint_score has shape {score.shape} and type {score.dtype}, expected a number for each "
                 f"joint of keypoint {keypoint.shape}."
             )
-        valid = score > 0
+        valid = (score > 0) & ~np.isnan(keypoint).any(-1)
     else:
-        valid = np.repeat((keypoint != 0).any((2, 3))[..., None], keypoint.shape[2], -1)
+        valid = seen_joints(keypoint)
     positions, valid = real_persons(source, keypoint, valid)
     name = NTU_NAME.fullmatch(annotation["frame_dir"])
     return Sequence(

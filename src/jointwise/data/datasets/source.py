@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import translate
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,7 @@ class Recordings:
         stamp: Item -> text that changes when the recording would be read differently.
         size: Item -> bytes of its file.
         parallel: Whether several processes may read at once.
+        ignored: Reason -> files that look like recordings and are not read for it.
     """
 
     items: Mapping[str, Any]
@@ -60,6 +63,7 @@ class Recordings:
     stamp: Callable[[Any], str] = file_stamp
     size: Callable[[Any], int] = file_size
     parallel: bool = True
+    ignored: Mapping[str, list[Path]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,7 @@ def folds(groups: list[list[int]], unit: str) -> dict[str, Split]:
 
 
 def find_files(data: str, root: Path | None, pattern: str, origin: str) -> list[Path]:
-    """Find the files of a data set. Hidden files are left out.
+    """Find the files of a data set, their names in small letters or capitals. Hidden files are left out.
 
     Args:
         data: Name of the data set, for messages.
@@ -190,7 +194,9 @@ def find_files(data: str, root: Path | None, pattern: str, origin: str) -> list[
     Raises:
         DataError: There are none. The message says where they come from.
     """
-    found = [path for path in root.rglob(pattern) if not path.name.startswith(".")] if root is not None else []
+    listed = root.rglob("*") if root is not None else ()
+    fits = re.compile(translate(pattern), re.IGNORECASE)
+    found = [path for path in listed if fits.fullmatch(path.name) and not path.name.startswith(".")]
     if not found:
         looked = f"no {pattern} below {root}" if root is not None else "no --root says where its files are"
         looked += "" if root is None or root.is_dir() else ", which is no folder"
@@ -211,13 +217,12 @@ def key_by_file_name(data: str, paths: list[Path]) -> dict[str, Path]:
         File name -> path, in the same order.
 
     Raises:
-        DataError: Two files have the same name. The message names both.
+        DataError: Two files have the same name, but for capitals. The message names both.
     """
     named: dict[str, Path] = {}
     for path in paths:
-        if path.name in named:
-            raise DataError(
-                f"{data}: {path} and {named[path.name]} have the same name. Which is right? Move the other away."
-            )
-        named[path.name] = path
-    return named
+        key = path.name.lower()
+        if key in named:
+            raise DataError(f"{data}: {path} and {named[key]} have the same name. Which is right? Move the other away.")
+        named[key] = path
+    return {path.name: path for path in named.values()}

@@ -62,9 +62,14 @@ def recordings(root: Path | None) -> Recordings:
     Raises:
         DataError: There are none, or two files have the same name.
     """
-    found = find_files("utd-mhad", root, "a*_s*_t*_skeleton.mat", _ORIGIN)
-    found = [path for path in found if utd_mat.NAME.match(path.stem)]
-    return Recordings(key_by_file_name("utd-mhad", sorted(found, key=_order)), utd_mat.read)
+    listed = find_files("utd-mhad", root, "*skeleton*.mat", _ORIGIN)
+    found = [path for path in listed if utd_mat.NAME.match(path.stem)]
+    ignored = [path for path in listed if not utd_mat.NAME.match(path.stem)]
+    return Recordings(
+        key_by_file_name("utd-mhad", sorted(found, key=_order)),
+        utd_mat.read,
+        ignored={"not read, as they have no name like a1_s1_t1_skeleton.mat": ignored} if ignored else {},
+    )
 
 
 def _order(path: Path) -> tuple[int, ...]:

@@ -23,8 +23,9 @@ import numpy.typing as npt
 from jointwise.data.formats.files import FETCH_AGAIN
 from jointwise.data.formats.format import Format, without_options
 from jointwise.data.formats.text import Text
-from jointwise.data.sequence import Bools, Sequence
+from jointwise.data.sequence import Bools, Floats, Sequence
 from jointwise.data.skeletons import NTU25
+from jointwise.data.tracking import Detection, link_persons
 from jointwise.errors import EmptyRecording, ReadError, writing
 
 FPS = 30.0
@@ -33,6 +34,11 @@ NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")  # set-up, camera
 _MAX_COUNT_DIGITS = 9  # longer numbers are damaged, and int() refuses thousands of digits
 _FIELDS = 12  # numbers in the line of a joint
 _COLUMNS = (0, 1, 2, 11)  # of them, x, y, z and tracking state
+SHARED_ID = (
+    "Several bodies of a frame have one id, so persons are told apart by where they are. If that is wrong, give each "
+    "body an id of its own."
+)
+_WINDOWS = re.compile(r"(?P<sign>[-+]?)(1\.#|nan\()(?P<kind>INF|IND|QNAN|SNAN)0*\)?", re.IGNORECASE)
 _FIRST_ID = 72057594037931101  # body ids exceed 2**53, so they are kept as text: floats would merge them
 
 
@@ -42,6 +48,7 @@ class _Tracks:
 
     frames: int
     slots: dict[str, int] = field(default_factory=dict)  # body id -> person slot
+    repeated: bool = False  # a body id is in a frame more than once
     places: list[tuple[int, int, int]] = field(default_factory=list)  # slot, frame, index of the first joint line
 
 
@@ -54,7 +61,8 @@ def read(path: Path) -> Sequence:
 
     Returns:
         The recording (M, T, 25, 3) in metres, one person for each body id in order of appearance. A joint is valid
-        where the sensor tracked or inferred it. Joints of a body that is absent from a frame are zero and invalid.
+        where the sensor tracked or inferred it and its coordinates are numbers. Joints of a body that is absent from a
+        frame are zero and invalid. Where several bodies of a frame have one id, persons are linked from frame to frame.
 
     Raises:
         ReadError: The file is missing, empty, cut off, not text, or not laid out as above.
@@ -68,15 +76,16 @@ def read(path: Path) -> Sequence:
             f"{path}: nobody is in any of its {tracks.frames} frames. NTU lists such files as missing skeletons: "
             "leave it out."
         )
-    positions = np.zeros((len(tracks.slots), tracks.frames, _JOINTS, 3), np.float32)
-    valid = np.zeros(positions.shape[:3], bool)
     numbers = _parse_joints(path, lines, tracks)
-    slot, frame, _line = np.array(tracks.places).T
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
-        positions[slot, frame] = numbers[..., :3]
-    valid[slot, frame] = numbers[..., -1] > 0
-    if not (finite := np.isfinite(positions)).all():
-        positions[~valid & ~finite.all(-1)] = 0.0
+        points = numbers[..., :3].astype(np.float32)
+    seen = numbers[..., -1] > 0
+    assumed: tuple[str, ...] = ()
+    if not tracks.repeated:
+        positions, valid = _by_id(tracks, points, seen)
+    else:
+        positions, valid = _by_place(tracks, points, seen)
+        assumed = (SHARED_ID,)
     name = NAME.fullmatch(path.stem)
     return Sequence(
         positions=positions,
@@ -87,7 +96,30 @@ def read(path: Path) -> Sequence:
         subject=int(name[3]) if name else None,
         camera=int(name[2]) if name else None,
         source=str(path),
+        assumed=assumed,
     )
+
+
+def _by_id(tracks: _Tracks, points: Floats, seen: Bools) -> tuple[Floats, Bools]:
+    """Positions (M, T, 25, 3) and validity (M, T, 25) with a slot for each body id.
+
+    A tracked joint that is not a number is missing and stays NaN, so that it can be counted. A lost one becomes zero.
+    """
+    positions = np.zeros((len(tracks.slots), tracks.frames, _JOINTS, 3), np.float32)
+    valid = np.zeros(positions.shape[:3], bool)
+    slot, frame, _line = np.array(tracks.places).T
+    positions[slot, frame] = np.where(seen[..., None] | np.isfinite(points).all(-1, keepdims=True), points, 0)
+    valid[slot, frame] = seen & ~np.isnan(points).any(-1)
+    return positions, valid
+
+
+def _by_place(tracks: _Tracks, points: Floats, seen: Bools) -> tuple[Floats, Bools]:
+    """As `_by_id`, for bodies whose ids say nothing: each is linked to the nearest one of the frames before."""
+    frames: list[list[Detection]] = [[] for _ in range(tracks.frames)]
+    for (_slot, frame, _line), body, tracked in zip(tracks.places, points, seen, strict=True):
+        frames[frame].append(Detection(np.where(tracked[:, None], body, np.float32(np.nan))))
+    linked = link_persons(frames, _JOINTS, 3, FPS)
+    return linked.positions, linked.valid
 
 
 def _read_lines(path: Path) -> Text:
@@ -166,7 +198,7 @@ def _find_body(path: Path, lines: Text, at: int, frame: int, tracks: _Tracks, se
         )
     body = fields[0]
     if body in seen:
-        raise ReadError(f"{path}, line {at + 1} (frame {frame}): body {body} is in this frame twice. {FETCH_AGAIN}")
+        tracks.repeated = True
     seen.add(body)
     slot = tracks.slots.setdefault(body, len(tracks.slots))
     tracks.places.append((slot, frame, at + 2))
@@ -174,7 +206,7 @@ def _find_body(path: Path, lines: Text, at: int, frame: int, tracks: _Tracks, se
 
 
 def _parse_joints(path: Path, lines: Text, tracks: _Tracks) -> npt.NDArray[np.float64]:
-    """x, y, z and tracking state of all joints (places, 25, 4). They are finite where the state is above 0."""
+    """x, y, z and tracking state of all joints (places, 25, 4). They are numbers or NaN where the state is above 0."""
     first = np.array([place for _, _, place in tracks.places])
     rows = (first[:, None] + np.arange(_JOINTS)).ravel()
     try:
@@ -183,14 +215,14 @@ def _parse_joints(path: Path, lines: Text, tracks: _Tracks) -> npt.NDArray[np.fl
         numbers = np.array([_parse_joint(line) for row in rows.tolist() for line in [lines[row]]])
     state = numbers[:, 3]
     broken = (state != 0) & (state != 1) & (state != 2)
-    if not (finite := np.isfinite(numbers)).all():
-        broken |= (state != 0) & ~finite.all(-1)
+    if (infinite := np.isinf(numbers)).any():
+        broken |= (state != 0) & infinite.any(-1)
     if broken.any():
         place, joint = divmod(int(broken.argmax()), _JOINTS)
         _, frame, line = tracks.places[place]
         raise ReadError(
             f"{path}, line {line + joint + 1} (frame {frame}, {NTU25.joints[joint]}): a joint's line has {_FIELDS} "
-            "numbers, finite coordinates unless the joint is lost, the last one its tracking state 0, 1 or 2; "
+            "numbers, coordinates that are finite or NaN, the last one its tracking state 0, 1 or 2; "
             f"found '{lines[line + joint].strip()[:60]}'. {FETCH_AGAIN}"
         )
     return numbers.reshape(-1, _JOINTS, len(_COLUMNS))
@@ -198,11 +230,22 @@ def _parse_joints(path: Path, lines: Text, tracks: _Tracks) -> npt.NDArray[np.fl
 
 def _parse_joint(line: str) -> list[float]:
     """x, y, z and tracking state of a joint; all four NaN if the line does not hold a joint."""
+    words = line.split()
     try:
-        numbers = [float(word) for word in line.split()]
+        return [_number(words[column]) if len(words) == _FIELDS else np.nan for column in _COLUMNS]
     except ValueError:
-        numbers = []
-    return [numbers[column] if len(numbers) == _FIELDS else np.nan for column in _COLUMNS]
+        return [np.nan] * len(_COLUMNS)
+
+
+def _number(word: str) -> float:
+    """The number that a word stands for, also one that is none as Windows programs print it: `-1.#IND`.
+
+    >>> _number("-0.25"), _number("1.#QNAN"), _number("-1.#INF")
+    (-0.25, nan, -inf)
+    """
+    if special := _WINDOWS.fullmatch(word):
+        return float(f"{special['sign']}inf") if special["kind"] == "INF" else np.nan
+    return float(word)
 
 
 def write(path: Path, sequence: Sequence) -> None:

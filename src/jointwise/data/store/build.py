@@ -13,8 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jointwise.data.centring import PREPARATION, prepare_sequence
-from jointwise.data.cleaning import CLEANING
+from jointwise.data.cleaning import CLEANING, DROPPED, odd_bodies
 from jointwise.data.datasets.source import DataSource, Recordings
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.reader import TEST, TRAIN, VERSION, Description, Parts, digest, find_duplicates
@@ -23,6 +25,7 @@ from jointwise.data.store.writer import StoreWriter, check_belongs
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, writing
 
 ZEROS = "joints at zero"  # a note beside those of cleaning
+NO_NUMBER = "joints have coordinates that are no numbers (NaN): they count as missing"
 EMPTY = "no body in it, or none after cleaning"
 _FILES_SHOWN = 10  # damaged files that an error message names
 _FILE_ENDING = re.compile(r"\.[A-Za-z]+$")
@@ -98,6 +101,7 @@ class Summary:
         cleaned: What cleaning dropped from the stored recordings -> how often.
         bad: (name, message) of each damaged recording that was left out.
         zeros: Number of valid joints at exactly zero in the stored recordings; see `count_zero_joints`.
+        noticed: What else was noticed in the stored recordings, worth a look -> how often.
         lists: Names of the skip lists that were used.
         skips: What the user wanted left out; the next `prepare` of the same folder leaves it out again.
         duplicates: Name of each split -> (training name, test name) of each pair of equal sequences.
@@ -109,6 +113,7 @@ class Summary:
     cleaned: dict[str, int] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
     zeros: int = 0
+    noticed: dict[str, int] = field(default_factory=dict)
     lists: list[str] = field(default_factory=list)
     skips: SkipRequest = field(default_factory=SkipRequest)
     duplicates: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -186,6 +191,8 @@ def build_store(
         left_out.update(f"named in {skip_list}" for skip_list in skipped.values())
         if bad:
             left_out["damaged"] = len(bad)
+        for reason, paths in recordings.ignored.items():
+            left_out[f"{reason}, first: {paths[0].name}"] = len(paths)
         stored, index = writer.table(names)
         if not stored:
             reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
@@ -193,11 +200,12 @@ def build_store(
         splits = source.split(index, stored)
         notes = _sum_notes(writer, stored)
         summary = Summary(
-            read=len(recordings.items),
+            read=len(recordings.items) + sum(map(len, recordings.ignored.values())),
             stored=len(stored),
             left_out=dict(left_out),
             zeros=notes.pop(ZEROS, 0),
-            cleaned=notes,
+            cleaned={what: count for what, count in notes.items() if what in DROPPED},
+            noticed={what: count for what, count in notes.items() if what not in DROPPED},
             bad=list(bad.items()),
             lists=sorted(set(skipped.values())),
             skips=skips,
@@ -268,7 +276,10 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
         sequence = replace(sequence, skeleton=description.skeleton)  # all get the same root, whatever their files say
         prepared = prepare_sequence(sequence)
         zeros = count_zero_joints(sequence)
-        notes = cleaned.notes | ({ZEROS: zeros} if zeros else {})
+        no_number = int((~sequence.validity & np.isnan(sequence.positions).any(-1)).sum())
+        found = {ZEROS: zeros, NO_NUMBER: no_number} | odd_bodies(sequence)
+        found |= {f"recordings: {sentence}": 1 for sentence in sequence.assumed}
+        notes = cleaned.notes | {what: count for what, count in found.items() if count}
         return _Prepared(prepared, notes, digest(prepared))
     except JointwiseError as error:
         return error

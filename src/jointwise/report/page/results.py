@@ -8,6 +8,7 @@ from functools import cached_property
 
 from markupsafe import Markup
 
+from jointwise.evaluation.metrics import telling_ranks
 from jointwise.evaluation.protocols import protocol_title
 from jointwise.evaluation.results import INITIALISATIONS
 from jointwise.report.page import charts
@@ -169,6 +170,7 @@ def view_result(result: Result) -> ResultView:
     """
     facts = result.facts
     scores = facts.within("scores")
+    top5 = _top5(facts)
     seconds = facts.within("seconds_per_epoch")
     seed = facts.text("seed") or NOTHING
     fold = facts.text("fold")
@@ -176,7 +178,7 @@ def view_result(result: Result) -> ResultView:
     initialisation, memory = facts.text("initialisation") or NOTHING, facts.number("peak_memory_mb")
     named_facts = {
         "top-1": percent(scores.number("top1"), unit=True),
-        "top-5": percent(scores.number("top5"), unit=True),
+        "top-5": None if top5.value is None else percent(top5.value, unit=True),
         "macro F1": percent(scores.number("macro_f1"), unit=True),
         "test clips": count(clip_count(result)),
         "peak memory": None if memory is None else f"{count(memory)} MB",
@@ -190,7 +192,7 @@ def view_result(result: Result) -> ResultView:
         labels=labels_in_words(facts.text("labels")),
         seed=seed + (f", fold {fold}" if fold else ""),
         top1=_score(facts, "top1"),
-        top5=_score(facts, "top5"),
+        top5=top5,
         seconds=(short(seconds.number("pretrain")), short(seconds.number("finetune"))),
         parameters=parameters(facts),
         facts=known_facts(named_facts),
@@ -202,6 +204,12 @@ def view_result(result: Result) -> ResultView:
 
 def _score(facts: Facts, key: str) -> Score:
     return Score(facts.within("scores").number(key), facts.within("interval").interval(key))
+
+
+def _top5(facts: Facts) -> Score:
+    """The top-5 accuracy; without a value where 5 classes or fewer make it 100 % of any answers."""
+    told = 5 in telling_ranks(len(facts.names("classes"))) or not facts.names("classes")
+    return _score(facts, "top5") if told else Score(None, None)
 
 
 def clip_count(result: Result) -> float | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jointwise.errors import DataError
+from jointwise.evaluation.metrics import RANKS, telling_ranks
 from jointwise.evaluation.protocols import RECOGNITION
 from jointwise.evaluation.results import read_results
 from jointwise.report.tables.bench_figures import bench_table
@@ -18,17 +19,23 @@ from jointwise.report.tables.findings import findings
 from jointwise.report.tables.grouping import Group, Result, group_results, origin_note
 from jointwise.report.tables.over_sets import findings_over_sets
 from jointwise.report.tables.scratch_steps import scratch_steps
-from jointwise.report.tables.text_table import Grid
+from jointwise.report.tables.text_table import NOTHING, Grid
 
 
 def accuracy(groups: list[Group]) -> Grid:
-    """One row per condition: accuracies averaged over seeds, with 95 % intervals over subjects and seeds."""
+    """One row per condition: accuracies averaged over seeds, with 95 % intervals over subjects and seeds.
+
+    Top-5 has a dash where it is 100 % of any answers: with 5 classes or fewer.
+    """
     header = ("system", "start", "protocol", "features", "labels", "seeds", *RECOGNITION.values())
     rows = []
     for group in groups:
         condition = group.condition
         cells = []
-        for k in (1, 5):
+        for k in RANKS:
+            if k not in telling_ranks(len(group.results[0]["classes"])):
+                cells.append(NOTHING)
+                continue
             mean, low, high = group.accuracy(k)
             cells.append(f"{100 * mean:.1f} ({100 * low:.1f}–{100 * high:.1f})")
         rows.append(
