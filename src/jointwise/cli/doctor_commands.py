@@ -17,7 +17,7 @@ from jointwise.cli.output import print_columns, show_progress
 from jointwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from jointwise.data.doctor import Examination, Group, Look
+    from jointwise.data.examination import Examination, Group, Look
 
 _ASSUMPTIONS_SHOWN = 5
 _STYLES = {"fine": "green", "look": "yellow", "stop": "bold red"}
@@ -75,10 +75,11 @@ def _progress(items: Iterable[Any], count: int, title: str) -> Iterable[Any]:
 
 def _print(examination: Examination, following: str) -> None:
     """Facts, findings, verdict, next command."""
-    from jointwise.data.findings import FINE
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from jointwise.data.findings import FINE
 
     print(examination.place)
     if examination.recordings:
@@ -100,7 +101,10 @@ def _facts(examination: Examination) -> Iterator[tuple[str, str]]:
     looks = examination.recordings
     yield "format", _counted(_format_name(look) for look in looks)
     yield "joints", _counted(look.joints for look in looks)
-    yield "units", _counted(look.units or "not said" for look in looks)
+    yield (
+        "units",
+        _counted(look.units or (f"{look.guess}, as the body tells" if look.guess else "not said") for look in looks),
+    )
     yield "up axis", _counted(look.up or "not said" for look in looks)
     yield "fps", _counted(f"{look.fps:.4g}" for look in looks)
     yield "frames", _range([look.frames for look in looks])
@@ -131,8 +135,8 @@ def _counted(values: Iterable[str]) -> str:
     counts = Counter(values).most_common()
     if len(counts) == 1:
         return counts[0][0]
-    shown = "; ".join(f"{value}: {count}" for value, count in counts[:4])
-    return shown + (f"; and {len(counts) - 4} more" if len(counts) > 4 else "")
+    shown = "; ".join(f"{value}: {count}" for value, count in counts[:3])
+    return shown + (f"; and {len(counts) - 3} more" if len(counts) > 3 else "")
 
 
 def _range(values: list[int]) -> str:
@@ -166,7 +170,7 @@ def _verdict(examination: Examination) -> str:
 
 def _next(examination: Examination, args: argparse.Namespace) -> str:
     """The command to run next."""
-    from jointwise.data.doctor import UNREADABLE
+    from jointwise.data.examination import UNREADABLE
     from jointwise.data.findings import STOP
 
     place = shlex.quote(args.path)

@@ -100,8 +100,9 @@ def _differing(
     parts = [f"{len(most[1])} have {most[0]}"]
     parts += [
         f"{len(names)} {'has' if len(names) == 1 else 'have'} {value} ({first_few(names, _SHOWN)})"
-        for value, names in others
+        for value, names in others[:_SHOWN]
     ]
+    parts += [f"{len(others) - _SHOWN} other values"] if len(others) > _SHOWN else []
     return [Finding(check, verdict, f"{'; '.join(parts)}. {remedy}")]
 
 
@@ -132,8 +133,8 @@ def _sizes(recordings: Sequence[Recording]) -> list[Finding]:
             "sizes differ",
             STOP,
             f"bodies are between {known[0][0]:.3g} ({known[0][1]}) and {known[-1][0]:.3g} ({known[-1][1]}) large, "
-            f"{typical:.3g} at the median; {len(far)} are far from it: {first_few(far, _SHOWN)}. If units are mixed, give all "
-            "recordings in one.",
+            f"{typical:.3g} at the median; {len(far)} are far from it: {first_few(far, _SHOWN)}. If "
+            "units are mixed, give all recordings in one.",
         )
     ]
 
@@ -153,6 +154,7 @@ def _lengths(recordings: Sequence[Recording]) -> list[Finding]:
             LOOK,
             f"{len(long)} {'is' if len(long) == 1 else 'are'} longer than {_MANY_TIMES} times the median of "
             f"{typical:g} frames, up to {longest.frames} ({longest.frames / longest.fps:.0f} s): "
-            f"{first_few([item.name for item in long], _SHOWN)}. A clip is a piece of a recording: cut it to the action.",
+            f"{first_few([item.name for item in long], _SHOWN)}. Cut them to the action: a clip is a piece of "
+            "a recording.",
         )
     ]

@@ -6,10 +6,8 @@ Of a recording its facts and digests are kept, not its coordinates, so that a la
 from __future__ import annotations
 
 import hashlib
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,14 @@ import numpy.typing as npt
 from jointwise.data import agreement_checks
 from jointwise.data.agreement_checks import check_agreement
 from jointwise.data.body_checks import REMEDIES, check_recording
+from jointwise.data.cleaning import CLEANING
+from jointwise.data.conventions import guess_units
 from jointwise.data.datasets import DATASETS, PREPARED_FILES, find_source, is_pool, is_store, store_path
 from jointwise.data.datasets.folder import class_of
 from jointwise.data.datasets.source import DataSource, Recordings, file_size
-from jointwise.data.findings import FINE, LOOK, STOP, VERDICTS, Finding, worst
-from jointwise.data.formats import FORMATS, detect, read, recordings_in
+from jointwise.data.examination import UNREADABLE, Examination, Look
+from jointwise.data.findings import LOOK, STOP, Finding
+from jointwise.data.formats import detect, read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.set_checks import Member, check_set
 from jointwise.data.skeletons import unnamed_skeleton
@@ -33,159 +34,8 @@ from jointwise.data.store.reader import INDEX, UNKNOWN, UNUSED, Parts, Store, di
 from jointwise.data.store.workers import run_in_order
 from jointwise.errors import ConfigError, DataError, EmptyRecording, JointwiseError, ReadError, unknown
 
-UNREADABLE = "unreadable"
 NOBODY = "nobody"
 SETTINGS_CHECK = "settings"
-_SHOWN = 3  # examples of each kind of finding
-
-
-@dataclass(frozen=True)
-class Look:
-    """What was seen of a recording.
-
-    Args:
-        name: Its name in the data set, or its path.
-        format: Its format; empty where it comes from a store or a prepared file.
-        layout: Name of its joint layout.
-        joints: The same in words, such as `ntu25, 25 joints, 3D`.
-        persons: Number of person slots.
-        frames: Number of frames.
-        fps: Frames per second.
-        units: Unit of the coordinates, as the file says it.
-        up: The axis that points up, as the file or the layout says it.
-        size: Typical diagonal of the box around a body, in 3D in the unit of the file; None in 2D, where it depends on
-            the distance, and without a body.
-        seen: Share of the joints that are valid.
-        label: Number of its class.
-        subject: Number of who performs.
-        camera: Number of the view.
-        assumed: What its reader took for granted.
-        digest: Of its content.
-        frame_digests: Of each frame, (T,) uint64.
-        findings: Of the body in it.
-    """
-
-    name: str
-    format: str
-    layout: str
-    joints: str
-    persons: int
-    frames: int
-    fps: float
-    units: str | None
-    up: str | None
-    size: float | None
-    seen: float
-    label: int | None
-    subject: int | None
-    camera: int | None
-    assumed: tuple[str, ...]
-    digest: str
-    frame_digests: Any
-    findings: tuple[Finding, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The facts, without digests."""
-        left_out = ("digest", "frame_digests", "findings")
-        return {key: value for key, value in vars(self).items() if key not in left_out}
-
-
-@dataclass(frozen=True)
-class Group:
-    """Findings of one kind.
-
-    Args:
-        check: Name of the check.
-        verdict: The gravest of them.
-        count: How many.
-        examples: The first of them.
-        remedy: What to do about all of them; empty where the messages say it.
-    """
-
-    check: str
-    verdict: str
-    count: int
-    examples: tuple[Finding, ...]
-    remedy: str
-
-
-@dataclass(frozen=True)
-class Examination:
-    """What was seen of a recording or a data set.
-
-    Args:
-        place: What was looked at, as it was given.
-        recordings: Those that could be read.
-        findings: Of all of them, and of the whole.
-        source: The data set; None for a single recording, or where the folder cannot be described.
-        folder: The folder of a data set of the user's own; None for anything else.
-        prepared: Whether its prepared form was looked at.
-    """
-
-    place: str
-    recordings: list[Look]
-    findings: list[Finding]
-    source: DataSource | None = None
-    folder: Path | None = None
-    prepared: bool = False
-    checks: tuple[str, ...] = field(default=())
-
-    @property
-    def verdict(self) -> str:
-        """The gravest verdict of all findings."""
-        return worst(self.findings)
-
-    @property
-    def single(self) -> bool:
-        """Whether it is a recording on its own."""
-        return self.source is None and self.folder is None
-
-    @property
-    def groups(self) -> list[Group]:
-        """The findings by kind, the gravest first."""
-        return group_findings(self.findings)
-
-    @property
-    def fine(self) -> list[str]:
-        """The checks that found nothing."""
-        found = {finding.check for finding in self.findings if finding.verdict != FINE}
-        return [check for check in self.checks if check not in found] if self.recordings else []
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return {
-            "place": self.place,
-            "verdict": self.verdict,
-            "fine": self.fine,
-            "findings": [vars(finding) for finding in self.findings],
-            "recordings": [look.to_json() for look in self.recordings],
-        }
-
-
-def group_findings(findings: Iterable[Finding]) -> list[Group]:
-    """Put findings of one kind together. Unreadable files are one kind where the cause is the same.
-
-    Args:
-        findings: The findings.
-
-    Returns:
-        The groups, the gravest first, then the largest.
-    """
-    kinds: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
-        cause = _cause(finding) if finding.check == UNREADABLE else ""
-        kinds.setdefault((finding.check, cause), []).append(finding)
-    groups = [
-        Group(check, worst(found), len(found), tuple(found[:_SHOWN]), REMEDIES.get(check, ""))
-        for (check, _), found in kinds.items()
-    ]
-    return sorted(groups, key=lambda group: (-VERDICTS.index(group.verdict), -group.count))
-
-
-def _cause(finding: Finding) -> str:
-    """What an error message says apart from the file and the numbers in it."""
-    message = finding.message.split(": ", 1)[-1]
-    return re.sub(r"'[^']*'|\S*/\S*|\d[\d.,]*", "…", message)[:80]
 
 
 def examine(
@@ -212,7 +62,8 @@ def examine(
         JointwiseError: There is nothing to look at, or the options do not go with it.
     """
     scene = _find(place, root, dict(options or {}))
-    work = partial(_look_one, scene.recordings.read, dict(options or {}))
+    cleaning = "none" if scene.source is None or scene.prepared else scene.source.description.cleaning
+    work = partial(_look_one, scene.recordings.read, dict(options or {}), cleaning)
     items = list(scene.recordings.items.items())
     outcomes = run_in_order(
         work, items, lambda pair: scene.recordings.size(pair[1]), workers if scene.recordings.parallel else 1
@@ -296,11 +147,31 @@ def _of_folder(path: Path, found: list[Path]) -> _Scene:
     try:
         return replace(_of_source(find_source(str(path)), None), folder=path)
     except JointwiseError as error:
-        places = {file.relative_to(path).as_posix(): file for file in found}
-        classes = tuple(sorted({name for file in places if (name := class_of(Path(file))) is not None}))
-        trouble = Finding(SETTINGS_CHECK, STOP, str(error), str(path))
-        every_file = isinstance(error, DataError) and "can be read" in str(error)  # each of them says it below
-        return _Scene(Recordings(places, read), folder=path, findings=() if every_file else (trouble,), classes=classes)
+        place_of = {file.relative_to(path): file for file in found}
+        classes = tuple(sorted({name for place in place_of if (name := class_of(place)) is not None}))
+        labels = {name: label for label, name in enumerate(classes)}
+        items = {place.as_posix(): _Placed(file, labels.get(class_of(place) or "")) for place, file in place_of.items()}
+        each_says_it = isinstance(error, DataError) and "can be read" in str(error)
+        trouble = () if each_says_it else (Finding(SETTINGS_CHECK, STOP, str(error), str(path)),)
+        recordings = Recordings(items, _read_placed, size=_place_size)
+        return _Scene(recordings, folder=path, findings=trouble, classes=classes)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A recording in a folder that cannot be described as a data set."""
+
+    path: Path
+    label: int | None
+    subject: None = None
+
+
+def _read_placed(item: _Placed) -> Sequence:
+    return replace(read(item.path), label=item.label)
+
+
+def _place_size(item: _Placed) -> int:
+    return file_size(item.path)
 
 
 def _of_store(store: Store, options: dict[str, Any]) -> _Scene:
@@ -324,16 +195,20 @@ def _of_store(store: Store, options: dict[str, Any]) -> _Scene:
     return _Scene(recordings, source, prepared=True, classes=store.description.classes)
 
 
-def _look_one(reader: Callable[[Any], Sequence], options: dict[str, Any], named: tuple[str, Any]) -> Look | Finding:
-    """Look at one recording. An error is a finding, so that it does not stop the others."""
+def _look_one(
+    reader: Callable[[Any], Sequence], options: dict[str, Any], cleaning: str, named: tuple[str, Any]
+) -> Look | Finding:
+    """Look at one recording, cleaned. An error is a finding, so that it does not stop the others."""
     name, item = named
     path = item if isinstance(item, Path) else getattr(item, "path", None)
     try:
-        sequence = reader(item)
         if options and path is not None:
             told = read(path, **options)
-            sequence = replace(told, label=sequence.label, subject=sequence.subject, camera=sequence.camera)
-        return _look(name, _format_of(path, options), sequence)
+            label, subject = getattr(item, "label", told.label), getattr(item, "subject", None)
+            sequence = replace(told, label=label, subject=told.subject if subject is None else subject)
+        else:
+            sequence = reader(item)
+        return _look(name, _format_of(path, options), CLEANING[cleaning](sequence).sequence)
     except EmptyRecording as error:
         return Finding(NOBODY, LOOK, str(error), name)
     except JointwiseError as error:
@@ -362,6 +237,7 @@ def _look(name: str, format: str, sequence: Sequence) -> Look:
         frames=sequence.frames,
         fps=sequence.fps,
         units=sequence.units,
+        guess=None if sequence.units else guess_units(sequence),
         up=up,
         size=_body_size(sequence) if coordinates == 3 else None,
         seen=float(sequence.validity.mean()) if sequence.validity.size else 0.0,

@@ -56,7 +56,8 @@ def pose(path: Path, version: float, components: Components, data: np.ndarray, f
 
 def two_persons(frames: int = 6, points: int = 27, coordinates: int = 2) -> np.ndarray:
     """(T, 2, points, C + 1): two persons far from each other; one point of one frame has the confidence 0."""
-    data = np.random.default_rng(0).uniform(0, 100, (frames, 2, points, coordinates + 1))
+    random = np.random.default_rng(0)
+    data = random.uniform(0, 100, (1, 2, points, coordinates + 1)) + random.uniform(0, 9, (frames, 1, 1, 1))
     data[:, 1] += 300
     data[..., -1] = 0.8
     data[2, 0, 4] = 0

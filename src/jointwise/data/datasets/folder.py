@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from jointwise.data.datasets.labels_file import read_labels
 from jointwise.data.cleaning import CLEANING
+from jointwise.data.datasets.labels_file import read_labels
 from jointwise.data.datasets.source import (
     DataSource,
     Index,

@@ -92,7 +92,8 @@ def describe_folder(place: str, recordings: Sequence[Recording], labels: str | N
 
 
 def _line(key: str, value: object) -> str:
-    return yaml.safe_dump({key: value}, default_flow_style=None, width=1000).strip()
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000)
+    return f"{key}: {text.splitlines()[0]}"
 
 
 def _skeleton_lines(recordings: Sequence[Recording]) -> list[str]:
@@ -132,7 +133,7 @@ def _subject_lines(recordings: Sequence[Recording]) -> list[str]:
     told = sorted({item.subject for item in recordings if item.subject is not None})
     if len(told) > 1 and all(item.subject is not None for item in recordings):
         return [
-            f"# Subjects that are scored; the files name {len(told)}. A recogniser is to work for people it has not seen.",
+            f"# Subjects that are scored, of {len(told)} that the files name: others than those who train.",
             _line("test_subjects", told[1::2]),
         ]
     guess = guess_subjects([item.name for item in recordings])
@@ -149,6 +150,6 @@ def _subject_lines(recordings: Sequence[Recording]) -> list[str]:
     return [
         f"# Who performs, guessed from the names: is it right? {len(counts)} subjects (recordings): {shown}{more}",
         _line("subject_pattern", pattern),
-        "# Subjects that are scored. A recogniser is to work for people it has not seen.",
+        "# Subjects that are scored: others than those who train.",
         _line("test_subjects", [int(name) for name in counts][1::2]),
     ]
