@@ -9,8 +9,8 @@ import pytest
 from helpers.own_folder import settings
 from jointwise.data.dataset import prepare
 from jointwise.data.doctor import examine
-from jointwise.data.examination import UNREADABLE, Examination, group_findings
-from jointwise.data.findings import FINE, LOOK, STOP, Finding
+from jointwise.data.examination import Examination
+from jointwise.data.findings import LOOK, STOP, UNREADABLE
 from jointwise.data.formats import npz
 from jointwise.data.sequence import Sequence
 from jointwise.data.synthetic import ACTIONS, generate
@@ -145,19 +145,3 @@ def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
         examine(str(tmp_path))
     with pytest.raises(ConfigError, match="--root: only known data sets have one"):
         examine(str(tmp_path), tmp_path)
-
-
-def test_groups_are_ordered_by_gravity_and_then_by_number() -> None:
-    findings = [
-        Finding("a", LOOK, "x", "1"),
-        Finding("b", STOP, "x", "1"),
-        Finding("c", LOOK, "x", "1"),
-        Finding("c", LOOK, "y", "2"),
-        Finding("d", FINE, "x"),
-    ]
-    assert [(group.check, group.count) for group in group_findings(findings)] == [
-        ("b", 1),
-        ("c", 2),
-        ("a", 1),
-        ("d", 1),
-    ]

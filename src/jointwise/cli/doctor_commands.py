@@ -17,7 +17,8 @@ from jointwise.cli.output import print_columns, show_progress
 from jointwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from jointwise.data.examination import Examination, Group, Look
+    from jointwise.data.examination import Examination, Look
+    from jointwise.data.findings import Group
 
 _ASSUMPTIONS_SHOWN = 5
 _STYLES = {"fine": "green", "look": "yellow", "stop": "bold red"}
@@ -170,8 +171,7 @@ def _verdict(examination: Examination) -> str:
 
 def _next(examination: Examination, args: argparse.Namespace) -> str:
     """The command to run next."""
-    from jointwise.data.examination import UNREADABLE
-    from jointwise.data.findings import STOP
+    from jointwise.data.findings import STOP, UNREADABLE
 
     place = shlex.quote(args.path)
     stops = {finding.check for finding in examination.findings if finding.verdict == STOP}

@@ -23,8 +23,8 @@ from jointwise.data.conventions import guess_units
 from jointwise.data.datasets import DATASETS, PREPARED_FILES, find_source, is_pool, is_store, store_path
 from jointwise.data.datasets.folder import class_of
 from jointwise.data.datasets.source import DataSource, Recordings, file_size
-from jointwise.data.examination import UNREADABLE, Examination, Look
-from jointwise.data.findings import LOOK, STOP, Finding
+from jointwise.data.examination import Examination, Look
+from jointwise.data.findings import LOOK, STOP, UNREADABLE, Finding
 from jointwise.data.formats import detect, read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.set_checks import Member, check_set

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jointwise.data.body_checks import REMEDIES
 from jointwise.data.datasets.source import DataSource
-from jointwise.data.findings import FINE, VERDICTS, Finding, worst
-
-UNREADABLE = "unreadable"
-_SHOWN = 3  # examples of each kind of finding
+from jointwise.data.findings import FINE, Finding, Group, group_findings, worst
 
 
 @dataclass(frozen=True)
@@ -70,25 +65,6 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Findings of one kind.
-
-    Args:
-        check: Name of the check.
-        verdict: The gravest of them.
-        count: How many.
-        examples: The first of them.
-        remedy: What to do about all of them; empty where the messages say it.
-    """
-
-    check: str
-    verdict: str
-    count: int
-    examples: tuple[Finding, ...]
-    remedy: str
-
-
-@dataclass(frozen=True)
 class Examination:
     """What was seen of a recording or a data set.
 
@@ -122,7 +98,7 @@ class Examination:
     @property
     def groups(self) -> list[Group]:
         """The findings by kind, the gravest first."""
-        return group_findings(self.findings)
+        return group_findings(self.findings, REMEDIES)
 
     @property
     def fine(self) -> list[str]:
@@ -139,29 +115,3 @@ class Examination:
             "findings": [vars(finding) for finding in self.findings],
             "recordings": [look.to_json() for look in self.recordings],
         }
-
-
-def group_findings(findings: Iterable[Finding]) -> list[Group]:
-    """Put findings of one kind together. Unreadable files are one kind where the cause is the same.
-
-    Args:
-        findings: The findings.
-
-    Returns:
-        The groups, the gravest first, then the largest.
-    """
-    kinds: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
-        cause = _cause(finding) if finding.check == UNREADABLE else ""
-        kinds.setdefault((finding.check, cause), []).append(finding)
-    groups = [
-        Group(check, worst(found), len(found), tuple(found[:_SHOWN]), REMEDIES.get(check, ""))
-        for (check, _), found in kinds.items()
-    ]
-    return sorted(groups, key=lambda group: (-VERDICTS.index(group.verdict), -group.count))
-
-
-def _cause(finding: Finding) -> str:
-    """What an error message says apart from the file and the numbers in it."""
-    message = finding.message.split(": ", 1)[-1]
-    return re.sub(r"'[^']*'|\S*/\S*|\d[\d.,]*", "…", message)[:80]

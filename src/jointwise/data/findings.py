@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 FINE = "fine"
 LOOK = "look"  # worth a look; a training works
 STOP = "stop"  # it would spoil a training
+UNREADABLE = "unreadable"  # the check of recordings that cannot be read
 VERDICTS = (FINE, LOOK, STOP)  # in ascending order
 
 
@@ -35,3 +37,51 @@ def worst(findings: Iterable[Finding]) -> str:
     'look'
     """
     return max((finding.verdict for finding in findings), key=VERDICTS.index, default=FINE)
+
+
+SHOWN = 3  # findings of a check that are shown
+
+
+@dataclass(frozen=True)
+class Group:
+    """Findings of one check.
+
+    Args:
+        check: Name of the check.
+        verdict: The gravest of them.
+        count: How many.
+        examples: The first of them.
+        remedy: What to do about all of them; empty where the messages say it.
+    """
+
+    check: str
+    verdict: str
+    count: int
+    examples: tuple[Finding, ...]
+    remedy: str = ""
+
+
+def group_findings(findings: Iterable[Finding], remedies: Mapping[str, str]) -> list[Group]:
+    """Put the findings of each check together; of files that cannot be read, those with the same cause.
+
+    Args:
+        findings: The findings.
+        remedies: Name of a check -> what to do about it.
+
+    Returns:
+        The groups, the gravest first, then the largest.
+    """
+    kinds: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        cause = _cause(finding.message) if finding.check == UNREADABLE else ""
+        kinds.setdefault((finding.check, cause), []).append(finding)
+    groups = [
+        Group(check, worst(found), len(found), tuple(found[:SHOWN]), remedies.get(check, ""))
+        for (check, _), found in kinds.items()
+    ]
+    return sorted(groups, key=lambda group: (-VERDICTS.index(group.verdict), -group.count))
+
+
+def _cause(message: str) -> str:
+    """What an error says apart from the file and the numbers in it."""
+    return re.sub(r"'[^']*'|\S*/\S*|\d[\d.,]*", "…", message.split(": ", 1)[-1])[:80]
