@@ -145,3 +145,17 @@ def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:
         examine(str(tmp_path))
     with pytest.raises(ConfigError, match="--root: only known data sets have one"):
         examine(str(tmp_path), tmp_path)
+
+
+def test_a_prepared_file_is_a_data_set_and_its_faults_are_told(tmp_path: Path, bodies: list[Sequence]) -> None:
+    rows = np.zeros((4, 64, 75), np.float32)
+    for row, sequence in zip(rows, bodies, strict=False):
+        row[: min(64, sequence.frames)] = sequence.positions[0, :64].reshape(-1, 75)
+    arrays = {"x_train": rows[:2], "y_train": np.eye(2)[:2], "x_test": rows[2:], "y_test": np.eye(2)[:2]}
+    np.savez(tmp_path / "NTU_CS.npz", **arrays)
+    seen = examine(str(tmp_path / "NTU_CS.npz"))
+    assert not seen.single
+    assert [look.format for look in seen.recordings] == [""] * 4
+    np.savez(tmp_path / "NTU_CS.npz", **(arrays | {"x_test": rows[:0]}))
+    with pytest.raises(DataError, match="'x_test' has shape"):
+        examine(str(tmp_path / "NTU_CS.npz"))

@@ -20,7 +20,7 @@ from jointwise.data.agreement_checks import check_agreement
 from jointwise.data.body_checks import REMEDIES, check_recording
 from jointwise.data.cleaning import CLEANING
 from jointwise.data.conventions import guess_units
-from jointwise.data.datasets import DATASETS, PREPARED_FILES, find_source, is_pool, is_store, store_path
+from jointwise.data.datasets import DATASETS, PREPARED_FILES, find_source, holds_data_set, is_pool, is_store, store_path
 from jointwise.data.datasets.folder import class_of
 from jointwise.data.datasets.source import DataSource, Recordings, file_size
 from jointwise.data.examination import Examination, Look
@@ -135,8 +135,9 @@ def _of_file(path: Path, options: dict[str, Any]) -> _Scene:
     if path.suffix.lower() in PREPARED_FILES and not options:
         try:
             return _of_source(find_source(str(path)), None)
-        except DataError:  # it holds no data set
-            return _of_recording(path)
+        except JointwiseError:
+            if holds_data_set(path):
+                raise
     return _of_recording(path)
 
 
