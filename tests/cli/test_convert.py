@@ -1,5 +1,6 @@
 """`jointwise convert`: which clip becomes which file, and what it says."""
 
+import inspect
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 
 from jointwise import cli
-from jointwise.data.formats import npz
+from jointwise.cli.arguments import Parser, add_reading, reading_options
+from jointwise.cli.output import stem_of
+from jointwise.data.formats import formats, npz, read
 from jointwise.data.synthetic import ACTIONS, generate
 from jointwise.errors import ConfigError, DataError, JointwiseError, ReadError, StorageError
 
@@ -88,3 +91,93 @@ def test_a_mistake_is_an_error_that_helps_and_writes_nothing(
         run("convert", *words)
     assert message in str(caught.value)
     assert not [path for path in place.rglob("*") if path.suffix in (".glb", ".bvh")]
+
+
+def test_recordings_of_any_format_become_npz_and_what_was_assumed_is_said(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wave = read("wave.npz")
+    for name in ("in/a/one", "in/two"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(f"{name}.npy", wave.positions[0])
+    Path("in/notes.csv").write_text("a,b\n1,2\n")
+    run("convert", "in", "wave.npz", "--out", "out", "--layout", "ntu25", "--fps", "25", "--units", "m", "--up", "-y")
+    files = sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.npz"))
+    assert files == ["a/one.npz", "two.npz", "wave.npz"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"out/a/one.npz: {wave.frames} frames at 25 per second, 1 person, ntu25, 3D, m, 100.0 % seen"
+    assert any(line.startswith("  (2 of 3) The axes of ") for line in lines)
+    after = read("out/two.npz")
+    np.testing.assert_array_equal(after.positions, wave.positions)
+    assert (after.skeleton, after.fps, after.units, after.up) == (wave.skeleton, 25.0, "m", "-y")
+    assert after.assumed[0].startswith("The axes of ")
+
+
+def test_what_cannot_be_converted_is_told_after_the_others_are_written(place: Path) -> None:
+    Path("bad.npz").write_bytes(b"PK")
+    with pytest.raises(ReadError, match=r"1 of 2 recordings cannot be read:\n  bad\.npz: not an \.npz file"):
+        run("convert", "bad.npz", "wave.npz", "--out", "new")
+    assert [path.name for path in Path("new").iterdir()] == ["wave.npz"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("wave.npz", "--image-size", "big"), "--image-size big: expected width x height"),
+        (("wave.npz", "--fps", "0"), "--fps 0: frames per second must be above 0"),
+        (("wave.npz", "--persons", "0"), "--persons 0: at least one person"),
+        (("wave.npz", "--min-confidence", "30"), "--min-confidence 30: confidences are parts of 1"),
+        (("wave.npz", "--format", "npx", "--out", "new"), "unknown format 'npx': did you mean 'npz'"),
+        (("wave.npz", "hug.npz", "--out", "one.npz"), "--out one.npz is one file, but there are 2 recordings"),
+        (("wave.npz", "hug.npz", "--out", "one.glb", "--to", "glb"), "--out one.glb is one file, but there are 2"),
+        (("wave.npz", "other/wave.npz", "--out", "new"), "would both become new/wave.npz"),
+        (("wave.npz", "--clip", "1"), "--clip goes with --to glb or bvh"),
+        (("empty", "--out", "new"), "empty: no recording in this folder"),
+    ],
+    ids=lambda value: " ".join(value[1:]) if isinstance(value, tuple) else "",
+)
+def test_options_that_cannot_be_meant_are_explained(place: Path, words: tuple[str, ...], message: str) -> None:
+    Path("empty").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        run("convert", *words)
+    assert message in str(caught.value)
+    assert not Path("new").exists()
+
+
+def test_reading_options_are_the_arguments_of_read() -> None:
+    parser = Parser(prog="x")
+    add_reading(parser)
+    words = ["--up", "-y", "--image-size", "1080x1920", "--persons", "2", "--track", "none", "--units", "px"]
+    options = reading_options(parser.parse_args(words))
+    assert options["up"] == "-y"
+    assert options["image_size"] == (1080, 1920)
+    assert set(options) | {"path"} == set(inspect.signature(read).parameters)
+    defaults = reading_options(parser.parse_args([]))
+    named = inspect.signature(read).parameters
+    assert all(defaults[name] == named[name].default for name in defaults)
+
+
+def test_formats_lists_every_format_with_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    run("formats")
+    lines = capsys.readouterr().out.splitlines()
+    for item in formats():
+        (line,) = [line for line in lines if line.split()[:1] == [item.name]]
+        assert item.written_by in line
+        assert all(pattern in line for pattern in item.patterns)
+        assert (f"jointwise[{item.extra}]" in line) == bool(item.extra)
+
+
+def test_one_file_is_written_where_out_names_one(place: Path) -> None:
+    run("convert", "wave.npz", "--out", "new/x.npz")
+    assert Path("new/x.npz").is_file()
+    assert stem_of("new") == "new"
+    assert stem_of("new/x.npz") == "x"
+    run("convert", "wave.npz", "hug.npz", "--to", "glb", "--out", "bodies")
+    assert sorted(path.name for path in Path("bodies").iterdir()) == ["hug.glb", "wave.glb"]
+
+
+def test_view_takes_the_same_options(place: Path) -> None:
+    run("view", "wave.npz", "--persons", "1", "--out", "v.html")
+    assert Path("v.html").is_file()
+    with pytest.raises(ConfigError, match="--fps 0: frames per second must be above 0"):
+        run("view", "wave.npz", "--fps", "0", "--out", "w.html")

@@ -18,6 +18,7 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import (
     BODY25,
     KINECT20,
+    MEDIAPIPE33,
     NTU25,
     SBU15,
     SKELETONS,
@@ -159,6 +160,30 @@ def test_a_view_mirrors_its_own_joints(dataset: Dataset) -> None:
     torch.testing.assert_close(mirrored, swapped)
 
 
+def test_a_view_computes_joints_that_follow_from_others(dataset: Dataset) -> None:
+    names = ("head", "left_hip", "right_hip", "left_shoulder", "right_shoulder")
+    columns = [KINECT20.joints.index(name) for name in names]
+    view = dataset.on_joints(names).on_joints(("spine_mid", "spine_base", "head"))  # a view of a view
+    assert view.skeleton.joints == ("spine_mid", "spine_base", "head")
+    ids = torch.tensor([0, 7, 31])
+    clips, whole = (ClipCutter.from_store(data.store, 16).centre(ids) for data in (view, dataset))
+    parts = whole.positions[:, :, :, columns]
+    expected = torch.stack([parts[..., 1:, :].mean(3), parts[..., 1:3, :].mean(3), parts[..., 0, :]], 3)
+    torch.testing.assert_close(clips.positions, expected)
+    seen = whole.valid[:, :, :, columns]
+    valid = torch.stack([seen[..., 1:].all(-1), seen[..., 1:3].all(-1), seen[..., 0]], -1)
+    assert torch.equal(clips.valid, valid)
+    sequence, original = view.test[3], dataset.test[3]
+    np.testing.assert_allclose(
+        sequence.positions[:, :, 1], original.positions[:, :, columns[1:3]].mean(2), rtol=1e-6, atol=1e-7
+    )
+    picked = np.concatenate([s.positions[s.validity] for s in view.train])
+    assert coordinate_rms(view.train) == pytest.approx(np.sqrt(np.square(picked, dtype=np.float64).mean()), rel=1e-6)
+    assert choose_joints("head,left_hip,right_hip,spine_base,left_knee", NTU25.on_joints(NTU25.joints[1:]))
+    with pytest.raises(ConfigError, match="unknown joint 'left_hand'"):
+        view.on_joints(["left_hand"])
+
+
 # --- the weights that stay ---
 
 
@@ -234,6 +259,24 @@ def test_the_origin_is_that_of_the_whole_recording_when_the_root_is_left_out(dat
     assert rootless.label in tiny.CLASSES
 
 
+def test_a_model_is_fine_tuned_and_used_on_a_layout_whose_joints_only_follow(pretrained: Path, tmp_path: Path) -> None:
+    data = random_data(tmp_path, MEDIAPIPE33)
+    finetune(tiny.config(), data, 0, "1.0", tmp_path / "run", pretrained)
+    card = load_card(tmp_path / "run")
+    assert {"spine_base", "spine_mid", "spine_shoulder", "head", "left_hand", "left_foot"} <= set(card.skeleton.joints)
+    assert len(card.skeleton.joints) == len(KINECT20.joints)
+    assert card.recorded == MEDIAPIPE33
+    recognizer = Recognizer.from_pretrained(tmp_path / "run")
+    with np.load(next((tmp_path / "run" / "results").glob("*.npz"))) as clips:
+        expected = clips["scores"]
+    answers = [recognizer.predict(sequence).probabilities for sequence in data.test]
+    found = [[answer[name] for name in ("a", "b")] for answer in answers]
+    np.testing.assert_allclose(found, expected, atol=1e-5)  # the same joints are computed in training and in use
+    _, path = evaluate(tmp_path / "run", "score", data, tiny.config(), 0, results=tmp_path / "again")
+    with np.load(path.with_suffix(".npz")) as again:
+        np.testing.assert_allclose(again["scores"], expected, atol=1e-5)
+
+
 def test_scoring_a_transferred_model_again_gives_the_scores_of_its_training(
     transferred: Path, ntu: Dataset, tmp_path: Path
 ) -> None:
@@ -273,7 +316,7 @@ def test_too_few_shared_joints_are_refused_and_those_of_both_named(pretrained: P
     with pytest.raises(CheckpointError) as caught:
         finetune(tiny.config(), data, 0, "1.0", tmp_path / "run", pretrained)
     message = str(caught.value)
-    assert "they share 4 of the model's 20 joints by name, too few (at least 7)" in message
+    assert "4 of the model's 20 joints follow from it, too few (at least 7)" in message
     assert "The model's: head, spine_shoulder," in message
     assert "The data's: left_hand, right_hand, left_foot, right_foot, tail." in message
     assert not (tmp_path / "run").exists()  # and no run was begun
@@ -281,7 +324,7 @@ def test_too_few_shared_joints_are_refused_and_those_of_both_named(pretrained: P
 
 def test_numbered_joints_are_not_matched_with_those_of_other_numbered_data(pretrained: Path, tmp_path: Path) -> None:
     card = replace(load_card(pretrained), skeleton=unnamed_skeleton(20))
-    with pytest.raises(CheckpointError, match="share 0 of the model's 20 joints"):
+    with pytest.raises(CheckpointError, match="0 of the model's 20 joints follow"):
         card.on_shared_joints(random_data(tmp_path, unnamed_skeleton(25)), pretrained)
 
 
@@ -320,14 +363,13 @@ def test_the_command_says_which_joints_go_together(
     assert folder.name == "finetune-from-tiny-1.0-seed0"
     out = capsys.readouterr().out
     assert (
-        "20 of other's 25 joints are among the model's 20 (kinect20); left out, as the model does not know them: "
+        "other (ntu25) on the model's layout kinect20: 20 of 20 joints: 20 matched; left out, as the model does not "
         in out
     )
     assert "them: neck, left_hand_tip, left_thumb, right_hand_tip, right_thumb" in out
     run("evaluate", pretrained, "--protocol", "knn", "--data", "other", "--joints", "sbu15", "--results", "results")
     out = capsys.readouterr().out
-    assert "15 of other's 15 joints are among the model's 20 (kinect20); the model's joints without data: " in out
-    assert "data: spine_base, left_wrist, right_wrist, left_ankle, right_ankle" in out
+    assert "layout kinect20: 16 of 20 joints: 15 matched, 1 from others, missing: left_wrist, right_wrist, " in out
 
 
 def test_the_same_joints_around_another_origin_are_told_apart(pretrained: Path, dataset: Dataset) -> None:
@@ -363,7 +405,7 @@ def test_places_stay_relative_to_the_joint_of_the_pre_training(dataset: Dataset,
     assert card.config.clip.centre == dataset.skeleton.root == "spine_mid"
     for layout, names in (
         (NTU25, ["spine_mid"]),
-        (BODY25, ["left_hip", "right_hip", "left_shoulder", "right_shoulder"]),
+        (BODY25, ["spine_mid"]),  # computed
     ):
         data = random_data(tmp_path / layout.name, layout)
         _, _, shared = encoder_weights(tmp_path / "run", data, "student")

@@ -11,8 +11,6 @@ from typing import Any, NoReturn
 
 from jointwise.errors import ConfigError, unknown
 
-UNITS = ("m", "cm", "mm", "px", "image")
-UP = ("y", "-y", "z", "-z", "x", "-x")
 # What --help of a command shows of the settings; --help-options shows all.
 PRETRAIN_SETTINGS = (
     "pretrain.steps",
@@ -206,11 +204,13 @@ def add_data(parser: Parser, split: str = "the first") -> None:
 
 def add_reading(parser: Parser) -> None:
     """Add what users can say of recordings: --format, --layout, --fps, --units, --up, --image-size and others."""
+    from jointwise.data.conventions import UNITS, UP
+
     group = parser.add_argument_group("what the files do not say, or say wrongly")
     group.add_argument("--format", metavar="NAME", default="auto", help="jointwise formats lists them (default: auto)")
-    group.add_argument("--layout", metavar="NAME", help="the joints, such as coco17, where they have no names")
+    group.add_argument("--layout", metavar="NAME|FILE", help="the joints: a name such as coco17, or a YAML file")
     group.add_argument("--fps", metavar="F", type=float, help="frames per second")
-    group.add_argument("--units", choices=UNITS, help="unit of the coordinates; image: parts of the image")
+    group.add_argument("--units", choices=tuple(UNITS), help="unit of the coordinates; image: parts of the image")
     group.add_argument("--up", choices=UP, metavar="AXIS", help=f"axis that points up: {', '.join(UP)}")
     group.add_argument("--image-size", metavar="WxH", help="of the image in pixels, for coordinates in parts of it")
     group.add_argument(

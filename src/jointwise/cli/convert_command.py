@@ -111,7 +111,8 @@ def _convert_recordings(places: list[str], out: Path, reading: Mapping[str, Any]
             continue
         assumed.update(sequence.assumed)
         persons = f"{sequence.persons} person" + ("s" if sequence.persons != 1 else "")
-        about = f"{sequence.frames} frames at {sequence.fps:g} per second, {persons}, {sequence.skeleton.name}"
+        frames = f"{sequence.frames} frame" + ("s" if sequence.frames != 1 else "")
+        about = f"{frames} at {sequence.fps:g} per second, {persons}, {sequence.skeleton.name}"
         units = f", {sequence.units}" if sequence.units else ""
         seen = 100 * float(sequence.validity.mean())
         print(f"{target}: {about}, {sequence.positions.shape[-1]}D{units}, {seen:.1f} % seen", flush=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jointwise.cli.arguments import Parser
+from jointwise.cli.arguments import Parser, add_reading, reading_options
 from jointwise.cli.output import describe_sizes, print_columns, show_progress, stem_of
 from jointwise.errors import ConfigError
 
@@ -217,6 +217,7 @@ def add_view_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--run", metavar="RUN", help="folder of a fine-tuned run, whose answers are shown beside")
     parser.add_argument("--out", metavar="FILE", type=Path, help="the page (default: <name>-view.html)")
+    add_reading(parser)
 
 
 def view(args: argparse.Namespace) -> None:
@@ -224,6 +225,6 @@ def view(args: argparse.Namespace) -> None:
     from jointwise.report.viewer import answers_by, find_clips, no_answer, write_view
 
     ask = answers_by(args.run) if args.run is not None else no_answer
-    source = find_clips(args.path, show_progress, ask)
+    source = find_clips(args.path, show_progress, ask, reading_options(args))
     out = args.out or Path(f"{stem_of(args.path)}-view.html")
     print(write_view(out, source.title, source.clips, source.notes))

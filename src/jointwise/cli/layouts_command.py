@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from jointwise.cli.arguments import Parser
 from jointwise.cli.output import print_columns
@@ -15,9 +16,7 @@ def add_layouts_arguments(parser: Parser) -> None:
     parser.add_argument(
         "found", metavar="LAYOUT", nargs="?", help="show this one: its name, or a YAML file (default: list all)"
     )
-    parser.add_argument(
-        "wanted", metavar="OTHER", nargs="?", help="show which joints of this one follow from the first"
-    )
+    parser.add_argument("wanted", metavar="OTHER", nargs="?", help="show which of its joints follow from the first")
 
 
 def layouts(args: argparse.Namespace) -> None:
@@ -73,7 +72,7 @@ def _words(parts: tuple[str, ...]) -> str:
     return parts[0] if len(parts) == 1 else f"mean of {', '.join(parts)}"
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

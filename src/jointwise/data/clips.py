@@ -183,7 +183,8 @@ class ClipCutter:
         skeleton: The layout of the clips.
         frames: Frames T of a clip.
         device: Where coordinates are computed.
-        picked: The columns of the rows that are the joints of `skeleton`, in its order. None: all columns are.
+        picked: (W, K) the columns of the rows whose mean each joint of `skeleton` is, in its order. None: each column
+            is one.
         shards: Those of the sequences.
     """
 
@@ -278,8 +279,11 @@ class ClipCutter:
         for place, share in enumerate(shares[1:], 1):
             positions.addcmul_(_select(self.positions, torch.minimum(begin + place, last), self.device), share)
         if self.picked is not None:
-            positions = positions.index_select(2, to_device(self.picked, self.device))
-            valid = valid.index_select(2, self.picked)
+            flat, shape = self.picked.flatten(), self.picked.shape
+            positions = positions.index_select(2, to_device(flat, self.device))
+            valid = valid.index_select(2, flat)
+            if shape[1] > 1:
+                positions, valid = positions.unflatten(2, shape).mean(3), valid.unflatten(2, shape).all(3)
         return Persons(positions, valid, clip, slot, len(ids))
 
     def centre(self, ids: Tensor) -> Clips:

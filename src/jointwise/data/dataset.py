@@ -211,7 +211,7 @@ class Dataset:
         The origin stays where `prepare` put it, even where the root is left out.
 
         Args:
-            names: The joints to keep, in the order wanted.
+            names: The joints to keep, or to compute from others, in the order wanted; see `Skeleton.on_joints`.
 
         Returns:
             The same data on these joints.

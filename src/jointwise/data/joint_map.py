@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from jointwise.data.layouts import Sources, parse_sources, read_yaml
 
@@ -85,3 +89,21 @@ def map_joints(wanted: Sequence[str], found: Sequence[str], synthesise: bool = T
         synthetic=synthetic,
         missing=tuple(joint for joint in wanted if joint not in shared and joint not in synthetic),
     )
+
+
+def columns_of(joints: Sequence[str], found: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The columns whose mean each joint is.
+
+    Args:
+        joints: W joints that all follow from those that there are.
+        found: The names of the columns.
+
+    Returns:
+        (W, K) places in `found`. Where a joint follows from fewer than K, they are repeated equally often.
+
+    >>> columns_of(["neck", "spine_base"], ["neck", "left_hip", "right_hip"]).tolist()
+    [[0, 0], [1, 2]]
+    """
+    sources = map_joints(joints, found).sources
+    places = [[found.index(part) for part in sources[joint]] for joint in joints]
+    return np.array([row * (math.lcm(*map(len, places)) // len(row)) for row in places])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.joint_map import columns_of
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import ReadError
 
@@ -126,10 +127,11 @@ class Sequence:
         return self.valid
 
     def on_joints(self, names: Iterable[str]) -> Sequence:
-        """The same recording with some of its joints.
+        """The same recording with some of its joints, and with those that follow from them (`synthesis.yaml`).
 
         Args:
-            names: The joints to keep, in the order of the result.
+            names: The joints to keep, in the order of the result. A joint that follows is valid where all are that it
+                is the mean of.
 
         Returns:
             The reduced recording; this same object when `names` are all its joints in their order.
@@ -140,12 +142,12 @@ class Sequence:
         skeleton = self.skeleton.on_joints(names)
         if skeleton is self.skeleton:
             return self
-        columns = [self.skeleton.joints.index(joint) for joint in skeleton.joints]
+        columns = columns_of(skeleton.joints, self.skeleton.joints)
         return replace(
             self,
-            positions=self.positions[:, :, columns],
-            valid=self.validity[:, :, columns],
-            confidence=None if self.confidence is None else self.confidence[:, :, columns],
+            positions=self.positions[:, :, columns].mean(3),
+            valid=np.all(self.validity[:, :, columns], axis=3),
+            confidence=None if self.confidence is None else self.confidence[:, :, columns].min(3),
             skeleton=skeleton,
         )
 

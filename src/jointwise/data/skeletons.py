@@ -115,7 +115,8 @@ class Skeleton:
         layout has none.
 
         Args:
-            names: The joints to keep, in the order of the new layout.
+            names: The joints to keep, in the order of the new layout. Joints that it lacks may be named too, where they
+                follow from those that it has (`synthesis.yaml`); they have no bones.
 
         Returns:
             The reduced layout; this same object when `names` are all its joints in their order.
@@ -129,7 +130,7 @@ class Skeleton:
         kept = tuple(names)
         if kept == self.joints:
             return self
-        foreign = [joint for joint in kept if joint not in self.joints]
+        foreign = map_joints(kept, self.joints).missing
         if foreign:
             raise ConfigError(f"skeleton '{self.name}': {unknown('joint', foreign[0], self.joints)}")
         parents = {child: parent for parent, child in self.bones}
@@ -344,7 +345,7 @@ def choose_joints(choice: str, skeleton: Skeleton) -> tuple[str, ...]:
         names = shared_joints(SKELETONS[choice], skeleton)
     else:
         names = tuple(name.strip() for name in choice.split(","))
-        foreign = [name for name in names if name not in skeleton.joints]
+        foreign = map_joints(names, skeleton.joints).missing
         if foreign:
             hint = unknown(f"joint of '{skeleton.name}'", foreign[0], skeleton.joints)
             raise ConfigError(f"--joints {choice}: {hint} Or name a layout: {', '.join(SKELETONS)}.")

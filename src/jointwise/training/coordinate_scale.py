@@ -41,8 +41,10 @@ def _squares(part: Part) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]
     for places in distributed.local_batches(torch.from_numpy(part.ids), 1, part.store.shards):
         entry = part.store.index[part.ids[int(places)]]
         rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
-        joints = slice(None) if part.store.picked is None else part.store.picked
-        values = part.store.positions[rows][:, joints][part.store.valid[rows][:, joints]]
+        positions, valid, picked = part.store.positions[rows], part.store.valid[rows], part.store.picked
+        if picked is not None:
+            positions, valid = positions[:, picked].mean(2), np.all(valid[:, picked], axis=2)
+        values = positions[valid]
         sums.append((float(np.square(values, dtype=np.float64).sum()), values.size))
     totals, counts = zip(*distributed.all_gather_concat(sums), strict=True)
     return np.array(totals), np.array(counts)

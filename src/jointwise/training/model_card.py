@@ -129,16 +129,17 @@ class ModelCard:
         return self.config.scratch if self.initialisation == "scratch" else self.config.finetune
 
     def on_shared_joints(self, dataset: Dataset, source: Path) -> Dataset:
-        """Reduces data to the joints that the model knows by name, for a model that is trained further.
+        """Brings data onto the joints of the model that follow from theirs, for a model that is trained further.
 
-        Units, axes and frame rates are not converted.
+        Joints are matched by name or computed (`Skeleton.map_to`). Units, axes and frame rates are not converted.
 
         Args:
             dataset: The data.
             source: The folder of the model, for messages.
 
         Returns:
-            The data on the shared joints, in the order of the data; `dataset` itself if the model knows all of them.
+            The data on the shared joints, in the order of the data, then on those that are computed; `dataset` itself
+            if the model knows its joints and no others follow.
 
         Raises:
             CheckpointError: The data were prepared in another way, have another number of coordinates, or share fewer
@@ -146,12 +147,12 @@ class ModelCard:
         """
         self._check_preparation(dataset, source)
         own, other = self.skeleton, dataset.skeleton
-        shared = shared_joints(own, other)
-        if len(shared) >= max(MIN_SHARED_JOINTS, len(own.joints) / 3) or own.joints == other.joints:
-            return dataset.on_joints(shared)
+        joints = other.map_to(own)
+        if len(joints.sources) >= max(MIN_SHARED_JOINTS, len(own.joints) / 3) or own.joints == other.joints:
+            return dataset.on_joints((*shared_joints(own, other), *joints.synthetic))
         raise CheckpointError(
-            f"{source}: made for skeleton '{own.name}', but data '{dataset.name}' has '{other.name}': they share "
-            f"{len(shared)} of the model's {len(own.joints)} joints by name, too few (at least "
+            f"{source}: made for skeleton '{own.name}', but data '{dataset.name}' has '{other.name}': "
+            f"{len(joints.sources)} of the model's {len(own.joints)} joints follow from it, too few (at least "
             f"{max(MIN_SHARED_JOINTS, -(-len(own.joints) // 3))}). The model's: {', '.join(own.joints)}. The data's: "
             f"{', '.join(other.joints)}. Pre-train on data with this skeleton, or name the joints of a folder of your "
             "own in its dataset.yaml."
@@ -173,8 +174,7 @@ class ModelCard:
         """
         self._check_preparation(dataset, source)
         own, other = self.skeleton, dataset.skeleton
-        shared = shared_joints(own, other)
-        missing = [joint for joint in own.joints if joint not in shared]
+        missing = other.map_to(own).missing
         if missing:
             raise CheckpointError(
                 f"{source}: made for skeleton '{own.name}' ({len(own.joints)} joints), but data '{dataset.name}' has "
@@ -215,17 +215,13 @@ class ModelCard:
 
     def _joint_notes(self, dataset: Dataset) -> str | None:
         own, other = self.skeleton, dataset.skeleton
-        shared = shared_joints(own, other)
+        joints = other.map_to(own)
         origins = (self.recorded or own).root, dataset.store.layout.root
-        if set(own.joints) == set(other.joints) == set(shared) and origins[0] == origins[1]:
+        if set(own.joints) == set(other.joints) == set(joints.matched) and origins[0] == origins[1]:
             return None
-        unused = [joint for joint in own.joints if joint not in shared]
-        left_out = [joint for joint in other.joints if joint not in shared]
-        notes = (
-            f"{len(shared)} of {dataset.name}'s {len(other.joints)} joints are among the model's {len(own.joints)} "
-            f"({own.name})"
-        )
-        notes += f"; the model's joints without data: {', '.join(unused)}" if unused else ""
+        used = {name for names in joints.sources.values() for name in names}
+        left_out = [joint for joint in other.joints if joint not in used]
+        notes = f"{dataset.name} ({other.name}) on the model's layout {own.name}: {joints.coverage}"
         notes += f"; left out, as the model does not know them: {', '.join(left_out)}" if left_out else ""
         if origins[0] != origins[1]:
             notes += f"; origins differ: {origins[1] or 'mean joint'} in the data, {origins[0] or 'mean joint'} before"

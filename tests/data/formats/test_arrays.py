@@ -14,6 +14,7 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import COCO17, NTU25
 from jointwise.data.synthetic import generate
 from jointwise.errors import ConfigError, ReadError
+from jointwise.report.viewer import find_clips
 
 TWO = next(item for item in generate(subjects=(3,), cameras=(2,)) if item.persons == 2)
 
@@ -193,3 +194,13 @@ def test_aist_keypoints_are_read_and_smpl_is_refused(tmp_path: Path) -> None:
 def test_dir_lists_the_public_names() -> None:
     assert dir(jointwise) == sorted([*jointwise.__all__, "__version__"])
     assert all(getattr(jointwise, name) for name in jointwise.__all__)
+
+
+def test_the_viewer_takes_what_users_say_of_files_and_pickles_of_one_recording(tmp_path: Path) -> None:
+    path = tmp_path / "gBR_sBM.pkl"
+    path.write_bytes(pickle.dumps({"keypoints3d": np.random.default_rng(0).normal(100, 30, (4, 17, 3))}))
+    (clip,) = find_clips(str(path), reading={"fps": 12}).clips
+    assert (clip.fps, clip.frames) == (12, 4)
+    np.save(tmp_path / "x.npy", TWO.positions)
+    named = find_clips(str(tmp_path), reading={"layout": "ntu25"}).clips
+    assert {clip.panels[0].skeleton.name for clip in named} == {"ntu25", "coco17"}

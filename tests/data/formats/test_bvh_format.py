@@ -10,6 +10,7 @@ from helpers.viewed import WAVE, synthetic_clip
 from jointwise.data.formats import bvh, detect, read
 from jointwise.data.formats.bvh_names import drop_helpers, joint_names
 from jointwise.data.kinematics import fit_body
+from jointwise.data.layouts import load_layout
 from jointwise.data.skeletons import SKELETONS, Skeleton
 from jointwise.errors import EmptyRecording, ReadError
 from jointwise.report.export import figures_of
@@ -143,6 +144,15 @@ def test_an_exported_clip_is_read_back_in_metres_with_y_up(tmp_path: Path) -> No
     found = read(tmp_path / "own.bvh")
     assert (found.units, found.up, found.skeleton.name) == ("m", "y", "ntu25")
     assert np.abs(found.positions[0] - figure.motion.positions()).max() < 1e-4
+
+
+@pytest.mark.parametrize("rig", ["mixamo", "cmu", "lafan"])
+def test_the_names_of_a_rig_are_its_layout(rig: str) -> None:
+    layout = load_layout(rig)
+    names = [layout.aliases.get(joint, ((joint.capitalize(),),))[0][0] for joint in layout.joints]
+    assert "LeftShoulder" in names
+    assert joint_names(names) == layout.joints
+    assert joint_names([f"mixamorig:{name}" for name in names]) == layout.joints
 
 
 def test_names_follow_the_programs_that_write_them() -> None:

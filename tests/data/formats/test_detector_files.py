@@ -124,6 +124,14 @@ def test_coco_says_what_is_wrong(tmp_path: Path, changes: dict[str, Any], messag
         read(annotated(tmp_path, **changes), format="coco")
 
 
+def test_coco_with_so_many_images_that_the_annotations_come_late_is_recognised(tmp_path: Path) -> None:
+    images = [{"id": number, "file_name": f"{number:012d}.jpg", "width": 640, "height": 480} for number in range(2000)]
+    path = annotated(tmp_path, images=images)
+    assert path.read_text().index("annotations") > 1 << 16
+    assert detect(path).name == "coco"
+    assert read(path).frames == 2000
+
+
 def test_coco_boxes_without_keypoints_are_no_recording(tmp_path: Path) -> None:
     boxes = [{"image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.5}]
     with pytest.raises(ReadError, match="it is none of"):

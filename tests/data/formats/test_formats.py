@@ -13,6 +13,9 @@ from jointwise.errors import ConfigError, ReadError
 
 NAMES = {  # format -> a name of its files. Frame files and files with shared endings have tests of their own.
     "npz": "mine.npz",
+    "npy": "mine.npy",
+    "parquet": "mine.parquet",
+    "aist": "gBR_sBM.pkl",
     "skeleton": "S001C001P001R001A001.skeleton",
     "utd_mat": "a1_s1_t1_skeleton.mat",
     "sbu": "skeleton_pos.txt",

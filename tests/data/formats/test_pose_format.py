@@ -12,7 +12,12 @@ from jointwise.data.skeletons import get_skeleton
 from jointwise.errors import EmptyRecording, ReadError
 
 Components = list[tuple[str, str, list[str]]]  # name, format, names of the points
-BODY: Components = [("pose_keypoints_2d", "XYC", [f"p{place}" for place in range(25)]), ("hand", "XYC", ["a", "b"])]
+OPENPOSE = [  # as OpenPose calls the joints of BODY_25
+    *("Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist", "MidHip", "RHip", "RKnee"),
+    *("RAnkle", "LHip", "LKnee", "LAnkle", "REye", "LEye", "REar", "LEar", "LBigToe", "LSmallToe", "LHeel"),
+    *("RBigToe", "RSmallToe", "RHeel"),
+]
+BODY: Components = [("pose_keypoints_2d", "XYC", OPENPOSE), ("hand", "XYC", ["a", "b"])]
 MEDIAPIPE = [joint.upper() for joint in get_skeleton("mediapipe33").joints]
 
 
@@ -56,8 +61,10 @@ def pose(path: Path, version: float, components: Components, data: np.ndarray, f
 
 def two_persons(frames: int = 6, points: int = 27, coordinates: int = 2) -> np.ndarray:
     """(T, 2, points, C + 1): two persons far from each other; one point of one frame has the confidence 0."""
-    random = np.random.default_rng(0)
-    data = random.uniform(0, 100, (1, 2, points, coordinates + 1)) + random.uniform(0, 9, (frames, 1, 1, 1))
+    rng = np.random.default_rng(0)
+    data = rng.uniform(0, 100, (1, 2, points, coordinates + 1)) + rng.uniform(
+        0, 3, (frames, 2, points, coordinates + 1)
+    )
     data[:, 1] += 300
     data[..., -1] = 0.8
     data[2, 0, 4] = 0
@@ -83,13 +90,18 @@ def test_a_rate_may_be_a_fraction_in_version_0_2(tmp_path: Path) -> None:
     assert read(pose(tmp_path / "a.pose", 0.2, BODY, two_persons(), fps=29.97)).fps == pytest.approx(29.97)
 
 
-def test_more_frames_than_version_0_1_can_count_are_all_read(tmp_path: Path) -> None:
+def test_more_frames_than_version_0_1_can_count_are_all_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     five: Components = [("five", "XYC", list("abcde"))]
-    data = np.ones((65_540, 1, 5, 3), np.float32)
-    data[-1] = 7
-    found = read(pose(tmp_path / "long.pose", 0.1, five, data))
-    assert found.frames == 65_540
-    assert (found.positions[0, -1] == 7).all()
+    path = pose(tmp_path / "long.pose", 0.1, five, np.random.default_rng(0).uniform(1, 2, (20, 1, 5, 3)))
+    content = path.read_bytes()
+    at = len(header(0.1, five)) + 2
+    assert content[at : at + 2] == struct.pack("<H", 20)
+    path.write_bytes(content[:at] + struct.pack("<H", 4) + content[at + 2 :])
+    with pytest.raises(ReadError, match=r"20\.00 frames of 1 persons, the header says 4"):
+        read(path)
+    monkeypatch.setattr("jointwise.data.formats.pose._MOST", 8)  # 65,536 in truth
+    found = read(path)
+    assert found.frames == 20
     assert found.skeleton.joints == tuple("abcde")
 
 
@@ -123,7 +135,7 @@ def test_real_files_are_read() -> None:
     assert openpose.validity[0, :, shoulders].all()
     assert not openpose.validity[0, :, legs].any()  # the film shows the upper half of a person
     hand = read(SAMPLES / "pose_format" / "mediapipe_hand_normalized.pose")
-    assert (hand.positions.shape, hand.fps) == ((1, 170, 21, 3), 24)
+    assert (hand.positions.shape, hand.fps, hand.skeleton.name) == ((1, 170, 21, 3), 24, "mediapipe-hand21")
 
 
 def test_a_file_of_nobody_is_an_empty_recording(tmp_path: Path) -> None:

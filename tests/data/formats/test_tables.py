@@ -13,7 +13,7 @@ from jointwise.data.formats.joint_names import layout_of, standard_name, standar
 from jointwise.data.formats.poses import Poses, recording_of
 from jointwise.data.formats.table import as_parts_of_one
 from jointwise.data.formats.table_files import parse, sniff
-from jointwise.data.skeletons import COCO17, NTU25, unnamed_skeleton
+from jointwise.data.skeletons import COCO17, NTU25, SKELETONS, unnamed_skeleton
 from jointwise.errors import ConfigError, ReadError
 
 FORMS = Path(__file__).parents[3].parent / "shared" / "formats"
@@ -70,6 +70,8 @@ def test_the_layout_is_the_known_one_or_a_part_of_it_or_new() -> None:
     assert part.joints == ("nose", "left_hip", "left_knee")
     assert order == [1, 2, 0]
     assert part.bones
+    azure = ("PELVIS", "SPINE_NAVEL", "CLAVICLE_LEFT", "SHOULDER_LEFT", "HANDTIP_LEFT")
+    assert layout_of(azure)[0] == SKELETONS["k4abt32"].on_joints(layout_of(azure)[0].joints)
     assert layout_of(("wing", "beak"))[0].joints == ("wing", "beak")
     assert layout_of(("joint_1", "joint_0"))[0] == unnamed_skeleton(2)
 
@@ -204,6 +206,12 @@ def test_damage_is_named_with_its_place(tmp_path: Path, change: object, message:
         read(save(tmp_path / "x.csv", ["frame", *header("{joint}_{axis}")], rows), format="table")
 
 
+def test_a_header_without_rows_says_so(tmp_path: Path) -> None:
+    for columns in (["frame", "joint", "x", "y"], header("{joint}_{axis}")):
+        with pytest.raises(ReadError, match=r"x\.csv: no row below the header"):
+            read(save(tmp_path / "x.csv", columns, []), format="table")
+
+
 def test_a_column_of_classes_that_changes_is_a_list_of_examples(tmp_path: Path) -> None:
     rows = [["wave" if frame < 2 else "walk", *POINTS[frame].ravel().tolist()] for frame in range(4)]
     path = save(tmp_path / "x.csv", ["class", *header("{joint}_{axis}")], rows)
@@ -249,6 +257,9 @@ def test_the_roles_of_columns_are_said() -> None:
     assert found is not None
     assert described(found, names) == "Columns are told by their names: joint 'nose' from nose_x, nose_y; frame: frame."
     assert find_columns(["a", "b", "left_index", "time_x"]) is None
+    kinect = find_columns([f"{joint}.{axis}" for joint in ("PELVIS", "SPINE_NAVEL", "HeadRotation") for axis in "xyz"])
+    assert kinect is not None
+    assert list(kinect.place.joints) == ["PELVIS", "SPINE_NAVEL"]
 
 
 def test_a_cut_off_beginning_of_a_table_is_enough_to_know_it() -> None:

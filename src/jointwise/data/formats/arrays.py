@@ -189,11 +189,6 @@ _NOTHING_FITS = (
 )
 
 
-def flat_recording(path: Path, rows: npt.NDArray[np.float64], options: ReadOptions) -> Sequence:
-    """Make a recording of a table of numbers without names: a row for each frame. As `array_recording`."""
-    return array_recording(path, rows, options)
-
-
 def fits(shape: tuple[int, ...]) -> bool:
     """Whether an array of this shape may be one recording."""
     if len(shape) == 5:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from jointwise.data.formats.files import FETCH_AGAIN, check_file
-from jointwise.data.formats.format import Format, ReadOptions
+from jointwise.data.formats.format import HEAD_BYTES, Format, ReadOptions
 from jointwise.data.formats.markers import marker_recording
 from jointwise.data.formats.timing import rounded_fps
 from jointwise.data.sequence import Sequence
 from jointwise.errors import ReadError
 
 EXTRA = "formats"
+BLOCK = 512  # bytes: all places in a file are counted in them, from 1
+# processor (Intel, DEC, MIPS) -> byte order in the letters of struct, and the byte with the sign of the scale
+_PROCESSORS = {84: ("<", 15), 85: ("<", 13), 86: (">", 12)}
 _COMPUTED = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS", "REACTIONS")  # points that are no places
 _UNITS = {"m": "m", "cm": "cm", "mm": "mm", "meters": "m", "millimeters": "mm", "centimeters": "cm"}
 _UP = {f"{sign}{axis}": ("-" if sign == "-" else "") + axis.lower() for sign in ("+", "-", "") for axis in "XYZ"}
@@ -42,8 +46,7 @@ def read(path: Path, options: ReadOptions) -> Sequence:
         raise ReadError(f'{path}: reading .c3d needs the library ezc3d: pip install "jointwise[{EXTRA}]"')
     import ezc3d  # an extra
 
-    if not _is_c3d(path):
-        raise ReadError(f"{path}: not a C3D file ({path.stat().st_size} bytes). {FETCH_AGAIN}")
+    _check_size(path)
     try:
         content = ezc3d.c3d(str(path))
         parameters = content["parameters"]["POINT"]
@@ -76,10 +79,33 @@ def read(path: Path, options: ReadOptions) -> Sequence:
     )
 
 
-def _is_c3d(path: Path) -> bool:
-    """Whether a file begins as C3D does; ezc3d would read on behind the end of some others."""
+def _check_size(path: Path) -> None:
+    """Check that a file is as long as its header says: on one that is cut off, ezc3d can end the whole program."""
+    size = path.stat().st_size
     with path.open("rb") as stream:
-        return _detect(path, stream.read(2)) > 0
+        head = stream.read(HEAD_BYTES)
+    processor = _processor(head)
+    if processor is None:
+        raise ReadError(f"{path}: not a C3D file, or cut off ({size} bytes). {FETCH_AGAIN}")
+    order, sign = processor
+    _pointer, points, analog, first, last, _gap = struct.unpack_from(f"{order}6H", head)
+    (start,) = struct.unpack_from(f"{order}H", head, 16)
+    parameters = (head[0] - 1) * BLOCK
+    frames = max(0, last - first + 1)  # the numbers of frames start again at 65,536
+    needed = (start - 1) * BLOCK + frames * (4 * points + analog) * (4 if head[sign] & 0x80 else 2)
+    if (start - 1) * BLOCK < parameters + head[parameters + 2] * BLOCK or size < needed:
+        raise ReadError(
+            f"{path}: damaged or cut off: its header tells of {frames} frames of {points} points, which need {needed} "
+            f"bytes; it has {size}. {FETCH_AGAIN}"
+        )
+
+
+def _processor(head: bytes) -> tuple[str, int] | None:
+    """The entry of _PROCESSORS for a file that begins so; None where it is no C3D file."""
+    if len(head) < BLOCK or head[1] != 0x50 or not 2 <= head[0] <= 100:
+        return None
+    place = (head[0] - 1) * BLOCK + 3
+    return _PROCESSORS.get(head[place]) if place < len(head) else None
 
 
 def _texts(parameters: Mapping[str, Any], key: str) -> list[str]:
@@ -103,8 +129,8 @@ def _fps(path: Path, parameters: Mapping[str, Any], options: ReadOptions) -> flo
 
 
 def _detect(_path: Path, head: bytes) -> float:
-    """1 for the second byte 0x50 behind the number of the parameter block, and a sane number of that block."""
-    return 1.0 if len(head) > 1 and head[1] == 0x50 and 2 <= head[0] <= 100 else 0.0
+    """1 for the mark of the format, and a block of parameters that names a processor."""
+    return 0.0 if _processor(head) is None else 1.0
 
 
 FORMAT = Format("c3d", ("*.c3d",), "Vicon, Qualisys, OptiTrack, Motion Analysis", _detect, read, extra=EXTRA)

@@ -18,9 +18,9 @@ _CAMEL = re.compile(r"(?P<joint>.*[a-z0-9])(?P<mark>[XYZ])(?P<unit>)")  # noseX
 _NUMBERED = re.compile(rf"(?P<mark>{_MARK})[\s_]*(?P<joint>\d+)(?P<unit>)", re.IGNORECASE)  # x1
 _AXIS_FIRST = re.compile(r"(?P<mark>[xyz])[\s_.:/|-]+(?P<joint>\w.*?)(?P<unit>)", re.IGNORECASE)  # x_nose
 _ALONE = re.compile(rf"(?P<mark>{_MARK}){_UNIT}", re.IGNORECASE)  # in a long table
-_NO_PLACE = re.compile(
-    r"acc|gyro|mag(net)?|quat|rot|vel|angle|angular|orient|euler|bbox|box|normal", re.IGNORECASE
-)  # coordinates, but not of a joint's place
+_OTHERS = "acc|gyro|mag|quat|rot|vel|angle|angular|orient|euler|bbox|box|normal"
+# coordinates, but not of a joint's place: words that begin so
+_NO_PLACE = re.compile(rf"(?:^|[\W_])(?i:{_OTHERS})|[a-z](?:{'|'.join(map(str.capitalize, _OTHERS.split('|')))})")
 _WORLD = re.compile(r"[\s_.]*\bworld\b[\s_.]*|[\s_.]*world[\s_.]+|[\s_.]+world[\s_.]*", re.IGNORECASE)
 # what a column that stands for itself is, by its name in small letters without separators -> its role
 _FRAME = ("frame", "frameid", "frameno", "framenumber", "framenum", "frameidx", "frameindex", "framecount", "frame#")

@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.formats.detections import detection, layout_of, to_sequence
+from jointwise.data.formats.detections import detection, to_sequence
 from jointwise.data.formats.files import FETCH_AGAIN, read_bytes
 from jointwise.data.formats.format import Format, ReadOptions
-from jointwise.data.formats.joint_names import layout_of as layout_of_names
-from jointwise.data.formats.joint_names import standard_names
+from jointwise.data.formats.joint_names import layout_of, standard_names
+from jointwise.data.layouts import layout_names, load_layout
+from jointwise.data.mapping import find_spellings
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import Skeleton
-from jointwise.data.tracking import Detection
+from jointwise.data.skeletons import Skeleton, get_skeleton
 from jointwise.errors import ReadError
 
-_OPENPOSE = "pose_keypoints_2d"
 _WORLD = "POSE_WORLD_LANDMARKS"  # of MediaPipe, in metres
 _IMAGE = "POSE_LANDMARKS"  # of MediaPipe, in pixels, with a depth in another unit
-_BODIES = (_WORLD, _IMAGE, _OPENPOSE, "BODY_135", "BODY")  # components with a whole body, the best first
+_BODIES = (_WORLD, _IMAGE, "pose_keypoints_2d", "BODY_135", "BODY")  # components with a whole body, the best first
 _VERSIONS = (0.0, 0.1, 0.2)
+_MOST = 1 << 16  # frames that version 0.1 can count
 _LARGEST_PART = 2.0  # coordinates beyond it are no parts of the image's size
 
 
@@ -114,14 +114,15 @@ def read(path: Path, options: ReadOptions) -> Sequence:
     chosen, columns = _choose(components, confidence)
     points, confidence = points[:, :, columns], confidence[:, :, columns]
     coordinates = len(chosen.letters) - 1 if chosen.name != _IMAGE else 2
-    skeleton, order = _layout(path, chosen, options)
+    skeleton, order = _layout(chosen.points)
+    only = 0 if points.shape[1] == 1 else None  # the only person of a file is one, however long away
     frames = [
         [
             person
-            for slot in range(points.shape[1])
-            if np.isfinite((person := _person(points, confidence, frame, slot, order, coordinates)).points).any()
+            for place, sure in zip(places[:, order, :coordinates], sureness[:, order], strict=True)
+            if np.isfinite((person := detection(place, sure, only, zero_missing=False)).points).any()
         ]
-        for frame in range(len(points))
+        for places, sureness in zip(points, confidence, strict=True)
     ]
     units, up, notes = _convention(chosen, width, height, points[..., :2][confidence > 0])
     others = [component.name for component in components if component is not chosen]
@@ -183,7 +184,7 @@ def _body(
     coordinates = max(len(component.letters) for component in components) - 1
     size = people * total * (coordinates + 1) * 4
     frames = content.left // size if size else 0
-    wrapped = frames % (1 << 16) if version == 0.1 else frames  # version 0.1 counts to 65,535 and starts again
+    wrapped = frames % _MOST if version == 0.1 else frames  # it starts again
     if size and (content.left % size or wrapped != stated):
         raise ReadError(
             f"{content.path}: {content.left} bytes of coordinates are {content.left / size:.2f} frames of {people} "
@@ -205,28 +206,16 @@ def _choose(components: list[Component], confidence: npt.NDArray[np.float32]) ->
     return components[place], slice(starts[place], starts[place + 1])
 
 
-def _person(
-    points: npt.NDArray[np.float32],
-    confidence: npt.NDArray[np.float32],
-    frame: int,
-    slot: int,
-    order: list[int],
-    coordinates: int,
-) -> Detection:
-    """One person in one frame; the only person of a file is one, however long away."""
-    number = 0 if points.shape[1] == 1 else None
-    return detection(
-        points[frame, slot][order, :coordinates], confidence[frame, slot][order], number, zero_missing=False
-    )
-
-
-def _layout(path: Path, component: Component, options: ReadOptions) -> tuple[Skeleton, list[int]]:
-    """The layout of a component, and the places of its joints among the points."""
-    if component.name == _OPENPOSE:
-        known = {25: "body25", 18: "openpose18"}
-        skeleton = layout_of(path, len(component.points), options, known)
-        return skeleton, list(range(len(component.points)))
-    return layout_of_names(standard_names(component.points))
+def _layout(points: tuple[str, ...]) -> tuple[Skeleton, list[int]]:
+    """The layout whose joints have these names or aliases, else one of the names; places of its joints in `points`."""
+    for name in layout_names():
+        layout = load_layout(name)
+        if len(layout.joints) != len(points):
+            continue
+        found = find_spellings(layout.joints, points, layout.aliases)
+        if found is not None:
+            return get_skeleton(name), [points.index(found[joint][0]) for joint in layout.joints]
+    return layout_of(standard_names(points))
 
 
 def _convention(

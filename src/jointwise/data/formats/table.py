@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.formats.arrays import flat_recording
+from jointwise.data.formats.arrays import array_recording
 from jointwise.data.formats.columns import SCORE, STATE, Columns, Group, described, find_columns
+from jointwise.data.formats.files import FETCH_AGAIN
 from jointwise.data.formats.format import Format, ReadOptions
-from jointwise.data.formats.joint_names import layout_of, standard_names
+from jointwise.data.formats.joint_names import layout_of
 from jointwise.data.formats.poses import Poses, recording_of
 from jointwise.data.formats.table_files import PARQUET, Table, read_table, sniff
 from jointwise.data.sequence import Floats, Sequence
@@ -54,6 +55,8 @@ def joints_of(path: Path, table: Table, columns: Columns, group: Group) -> Joint
     Raises:
         ReadError: A value is no number, or a column of classes names several.
     """
+    if not table.rows:
+        raise ReadError(f"{path}: no row below the header. {FETCH_AGAIN}")
     _check_class(path, table, columns)
     if columns.joint is not None:
         names, poses = _long(path, table, columns, group)
@@ -192,7 +195,7 @@ def read(path: Path, options: ReadOptions) -> Sequence:
     if columns is None:
         if not table.names:
             rows = np.stack([table.numbers(path, column) for column in range(len(table.columns))], axis=1)
-            return flat_recording(path, rows, options)
+            return array_recording(path, rows, options)
         raise ReadError(
             f"{path}: no columns of joints, found: {first_few(table.names)}. Name them like left_knee_x, left_knee_y, "
             "left_knee_z (or have a row for each joint, with columns frame, joint, x, y, z)."
@@ -215,7 +218,7 @@ def in_layout(found: Joints, scored: str) -> tuple[Skeleton, Poses, tuple[str, .
     Returns:
         The layout, the poses with scores from 0 to 1, and what was taken for granted.
     """
-    skeleton, order = layout_of(standard_names(found.names))
+    skeleton, order = layout_of(found.names)
     poses = found.poses
     scores, told = (None, ()) if poses.scores is None else as_parts_of_one(poses.scores[:, order], scored)
     ordered = Poses(poses.points[:, order], scores, poses.frames, poses.times, poses.time_unit, poses.persons)

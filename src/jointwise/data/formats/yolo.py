@@ -145,17 +145,19 @@ def _result(entry: Any, where: str) -> Person:
 def _detect(_path: Path, head: bytes) -> float:
     """1 for lines of class, box and 17 keypoints, all as parts of the image; less for another number of keypoints."""
     lines = head.split(b"\n")
-    lines = [line for line in (lines[:-1] or lines) if line.strip()]
-    try:
-        rows = [np.array(line.split(), np.float32) for line in lines]
-    except ValueError:
-        return 0.0
-    if not rows or any(len(row) < _BOX + 2 * MIN_JOINTS or not _is_person(row) for row in rows):
-        return 0.0
+    rows = []
+    for line in filter(bytes.strip, lines[:-1] or lines):  # what follows the last end of a line may be cut off
+        try:
+            row = np.array(line.split(), np.float32)
+        except ValueError:
+            return 0.0
+        if len(row) < _BOX + 2 * MIN_JOINTS or not _is_person(row):
+            return 0.0
+        rows.append(row)
     classes = [float(row[0]) for row in rows]
     if len(rows) > 1 and all(b > a for a, b in pairwise(classes)):  # a table whose rows are counted
         return 0.0
-    return 1.0 if all(_width(len(row), JOINTS) for row in rows) else 0.5
+    return (1.0 if all(_width(len(row), JOINTS) for row in rows) else 0.5) if rows else 0.0
 
 
 def _is_person(row: Floats) -> bool:

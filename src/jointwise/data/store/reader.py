@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.joint_map import columns_of
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.shards import Ints, Member, Shard, ShardedRows, Shards
@@ -184,7 +185,8 @@ class Store:
         shards: Which sequence lies in which shard.
         mixture: The sets of a pool, one for each shard; empty for all other stores.
         layout: The layout of all V joints, as recorded.
-        picked: The columns of the selected joints, in the order of `description.skeleton`; None: all joints.
+        picked: (W, K) the columns whose mean each selected joint is, in the order of `description.skeleton`; None: all
+            joints as recorded.
         left_out: The classes and subjects that a view is without.
         kept: (n,) whether a sequence is in the view; those that are not are in no part.
 
@@ -248,7 +250,7 @@ class Store:
         """View the same files with some of the joints only. Nothing is centred again or converted.
 
         Args:
-            names: The joints to keep, in the order wanted.
+            names: The joints to keep, or to compute from others, in the order wanted; see `Skeleton.on_joints`.
 
         Returns:
             The view.
@@ -262,8 +264,8 @@ class Store:
             return self
         view = copy.copy(self)
         view.description = replace(self.description, skeleton=reduced)
-        columns = np.array([skeleton.joints.index(joint) for joint in reduced.joints])
-        view.picked = columns if self.picked is None else self.picked[columns]
+        columns = columns_of(reduced.joints, skeleton.joints)
+        view.picked = columns if self.picked is None else self.picked[columns].reshape(len(columns), -1)
         return view
 
     def without(self, classes: Iterable[str] = (), subjects: Iterable[int] = ()) -> Store:
@@ -338,22 +340,22 @@ class Store:
         entry = self.index[item]
         rows = slice(int(entry["row"]), int(entry["row"]) + int(entry["frames"]) * int(entry["persons"]))
         shape = (int(entry["persons"]), int(entry["frames"]))
-        positions = self.positions[rows]
-        valid = self.valid[rows]
+        positions, valid = self.positions[rows], self.valid[rows]
+        if self.picked is not None:
+            positions, valid = positions[:, self.picked].mean(2), np.all(valid[:, self.picked], axis=2)
         label, subject, camera = (
             None if entry[name] == UNKNOWN else int(entry[name]) for name in ("label", "subject", "camera")
         )
-        whole = Sequence(
+        return Sequence(
             positions=np.array(positions).reshape(*shape, *positions.shape[1:]),
             valid=np.array(valid).reshape(*shape, -1),
-            skeleton=self.layout,
+            skeleton=self.description.skeleton,
             fps=float(entry["fps"]),
             label=label,
             subject=subject,
             camera=camera,
             source=str(self.names[item]),
         )
-        return whole.on_joints(self.description.skeleton.joints)
 
 
 def find_duplicates(digests: list[str], train: Mask, test: Mask) -> list[tuple[int, int]]:
