@@ -22,12 +22,11 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.store.reader import TEST, TRAIN, VERSION, Description, Parts, digest, find_duplicates
 from jointwise.data.store.workers import run_in_order
 from jointwise.data.store.writer import StoreWriter, check_belongs
-from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, writing
+from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, group_messages, writing
 
 ZEROS = "joints at zero"  # a note beside those of cleaning
 NO_NUMBER = "joints have coordinates that are no numbers (NaN): they count as missing"
 EMPTY = "no body in it, or none after cleaning"
-_FILES_SHOWN = 10  # damaged files that an error message names
 _FILE_ENDING = re.compile(r"\.[A-Za-z]+$")
 
 # (items to come, their number, name of the data) -> the same items, shown as they pass, such as by a progress bar
@@ -320,10 +319,8 @@ def _check_bad(
     command += ["--root", str(root)] if root else []
     command += ["--skip-list", skips.file] if skips.file else []
     command += ["--skip-bad"]
-    shown = "\n".join(f"  {message}" for message in list(bad.values())[:_FILES_SHOWN])
-    more = f"\n  … and {len(bad) - _FILES_SHOWN} more" if len(bad) > _FILES_SHOWN else ""
     raise DataError(
-        f"{source.name}: {len(bad)} of {count} recordings cannot be used:\n{shown}{more}\nTheir names are in "
-        f"{bad_list}. Fetch these files again and run the same command (what was read is kept), or leave them out: "
+        f"{source.name}: {len(bad)} of {count} recordings cannot be used:\n{group_messages(bad.values())}\nTheir names "
+        f"are in {bad_list}. Mend or replace them and run the same command (what was read is kept), or leave them out: "
         f"{shlex.join(command)}"
     )
