@@ -20,13 +20,13 @@ from jointwise.data.sequence import Sequence, as_float_array
 from jointwise.data.skeletons import Skeleton, resolve_layout
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
+from jointwise.inference.fitting import Fitted, in_axes, in_size, without_signs
 from jointwise.model.build import build_classifier
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS
 from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
-from jointwise.training.coordinate_scale import recording_rms, unit_warning
 from jointwise.training.device import pick_device
 from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import load_model
@@ -121,6 +121,7 @@ class Recognizer:
         layouts = [own if recorded is None else recorded]
         if recorded is not None and own.root is not None:
             layouts.append(own)
+        stated = isinstance(recording, Sequence)
         if isinstance(recording, str | Path):
             recording = read(recording)
         elif not isinstance(recording, Sequence):
@@ -128,6 +129,7 @@ class Recognizer:
             fitting = [layout for layout in layouts if array.shape[-2:-1] == (len(layout.joints),)]
             recording = Sequence(array, fitting[0] if fitting else layouts[-1])
         self._check_coordinates(recording)
+        recording = self._said(without_signs(recording, stated))
         for layout in layouts:
             named = replace(recording, skeleton=resolve_layout(layout, recording.skeleton))
             if set(named.skeleton.joints) == set(layout.joints):
@@ -154,14 +156,16 @@ class Recognizer:
             )
 
     def _prepare(self, recording: Sequence) -> Sequence:
-        """Cleans and prepares a recording as the training data were, and warns if it seems to be in another unit."""
-        sequence = prepare_sequence(CLEANING[self.card.cleaning](recording).sequence)
-        warning = unit_warning(recording_rms(sequence.positions, sequence.validity), self.card.size)
-        if warning:
-            warnings.warn(
-                f"{sequence.source}: {warning} The answer is worth little then.", JointwiseWarning, stacklevel=6
-            )
-        return sequence
+        """Cleans and prepares a recording as the training data were, in the axes and the unit that they had."""
+        turned = self._said(in_axes(recording, self.card.axes))
+        cleaned = CLEANING[self.card.cleaning](turned).sequence
+        return self._said(in_size(prepare_sequence(cleaned), self.card.size))
+
+    def _said(self, fitted: Fitted) -> Sequence:
+        """The recording that was fitted to the model; what was done is said as warnings."""
+        for note in fitted.notes:
+            warnings.warn(f"{fitted.sequence.source}: {note}", JointwiseWarning, stacklevel=6)
+        return fitted.sequence
 
     def _to_clip(self, recording: Recording) -> tuple[Clips, str]:
         """The evaluation clip of a recording, as a batch of one, and the recording's source."""
@@ -180,8 +184,10 @@ class Recognizer:
         """Names the action of one recording.
 
         Args:
-            recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file. All joints of an array
-                count as seen; a Sequence says in `valid` which are missing.
+            recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file. Joints that are NaN, or
+                lie exactly at zero or another sign for it, count as not seen; of a Sequence, `valid` is believed.
+                Axes and units are turned to those of the training data, with a JointwiseWarning; `up` and `units` of a
+                Sequence are believed.
 
         Raises:
             CheckpointError: The model was never fine-tuned, so it has no class names.
