@@ -126,7 +126,7 @@ def test_missing_joints_and_missing_persons_are_counted(one: Sequence) -> None:
 
 def test_units_are_compared_with_the_height_of_the_body(one: Sequence) -> None:
     assert "millimetres, not metres?" in checks(replace(moved(one, 1000 * np.eye(3)), units="m"))["unit"]
-    assert "no human's height" in checks(moved(one, 37 * np.eye(3)))["unit"]
+    assert "no human's height" in checks(moved(one, 25 * np.eye(3)))["unit"]
     assert "unit" not in checks(replace(moved(one, 100 * np.eye(3)), units="cm"))
 
 

@@ -8,7 +8,7 @@ import pytest
 from helpers.stick import stick_sequence
 from jointwise.data.centring import centre, fill_gaps, prepare_sequence
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import Skeleton
+from jointwise.data.skeletons import NTU25, Skeleton
 from jointwise.errors import ReadError
 
 ROOT = 1  # index in the stick skeleton
@@ -125,3 +125,14 @@ def test_a_sequence_without_any_valid_person_raises_and_names_its_source(stick: 
     empty = Sequence(np.zeros((2, 4, 6, 3)), stick, np.zeros((2, 4, 6), bool), source="clip 7")
     with pytest.raises(ReadError, match="clip 7"):
         prepare_sequence(empty)
+
+
+def test_frames_without_anybody_at_the_ends_are_cut_and_those_between_stay() -> None:
+    positions = np.arange(10.0)[None, :, None, None] * np.ones((2, 10, 25, 3))
+    valid = np.zeros((2, 10, 25), bool)
+    valid[0, 3:5] = valid[0, 7] = True
+    valid[1, 6] = True
+    prepared = prepare_sequence(Sequence(positions, NTU25, valid))
+    assert np.array_equal(prepared.validity, valid[:, 3:8])
+    whole = prepare_sequence(Sequence(positions[:, 3:8], NTU25, valid[:, 3:8]))
+    assert np.array_equal(prepared.positions, whole.positions)

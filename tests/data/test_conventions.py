@@ -58,7 +58,7 @@ def test_what_cannot_be_known_is_not_guessed(recordings: list[Sequence]) -> None
         assert guess_up(unknown) is guess_units(unknown) is is_mirrored(unknown) is None
     assert is_mirrored(flat) is None
     assert guess_up(flat) == "y"
-    assert guess_units(moved(one, np.eye(3) * 37)) is None
+    assert guess_units(moved(one, np.eye(3) * 25)) is None
 
 
 def test_flat_recordings_are_pixels_or_parts_of_an_image() -> None:

@@ -36,8 +36,19 @@ def test_a_mask_of_another_shape_is_refused() -> None:
         Sequence(np.zeros((7, 20, 3)), KINECT20, valid=np.ones((6, 20), bool))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_coordinate_that_is_no_number_is_named_by_file_person_frame_and_joint(value: float) -> None:
+def test_nan_means_not_seen_where_nobody_says_otherwise_and_is_counted() -> None:
+    positions = np.zeros((2, 7, 20, 3))
+    positions[1, 4, 9, 2] = positions[0, 0, :5] = np.nan
+    sequence = Sequence(positions, KINECT20)
+    assert np.array_equal(sequence.validity, ~np.isnan(positions).any(-1))
+    assert sequence.assumed == ("6 joints (2.1 %) are NaN: they count as not seen.",)
+    assert Sequence(np.zeros((7, 20, 3)), KINECT20).assumed == ()
+    with pytest.raises(ReadError, match="person 0, frame 0, joint 0"):
+        Sequence(positions, KINECT20, valid=np.ones((2, 7, 20), bool))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_a_coordinate_that_is_infinite_is_named_by_file_person_frame_and_joint(value: float) -> None:
     positions = np.zeros((2, 7, 20, 3))
     positions[1, 4, 9, 2] = value
     with pytest.raises(

@@ -231,6 +231,7 @@ def test_a_transferred_model_knows_the_shared_joints_and_where_it_comes_from(tra
     assert group.condition.start.startswith("pretrained on tiny, ntu25-20joints")
 
 
+@pytest.mark.filterwarnings("ignore:.*do not fit these joints:jointwise.errors.JointwiseWarning")  # they are random
 def test_a_whole_recording_is_recognised_by_the_joints_the_model_knows(transferred: Path, ntu: Dataset) -> None:
     recognizer = Recognizer.from_pretrained(transferred)
     with np.load(next((transferred / "results").glob("*.npz"))) as clips:

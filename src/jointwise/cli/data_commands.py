@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from jointwise.cli.arguments import Parser, add_reading, reading_options
 from jointwise.cli.output import describe_sizes, print_columns, show_progress, stem_of
+from jointwise.data.findings import STOP
 from jointwise.errors import ConfigError, group_messages
 
 if TYPE_CHECKING:
+    from jointwise.data.findings import Group
     from jointwise.data.store.shards import Member
-
-_MANY_ZEROS = 0.01  # share of joints at zero that is worth a word
 
 
 def add_datasets_arguments(parser: Parser) -> None:
@@ -91,8 +91,6 @@ def prepare(args: argparse.Namespace) -> None:
         print("interrupted; what was read is kept: the same command goes on from here", file=sys.stderr)
         raise
     store = Store(store_path(args.name))
-    rows = int((store.index["frames"].astype(int) * store.index["persons"]).sum())
-    zeros = summary.zeros / (rows * len(store.description.skeleton.joints))
     labels = store.index["label"]
     skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
     print(f"prepared {store.description.data}")
@@ -111,7 +109,7 @@ def prepare(args: argparse.Namespace) -> None:
             *([] if skeleton.bones else [("", "no bones: dataset.yaml can name a layout, as in skeleton: coco17")]),
             ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
             *((f"split {part.split_name}", f"{describe_sizes(part)}: {part.split}") for part in splits),
-            ("WARNING", _zeros_warning(zeros) if zeros >= _MANY_ZEROS else None),
+            *_lines_of_findings(summary.findings, summary.stored),
             *(("WARNING", _duplicates_warning(split, pairs)) for split, pairs in summary.duplicates.items() if pairs),
             ("fingerprint", store.fingerprint),
             ("terms", store.description.terms),
@@ -196,11 +194,13 @@ def _lines_of_mixture(mixture: Iterable[Member]) -> Iterator[tuple[str, str]]:
         yield "", "; ".join(member.notes)
 
 
-def _zeros_warning(share: float) -> str:
-    return (
-        f"{100 * share:.1f} % of the joints lie exactly at zero. Where that means that they were not seen, save them "
-        "as NaN or as not valid: now they are learned like seen ones."
-    )
+def _lines_of_findings(groups: Iterable[Group], count: int) -> Iterator[tuple[str, str]]:
+    """What was noticed in recordings, of which there are `count`: each check with examples and what to do."""
+    for group in groups:
+        heading = "WARNING" if group.verdict == STOP else "look at"
+        yield heading, f"{group.check}, in {group.count} of {count} recordings. {group.remedy}"
+        for finding in group.examples:
+            yield "", f"  {finding.source}: {finding.message}"
 
 
 def _duplicates_warning(split: str, pairs: list[tuple[str, str]]) -> str:

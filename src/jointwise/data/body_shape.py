@@ -13,7 +13,7 @@ from jointwise.data.rest_pose import rest_place
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 
-SAMPLED = 24  # frames of a person that tell the body; more tell the same
+SAMPLED = 16  # frames of a person that tell the body; more tell the same
 MIN_BONES = 6  # fewer tell no body
 _MIN_SEEN = 0.5  # share of the joints: a body of which less is seen tells little
 _SHORT = 0.08  # statures: a shorter bone tells nothing, as sensors place its ends too roughly
@@ -191,7 +191,7 @@ class Bodies:
         else:
             vectors = plan.weights @ np.where(unseen[..., None], 0.0, joints)
             vectors[(unseen.astype(np.float64) @ (plan.weights != 0).T) > 0] = np.nan
-        return cls(plan, joints, vectors, np.sqrt(np.einsum("nkc,nkc->nk", vectors, vectors)))
+        return cls(plan, joints, vectors, np.sqrt((vectors * vectors).sum(2)))
 
     @cached_property
     def bones(self) -> tuple[Array, Array]:

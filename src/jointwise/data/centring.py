@@ -73,20 +73,26 @@ def centre(sequence: Sequence) -> Sequence:
 
 
 def prepare_sequence(sequence: Sequence) -> Sequence:
-    """Drops person slots that are never valid, moves the origin to the root, and fills gaps.
+    """Drops person slots and leading and trailing frames without a valid joint, moves the origin, and fills gaps.
+
+    A frame without anybody at the beginning or the end is no part of a motion; one in between stays, as a gap.
 
     Args:
         sequence: A recording as read or cleaned.
 
     Returns:
-        The prepared sequence; its mask is that of the persons that are left.
+        The prepared sequence; its mask is that of the persons and frames that are left.
 
     Raises:
         ReadError: No joint of any person is valid, or a coordinate becomes too large for float32.
     """
-    present = sequence.validity.any((1, 2))
+    seen = np.asarray(sequence.validity.any(2), bool)  # (M, T)
     sequence = replace(sequence, confidence=None)  # what follows knows only the mask
-    if present.any() and not present.all():
-        sequence = replace(sequence, positions=sequence.positions[present], valid=sequence.validity[present])
+    if seen.any() and not (seen.any(1).all() and seen[:, [0, -1]].any(0).all()):
+        persons, frames = seen.any(1), np.flatnonzero(seen.any(0))
+        kept = slice(frames[0], frames[-1] + 1)
+        sequence = replace(
+            sequence, positions=sequence.positions[persons, kept], valid=sequence.validity[persons, kept]
+        )
     centred = centre(sequence)
     return replace(centred, positions=fill_gaps(centred.positions, centred.validity))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,11 +13,13 @@ from jointwise.data.body_shape import Array, Bodies
 from jointwise.data.sequence import Sequence
 from jointwise.errors import ConfigError, ReadError, unknown
 
+Known = TypeVar("Known")
+
 UNITS = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "px": "pixels", "image": "parts of the image"}
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}  # of those units that have a fixed length
 UP = ("y", "-y", "z", "-z", "x", "-x")
 
-_STATURES = (0.8, 2.5)  # metres, of children and of tall people, as their bones tell them
+_STATURES = (0.6, 2.6)  # metres, of children and of tall people, as their bones tell them
 _UPRIGHT = 0.8  # cosine between a body and the axis that it stands along
 _UPRIGHT_SHARE = 0.6  # of the frames: most of the time
 _IN_FRONT = 0.25  # lengths of the trunk by which the parts of each side of a body are in front, on average
@@ -201,12 +206,13 @@ def is_mirrored(recording: Sequence | Bodies) -> bool | None:
     left, up = bodies.unit("across"), bodies.unit("trunk")
     front = left[:, [1, 2, 0]] * up[:, [2, 0, 1]] - left[:, [2, 0, 1]] * up[:, [1, 2, 0]]  # right-handed: left × up
     with np.errstate(invalid="ignore", divide="ignore"):
-        trunk = bodies.norms[:, bodies.plan.names["trunk"], None]
-        votes = np.clip(np.einsum("nkc,nc->nk", bodies.vectors, front) / trunk, -1, 1)
+        front = front / bodies.norms[:, bodies.plan.names["trunk"], None]
+        bones = len(bodies.plan.lengths)
+        votes = np.clip((bodies.vectors[:, bones:] @ front[:, :, None])[..., 0], -1, 1)
     sides = np.zeros((2, len(votes)))
     for name, row in bodies.plan.names.items():
         if name not in ("trunk", "whole", "across"):
-            sides[["left", "right"].index(name.split()[0]) if " " in name else slice(None)] += votes[:, row]
+            sides[["left", "right"].index(name.split()[0]) if " " in name else slice(None)] += votes[:, row - bones]
     sides = sides[:, np.isfinite(sides).all(0)]
     if not sides.any():
         return None
@@ -215,6 +221,40 @@ def is_mirrored(recording: Sequence | Bodies) -> bool | None:
         if (sign * mean >= _IN_FRONT).all() and np.mean(sign * sides.sum(0) > 0) >= _SURE_SHARE:
             return mirrored
     return None
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """The axes that most recordings of a data set have, as their bodies tell them.
+
+    Args:
+        up: The axis that points up; None where unknown.
+        mirrored: Whether bodies are mirror images; None where unknown.
+        ordered: Whether bones fit the joints. Where they do not, nothing can be told of new recordings.
+    """
+
+    up: str | None = None
+    mirrored: bool | None = None
+    ordered: bool = True
+
+
+def common(values: Iterable[Known | None]) -> Known | None:
+    """What most of those that are known are; None where they differ, or less than a fifth is known.
+
+    Args:
+        values: What was found of each recording.
+
+    >>> common(["y", "y", "y", "y", None, "z"]), common(["y", "z"])
+    ('y', None)
+    """
+    counted = Counter(values)
+    total = sum(counted.values())
+    del counted[None]
+    known = sum(counted.values())
+    if not known or known < 0.2 * total:
+        return None
+    value, count = counted.most_common(1)[0]
+    return value if count >= 0.8 * known else None
 
 
 def _bodies_of(recording: Sequence | Bodies) -> Bodies:

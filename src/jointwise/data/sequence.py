@@ -44,7 +44,8 @@ class Sequence:
         positions: (M, T, V, C) float32, metres where the sensor gives metres, C 2 or 3. (T, V, C) is one person.
             Values at invalid places are kept as given but must not be used.
         skeleton: The layout of the V joints.
-        valid: (M, T, V) bool, True where the sensor observed or inferred the joint. None: everything is valid.
+        valid: (M, T, V) bool, True where the sensor observed or inferred the joint. None: all joints but those that are
+            NaN, the sign of most tools for "not seen"; `assumed` says how many.
         fps: Frames per second.
         label: Class index.
         subject: Number of the person who performs.
@@ -84,7 +85,14 @@ class Sequence:
                 f"'{self.skeleton.name}' needs (persons, frames, {joints}, 3), or (frames, {joints}, 3) for one "
                 "person (2 coordinates for 2D poses). Bring the axes into this order, or name the right skeleton."
             )
-        valid = np.ones(positions.shape[:3], bool) if self.valid is None else np.asarray(self.valid, bool)
+        finite = np.isfinite(positions)
+        if self.valid is None:
+            valid = np.asarray(~np.isnan(positions).any(-1), bool)
+            if not valid.all():
+                told = f"{int((~valid).sum())} joints ({100 * (~valid).mean():.1f} %) are NaN: they count as not seen."
+                object.__setattr__(self, "assumed", (*self.assumed, told))
+        else:
+            valid = np.asarray(self.valid, bool)
         if valid.ndim == 2:
             valid = valid[None]
         if valid.shape != positions.shape[:3]:
@@ -92,7 +100,6 @@ class Sequence:
                 f"{self.source}: the valid mask has shape {valid.shape}, positions need {positions.shape[:3]} "
                 "(persons, frames, joints)."
             )
-        finite = np.isfinite(positions)
         if not finite.all() and (broken := valid & ~finite.all(-1)).any():
             person, frame, joint = np.argwhere(broken)[0].tolist()
             raise ReadError(

@@ -23,13 +23,13 @@ from jointwise.data.sequence import Sequence, as_float_array
 from jointwise.data.skeletons import Skeleton, resolve_layout
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, group_messages, unknown
 from jointwise.evaluation.features import encoder_features
+from jointwise.inference.fitting import Fitted, in_axes, in_size, without_signs
 from jointwise.model.build import build_classifier
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS
 from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
-from jointwise.training.coordinate_scale import recording_rms, unit_warning
 from jointwise.training.device import pick_device
 from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import load_model
@@ -134,6 +134,7 @@ class Recognizer:
         layouts = [own if recorded is None else recorded]
         if recorded is not None and own.root is not None:
             layouts.append(own)
+        stated = isinstance(recording, Sequence)
         if isinstance(recording, str | Path):
             recording = read(recording)
         elif not isinstance(recording, Sequence):
@@ -141,6 +142,7 @@ class Recognizer:
             fitting = [layout for layout in layouts if array.shape[-2:-1] == (len(layout.joints),)]
             recording = Sequence(array, fitting[0] if fitting else layouts[-1])
         self._check_coordinates(recording)
+        recording = self._said(without_signs(recording, stated))
         for layout in layouts:
             named = replace(recording, skeleton=resolve_layout(layout, recording.skeleton))
             if set(named.skeleton.joints) == set(layout.joints):
@@ -167,14 +169,16 @@ class Recognizer:
             )
 
     def _prepare(self, recording: Sequence) -> Sequence:
-        """Cleans and prepares a recording as the training data were, and warns if it seems to be in another unit."""
-        sequence = prepare_sequence(CLEANING[self.card.cleaning](recording).sequence)
-        warning = unit_warning(recording_rms(sequence.positions, sequence.validity), self.card.size)
-        if warning:
-            warnings.warn(
-                f"{sequence.source}: {warning} The answer is worth little then.", JointwiseWarning, stacklevel=6
-            )
-        return sequence
+        """Cleans and prepares a recording as the training data were, in the axes and the unit that they had."""
+        turned = self._said(in_axes(recording, self.card.axes))
+        cleaned = CLEANING[self.card.cleaning](turned).sequence
+        return self._said(in_size(prepare_sequence(cleaned), self.card.size))
+
+    def _said(self, fitted: Fitted) -> Sequence:
+        """The recording that was fitted to the model; what was done is said as warnings."""
+        for note in fitted.notes:
+            warnings.warn(f"{fitted.sequence.source}: {note}", JointwiseWarning, stacklevel=6)
+        return fitted.sequence
 
     def _to_clip(self, recording: Recording) -> tuple[Clips, Sequence]:
         """The evaluation clip of a recording, as a batch of one, and the prepared recording."""
@@ -198,9 +202,10 @@ class Recognizer:
         """Names the action of one recording, or of each of many.
 
         Args:
-            recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file. All joints of an array
-                count as seen; a Sequence says in `valid` which are missing. A list of these, or a folder of recordings,
-                is answered with a list.
+            recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file. Joints that are NaN, or
+                lie exactly at zero or another sign for it, count as not seen; of a Sequence, `valid` is believed.
+                Axes and units are turned to those of the training data, with a JointwiseWarning; `up` and `units` of a
+                Sequence are believed. A list of these, or a folder of recordings, is answered with a list.
 
         Returns:
             One Prediction, or a list of them: in the order of the list, or of the names of the files.

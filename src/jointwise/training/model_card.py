@@ -7,17 +7,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 import jointwise
 from jointwise.config.layers import Settings, build_config, to_settings
 from jointwise.config.schema import Config, FinetuneConfig
+from jointwise.data.body_checks.body import Body
+from jointwise.data.body_checks.pose import joint_order
+from jointwise.data.conventions import Conventions, common, guess_up, is_mirrored
 from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import Skeleton, shared_joints
 from jointwise.errors import CheckpointError, describe_difference
+from jointwise.training import distributed
 from jointwise.training.coordinate_scale import median_coordinate_rms, unit_warning
 from jointwise.training.costs import Costs
 
 FORMAT = 1
 MIN_SHARED_JOINTS = 5  # joints that model and data must have in common
+_LOOKED_AT = 40  # sequences, which tell the axes of a data set
 
 
 @dataclass
@@ -46,6 +54,7 @@ class ModelCard:
         mixture: The sets of a pool: name, split, sequences, hours, weight, share, terms and more of each.
         size: The `median_coordinate_rms` of the training part; None if unknown.
         scores: Scores on `split`, by name.
+        conventions: The axes of the data, as their bodies tell them; None in cards of before.
         costs: What the training took, stage by stage; its fields stand at the top level of config.json.
         code_version: The version of jointwise that wrote the card.
         format: Version of this format.
@@ -72,6 +81,7 @@ class ModelCard:
     mixture: list[dict[str, Any]] = field(default_factory=list)
     size: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
+    conventions: Conventions | None = None
     costs: Costs = field(default_factory=Costs)
     code_version: str = jointwise.__version__
     format: int = FORMAT
@@ -98,6 +108,7 @@ class ModelCard:
             split=dataset.split,
             terms=dataset.store.description.terms,
             mixture=[asdict(member) for member in dataset.store.mixture],
+            conventions=conventions_of(dataset),
             **facts,
         )
 
@@ -203,8 +214,11 @@ class ModelCard:
             )
 
     def compatibility_notes(self, dataset: Dataset) -> str | None:
-        """How `dataset` differs from the data of the model (joints, origin, unit), in sentences; None if not at all."""
-        sentences = (self._joint_notes(dataset), self._unit_note(dataset))
+        """How `dataset` differs from the data of the model, in sentences; None if not at all.
+
+        Joints, origin, unit and axes are compared.
+        """
+        sentences = (self._joint_notes(dataset), self._unit_note(dataset), self._axes_note(dataset))
         return "\n".join(sentence for sentence in sentences if sentence) or None
 
     def _unit_note(self, dataset: Dataset) -> str | None:
@@ -212,6 +226,25 @@ class ModelCard:
             return None
         warning = unit_warning(median_coordinate_rms(dataset.train), self.size)
         return warning and f"WARNING: {dataset.name}: {warning}"
+
+    @property
+    def axes(self) -> Conventions:
+        """The axes of the data; where the card does not have them, what the layout says."""
+        if self.conventions is not None:
+            return self.conventions
+        up = (self.recorded or self.skeleton).up
+        return Conventions(None if up is None else "xyz"[up], False)
+
+    def _axes_note(self, dataset: Dataset) -> str | None:
+        if self.data_fingerprint == dataset.store.fingerprint or self.conventions is None:
+            return None
+        own, other = self.conventions, conventions_of(dataset)
+        notes = []
+        if None not in (own.up, other.up) and own.up != other.up:
+            notes.append(f"bodies stand along {other.up}, where the model was trained along {own.up}: turn them")
+        if None not in (own.mirrored, other.mirrored) and own.mirrored != other.mirrored:
+            notes.append("bodies are mirror images of those that the model was trained on: turn the sign of one axis")
+        return f"WARNING: {dataset.name}: {'; '.join(notes)}." if notes else None
 
     def _joint_notes(self, dataset: Dataset) -> str | None:
         own, other = self.skeleton, dataset.skeleton
@@ -226,3 +259,27 @@ class ModelCard:
         if origins[0] != origins[1]:
             notes += f"; origins differ: {origins[1] or 'mean joint'} in the data, {origins[0] or 'mean joint'} before"
         return notes
+
+
+def conventions_of(dataset: Dataset) -> Conventions:
+    """The axes of the training part of data, as the bodies in some of its sequences tell them.
+
+    Args:
+        dataset: The data.
+
+    Returns:
+        The axes; those of the layout where bodies do not tell which one points up.
+    """
+    ids = dataset.train.ids
+    if not len(ids):
+        return Conventions()
+    ids = ids[np.linspace(0, len(ids) - 1, min(_LOOKED_AT, len(ids))).astype(int)]
+    own = distributed.local_batches(torch.from_numpy(ids), 1, dataset.store.shards)  # shards may lie elsewhere
+    bodies = [Body.of(dataset.store[int(ids[place])]) for batch in own for place in batch]
+    up = common(guess_up(body.bodies) for body in bodies)
+    layout = dataset.skeleton.up
+    return Conventions(
+        up=up if up is not None or layout is None else "xyz"[layout],
+        mirrored=common(is_mirrored(body.bodies) for body in bodies),
+        ordered=not common(bool(list(joint_order(body))) for body in bodies),
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from jointwise.data.conventions import Conventions
 from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError, DataError, first_few, writing
@@ -113,6 +114,8 @@ def load_card(path: Path) -> ModelCard:
         content |= {"skeleton": Skeleton.from_json(content["skeleton"]), "classes": tuple(content["classes"])}
         if content.get("recorded"):
             content["recorded"] = Skeleton.from_json(content["recorded"])
+        if content.get("conventions"):
+            content["conventions"] = Conventions(**content["conventions"])
         costs = Costs.from_json(content)
         card = ModelCard(**{key: content[key] for key in content if key not in COST_KEYS}, costs=costs)
         return _completed(card, file.parent.parent / "run.json")

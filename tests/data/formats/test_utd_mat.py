@@ -117,7 +117,7 @@ def test_another_shape_or_kind_of_d_skel_is_refused(tmp_path: Path, content: Any
         read(write(tmp_path / "x.mat", d_skel=content))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])  # 1e300 is beyond float32
+@pytest.mark.parametrize("value", [np.inf, 1e300])  # 1e300 is beyond float32
 def test_a_coordinate_that_is_no_number_is_named_by_file_frame_and_joint(tmp_path: Path, value: float) -> None:
     content = array()
     content[9, 2, 4] = value

@@ -37,7 +37,7 @@ def test_a_size_that_is_no_number_of_frames_is_named(tmp_path: Path, size: int) 
 
 def test_a_coordinate_that_is_no_number_is_named(tmp_path: Path) -> None:
     array = np.zeros((4, 75), "<f4")
-    array[2, 10] = np.nan
+    array[2, 10] = np.inf
     array.tofile(tmp_path / "S07_mild_task01.bin")
     with pytest.raises(ReadError, match=r"first: person 0, frame 2, joint 3 \(head\)"):
         read(tmp_path / "S07_mild_task01.bin")

@@ -32,6 +32,13 @@ REMEDIES = {
     "few frames": "Record longer, or leave the recordings out.",
 }
 
+_CONSEQUENCES = {  # check -> the checks whose findings follow from what it found
+    "same point": ("jumps", "frozen joints", "left and right"),
+    "confidence as depth": ("unit", "mirrored", "bone lengths", "joint order"),
+    "joint order": ("unit", "mirrored", "bone lengths", "left and right", "up axis", "upside down"),
+    "still": ("frozen frames", "frozen joints"),
+}
+
 
 def check_recording(sequence: Sequence) -> list[Finding]:
     """Look at the body in a recording.
@@ -66,7 +73,11 @@ def check_recording(sequence: Sequence) -> list[Finding]:
         *pose.bone_lengths(body),
         *motion.check_motion(body),
     ]
-    return [Finding(check, verdict, message, sequence.source) for check, verdict, message in found]
+    causes = {check for check, _, _ in found}
+    follow = {check for cause, checks in _CONSEQUENCES.items() if cause in causes for check in checks}
+    return [
+        Finding(check, verdict, message, sequence.source) for check, verdict, message in found if check not in follow
+    ]
 
 
 def exchanged_axes(sequence: Sequence) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.sparse.csgraph import minimum_spanning_tree
 
 from jointwise.data.body_checks.body import Body, Found
 from jointwise.data.body_shape import MIN_BONES, Array
@@ -83,11 +82,30 @@ def bone_excess(bones: Sequence[tuple[int, int]], poses: Array) -> float:
         places = sorted({joint for bone in seen for joint in bone})
         if len(seen) < MIN_BONES:
             continue
-        apart = np.linalg.norm(pose[places, None] - pose[None, places], axis=2)
-        shortest = float(minimum_spanning_tree(apart).sum())
+        shortest = shortest_tree(pose[places])
         if shortest > 0:
             told.append(float(sum(np.linalg.norm(pose[end] - pose[start]) for start, end in seen)) / shortest)
     return float(np.median(told)) if told else 0.0
+
+
+def shortest_tree(points: Array) -> float:
+    """The length of the shortest tree that connects points (Prim's algorithm).
+
+    Args:
+        points: (N, C).
+
+    >>> shortest_tree(np.array([[0.0], [3.0], [1.0]]))
+    3.0
+    """
+    left = points[1:]
+    nearest = np.linalg.norm(left - points[0], axis=1)
+    length = 0.0
+    while len(left):
+        added = int(nearest.argmin())
+        length += float(nearest[added])
+        nearest = np.minimum(nearest, np.linalg.norm(left - left[added], axis=1))
+        nearest, left = np.delete(nearest, added), np.delete(left, added, 0)
+    return length
 
 
 def joint_order(body: Body) -> Iterator[Found]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from jointwise.data.body_checks.body import JUMP, Body, Found, name_joints
 from jointwise.data.findings import LOOK, STOP
-from jointwise.data.sequence import Bools, Floats
+from jointwise.data.sequence import Bools, Floats, Sequence
 
 MUCH_MISSING = 0.5  # share of the joints of a person who is there
-MUCH_REPEATED = 0.05  # share of the joints at one point: a training would be spoiled
+MUCH_REPEATED = 0.01  # share of the joints at one point: a training would be spoiled
 _FEW = 5  # places at one point are chance
 _CANDIDATES = 8  # points that are looked at
 _PIXELS = 20.0  # how much wider x and y are than a confidence
@@ -127,6 +127,37 @@ def _stands_for_missing(body: Body, point: Floats, places: Bools) -> bool:
     return together > 1 and bool(elsewhere.any())
 
 
+def name_point(point: Floats) -> str:
+    """A point (C,) in words.
+
+    >>> name_point(np.zeros(3, np.float32)), name_point(np.array([0, 4.8], np.float32))
+    ('zero (0, 0, 0)', '(0, 4.8)')
+    """
+    numbers = ", ".join(f"{number:g}" for number in point)
+    return f"zero ({numbers})" if not point.any() else f"({numbers})"
+
+
+def mask_repeated_points(sequence: Sequence) -> tuple[Sequence, str]:
+    """Take joints that lie at a sign for "not seen" as not seen.
+
+    Args:
+        sequence: A recording (M, T, V, C) whose validity nobody has stated.
+
+    Returns:
+        The recording, and a sentence that says what was done; empty where nothing was.
+    """
+    points = repeated_points(Body.of(sequence))
+    if not points:
+        return sequence, ""
+    places = np.logical_or.reduce([point.places for point in points])
+    told = (
+        f"{100 * places.sum() / max(int(sequence.validity.sum()), 1):.1f} % of the joints lie exactly at "
+        f"{name_point(points[0].point)}: they are taken as not seen. Where they were seen, give a Sequence: its "
+        "`valid` is believed."
+    )
+    return replace(sequence, valid=sequence.validity & ~places), told
+
+
 def same_point(body: Body) -> Iterator[Found]:
     """Many joints lie at exactly one point, which stands for "not seen"."""
     sequence = body.sequence
@@ -135,11 +166,10 @@ def same_point(body: Body) -> Iterator[Found]:
         return
     share = sum(int(point.places.sum()) for point in points) / max(int(sequence.validity.sum()), 1)
     first = points[0]
-    at = ", ".join(f"{number:g}" for number in first.point)
     yield (
         "same point",
         STOP if share >= MUCH_REPEATED else LOOK,
-        f"{100 * share:.1f} % of the joints lie exactly at ({at}), first "
+        f"{100 * share:.1f} % of the joints lie exactly at {name_point(first.point)}, first "
         f"{name_joints(sequence, first.places.any((0, 1)))} in frame {int(first.places.any((0, 2)).argmax())}: were "
         "they not seen?",
     )

@@ -15,17 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from jointwise.data.body_checks import REMEDIES, check_recording
 from jointwise.data.centring import PREPARATION, prepare_sequence
 from jointwise.data.cleaning import CLEANING, DROPPED, odd_bodies
 from jointwise.data.datasets.source import DataSource, Recordings
+from jointwise.data.findings import FINE, Finding, Group, group_findings
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.reader import TEST, TRAIN, VERSION, Description, Parts, digest, find_duplicates
 from jointwise.data.store.workers import run_in_order
 from jointwise.data.store.writer import StoreWriter, check_belongs
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, group_messages, writing
 
-ZEROS = "joints at zero"  # a note beside those of cleaning
 NO_NUMBER = "joints have coordinates that are no numbers (NaN): they count as missing"
+ROWS = 2  # to be raised when the same recording gives other rows; stores that are finished stay as they are
 EMPTY = "no body in it, or none after cleaning"
 _FILE_ENDING = re.compile(r"\.[A-Za-z]+$")
 
@@ -99,11 +101,11 @@ class Summary:
         left_out: Reason -> number of recordings left out for it.
         cleaned: What cleaning dropped from the stored recordings -> how often.
         bad: (name, message) of each damaged recording that was left out.
-        zeros: Number of valid joints at exactly zero in the stored recordings; see `count_zero_joints`.
         noticed: What else was noticed in the stored recordings, worth a look -> how often.
         lists: Names of the skip lists that were used.
         skips: What the user wanted left out; the next `prepare` of the same folder leaves it out again.
         duplicates: Name of each split -> (training name, test name) of each pair of equal sequences.
+        findings: What the bodies in the stored recordings tell about them, the gravest first.
     """
 
     read: int = 0
@@ -111,11 +113,11 @@ class Summary:
     left_out: dict[str, int] = field(default_factory=dict)
     cleaned: dict[str, int] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
-    zeros: int = 0
     noticed: dict[str, int] = field(default_factory=dict)
     lists: list[str] = field(default_factory=list)
     skips: SkipRequest = field(default_factory=SkipRequest)
     duplicates: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    findings: list[Group] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The content of `summary` in store.json, where `skips` is called `wished`."""
@@ -129,25 +131,10 @@ class _Prepared:
     sequence: Sequence
     notes: dict[str, int]
     digest: str
+    findings: list[Finding]
 
 
 _Outcome = _Prepared | JointwiseError
-
-
-def count_zero_joints(sequence: Sequence) -> int:
-    """Count the valid joints at exactly zero. Most likely the sensor did not see them.
-
-    A single joint at zero in a frame of a body does not count: it is a root that was put at the origin.
-
-    Args:
-        sequence: A recording before it is centred.
-
-    Returns:
-        The number of joints, over all persons and frames.
-    """
-    at_zero = sequence.validity & ~sequence.positions.any(-1)
-    count = at_zero.sum(-1)
-    return int(count[count > 1].sum())
 
 
 def build_store(
@@ -202,13 +189,13 @@ def build_store(
             read=len(recordings.items) + sum(map(len, recordings.ignored.values())),
             stored=len(stored),
             left_out=dict(left_out),
-            zeros=notes.pop(ZEROS, 0),
             cleaned={what: count for what, count in notes.items() if what in DROPPED},
             noticed={what: count for what, count in notes.items() if what not in DROPPED},
             bad=list(bad.items()),
             lists=sorted(set(skipped.values())),
             skips=skips,
             duplicates=_duplicates(writer, stored, splits),
+            findings=_findings(writer, stored),
         )
         writer.finish(stored, splits, summary.to_json(), source.revision)
     return summary
@@ -221,7 +208,7 @@ def _made_from(source: DataSource) -> str:
     """
     description = asdict(source.description)
     del description["metres"]
-    return hashlib.sha256(json.dumps([VERSION, PREPARATION, source.title, description]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([VERSION, ROWS, PREPARATION, source.title, description]).encode()).hexdigest()
 
 
 def _find_skipped(source: DataSource, root: Path | None, skips: SkipRequest, names: Iterable[str]) -> dict[str, str]:
@@ -256,7 +243,7 @@ def _read_all(
     bad: dict[str, str] = {}
     for name, outcome in zip(missing, progress(outcomes, len(missing), source.name), strict=True):
         if isinstance(outcome, _Prepared):
-            writer.add(name, outcome.sequence, outcome.notes, stamps[name], outcome.digest)
+            writer.add(name, outcome.sequence, outcome.notes, stamps[name], outcome.digest, outcome.findings)
         elif isinstance(outcome, EmptyRecording):
             writer.leave_out(name, EMPTY, stamps[name])
         else:
@@ -274,12 +261,12 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
         check_belongs(sequence, description)
         sequence = replace(sequence, skeleton=description.skeleton)  # all get the same root, whatever their files say
         prepared = prepare_sequence(sequence)
-        zeros = count_zero_joints(sequence)
         no_number = int((~sequence.validity & np.isnan(sequence.positions).any(-1)).sum())
-        found = {ZEROS: zeros, NO_NUMBER: no_number} | odd_bodies(sequence)
+        found = {NO_NUMBER: no_number} | odd_bodies(sequence)
         found |= {f"recordings: {sentence}": 1 for sentence in sequence.assumed}
         notes = cleaned.notes | {what: count for what, count in found.items() if count}
-        return _Prepared(prepared, notes, digest(prepared))
+        findings = [finding for finding in check_recording(sequence) if finding.verdict != FINE]
+        return _Prepared(prepared, notes, digest(prepared), findings)
     except JointwiseError as error:
         return error
     except Exception as error:
@@ -289,6 +276,16 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
 def _sum_notes(writer: StoreWriter, stored: list[str]) -> dict[str, int]:
     """What cleaning noted -> how often, over all stored recordings."""
     return dict(sum((Counter(writer.entries[name]["notes"]) for name in stored), Counter[str]()))
+
+
+def _findings(writer: StoreWriter, stored: list[str]) -> list[Group]:
+    """What was noticed in the stored recordings, by check. A recording has its name in the store."""
+    found = [
+        Finding(check, verdict, message, name)
+        for name in stored
+        for check, verdict, message in writer.entries[name].get("findings", ())
+    ]
+    return group_findings(found, REMEDIES)
 
 
 def _duplicates(

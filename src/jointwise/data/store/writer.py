@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.data.centring import PREPARATION
+from jointwise.data.findings import Finding
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.growing_array import GrowingArray
 from jointwise.data.store.reader import INDEX, UNKNOWN, VERSION, Description, Parts, digest, fingerprint
@@ -119,7 +120,13 @@ class StoreWriter:
                 file.close()
 
     def add(
-        self, name: str, sequence: Sequence, notes: Mapping[str, int], stamp: str = "", known_digest: str = ""
+        self,
+        name: str,
+        sequence: Sequence,
+        notes: Mapping[str, int],
+        stamp: str = "",
+        known_digest: str = "",
+        findings: Iterable[Finding] = (),
     ) -> None:
         """Append a prepared sequence.
 
@@ -129,6 +136,7 @@ class StoreWriter:
             notes: What cleaning dropped -> how often.
             stamp: Text that changes when its file does.
             known_digest: `digest(sequence)`, if it is computed already.
+            findings: What was noticed about the recording.
 
         Raises:
             DataError: The sequence has another skeleton or dimension than the store, or an impossible label.
@@ -136,18 +144,18 @@ class StoreWriter:
         """
         check_belongs(sequence, self.description)
         joints = len(self.description.skeleton.joints)
+        numbers = {"label": sequence.label, "subject": sequence.subject, "camera": sequence.camera}
         entry: Entry = {
             "name": name,
             "row": self._positions.rows,
             "frames": sequence.frames,
             "persons": sequence.persons,
-            "label": _or_unknown(sequence.label),
-            "subject": _or_unknown(sequence.subject),
-            "camera": _or_unknown(sequence.camera),
+            **{key: UNKNOWN if number is None else int(number) for key, number in numbers.items()},
             "fps": sequence.fps,
             "digest": known_digest or digest(sequence),
             "notes": dict(notes),
             "stamp": stamp,
+            "findings": [(finding.check, finding.verdict, finding.message) for finding in findings],
         }
         with writing(self.path):
             self._positions.append(sequence.positions.reshape(-1, joints, self.description.coordinates))
@@ -350,10 +358,6 @@ def lock_store(path: Path) -> Iterator[None]:
     finally:
         file.unlink(missing_ok=True)
         lock.close()
-
-
-def _or_unknown(number: int | None) -> int:
-    return UNKNOWN if number is None else int(number)
 
 
 def _rows_of(entry: Entry) -> int:
