@@ -12,7 +12,8 @@ from pathlib import Path
 
 from jointwise.cli import run as jointwise
 from jointwise.training.checkpoint import load_tensors, save_tensors, write_json
-from jointwise.training.model_folder import SEEN, SHIPPED
+from jointwise.training.model_folder import SEEN
+from jointwise.training.shipped import SHIPPED
 
 NAME = "base"
 SETS = ("precog16", "uiprmd_kinect", "cmu", "reactidle")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+_VARYING = re.compile(r"'[^']*'|[-+]?\d[\d.e+-]*")  # what differs between two messages of one cause
 
 
 class JointwiseError(Exception):
@@ -89,6 +92,40 @@ def first_few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return separator.join(names[:most]) + more
+
+
+def group_messages(messages: Iterable[str], examples: int = 3, most: int = 10) -> str:
+    """Messages about many files as a short text: those of one cause together, counted, the most frequent cause first.
+
+    Two messages have the same cause if they differ in names, numbers and quoted words only.
+
+    Args:
+        messages: Each begins with its file, as `file: …` or `file, line 3: …`.
+        examples: Files that are named of a cause.
+        most: Causes that are shown.
+
+    Returns:
+        Indented lines.
+
+    >>> print(group_messages(["a.txt: line 3 is empty.", "b.txt: line 9 is empty.", "c.txt: no such file."]))
+      2 alike, first: a.txt: line 3 is empty.
+        also b.txt
+      c.txt: no such file.
+    """
+    causes: dict[str, list[str]] = {}
+    for message in messages:
+        cause = _VARYING.sub("…", message.partition(": ")[2])
+        causes.setdefault(cause, []).append(message)
+    ordered = sorted(causes.values(), key=len, reverse=True)
+    lines = []
+    for alike in ordered[:most]:
+        count = f"{len(alike)} alike, first: " if len(alike) > 1 else ""
+        lines.append(f"  {count}{alike[0]}")
+        others = [message.partition(": ")[0] for message in alike[1:]]
+        lines += [f"    also {first_few(others, examples - 1)}"] if others else []
+    left = sum(map(len, ordered[most:]))
+    lines += [f"  … and {left} more, for {len(ordered) - most} other reasons"] if left else []
+    return "\n".join(lines)
 
 
 def describe_difference(names: Sequence[str], expected: Sequence[str]) -> str:

@@ -92,5 +92,6 @@ def test_a_run_passes_its_seed_on_unless_another_is_given(place: Path) -> None:
     run("pretrain", tiny.SYSTEM, *QUICK, "--seed", "4", "--run", "start")
     run("finetune", "start", *QUICK, "--finetune.steps", "1")
     run("finetune", "start", *QUICK, "--finetune.steps", "1", "--seed", "5")
-    names = sorted(path.name for path in (Path("runs/tiny") / tiny.SYSTEM).iterdir())
+    assert not Path("runs/tiny").exists()  # quick runs lie apart
+    names = sorted(path.name for path in (Path("runs/quick/tiny") / tiny.SYSTEM).iterdir())
     assert names == ["finetune-1.0-seed4", "finetune-1.0-seed5"]

@@ -1,12 +1,15 @@
 """The command line, driven in-process: the whole road, and one helpful message for every mistake."""
 
+import csv
 import io
 import json
 import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,10 @@ from helpers import tiny
 from helpers.stopping import stop_in_step
 from jointwise import cli
 from jointwise.cli.arguments import FINETUNE_SETTINGS, PRETRAIN_SETTINGS, TABLE_SETTINGS
+from jointwise.config.layers import make_config
+from jointwise.config.schema import Config
 from jointwise.data.datasets import DATASETS
+from jointwise.data.formats import npz
 from jointwise.errors import CheckpointError, ConfigError, DataError, JointwiseError, JointwiseWarning, ReadError
 from jointwise.training.loop import Interrupted
 
@@ -72,22 +78,22 @@ def test_the_whole_road_from_a_data_set_to_names(
     assert str(tmp_path / "stores" / "tiny") in capsys.readouterr().out
 
     run("pretrain", tiny.SYSTEM, *QUICK)
-    pretrained = Path("runs/tiny") / tiny.SYSTEM / "pretrain-seed0"
+    pretrained = Path("runs/quick/tiny") / tiny.SYSTEM / "pretrain-seed0"
     out = capsys.readouterr().out
     assert f"jointwise finetune {pretrained} --data tiny --labels 0.1 --quick" in out
     run("finetune", pretrained, *QUICK, "--labels", "0.5", "--results", "results")
-    finetuned = Path("runs/tiny") / tiny.SYSTEM / "finetune-0.5-seed0"
+    finetuned = Path("runs/quick/tiny") / tiny.SYSTEM / "finetune-0.5-seed0"
     assert "30 clips: cross-subject (odd train, even test)" in capsys.readouterr().out
     run("finetune", tiny.BASELINE, *QUICK, "--labels", "0.5", "--seed", "3", "--results", "results")
-    assert (Path("runs/tiny") / tiny.BASELINE / "scratch-0.5-seed3" / "model" / "config.json").is_file()
+    assert (Path("runs/quick/tiny") / tiny.BASELINE / "scratch-0.5-seed3" / "model" / "config.json").is_file()
     for protocol in ("knn", "linear"):
         run("evaluate", pretrained, "--protocol", protocol, "--data", "tiny", "--results", "results")
         run("evaluate", "raw", "--protocol", protocol, "--data", "tiny", "--results", "results")
     run("evaluate", finetuned, "--protocol", "score", "--data", "tiny", "--results", "results")
     assert sorted(path.stem for path in Path("results").glob("*.json")) == sorted(
         (
-            *(f"{tiny.SYSTEM}-{rest}" for rest in ("finetune-0.5-seed0", "knn-1.0-seed0", "linear-1.0-seed0")),
-            *(f"{tiny.SYSTEM}-score-0.5-seed0", f"{tiny.BASELINE}-scratch-finetune-0.5-seed3"),
+            *(f"{tiny.SYSTEM}-quick-{rest}" for rest in ("finetune-0.5-seed0", "knn-1.0-seed0", "linear-1.0-seed0")),
+            *(f"{tiny.SYSTEM}-quick-score-0.5-seed0", f"{tiny.BASELINE}-quick-scratch-finetune-0.5-seed3"),
             *("raw-knn-1.0-seed0", "raw-linear-1.0-seed0"),
         )
     )
@@ -337,6 +343,33 @@ def test_a_damaged_recording_among_others_costs_only_itself(
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_predictions_are_written_to_a_table_and_what_fails_is_grouped(
+    finetuned: Path, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x.npz", "y.npz", "z.npz"):
+        np.savez(tmp_path / name, positions=np.zeros((1, 9, 6, 3)))
+    with pytest.raises(
+        ReadError, match=r"3 of 5 recordings cannot be used:\n  3 alike, first: .*x\.npz.*\n    also .*z"
+    ):
+        run("predict", finetuned, recordings, tmp_path, "--csv", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [str(path) for path in sorted(recordings.rglob("*.mat"))]
+    assert set(rows[0]) == {"path", "label", "probability", *tiny.CLASSES}
+    assert all(float(row["probability"]) == float(row[row["label"]]) for row in rows)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"2 of 5 recordings: {tmp_path / 'out.csv'}\n")
+
+
+def test_warnings_about_many_recordings_are_one(finetuned: Path, recordings: Path, tmp_path: Path) -> None:
+    millimetres = [jointwise.read(path) for path in sorted(recordings.rglob("*.mat"))]
+    for place, sequence in enumerate(millimetres):
+        npz.write(tmp_path / f"{place}.npz", replace(sequence, positions=1000 * sequence.positions))
+    with pytest.warns(JointwiseWarning, match="2 alike, first: .*another unit") as caught:
+        run("predict", finetuned, tmp_path)
+    assert len(caught) == 1
+
+
 def test_a_folder_without_recordings_names_the_known_endings(finetuned: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no recording in this folder.*\.mat"):
         run("predict", finetuned, tmp_path)
@@ -380,10 +413,79 @@ def test_the_help_lists_every_command_and_so_does_a_bare_call(capsys: pytest.Cap
 
 def test_help_options_lists_all_settings(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (("pretrain", "--help-options"), ("--help-options",)):
-        with pytest.raises(SystemExit) as caught:
-            run(*words)
-        assert caught.value.code == 0
+        run(*words)
         assert "--pretrain.augment.rotation FLOAT" in capsys.readouterr().out
+
+
+def test_help_options_has_the_defaults_of_the_system_and_the_data_named(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*words: str) -> dict[str, str]:
+        run(*words, "--help-options")
+        text = re.sub(r"\s+", " ", capsys.readouterr().out)
+        return dict(re.findall(r"--([\w.]+) (?:(?! --[\w.]+ ).)*?\(default: ([^)]*)\)", text))
+
+    for words in (("--data", "wmft"), ("--data", "tiny", "--quick")):
+        shown = told("pretrain", "mamp", *words)
+        config = make_config("mamp", words[1], quick="--quick" in words)
+        assert shown["clip.frames"] == str(config.clip.frames)
+        assert shown["encoder.width"] == str(config.encoder.width)
+        assert shown["decoder.use"] == str(config.decoder.use)
+    assert told("pretrain")["encoder.width"] == str(Config().encoder.width)
+    with pytest.raises(ConfigError, match="unknown data set 'wmtf'"):
+        run("pretrain", "mamp", "--data", "wmtf", "--help-options")
+
+
+EARLY = (
+    ("pretrain", "recommended", "--data", "synthetic", "--encoder.width", "abc"),
+    ("pretrain", "recommended", "--data", "synthetic", "--clip.input", "plac"),
+    ("pretrain", "recomended", "--data", "synthetic"),
+    ("finetune", "recommended", "--data", "syntetic"),
+    ("finetune", "some/run", "--data", "synthetic", "--labels", "7"),
+    ("table", "--data", "synthetic", "--execution.precision", "fp8"),
+    ("evaluate", "some/run", "--protocol", "knn", "--data", "synthetic", "--config", "gone.yaml"),
+)
+
+
+def test_mistakes_in_values_are_found_before_torch_is_imported() -> None:
+    code = (
+        "import sys\nfrom jointwise import cli\nfrom jointwise.errors import ConfigError\n"
+        f"for words in {EARLY!r}:\n"
+        "    try:\n        cli.run(list(words))\n    except ConfigError:\n        continue\n"
+        "    sys.exit(f'no error: {words}')\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_folder_of_runs_names_the_runs_in_it(place: Path, finetuned: Path) -> None:
+    for words in (("predict", finetuned.parent, "x.mat"), ("report", finetuned.parent)):
+        with pytest.raises(CheckpointError, match=rf"Runs in it: .*{re.escape(str(finetuned))}.*Name one"):
+            run(*words)
+
+
+def test_the_next_command_runs_as_printed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("pretrain", tiny.SYSTEM, *QUICK, "--run", "a run")
+    out = capsys.readouterr().out
+    assert "its scores mean nothing" in out
+    command = shlex.split(next(line for line in out.splitlines() if line.startswith("  next")).partition("next")[2])
+    assert command[:3] == ["jointwise", "finetune", "a run"]
+    assert "--quick" in command
+    run(*command[1:])
+    out = capsys.readouterr().out
+    assert "its scores mean nothing" in out
+    (result,) = Path("runs/quick/tiny").rglob("results/*.json")
+    assert f"{tiny.SYSTEM}-quick-finetune-0.1-seed0" == result.stem
+    assert "its scores mean nothing" in (result.parent.parent / "report.html").read_text()
+    assert re.search(r"beside it +chance 20\.0 %, majority class 20\.0 %, raw nearest neighbour \d", out)
+    run("evaluate", "a run", "--protocol", "knn", "--data", "tiny")  # what comes of a quick run is one
+    assert Path(f"a run/results/{tiny.SYSTEM}-quick-knn-1.0-seed0.json").is_file()
+
+
+def test_a_quick_run_is_never_gone_on_with_as_a_real_one(place: Path) -> None:
+    run("pretrain", tiny.SYSTEM, *QUICK)
+    with pytest.raises(CheckpointError, match="no run to go on with"):
+        run("pretrain", tiny.SYSTEM, "--data", "tiny", *tiny.SMALL, "--resume")
 
 
 def test_help_shows_the_settings_used_most_and_no_others(capsys: pytest.CaptureFixture[str]) -> None:

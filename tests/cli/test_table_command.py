@@ -28,7 +28,7 @@ from jointwise.training.loop import Interrupted
 
 SYSTEMS = (tiny.BASELINE, tiny.SYSTEM)
 TABLE = ("table", "--data", "tiny", "--quick", *tiny.SMALL, "--systems", ",".join(SYSTEMS), "--labels", "0.5")
-FOLDER = Path("runs/tiny/table-quick")
+FOLDER = Path("runs/quick/tiny/table")
 
 
 class Ended:
@@ -104,11 +104,11 @@ def test_all_systems_are_trained_judged_and_shown_and_nothing_is_done_twice(
     text = (FOLDER / "table.md").read_text()
     rows = [line.split(" | ")[0:3] for line in text.split("## Costs")[0].splitlines()[6:] if line.startswith("|")]
     assert rows == [
-        [f"| {tiny.BASELINE}", "scratch", "finetune"],
-        [f"| {tiny.SYSTEM}", "scratch", "finetune"],
-        [f"| {tiny.SYSTEM}", "pretrained", "finetune"],
+        [f"| {tiny.BASELINE}", "scratch, --quick", "finetune"],
+        [f"| {tiny.SYSTEM}", "scratch, --quick", "finetune"],
+        [f"| {tiny.SYSTEM}", "pretrained, --quick", "finetune"],
         ["| raw", "none", "knn"],
-        [f"| {tiny.SYSTEM}", "pretrained", "knn"],
+        [f"| {tiny.SYSTEM}", "pretrained, --quick", "knn"],
     ]
     assert "Pre-training" in (FOLDER / "table.html").read_text()
     ran = json.loads((FOLDER / tiny.SYSTEM / "pretrain-seed0" / "run.json").read_text())
@@ -140,7 +140,7 @@ def test_a_stage_that_was_stopped_half_way_goes_on_and_what_needs_it_waits(
     cli.run(list(words))
     log = FOLDER / tiny.SYSTEM / "pretrain-seed0" / "metrics.jsonl"
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [*range(1, 13)]
-    assert (FOLDER / "results" / f"{tiny.SYSTEM}-finetune-1.0-seed0.json").is_file()
+    assert (FOLDER / "results" / f"{tiny.SYSTEM}-quick-finetune-1.0-seed0.json").is_file()
 
 
 def test_a_run_begun_on_a_device_that_is_not_there_goes_on_elsewhere(place: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_run_begun_on_a_device_that_is_not_there_goes_on_elsewhere(place: Path
     with pytest.raises(TrainingError, match="1 of 1 stages failed"):
         cli.run([*words, "--execution.device", "cuda:99"])
     cli.run(words)
-    assert (FOLDER / "results" / f"{tiny.BASELINE}-scratch-finetune-1.0-seed0.json").is_file()
+    assert (FOLDER / "results" / f"{tiny.BASELINE}-quick-scratch-finetune-1.0-seed0.json").is_file()
 
 
 def test_other_settings_in_the_same_folder_are_an_error_and_more_seeds_are_not(
@@ -166,7 +166,7 @@ def test_validation_subjects_are_scored_and_named_and_the_test_part_is_not(
 ) -> None:
     words = [*TABLE[:-4], "--systems", tiny.BASELINE, "--scratch.steps", "2", "--validation_subjects", "[3]"]
     cli.run(words)
-    folder = Path("runs/tiny/table-quick-validation")
+    folder = Path("runs/quick/tiny/table-validation")
     assert "Table 1 on tiny, validation on cross-subject" in capsys.readouterr().out
     assert "held-out training subjects 3" in (folder / "table.md").read_text().splitlines()[0]
     (path,) = (folder / "results").glob("*.json")

@@ -99,4 +99,4 @@ def options_of(*words: str) -> dict[str, str]:
 
 def config(*options: str, system: str = SYSTEM) -> Config:
     """The settings of a system at the size of the tiny data; `options` come last."""
-    return make_config(system, NAME, quick=True, options=SETTINGS | options_of(*options))
+    return make_config(system, NAME, quick=True, options=SETTINGS | {"quick": False} | options_of(*options))

@@ -310,3 +310,42 @@ def test_a_pre_trained_model_describes_recordings_of_other_layouts(pretrained: P
         np.testing.assert_allclose(recognizer.features(fewer), expected, atol=1e-6)
     with pytest.raises(ReadError, match=r"'joints7' on a model of 'kinect20': 0 of 20 joints"):
         recognizer.features(Sequence(np.zeros((8, 7, 3)), unnamed_skeleton(7)))
+
+
+def test_many_recordings_are_answered_in_their_order(
+    recognizer: Recognizer, array: np.ndarray, path: Path, tmp_path: Path
+) -> None:
+    other = Sequence(np.stack([array[::-1], array + 1]), recognizer.card.skeleton)
+    alone = [recognizer.predict(recording) for recording in (path, other, array)]
+    for together in (recognizer.predict([path, other, array]), list(recognizer.predict_each([path, other, array], 2))):
+        assert [answer.source for answer in together] == [answer.source for answer in alone]
+        for one, same in zip(alone, together, strict=True):
+            np.testing.assert_allclose(probabilities(same), probabilities(one), atol=1e-5)
+    for name in ("b.mat", "a.mat"):
+        (tmp_path / name).write_bytes(path.read_bytes())
+    assert [Path(answer.source).name for answer in recognizer.predict(tmp_path)] == ["a.mat", "b.mat"]
+    assert recognizer.predict([]) == []
+
+
+def test_of_many_recordings_those_that_fail_are_grouped_and_stop_no_other(
+    recognizer: Recognizer, array: np.ndarray, tmp_path: Path
+) -> None:
+    wrong = [Sequence(np.ones((4, 17, 2)), COCO17, source=f"{name}.npz") for name in "abcd"]
+    answers = list(recognizer.predict_each([*wrong, array]))
+    assert [type(answer) for answer in answers] == [ReadError] * 4 + [Prediction]
+    with pytest.raises(
+        ReadError, match=r"4 of 5 recordings cannot be used:\n  4 alike, first: a\.npz: skeleton"
+    ) as error:
+        recognizer.predict([*wrong, array])
+    assert str(error.value).count("skeleton 'coco17'") == 1
+    assert str(error.value).splitlines()[-1] == "    also b.npz, c.npz and 1 more"
+    with pytest.raises(ReadError, match="no recording in this folder"):
+        recognizer.predict(tmp_path)
+
+
+def test_the_repr_of_a_recognizer_is_one_line_that_tells(recognizer: Recognizer, pretrained: Path) -> None:
+    text = repr(recognizer)
+    assert f"{len(tiny.CLASSES)} classes" in text
+    assert f"20 joints ({recognizer.card.skeleton.name}), 3D, trained on tiny" in text
+    assert "no class names" in repr(Recognizer.from_pretrained(pretrained))
+    assert "\n" not in text

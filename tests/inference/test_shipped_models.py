@@ -16,7 +16,8 @@ from jointwise.data.synthetic import ACTIONS, generate
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning
 from jointwise.inference.recognizer import Recognizer
 from jointwise.training.checkpoint import load_tensors
-from jointwise.training.model_folder import SHIPPED, load_card, load_trained_on, model_folder, shipped_models
+from jointwise.training.model_folder import load_card, load_trained_on, model_folder
+from jointwise.training.shipped import SHIPPED, shipped_models
 
 MOST_BYTES = 5e6
 

@@ -360,7 +360,7 @@ def test_the_command_says_which_joints_go_together(
     monkeypatch.setattr("jointwise.data.dataset.load_dataset", lambda *_: ntu)
     monkeypatch.setitem(DATASETS, "other", replace(tiny.SOURCE, description=ntu.store.description))
     run("finetune", pretrained, "--data", "other", "--quick", *tiny.SMALL)
-    (folder,) = (Path("runs/other") / tiny.SYSTEM).iterdir()
+    (folder,) = (Path("runs/quick/other") / tiny.SYSTEM).iterdir()
     assert folder.name == "finetune-from-tiny-1.0-seed0"
     out = capsys.readouterr().out
     assert (
@@ -386,7 +386,7 @@ def test_training_from_scratch_on_some_joints_is_a_run_of_its_own_and_resumes(
     words = ("finetune", tiny.BASELINE, "--data", "tiny", "--quick", *tiny.SMALL, "--scratch.steps", "2")
     run(*words, "--joints", "sbu15")
     assert "15 joints of tiny: head, spine_shoulder" in capsys.readouterr().out
-    (folder,) = (Path("runs/tiny") / tiny.BASELINE).iterdir()
+    (folder,) = (Path("runs/quick/tiny") / tiny.BASELINE).iterdir()
     assert folder.name.startswith("scratch-kinect20-15joints-")
     assert load_card(folder).skeleton.joints == shared_joints(SBU15, KINECT20)
     with pytest.raises(ConfigError, match="was started with joints 'kinect20-15joints-"):

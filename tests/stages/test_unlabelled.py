@@ -31,7 +31,7 @@ def test_a_flat_folder_is_pre_trained_on_with_one_plain_command(capsys: pytest.C
     for number in range(5):
         write(Path("flat") / f"{number}.npz", 700 + number)
     jointwise([*PRETRAIN, "--data", "flat/"])
-    folder = Path("runs/flat") / tiny.SYSTEM / "pretrain-seed0"
+    folder = Path("runs/quick/flat") / tiny.SYSTEM / "pretrain-seed0"
     said = f"{HELD_OUT} recordings, 10% of them by content, for losses: 1 of 5"
     card = json.loads((folder / "model" / "config.json").read_text())
     assert card["split"] == f"all recordings train, nothing is scored; {said}"
@@ -56,7 +56,7 @@ def test_a_labelled_folder_is_pre_trained_on_whole_when_asked_and_then_never_sco
     jointwise([*PRETRAIN, "--data", "own/"])
     assert "8 are left out, because they can be scored later; to use them too: --split all" in capsys.readouterr().out
     jointwise([*PRETRAIN, "--data", "own/", "--split", "all"])
-    folder = Path("runs/own") / tiny.SYSTEM / "pretrain-all-seed0"
+    folder = Path("runs/quick/own") / tiny.SYSTEM / "pretrain-all-seed0"
     assert json.loads((folder / "run.json").read_text())["held_out"]["split"].endswith("for losses: 2 of 20")
     with pytest.raises(DataError, match="trained with the split 'all recordings train"):
         jointwise(["finetune", str(folder), "--data", "own/", "--quick"])
@@ -116,10 +116,10 @@ def test_unlabelled_recordings_are_learned_from_by_pseudo_labels_and_never_as_la
     (pool,) = pools
     assert pool.tolist() == dataset.train.ids.tolist()
     assert len(pool) == 20
-    (labelled,) = Path("runs/own").rglob("labelled.json")
+    (labelled,) = Path("runs/quick/own").rglob("labelled.json")
     assert json.loads(labelled.read_text()) == [name for name in dataset.train.names if "_unlabelled" not in name]
     jointwise([*PRETRAIN, "--data", "own/", "--validation_subjects", "[]"])
-    seen = np.load(next(Path("runs/own").rglob("pretrain-seed0/model/trained_on.npy")))
+    seen = np.load(next(Path("runs/quick/own").rglob("pretrain-seed0/model/trained_on.npy")))
     assert set(dataset.train.digests) == set(seen.tolist())
 
 
@@ -152,7 +152,7 @@ def test_a_run_without_some_classes_has_a_name_of_its_own_and_resumes_with_the_s
 ) -> None:
     gestures(Path("own"), ("nod", "wave, twice", "point"), subjects=True)
     jointwise([*PRETRAIN, "--data", "own/", "--without-classes", "wave, twice", "--without-subjects", "2,5"])
-    (folder,) = (Path("runs/own") / tiny.SYSTEM).iterdir()
+    (folder,) = (Path("runs/quick/own") / tiny.SYSTEM).iterdir()
     assert folder.name.startswith("pretrain-without-")
     printed = capsys.readouterr().out
     assert "own: 8 to train, 4 to test, 18 not used" in printed
@@ -165,7 +165,7 @@ def test_a_run_without_some_classes_has_a_name_of_its_own_and_resumes_with_the_s
     with pytest.raises(ConfigError, match="was started with left_out 'without classes wave, twice and subjects 2, 5'"):
         jointwise(["pretrain", tiny.SYSTEM, "--data", "own/", "--run", str(folder), "--resume"])
     jointwise(["finetune", str(folder), *own, "--quick", "--finetune.steps", "2"])
-    (result,) = Path("runs/own").rglob("results/*finetune*.json")
+    (result,) = Path("runs/quick/own").rglob("results/*finetune*.json")
     content = json.loads(result.read_text())
     assert (content["classes"], content["n"]) == (["nod", "point"], 4)
     assert content["left_out"] == "without classes wave, twice and subjects 2, 5"

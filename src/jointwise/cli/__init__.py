@@ -19,7 +19,8 @@ from jointwise.cli import (
     report_commands,
     training_commands,
 )
-from jointwise.cli.arguments import Parser, add_list_of_settings
+from jointwise.cli.arguments import LIST_SETTINGS, Parser, add_list_of_settings, describe_settings
+from jointwise.cli.choose_config import check_values, named_in
 from jointwise.cli.process_group import process_group, started_by_torchrun
 from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, unknown
 
@@ -124,6 +125,9 @@ def run(arguments: list[str]) -> None:
     name = arguments[0] if arguments and not arguments[0].startswith("-") else None
     if name is not None and name not in COMMANDS:
         raise ConfigError(unknown("command", name, COMMANDS))
+    if LIST_SETTINGS in arguments:
+        print(describe_settings(*named_in(arguments)), end="")
+        return
     parser, command_parser = build_parser(name)
     args, rest = parser.parse_known_args(arguments)
     if name is None:
@@ -136,6 +140,7 @@ def run(arguments: list[str]) -> None:
     if started_by_torchrun() and not command.many_processes:
         raise ConfigError(f"{name} is done by one process. Call it without torchrun: jointwise {name}.")
     args.words = arguments
+    check_values(args)
     command.run(args)
 
 

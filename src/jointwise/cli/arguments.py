@@ -7,9 +7,14 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jointwise.errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    from jointwise.config.schema import Config
+
+LIST_SETTINGS = "--help-options"  # done before arguments are parsed: it needs none of those that are required
 
 # What --help of a command shows of the settings; --help-options shows all.
 PRETRAIN_SETTINGS = (
@@ -103,29 +108,22 @@ class _StoreSetting(argparse.Action):
         namespace.settings = {**namespace.settings, self.dest: values}
 
 
-class _ListSettings(argparse.Action):
-    """Prints every setting, and ends like --help."""
+def describe_settings(config: Config | None = None, of: str = "") -> str:
+    """The text of `--help-options`: every setting with its type, default and help.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(nargs=0, **options)
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
-        print(describe_settings(), end="")
-        parser.exit()
-
-
-def describe_settings() -> str:
-    """The text of `--help-options`: every setting with its type, default and help."""
+    Args:
+        config: Whose values are the defaults; None: those without a system and a data set.
+        of: The system and the data that these are of, for the first lines.
+    """
     import textwrap
 
-    from jointwise.config.layers import all_settings
+    from jointwise.config.layers import all_settings, leaves, to_settings
 
+    own = dict(leaves(to_settings(config))) if config else {}
     lines = [
         "Every setting as --group.option value; a YAML file for --config nests them in the same way.",
-        "The defaults are those for NTU RGB+D. The system and the data set have settings of their own: a run's",
-        "config.yaml says which were used.",
+        f"The defaults are those {f'of {of}' if of else 'for NTU RGB+D, without a system'}. Those of other systems",
+        "and data: jointwise pretrain SYSTEM --data DATA --help-options.",
     ]
     last: str | None = None
     for setting in all_settings():
@@ -133,7 +131,8 @@ def describe_settings() -> str:
         if group != last:
             lines += ["", f"{group} ({setting.group})" if setting.group else group]
             last = group
-        default = "null" if setting.default is None else setting.default
+        value = own.get(setting.name, setting.default)
+        default = "null" if value is None else value
         lines.append(f"  --{setting.name} {setting.type}")
         lines += textwrap.wrap(
             f"{setting.help} (default: {default})", 110, initial_indent=" " * 8, subsequent_indent=" " * 8
@@ -144,7 +143,10 @@ def describe_settings() -> str:
 def add_list_of_settings(parser: Parser) -> None:
     """Add --help-options."""
     parser.add_argument(
-        "--help-options", action=_ListSettings, default=argparse.SUPPRESS, help="list all settings and exit"
+        LIST_SETTINGS,
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="list all settings with the defaults of the system and the data named, and exit",
     )
 
 
@@ -270,7 +272,7 @@ def add_seed_and_config(parser: Parser) -> None:
 
 def add_run(parser: Parser) -> None:
     """Add what says where a training is kept: --run, --quick, --resume."""
-    default = "runs/<data>/<system>/<stage>[-<split>][-<labels>]-seed<k>"
+    default = "runs/[quick/]<data>/<system>/<stage>[-<split>][-<labels>]-seed<k>"
     parser.add_argument("--run", metavar="DIR", type=Path, help=f"run folder (default: {default})")
     add_quick(parser)
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
@@ -278,7 +280,8 @@ def add_run(parser: Parser) -> None:
 
 def add_quick(parser: Parser) -> None:
     """Add --quick."""
-    parser.add_argument("--quick", action="store_true", help="a tiny model and few steps, to see that all works")
+    about = "a tiny model and few steps, to see that all works; kept apart in runs/quick/"
+    parser.add_argument("--quick", action="store_true", help=about)
 
 
 def add_labels(parser: Parser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,56 @@ DECIDED_BY_PRETRAINING = (
 )
 
 
+def check_values(args: argparse.Namespace) -> None:
+    """Find mistakes in the values of a command before it imports torch, which takes seconds.
+
+    Args:
+        args: Arguments of any command.
+
+    Raises:
+        ConfigError: A setting, file, system, protocol, data set or share of labels is unknown or of the wrong kind.
+    """
+    from jointwise.config.layers import check_options, read_layer
+    from jointwise.config.recipes import recipe_of
+    from jointwise.data.label_subset import canonical_labels, check_labels
+    from jointwise.evaluation.protocols import RAW, check_evaluated
+
+    check_options(getattr(args, "settings", {}))
+    if getattr(args, "config", None):
+        read_layer(args.config)
+    if "resume" in args:  # of a command that trains
+        run_or_system(args.start)
+    if "protocol" in args:
+        check_evaluated(args.protocol, args.start == RAW)
+    if isinstance(getattr(args, "labels", None), str):
+        check_labels(canonical_labels(args.labels))
+    if getattr(args, "data", None):
+        recipe_of(args.data)
+
+
+def named_in(words: list[str]) -> tuple[Config | None, str]:
+    """The config that the words of a command name, and of what it is.
+
+    Args:
+        words: A command line that need not be complete.
+
+    Returns:
+        The config of the system and the data among the words, and these in words; None where neither is named.
+    """
+    from jointwise.config.layers import make_config
+    from jointwise.config.recipes import recipe_of
+    from jointwise.config.systems import systems
+
+    system = next((word for word in words if word in systems()), None)
+    data = next((after for word, after in pairwise(words) if word == "--data"), None)
+    data = data or next((word.partition("=")[2] for word in words if word.startswith("--data=")), None)
+    if system is None and data is None:
+        return None, ""
+    config = make_config(system, recipe_of(data) if data else "", quick="--quick" in words)
+    of = " on ".join(word for word in (system, data) if word)
+    return config, of + (" with --quick" if "--quick" in words else "")
+
+
 def run_or_system(name: str) -> Path | None:
     """The run that a command starts from.
 
@@ -42,7 +93,7 @@ def run_or_system(name: str) -> Path | None:
         ConfigError: It is neither.
     """
     from jointwise.config.systems import systems
-    from jointwise.training.model_folder import shipped_models
+    from jointwise.training.shipped import shipped_models
 
     if name in systems():
         return None
@@ -92,14 +143,15 @@ def config_of_run(args: argparse.Namespace, run: Path, free: str | None = None) 
     trained = to_settings(card.config)  # with the defaults of settings that are younger than the run
     decided: Settings = {key: trained[key] for key in DECIDED_BY_PRETRAINING if key != free}
     same_data = card.data == data_name(args.data)
-    held_out = {"validation_subjects": trained["validation_subjects"]} if same_data else {}
+    base: Settings = {"quick": True} if trained["quick"] else {}  # what comes of a quick run is one
+    base |= {"validation_subjects": trained["validation_subjects"]} if same_data else {}
     config = make_config(
         card.system,
         recipe_of(args.data),
         quick=args.quick,
         file=args.config,
         options=args.settings,
-        fixed=Fixed(run, decided, base=held_out),
+        fixed=Fixed(run, decided, base=base),
     )
     return with_known_names(config)
 

@@ -154,8 +154,17 @@ class Comparison:
         subjects, _ = self.chosen_on
         if not subjects or len(steps) == 1:
             return steps[-1]
-        start = {"start": "scratch", "split": self.data.split_mark, "selection": self.data.selection_name}
-        name = result_name(system=system, protocol=FINETUNE, labels=labels, seed=0, validation=subjects, **start)
+        split, selection = self.data.split_mark, self.data.selection_name
+        name = result_name(
+            system=system,
+            protocol=FINETUNE,
+            labels=labels,
+            seed=0,
+            start="scratch",
+            split=split,
+            selection=selection,
+            validation=subjects,
+        )
         place = self.folder / "choosing" / system
         few, many = (place / f"{labels}-{count}-steps" / "results" / f"{name}.json" for count in steps)
         record = self.results / FOLDER / f"{system}-{labels}.json"

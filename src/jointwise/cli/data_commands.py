@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jointwise.cli.arguments import Parser, add_reading, reading_options
 from jointwise.cli.output import describe_sizes, print_columns, show_progress, stem_of
 from jointwise.data.findings import STOP
-from jointwise.errors import ConfigError
+from jointwise.errors import ConfigError, group_messages
 
 if TYPE_CHECKING:
     from jointwise.data.findings import Group
@@ -99,7 +99,7 @@ def prepare(args: argparse.Namespace) -> None:
             ("store", store.path),
             ("recordings", f"{summary.stored} of {summary.read}"),
             *(("left out", f"{count}: {reason}") for reason, count in summary.left_out.items()),
-            *(("", message) for _, message in summary.bad[:10]),
+            *(("", line.strip()) for line in group_messages(text for _, text in summary.bad).splitlines()),
             *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
             *(("noticed", f"{count} {what}") for what, count in list(summary.noticed.items())[:10]),
             ("classes", f"{len(np.unique(labels[labels != UNKNOWN]))} of {len(store.description.classes)} are there"),

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import shlex
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jointwise.cli.arguments import Parser
-from jointwise.cli.output import print_columns
-from jointwise.errors import ConfigError, ReadError
+from jointwise.cli.output import print_columns, show_progress_beside
+from jointwise.config.recipes import QUICK_NOTE
+from jointwise.errors import ConfigError, JointwiseWarning, ReadError, group_messages, writing
+
+if TYPE_CHECKING:
+    from jointwise.inference.recognizer import Prediction
 
 
 def add_models_arguments(parser: Parser) -> None:
@@ -18,7 +28,8 @@ def add_models_arguments(parser: Parser) -> None:
 
 def models(args: argparse.Namespace) -> None:
     """What pre-trained models come with the package, to fine-tune or to describe recordings with."""
-    from jointwise.training.model_folder import load_card, model_folder, shipped_models
+    from jointwise.training.model_folder import load_card, model_folder
+    from jointwise.training.shipped import shipped_models
 
     for name in shipped_models():
         card = load_card(Path(name))
@@ -41,7 +52,10 @@ def add_predict_arguments(parser: Parser) -> None:
     """Add what `predict` takes."""
     parser.add_argument("start", metavar="RUN", help="folder of a fine-tuned run or of its model")
     parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="recordings, or folders of them")
-    parser.add_argument("--json", action="store_true", help="one JSON object per recording")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per recording")
+    parser.add_argument(
+        "--csv", metavar="FILE", type=Path, help="write path, label, probability and those of all classes to a table"
+    )
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -55,7 +69,7 @@ def predict(args: argparse.Namespace) -> None:
         ReadError: Recordings cannot be used; raised after the others are predicted.
     """
     from jointwise.data.formats import known_names, recordings_in
-    from jointwise.inference.recognizer import Recognizer
+    from jointwise.inference.recognizer import Recognizer, unusable
 
     recognizer = Recognizer.from_pretrained(args.start)
     paths: list[Path] = []
@@ -64,24 +78,63 @@ def predict(args: argparse.Namespace) -> None:
         if not inside:
             raise ConfigError(f"{path}: no recording in this folder. Known files: {known_names()}.")
         paths += inside
-    errors = []
-    for path in paths:
-        try:
-            prediction = recognizer.predict(path)
-        except ReadError as error:
-            errors.append(error)
-            continue
-        if args.json:
-            print(json.dumps({"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}))
-        else:
-            others = list(prediction.probabilities.items())[1:3]
-            rest = ", ".join(f"{name} {100 * value:.0f} %" for name, value in others)
-            print(f"{path}: {prediction.label} {100 * prediction.probability:.0f} %  ({rest})")
-    if errors and len(paths) == 1:
-        raise errors[0]
+    errors: list[ReadError] = []
+    notes: list[str] = []
+    with _table(args.csv, recognizer.classes) as write_row, _grouped_warnings():
+        answers: Iterable[Prediction | ReadError] = recognizer.predict_each(paths)
+        if sys.stderr.isatty() and (args.csv or not sys.stdout.isatty()):  # else the lines show how far it is
+            answers = show_progress_beside(answers, len(paths), "predict")
+        for path, answer in zip(paths, answers, strict=True):
+            if isinstance(answer, ReadError):
+                errors.append(answer)
+                continue
+            notes += [f"{path}: {sentence}" for sentence in answer.assumed]
+            write_row([str(path), answer.label, answer.probability, *map(answer.probabilities.get, recognizer.classes)])
+            if args.json or not args.csv:
+                print(_line_of(path, answer, args.json))
+    if recognizer.card.config.quick:
+        notes.append(f"{args.start}: {QUICK_NOTE}")
+    if notes:
+        print(f"jointwise: note: {group_messages(notes).strip()}", file=sys.stderr)
+    if args.csv:
+        print(f"{len(paths) - len(errors)} of {len(paths)} recordings: {args.csv}", file=sys.stderr)
     if errors:
-        listed = "\n".join(f"  {error}" for error in errors)
-        raise ReadError(f"{len(errors)} of {len(paths)} recordings cannot be used:\n{listed}")
+        raise errors[0] if len(paths) == 1 else unusable(errors, len(paths))
+
+
+def _line_of(path: Path, prediction: Prediction, as_json: bool) -> str:
+    """What `predict` prints of a recording."""
+    if as_json:
+        return json.dumps({"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities})
+    others = list(prediction.probabilities.items())[1:3]
+    rest = ", ".join(f"{name} {100 * value:.0f} %" for name, value in others)
+    return f"{path}: {prediction.label} {100 * prediction.probability:.0f} %" + (f"  ({rest})" if rest else "")
+
+
+@contextmanager
+def _table(path: Path | None, classes: tuple[str, ...]) -> Iterator[Callable[[list[Any]], object]]:
+    """A function that writes a row to a CSV file; without a path it does nothing."""
+    if path is None:
+        yield lambda _row: None
+        return
+    with writing(path), path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "label", "probability", *classes])
+        yield table.writerow
+
+
+@contextmanager
+def _grouped_warnings() -> Iterator[None]:
+    """Collects the warnings of the block about single recordings, and gives them as one at its end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    ours = [str(one.message) for one in caught if issubclass(one.category, JointwiseWarning)]
+    for one in caught:
+        if not issubclass(one.category, JointwiseWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if ours:
+        warnings.warn(ours[0] if len(ours) == 1 else "\n" + group_messages(ours), JointwiseWarning, stacklevel=3)
 
 
 def add_import_arguments(parser: Parser) -> None:

@@ -28,6 +28,23 @@ def show_progress(items: Iterable[Any], count: int, title: str, verb: str = "pre
     return track(items, description=f"{verb} {title}", total=count, console=Console(stderr=True))
 
 
+def show_progress_beside(items: Iterable[Any], count: int, what: str) -> Iterable[Any]:
+    """Pass items on under a progress bar on stderr, which vanishes at the end: stdout is for the answers.
+
+    Args:
+        items: What comes.
+        count: How many there will be.
+        what: What is done.
+
+    Returns:
+        The same items.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, description=what, total=count, console=Console(stderr=True), transient=True)
+
+
 def print_columns(lines: Iterable[tuple[str, Any]], width: int = 0) -> None:
     """Print names and values as two columns.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from jointwise.cli.arguments import TABLE_SETTINGS, Parser, add_data, add_quick, add_settings, split_list
 from jointwise.cli.choose_config import config_of_system
 from jointwise.cli.output import print_columns
+from jointwise.config.systems import default_systems, in_order, system_order
 from jointwise.errors import ConfigError
 from jointwise.evaluation.protocols import FINETUNE, compared_protocols
 
@@ -17,7 +18,8 @@ def add_table_arguments(parser: Parser) -> None:
     """Add what `table` takes."""
     add_data(parser, "the first; all folds of a cross-validation")
     parser.add_argument("--folds", metavar="K", type=int, nargs="+", help="which folds only (default: all)")
-    parser.add_argument("--systems", metavar="NAME", nargs="+", help="which, also as a,b (default: those of Table 1)")
+    listed = f"which, also as a,b, of {', '.join(system_order())} (default: the first {len(default_systems())})"
+    parser.add_argument("--systems", metavar="NAME", nargs="+", help=listed)
     parser.add_argument("--seeds", metavar="N", type=int, default=1, help="how many: 0 … N - 1 (default: 1)")
     parser.add_argument(
         "--steps",
@@ -42,7 +44,7 @@ def add_table_arguments(parser: Parser) -> None:
         type=int,
         help="stages at once, which share the cores and so slow each other's seconds (default: 1; with --quick 2)",
     )
-    default = "runs/<data>/table[-quick][-validation]"
+    default = "runs/[quick/]<data>/table[-validation]"
     parser.add_argument("--run", metavar="DIR", type=Path, help=f"folder of runs and tables (default: {default})")
     parser.add_argument("--results", metavar="DIR", type=Path, help="folder of the results (default: results in --run)")
     parser.set_defaults(config=None)
@@ -58,9 +60,9 @@ def table(args: argparse.Namespace) -> None:
     from jointwise.cli.processes import start_process
     from jointwise.cli.table_command import compare
     from jointwise.cli.training_commands import load_data
-    from jointwise.config.systems import default_systems, in_order
     from jointwise.data.label_subset import canonical_labels
     from jointwise.training.distributed import is_main_process
+    from jointwise.training.run_folder import runs_folder
 
     systems = split_list("systems", args.systems or default_systems())
     budget = Budget.of(args.steps, args.settings, args.quick)
@@ -68,8 +70,7 @@ def table(args: argparse.Namespace) -> None:
     configs = {name: config_of_system(args, name) for name in in_order(systems)}
     dataset = load_data(args)
     validation = next(iter(configs.values())).validation_subjects
-    kind = "table" + ("-quick" if args.quick else "") + ("-validation" if validation else "")
-    folder = args.run or Path("runs") / dataset.name / kind
+    folder = args.run or runs_folder(dataset.name, args.quick) / ("table-validation" if validation else "table")
     common = {name: value for name, value in args.settings.items() if name not in LABELLED_STEPS}
     comparison = Comparison(
         datasets=choose_splits(dataset, args.split, args.folds, validation),

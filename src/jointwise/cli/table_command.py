@@ -175,7 +175,7 @@ class _Planner:
     def _result(self, system: str, protocol: str, labels: str, **more: Any) -> str:
         validation = self.comparison.validation or None
         words: dict[str, Any] = {"system": system, "protocol": protocol, "labels": labels, "seed": self.seed, **more}
-        words["selection"] = self.dataset.selection_name
+        words |= {"selection": self.dataset.selection_name, "quick": self.comparison.quick and system != RAW}
         return result_name(**words, split=self.split, validation=validation) + ".json"
 
     def _title(self, stage: str, system: str, labels: str = "") -> str:

@@ -32,8 +32,9 @@ from jointwise.cli.choose_config import (
     transfer_suffix,
 )
 from jointwise.cli.output import describe_sizes, print_columns, show_progress
+from jointwise.config.recipes import QUICK_NOTE
 from jointwise.config.systems import systems
-from jointwise.evaluation.protocols import PROTOCOLS, RAW, SEMI, check_evaluated, evaluated_protocols
+from jointwise.evaluation.protocols import PROTOCOLS, RAW, SEMI, evaluated_protocols
 
 if TYPE_CHECKING:
     from jointwise.data.dataset import Dataset
@@ -80,7 +81,7 @@ def pretrain(args: argparse.Namespace) -> None:
     seed = seed_of(args, start)
     dataset = load_data(args)
     stage = "pretrain" + (transfer_suffix(start, dataset) or "-further" if start else "")
-    folder = args.run or run_path(dataset, config.system, stage, seed)
+    folder = args.run or run_path(dataset, config.system, stage, seed, quick=config.quick)
     args.resume = is_resumed(args, folder)
     if args.resume:
         config = config_of_resumed(args, folder)
@@ -96,7 +97,8 @@ def pretrain(args: argparse.Namespace) -> None:
     report = write_run_report(folder)
     if run["collapse"]:
         print(f"WARNING: {run['collapse']}. This is a failed run; look at the report before you use it.")
-    data = shlex.join(dataset.arguments) if len(dataset.test) else "--data DATA"  # data that can be scored
+    data = dataset.arguments if len(dataset.test) else ["--data", "DATA"]  # data that can be scored
+    command = ["jointwise", "finetune", str(folder), *data, "--labels", "0.1", *(["--quick"] if config.quick else [])]
     losses = [f"{name} {loss:.4f}" for name, loss in loss_parts(run.get("held_out")).items() if loss]
     print_columns(
         [
@@ -104,7 +106,8 @@ def pretrain(args: argparse.Namespace) -> None:
             *((f"held-out {name}", f"{100 * top1:.1f} %") for name, top1 in run["probes"].items()),
             ("seconds per epoch", f"{run['seconds_per_epoch']:.2f}"),
             ("report", report),
-            ("next", f"jointwise finetune {folder} {data} --labels 0.1{' --quick' if args.quick else ''}"),
+            ("note", QUICK_NOTE if config.quick else ""),
+            ("next", shlex.join(command)),
         ]
     )
 
@@ -114,7 +117,8 @@ def add_finetune_arguments(parser: Parser) -> None:
     parser.add_argument(
         "start",
         metavar="RUN|SYSTEM",
-        help="folder of a pre-trained run; base, the model in the package; or a system to train from scratch",
+        help="folder of a pre-trained run; base, the model in the package; or a system to train from scratch: "
+        + ", ".join(systems()),
     )
     add_data(parser)
     add_seed_and_config(parser)
@@ -141,7 +145,7 @@ def finetune(args: argparse.Namespace) -> None:
     seed = seed_of(args, run)
     dataset = load_data_for(args, run)
     stage = training_name(bool(run), args.unlabelled) + (transfer_suffix(run, dataset) if run else "")
-    folder = args.run or run_path(dataset, config.system, stage, seed, labels)
+    folder = args.run or run_path(dataset, config.system, stage, seed, labels, config.quick)
     args.resume = is_resumed(args, folder)
     if args.resume:
         config = config_of_resumed(args, folder)
@@ -171,7 +175,6 @@ def evaluate(args: argparse.Namespace) -> None:
     from jointwise.stages.evaluate import evaluate
 
     run = None if args.start == RAW else Path(args.start)
-    check_evaluated(args.protocol, run is None)  # before data is prepared, which may take hours
     config = config_of_run(args, run) if run else config_of_raw(args)
     labels = labels_of(args)
     dataset = load_data_for(args, run)
@@ -235,6 +238,7 @@ def print_result(results: list[Path], run: Path | None) -> None:
         run: Folder of the run that was scored; None: raw coordinates.
     """
     from jointwise.evaluation.metrics import telling_ranks
+    from jointwise.evaluation.references import in_words, warning_of
     from jointwise.report.tables.completions import is_completion, lines_of
     from jointwise.training.checkpoint import read_json
     from jointwise.training.distributed import is_main_process
@@ -253,8 +257,11 @@ def print_result(results: list[Path], run: Path | None) -> None:
             low, high = interval[f"top{k}"]
             score = scores[f"top{k}"]
             lines.append((f"top-{k}", f"{100 * score:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"))
+        beside = content.get("references", {})
+        lines += [("beside it", in_words(beside)), ("WARNING", warning_of(scores["top1"], beside))]
         if PROTOCOLS[content["protocol"]].learns_labels:
             lines.append(("labelled", f"{split['labelled']} of {split['train']} training clips"))
+    lines.append(("note", QUICK_NOTE if content["config"].get("quick") else ""))
     lines += [("scored on", f"{content['n']} clips: {split['name']}"), ("result", results[0])]
     print_columns(lines)
     if run and (run / "about.json").is_file():  # after the score: a damaged result beside it ends the report only

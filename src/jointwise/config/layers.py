@@ -122,6 +122,25 @@ def make_config(
     return _build([*below, *user_layers, decided])
 
 
+def check_options(options: Mapping[str, Any]) -> None:
+    """Check the names and the kinds of settings, each on its own: what goes together is known later.
+
+    Args:
+        options: Settings by name, as values or as text.
+
+    Raises:
+        ConfigError: A setting is unknown, or its value is of the wrong kind.
+    """
+    known = asdict(Config())
+    check_keys(_nested(options), known, "")
+    for name in options:
+        alone = _nested({name: options[name]})
+        try:
+            msgspec.convert(_get(alone, name), _type_of(name), strict=False)
+        except msgspec.ValidationError:
+            _build([Layer("the defaults", known), Layer("", alone)])  # says what is wrong
+
+
 def build_config(settings: Settings) -> Config:
     """The Config of a saved dictionary, such as that of a model card.
 
@@ -239,7 +258,7 @@ def _walk(group: Any, prefix: str, about: str) -> Iterator[SettingInfo]:
         name = f"{prefix}{item.name}"
         if is_dataclass(value):
             inside.append((value, f"{name}.", item.metadata["help"]))
-        elif name != "system":  # a name, not a setting
+        elif name not in ("system", "quick"):  # what the command says by itself
             kind = "|".join(_choices(name)) or str(item.type).replace("None", "null").upper()
             yield SettingInfo(name, kind, value, item.metadata["help"], about)
     for inner in inside:
@@ -261,11 +280,16 @@ def _nested(options: Mapping[str, Any]) -> Settings:
     return nested
 
 
-def _leaves(settings: Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of nested settings."""
+def leaves(settings: Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of nested settings.
+
+    Args:
+        settings: Nested settings.
+        prefix: What stands before the names.
+    """
     for key, value in settings.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 
@@ -288,7 +312,7 @@ def _build(layers: list[Layer]) -> Config:
         config: Config = msgspec.convert(settings, Config, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error), settings, layers)) from error
-    for name, value in _leaves(asdict(config)):
+    for name, value in leaves(asdict(config)):
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{_source(layers, name).describe(name)} {value}: expected a finite number.")
     return config
@@ -296,7 +320,7 @@ def _build(layers: list[Layer]) -> Config:
 
 def _source(layers: list[Layer], name: str) -> Layer:
     """The highest layer that sets a name, to null too."""
-    return next((layer for layer in reversed(layers) if name in dict(_leaves(layer.settings))), layers[-1])
+    return next((layer for layer in reversed(layers) if name in dict(leaves(layer.settings))), layers[-1])
 
 
 def _explain(message: str, settings: Settings, layers: list[Layer]) -> str:
@@ -317,19 +341,22 @@ def _explain(message: str, settings: Settings, layers: list[Layer]) -> str:
 
 def _choices(name: str) -> tuple[str, ...]:
     """The values that a setting may have, where these are few; else none."""
-    group: Any = Config
-    keys = name.split(".")
-    for key in keys[:-1]:
-        group = get_type_hints(group)[key]
-    kind = get_type_hints(group)[keys[-1]]
-    return tuple(choice for choice in get_args(kind) if isinstance(choice, str))
+    return tuple(choice for choice in get_args(_type_of(name)) if isinstance(choice, str))
+
+
+def _type_of(name: str) -> Any:
+    """The type of a setting or of a group of settings."""
+    kind: Any = Config
+    for key in name.split("."):
+        kind = get_type_hints(kind)[key]
+    return kind
 
 
 def _check_against(fixed: Fixed, trained: list[Layer], user_layers: list[Layer]) -> None:
     """Raise ConfigError for a value in `user_layers` that differs from what the run has fixed."""
-    names = {name for name, _ in _leaves(fixed.settings)}
+    names = {name for name, _ in leaves(fixed.settings)}
     for layer in user_layers:
-        user_values = {name: value for name, value in _leaves(layer.settings) if name in names}
+        user_values = {name: value for name, value in leaves(layer.settings) if name in names}
         if not user_values:
             continue
         before = to_settings(_build(trained))

@@ -44,6 +44,9 @@ def recipe_of(data: str) -> str:
     return OWN_FOLDER if path is not None and not path.is_file() else data  # a pool may still be to be made
 
 
+QUICK_NOTE = "made with --quick, a tiny model and few steps, to see that all works: its scores mean nothing"
+
+
 def quick_settings() -> Path:
     """The shipped file of sizes with which everything works and nothing is learned."""
     return shipped("")["quick"]

@@ -337,6 +337,7 @@ class Config:
     """Everything that decides a result, and how it is executed."""
 
     system: str = setting("", "name of the system")
+    quick: bool = setting(False, "whether --quick made it, or a run that it starts from: its scores mean nothing")
     objective: str = setting("masked_prediction", "what pre-training learns from, a key of OBJECTIVES")
     clip: ClipConfig = group(ClipConfig, "what a clip is")
     encoder: EncoderConfig = group(EncoderConfig, "the transformer that is trained and kept")

@@ -32,6 +32,23 @@ def canonical_labels(labels: str) -> str:
         return labels
 
 
+def check_labels(labels: str) -> None:
+    """Check a choice of labels.
+
+    Args:
+        labels: As `canonical_labels` returns it.
+
+    Raises:
+        ConfigError: It is neither a share above 0 and up to 1, nor shots.
+    """
+    try:
+        share = 1.0 if _SHOTS.fullmatch(labels) else float(labels)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise ConfigError(f"--labels {labels}: expected a share between 0 and 1 such as 0.1, or shots such as 5shot.")
+
+
 def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...]) -> Part:
     """Draws the training sequences that keep their label, stratified by class.
 
@@ -49,17 +66,9 @@ def choose_labelled(train: Part, labels: str, seed: int, classes: tuple[str, ...
         ConfigError: `labels` is neither a share nor shots.
         DataError: A class has fewer sequences than shots.
     """
+    check_labels(labels)
     shots = _SHOTS.fullmatch(labels)
-    share = None
-    if not shots:
-        try:
-            share = float(labels)
-        except ValueError:
-            share = 0.0
-        if not 0 < share <= 1:
-            raise ConfigError(
-                f"--labels {labels}: expected a share between 0 and 1 such as 0.1, or shots such as 5shot."
-            )
+    share = None if shots else float(labels)
     train = train.labelled
     if share == 1:
         return train

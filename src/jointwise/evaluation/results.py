@@ -82,6 +82,7 @@ class Evaluation:
         pretrained_on: Data whose training part the encoder was pre-trained on; None from scratch.
         unlabelled: How unlabelled clips were used beside labels in training what is judged: `pseudo`; None: not at all.
         costs: What the training of the model took, and the operations of its forward pass.
+        references: Accuracies that need no training, on the same clips; see `References`. None: not computed.
     """
 
     system: str
@@ -100,6 +101,7 @@ class Evaluation:
     pretrained_on: str | None = None
     unlabelled: str | None = None
     costs: Costs = field(default_factory=Costs)
+    references: dict[str, float] | None = None
 
     def with_gflops(self, gflops: float) -> Evaluation:
         """This evaluation, with the operations of the forward pass for one clip among its costs."""
@@ -112,6 +114,7 @@ class Evaluation:
         before = f"from-{self.pretrained_on}" if self.pretrained_on not in (None, self.dataset.name) else ""
         return result_name(
             system=self.system,
+            quick=self.config.quick,
             start=start,
             before=before,
             unlabelled=learned or "",
@@ -145,6 +148,7 @@ class Evaluation:
             "encoder": self.encoder,
             "pooling": self.pooling,
             **measured,
+            **({"references": self.references} if self.references else {}),
             "n": len(part),
             "split": {
                 "name": self.dataset.split,
@@ -189,6 +193,7 @@ def result_name(
     protocol: str,
     labels: str,
     seed: int,
+    quick: bool = False,
     start: str = "",
     before: str = "",
     unlabelled: str = "",
@@ -205,6 +210,7 @@ def result_name(
         protocol: A key of PROTOCOLS.
         labels: Share or shots.
         seed: Random seed of the evaluation.
+        quick: Whether --quick made it.
         start: Initialisation of the encoder, where it is not pre-trained.
         before: `from-<data>` of a pre-training on other data.
         unlabelled: How a classifier that is judged by another protocol than `semi` used unlabelled clips.
@@ -217,8 +223,8 @@ def result_name(
     Returns:
         Such as `mamp-knn-1.0-seed0`.
     """
-    parts = [system, start, before, unlabelled, protocol, split, selection, "" if encoder == "student" else encoder]
-    parts += [pooling if pooling and pooling != "mean" else "", labels, f"seed{seed}"]
+    how = [split, selection, "" if encoder == "student" else encoder, pooling if pooling and pooling != "mean" else ""]
+    parts = [system, "quick" if quick else "", start, before, unlabelled, protocol, *how, labels, f"seed{seed}"]
     suffix = "" if validation is None else "-validation" + "".join(f"-{subject}" for subject in validation)
     return "-".join(part for part in parts if part) + suffix
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +16,12 @@ from torch import Tensor
 
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.cleaning import CLEANING
-from jointwise.data.clips import TEST_CROP, ClipCutter, Clips
-from jointwise.data.formats import read
+from jointwise.data.clips import TEST_CROP, ClipCutter, Clips, Persons
+from jointwise.data.formats import known_names, read, recordings_in
 from jointwise.data.mapping import map_to_layout
 from jointwise.data.sequence import Sequence, as_float_array
 from jointwise.data.skeletons import Skeleton, resolve_layout
-from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, unknown
+from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, group_messages, unknown
 from jointwise.evaluation.features import encoder_features
 from jointwise.inference.fitting import Fitted, in_axes, in_size, without_signs
 from jointwise.model.build import build_classifier
@@ -43,12 +46,14 @@ class Prediction:
         probability: Its probability.
         probabilities: The probabilities of all classes, in descending order.
         source: Where the recording came from.
+        assumed: What the file does not say and was taken for granted, as whole sentences.
     """
 
     label: str
     probability: float
     probabilities: dict[str, float]
     source: str
+    assumed: tuple[str, ...] = ()
 
 
 class Recognizer:
@@ -103,6 +108,14 @@ class Recognizer:
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         load_weights(pretrained, own, folder)
         return cls(card, pretrained, None, pick_device(device))
+
+    def __repr__(self) -> str:
+        """One line: what the model is, which actions and joints it knows, and what it was trained on."""
+        card = self.card
+        knows = f"{len(card.classes)} classes" if card.classes else "pre-trained only, no class names"
+        joints = f"{len(card.skeleton.joints)} joints ({card.skeleton.name}), {card.coordinates}D"
+        quick = ", made with --quick" if card.config.quick else ""
+        return f"Recognizer({card.system}{quick}, {knows}, {joints}, trained on {card.data}, {self.device})"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -167,8 +180,8 @@ class Recognizer:
             warnings.warn(f"{fitted.sequence.source}: {note}", JointwiseWarning, stacklevel=6)
         return fitted.sequence
 
-    def _to_clip(self, recording: Recording) -> tuple[Clips, str]:
-        """The evaluation clip of a recording, as a batch of one, and the recording's source."""
+    def _to_clip(self, recording: Recording) -> tuple[Clips, Sequence]:
+        """The evaluation clip of a recording, as a batch of one, and the prepared recording."""
         sequence = self._to_sequence(recording)
         cutter = ClipCutter.from_sequence(sequence, self.card.config.clip.frames, self.device)
         clips = cutter.centre(torch.zeros(1, dtype=torch.long))
@@ -177,31 +190,90 @@ class Recognizer:
                 f"{sequence.source}: not one joint is valid in the {cutter.frames} frames that are looked at, of the "
                 f"middle {100 * TEST_CROP:.0f} % of {sequence.frames}. Cut it to where the person is seen."
             )
-        return clips, sequence.source
+        return clips, sequence
 
-    @torch.no_grad()
-    def predict(self, recording: Recording) -> Prediction:
-        """Names the action of one recording.
+    @overload
+    def predict(self, recording: Recording) -> Prediction: ...  # for a folder, too, a list
+
+    @overload
+    def predict(self, recording: list[Recording] | tuple[Recording, ...]) -> list[Prediction]: ...
+
+    def predict(self, recording: Recording | list[Recording] | tuple[Recording, ...]) -> Prediction | list[Prediction]:
+        """Names the action of one recording, or of each of many.
 
         Args:
             recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file. Joints that are NaN, or
                 lie exactly at zero or another sign for it, count as not seen; of a Sequence, `valid` is believed.
                 Axes and units are turned to those of the training data, with a JointwiseWarning; `up` and `units` of a
-                Sequence are believed.
+                Sequence are believed. A list of these, or a folder of recordings, is answered with a list.
+
+        Returns:
+            One Prediction, or a list of them: in the order of the list, or of the names of the files.
 
         Raises:
             CheckpointError: The model was never fine-tuned, so it has no class names.
-            ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
+            ReadError: A recording cannot be read, has no valid joint, or does not fit the model. For many of them, the
+                message groups all that failed by cause.
+        """
+        many = _recordings_of(recording)
+        answers = list(self.predict_each([recording] if many is None else many))  # type: ignore[list-item]
+        failed = [answer for answer in answers if isinstance(answer, ReadError)]
+        if many is None and failed:
+            raise failed[0]
+        if failed:
+            raise unusable(failed, len(answers))
+        named = [answer for answer in answers if isinstance(answer, Prediction)]
+        return named[0] if many is None else named
+
+    def predict_each(self, recordings: Iterable[Recording], batch: int = 32) -> Iterator[Prediction | ReadError]:
+        """Names the actions of many recordings, one after the other; a recording that cannot be used stops no other.
+
+        Args:
+            recordings: As `predict` takes them, without folders of recordings.
+            batch: Recordings at once.
+
+        Yields:
+            The prediction of each, or the error that says why there is none, in the same order.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
         """
         if self._classifier is None:
             raise CheckpointError(
                 "this model is pre-trained only, it knows no class names. Fine-tune it first: jointwise finetune RUN "
                 "--data DATA; or use .features()."
             )
-        clip, source = self._to_clip(recording)
-        probabilities = _check_finite(self._classifier(clip.persons()).float().softmax(-1)[0], source).tolist()
+        waiting = iter(recordings)
+        while chosen := list(islice(waiting, batch)):
+            yield from self._predict_batch(self._classifier, chosen)
+
+    @torch.no_grad()
+    def _predict_batch(self, classifier: Classifier, recordings: list[Recording]) -> list[Prediction | ReadError]:
+        """The answer to each of a few recordings."""
+        answers: list[Prediction | ReadError | None] = []
+        clips: list[Clips] = []
+        sources: list[Sequence] = []
+        for recording in recordings:
+            try:
+                clip, sequence = self._to_clip(recording)
+            except ReadError as error:
+                answers.append(error)
+                continue
+            answers.append(None)
+            clips.append(clip)
+            sources.append(sequence)
+        scores = classifier(_join(clips)).float().softmax(-1) if clips else torch.zeros(0)
+        named = (self._name(row, sequence) for row, sequence in zip(scores, sources, strict=True))
+        return [next(named) if answer is None else answer for answer in answers]
+
+    def _name(self, scores: Tensor, sequence: Sequence) -> Prediction | ReadError:
+        """The prediction that the scores (K,) of a recording stand for."""
+        try:
+            probabilities = _check_finite(scores, sequence.source).tolist()
+        except ReadError as error:
+            return error
         ranked = sorted(zip(self.classes, probabilities, strict=True), key=lambda pair: -pair[1])
-        return Prediction(ranked[0][0], ranked[0][1], dict(ranked), source)
+        return Prediction(ranked[0][0], ranked[0][1], dict(ranked), sequence.source, sequence.assumed)
 
     @torch.no_grad()
     def features(self, recording: Recording, pooling: str = "mean") -> npt.NDArray[np.float32]:
@@ -220,9 +292,48 @@ class Recognizer:
         """
         if pooling not in POOLINGS:
             raise ConfigError(unknown("pooling", pooling, POOLINGS))
-        clip, source = self._to_clip(recording)
-        vector = _check_finite(encoder_features(self._encoder, self.card.config.clip.segment, pooling)(clip)[0], source)
+        clip, sequence = self._to_clip(recording)
+        vectors = encoder_features(self._encoder, self.card.config.clip.segment, pooling)(clip)
+        vector = _check_finite(vectors[0], sequence.source)
         return vector.cpu().numpy().astype(np.float32)
+
+
+def unusable(errors: list[ReadError], count: int) -> ReadError:
+    """The error about several recordings.
+
+    Args:
+        errors: One for each recording that cannot be used.
+        count: Number of all recordings.
+    """
+    return ReadError(f"{len(errors)} of {count} recordings cannot be used:\n{group_messages(map(str, errors))}")
+
+
+def _recordings_of(recording: object) -> list[Recording] | None:
+    """The recordings of a list or folder; None for a single recording."""
+    if isinstance(recording, list | tuple) and all(
+        isinstance(item, Sequence | np.ndarray | str | Path) for item in recording
+    ):
+        return list(recording)
+    if not isinstance(recording, str | Path) or not Path(recording).is_dir():
+        return None
+    inside = recordings_in(recording)
+    if not inside:
+        raise ReadError(f"{recording}: no recording in this folder. Known files: {known_names()}.")
+    return None if inside == [Path(recording)] else [*inside]
+
+
+def _join(clips: list[Clips]) -> Persons:
+    """The valid persons of several clips as one batch."""
+    packed = [clip.persons() for clip in clips]
+    if len(packed) == 1:
+        return packed[0]
+    return Persons(
+        torch.cat([persons.positions for persons in packed]),
+        torch.cat([persons.valid for persons in packed]),
+        torch.cat([persons.clip + place for place, persons in enumerate(packed)]),
+        torch.cat([persons.slot for persons in packed]),
+        len(packed),
+    )
 
 
 def _check_finite(output: Tensor, source: str) -> Tensor:

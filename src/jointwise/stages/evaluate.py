@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from jointwise.evaluation.completion import Completer, completion_errors, predic
 from jointwise.evaluation.features import RAW_FRAMES, encoder_features, extract, raw_features
 from jointwise.evaluation.judge import probe_scores
 from jointwise.evaluation.protocols import PROTOCOLS, RAW, Judges, check_evaluated
+from jointwise.evaluation.references import references
 from jointwise.evaluation.results import ClipErrors, Evaluation, check_folder, save_result
 from jointwise.model.build import OBJECTIVES, build_classifier, build_completion_head, check_names
 from jointwise.model.parts import build_encoder
@@ -74,6 +75,9 @@ def evaluate(
     device = pick_device(config.execution.device)
     task = EvaluationTask(run, protocol, dataset, config, seed, labels, which, device)
     evaluation = _JUDGES[PROTOCOLS[protocol].judges](task)
+    if run is not None and evaluation.scores is not None:
+        beside = references(evaluation.dataset, evaluation.labelled, config, device)
+        evaluation = replace(evaluation, references=beside.to_json())
     own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
     return [save_result(folder, evaluation, device) for folder in (own, results) if folder]
 

@@ -17,6 +17,7 @@ from jointwise.data.label_subset import choose_labelled
 from jointwise.errors import ConfigError, unknown
 from jointwise.evaluation import protocols
 from jointwise.evaluation.class_scores import class_scores, classifier_gflops
+from jointwise.evaluation.references import references
 from jointwise.evaluation.results import Evaluation, check_folder, save_result
 from jointwise.model.build import build_classifier, check_names
 from jointwise.model.classifier import Classifier
@@ -303,6 +304,7 @@ def _score(run: FinetuneRun, took: dict[str, Any]) -> Evaluation:
         pretrained_on=before.data if before else None,
         unlabelled=run.unlabelled or (before.unlabelled if before else None),
         costs=costs.with_gflops(classifier_gflops(run.trained, run.dataset, config.clip.frames, device)),
+        references=references(run.dataset, run.labelled, config, device).to_json(),
     )
 
 

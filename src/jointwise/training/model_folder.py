@@ -12,14 +12,15 @@ from torch import Tensor
 from jointwise.data.conventions import Conventions
 from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import Skeleton
-from jointwise.errors import CheckpointError, DataError, writing
+from jointwise.errors import CheckpointError, DataError, first_few, writing
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
 from jointwise.training.model_card import FORMAT, ModelCard
+from jointwise.training.shipped import SHIPPED, shipped_models
 
 SEEN = "trained_on.npy"
-SHIPPED = Path(__file__).with_name("shipped")  # one model folder for each model that comes with the package
+_DEPTH = 4  # folders below one that is no run, in which runs are looked for: runs/quick/<data>/<system>/<run>
 
 
 def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: set[str]) -> None:
@@ -61,9 +62,14 @@ def load_trained_on(path: Path) -> set[str]:
         ) from error
 
 
-def shipped_models() -> tuple[str, ...]:
-    """Names of the models that come with the package."""
-    return tuple(sorted(card.parent.name for card in SHIPPED.glob("*/config.json")))
+def runs_in(path: Path) -> str:
+    """Which runs lie below a folder that is none itself, as a sentence for messages; empty where there are none.
+
+    Args:
+        path: The folder.
+    """
+    found = [card.parent for depth in range(1, _DEPTH + 1) for card in path.glob("*/" * depth + "config.yaml")]
+    return f" Runs in it: {first_few([str(run) for run in sorted(found)])}. Name one." if found else ""
 
 
 def model_folder(path: Path) -> Path:
@@ -84,7 +90,7 @@ def model_folder(path: Path) -> Path:
         state = "an unfinished run; continue it with --resume"
     else:
         state = "the folder is no run" if path.is_dir() else "no such folder"
-    raise CheckpointError(f"{path}: no finished model here ({state}).")
+    raise CheckpointError(f"{path}: no finished model here ({state}).{runs_in(path)}")
 
 
 def load_card(path: Path) -> ModelCard:

@@ -15,10 +15,21 @@ from jointwise.data.dataset import Dataset
 from jointwise.errors import CheckpointError, ConfigError, writing
 from jointwise.training import distributed
 from jointwise.training.checkpoint import read_json, write_json
+from jointwise.training.model_folder import runs_in
 
 
-def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str = "") -> Path:
-    """The folder of a run that was not given by --run: runs/<data>/<system>/<run_name>.
+def runs_folder(data: str, quick: bool) -> Path:
+    """Where all runs on a data set lie: runs/<data>, or runs/quick/<data>, so that quick and real runs never mix.
+
+    Args:
+        data: Name of the data set.
+        quick: Whether the run is one of --quick.
+    """
+    return Path("runs", "quick", data) if quick else Path("runs", data)
+
+
+def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str = "", quick: bool = False) -> Path:
+    """The folder of a run that was not given by --run: runs/[quick/]<data>/<system>/<run_name>.
 
     Args:
         dataset: The data that is trained on.
@@ -26,8 +37,9 @@ def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str =
         stage: `pretrain`, or what `training_name` returns.
         seed: Random seed of the training, the `<k>` of `seed<k>`.
         labels: The share or shots of labels; empty for a pre-training.
+        quick: Whether the run is one of --quick.
     """
-    return Path("runs") / dataset.name / system / run_name(dataset, stage, seed, labels)
+    return runs_folder(dataset.name, quick) / system / run_name(dataset, stage, seed, labels)
 
 
 def run_name(dataset: Dataset, stage: str, seed: int, labels: str = "") -> str:
@@ -156,7 +168,7 @@ def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
         CheckpointError: The folder is not a run, or is damaged.
     """
     if not (folder / "config.yaml").is_file():
-        raise CheckpointError(f"{folder}: no run here (no config.yaml in it). Check the path.")
+        raise CheckpointError(f"{folder}: no run here (no config.yaml in it).{runs_in(folder) or ' Check the path.'}")
     about = read_json(folder / "about.json")
     missing = [key for key in ("system", "stage", "seed", "labels") if key not in about]
     if missing:

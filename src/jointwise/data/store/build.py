@@ -24,13 +24,11 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.store.reader import TEST, TRAIN, VERSION, Description, Parts, digest, find_duplicates
 from jointwise.data.store.workers import run_in_order
 from jointwise.data.store.writer import StoreWriter, check_belongs
-from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, writing
+from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, group_messages, writing
 
-ZEROS = "joints at zero"  # a note beside those of cleaning
 NO_NUMBER = "joints have coordinates that are no numbers (NaN): they count as missing"
 ROWS = 2  # to be raised when the same recording gives other rows; stores that are finished stay as they are
 EMPTY = "no body in it, or none after cleaning"
-_FILES_SHOWN = 10  # damaged files that an error message names
 _FILE_ENDING = re.compile(r"\.[A-Za-z]+$")
 
 # (items to come, their number, name of the data) -> the same items, shown as they pass, such as by a progress bar
@@ -103,7 +101,6 @@ class Summary:
         left_out: Reason -> number of recordings left out for it.
         cleaned: What cleaning dropped from the stored recordings -> how often.
         bad: (name, message) of each damaged recording that was left out.
-        zeros: Number of valid joints at exactly zero in the stored recordings; see `count_zero_joints`.
         noticed: What else was noticed in the stored recordings, worth a look -> how often.
         lists: Names of the skip lists that were used.
         skips: What the user wanted left out; the next `prepare` of the same folder leaves it out again.
@@ -116,7 +113,6 @@ class Summary:
     left_out: dict[str, int] = field(default_factory=dict)
     cleaned: dict[str, int] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
-    zeros: int = 0
     noticed: dict[str, int] = field(default_factory=dict)
     lists: list[str] = field(default_factory=list)
     skips: SkipRequest = field(default_factory=SkipRequest)
@@ -188,11 +184,11 @@ def build_store(
             reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
             raise DataError(f"{source.name}: not one of {len(recordings.items)} recordings is left: {reasons}.")
         splits = source.split(index, stored)
+        notes = _sum_notes(writer, stored)
         summary = Summary(
             read=len(recordings.items) + sum(map(len, recordings.ignored.values())),
             stored=len(stored),
             left_out=dict(left_out),
-            zeros=notes.pop(ZEROS, 0),
             cleaned={what: count for what, count in notes.items() if what in DROPPED},
             noticed={what: count for what, count in notes.items() if what not in DROPPED},
             bad=list(bad.items()),
@@ -265,9 +261,8 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
         check_belongs(sequence, description)
         sequence = replace(sequence, skeleton=description.skeleton)  # all get the same root, whatever their files say
         prepared = prepare_sequence(sequence)
-        zeros = count_zero_joints(sequence)
         no_number = int((~sequence.validity & np.isnan(sequence.positions).any(-1)).sum())
-        found = {ZEROS: zeros, NO_NUMBER: no_number} | odd_bodies(sequence)
+        found = {NO_NUMBER: no_number} | odd_bodies(sequence)
         found |= {f"recordings: {sentence}": 1 for sentence in sequence.assumed}
         notes = cleaned.notes | {what: count for what, count in found.items() if count}
         findings = [finding for finding in check_recording(sequence) if finding.verdict != FINE]
@@ -321,10 +316,8 @@ def _check_bad(
     command += ["--root", str(root)] if root else []
     command += ["--skip-list", skips.file] if skips.file else []
     command += ["--skip-bad"]
-    shown = "\n".join(f"  {message}" for message in list(bad.values())[:_FILES_SHOWN])
-    more = f"\n  … and {len(bad) - _FILES_SHOWN} more" if len(bad) > _FILES_SHOWN else ""
     raise DataError(
-        f"{source.name}: {len(bad)} of {count} recordings cannot be used:\n{shown}{more}\nTheir names are in "
-        f"{bad_list}. Fetch these files again and run the same command (what was read is kept), or leave them out: "
+        f"{source.name}: {len(bad)} of {count} recordings cannot be used:\n{group_messages(bad.values())}\nTheir names "
+        f"are in {bad_list}. Mend or replace them and run the same command (what was read is kept), or leave them out: "
         f"{shlex.join(command)}"
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
+from jointwise.config.recipes import QUICK_NOTE
 from jointwise.errors import writing
 from jointwise.evaluation.protocols import protocol_title
 from jointwise.report.page.charts import share_bar
@@ -82,6 +84,7 @@ def render_page(title: str, runs: Sequence[Run], results: Sequence[Result]) -> s
         "whiskers": draw_whiskers(result_views),
         "intervals": describe_intervals(results),
         "terms": terms,
+        "notes": [f"This is {QUICK_NOTE}."] if _is_quick(runs, results) else [],
     }
 
     def render(details: Details, player: Markup | str, dropped: int = 0) -> str:
@@ -137,6 +140,12 @@ def _detail_levels(results: int, runs: int) -> Iterator[Details]:
     while detailed:
         detailed //= 2
         yield Details(0, detailed)
+
+
+def _is_quick(runs: Sequence[Run], results: Sequence[Result]) -> bool:
+    """Whether --quick made anything of this."""
+    of_results = any(result.facts.within("config").values.get("quick") for result in results)
+    return of_results or any(re.search("^quick: true$", run.config, re.MULTILINE) for run in runs)
 
 
 def _left_out(results: Sequence[ResultView], runs: Sequence[RunView], details: Details) -> list[str]:

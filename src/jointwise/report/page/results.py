@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from jointwise.evaluation.metrics import telling_ranks
 from jointwise.evaluation.protocols import protocol_title
+from jointwise.evaluation.references import TITLES, in_words, warning_of
 from jointwise.evaluation.results import INITIALISATIONS
 from jointwise.report.page import charts
 from jointwise.report.page.confusion import ClassScore, Confusion, Pair
@@ -179,6 +180,7 @@ def view_result(result: Result) -> ResultView:
     named_facts = {
         "top-1": percent(scores.number("top1"), unit=True),
         "top-5": None if top5.value is None else percent(top5.value, unit=True),
+        "beside it": in_words(_references(facts)) or None,
         "macro F1": percent(scores.number("macro_f1"), unit=True),
         "test clips": count(clip_count(result)),
         "peak memory": None if memory is None else f"{count(memory)} MB",
@@ -206,6 +208,12 @@ def _score(facts: Facts, key: str) -> Score:
     return Score(facts.within("scores").number(key), facts.within("interval").interval(key))
 
 
+def _references(facts: Facts) -> dict[str, float]:
+    """The accuracies that need no training; empty in results from before they were computed."""
+    found = {key: facts.within("references").number(key) for key in TITLES}
+    return {key: value for key, value in found.items() if value is not None}
+
+
 def _top5(facts: Facts) -> Score:
     """The top-5 accuracy; without a value where 5 classes or fewer make it 100 % of any answers."""
     told = 5 in telling_ranks(len(facts.names("classes"))) or not facts.names("classes")
@@ -221,6 +229,13 @@ def clip_count(result: Result) -> float | None:
 
 def result_warnings(result: Result) -> tuple[str, ...]:
     """What a reader should know before trusting the figures of a result."""
+    top1 = result.facts.within("scores").number("top1")
+    below = "" if top1 is None else warning_of(top1, _references(result.facts))
+    return (*_inconsistencies(result), *([below] if below else []))
+
+
+def _inconsistencies(result: Result) -> tuple[str, ...]:
+    """What does not fit together in the files of a result."""
     if result.confusion is None:
         return ("The per-clip scores (.npz) do not lie beside this result, so its classes cannot be shown.",)
     stated_top1, counted = result.facts.within("scores").number("top1"), result.confusion.accuracy

@@ -29,7 +29,7 @@ class Condition(NamedTuple):
         labels: Share or shots of the training labels.
         system: Name of the system, of a foreign encoder, or `raw`.
         start: Initialisation of the encoder; with the data of a pre-training on other data, the mark of a classifier
-            from `semi` that another protocol judges, and the joints where not all are used.
+            from `semi` that another protocol judges, that of --quick, and the joints where not all are used.
     """
 
     protocol: str
@@ -48,6 +48,7 @@ class Condition(NamedTuple):
         start += f" on {before}" if before not in (None, result["data"]) else ""
         if result.get("unlabelled") and result["protocol"] != SEMI:
             start += ", pseudo-labels"
+        start += ", --quick" if result["config"].get("quick") else ""
         start += "".join(f", {result[key]}" for key in ("joints", "left_out") if result.get(key))
         return cls(result["protocol"], features, result["labels"], result["system"], start)
 
