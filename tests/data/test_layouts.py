@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from jointwise.data.datasets.folder import source_of
+from jointwise.data.formats import npz, read
 from jointwise.data.layouts import layout_names, load_layout, parse_sources, read_yaml, spelling
-from jointwise.data.skeletons import SKELETONS, get_skeleton, skeleton_of
-from jointwise.errors import ConfigError
+from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, skeleton_of
+from jointwise.errors import ConfigError, ReadError
 
 OWN = """
 joints: [pelvis, chest, head, LArm, RArm, LLeg, RLeg]
@@ -104,3 +108,30 @@ def test_sources_are_alternatives_of_means() -> None:
         "a": (("x",),),
         "b": (("x",), ("y", "z")),
     }
+
+
+def test_read_takes_a_layout_file_for_markers_and_refuses_joints_that_do_not_fit(tmp_path: Path) -> None:
+    names = ("TOP", "LKNE", "LKNM", "RKNE", "Pelvis")
+    markers = Skeleton("markers", names, (), None, None, None)
+    npz.write(tmp_path / "trial.npz", Sequence(np.arange(45.0).reshape(1, 3, 5, 3), markers))
+    layout = tmp_path / "mine.yaml"
+    layout.write_text("joints: [pelvis, head, left_knee]\naliases: {head: TOP, left_knee: {mean: [LKNE, LKNM]}}\n")
+    sequence = read(tmp_path / "trial.npz", layout=layout)
+    assert (sequence.skeleton.name, sequence.skeleton.joints) == ("mine", ("pelvis", "head", "left_knee"))
+    assert sequence.positions[0, 0].tolist() == [[12, 13, 14], [0, 1, 2], [4.5, 5.5, 6.5]]
+    layout.write_text("joints: [pelvis, head, left_knee]\naliases: {left_knee: {mean: [LKNE, LKNX]}}\n")
+    with pytest.raises(ReadError, match=r"layout 'mine' does not fit: no head, left_knee among the file's 5 joints"):
+        read(tmp_path / "trial.npz", layout=str(layout))
+
+
+def test_dataset_yaml_names_a_layout_file_beside_it(tmp_path: Path) -> None:
+    root = tmp_path / "own"
+    for number, name in enumerate(("a", "b", "a", "b")):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        names = Skeleton("file", ("Pelvis", "Chest", "Head", "ArmL", "ArmR", "LLeg", "R_Leg"), (), None, None, None)
+        positions = np.random.default_rng(number).normal(size=(1, 4, 7, 3))
+        npz.write(root / name / f"{number}.npz", Sequence(positions, names))
+    (root / "robot.yaml").write_text(OWN)
+    (root / "dataset.yaml").write_text("skeleton: robot.yaml\n")
+    description = source_of(root).description
+    assert description.skeleton == get_skeleton(str(root / "robot.yaml"))

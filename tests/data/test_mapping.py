@@ -178,7 +178,6 @@ def test_left_shoulder_is_the_clavicle_where_the_file_has_an_arm() -> None:
         "RightHand",
     ]
     found = find_spellings(layout.joints, words, layout.aliases)
-    assert found is not None
     assert [found[joint] for joint in layout.joints] == [(word,) for word in words]
     same = find_spellings(layout.joints, layout.joints[::-1], layout.aliases)
     assert same == {joint: (joint,) for joint in layout.joints}

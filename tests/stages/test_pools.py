@@ -159,7 +159,7 @@ def test_an_encoder_of_a_pool_is_fine_tuned_on_a_set_of_fewer_joints(
     small = ("--quick", *tiny.SMALL, "--run", str(tmp_path / "tuned"))
     run(["finetune", str(pretrained_on_pool), "--data", f"{home}/old/", *small])
     printed = capsys.readouterr().out
-    assert "20 of old's 20 joints are among the model's 25 (ntu25)" in printed
+    assert "old (kinect20) on the model's layout ntu25: 20 of 25 joints: 20 matched, missing: neck, " in printed
     assert "origins differ" not in printed  # both are centred at spine_mid
     assert "scored on  8 clips" in printed
     card = load_card(tmp_path / "tuned")

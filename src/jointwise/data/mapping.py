@@ -57,10 +57,10 @@ def on_layout(sequence: Sequence, layout: Skeleton, aliases: Sources | None = No
     if resolve_layout(layout, own) is layout:
         return replace(sequence, skeleton=layout)
     sources = find_spellings(layout.joints, own.joints, aliases or {})
-    return sequence if sources is None else _computed(sequence, layout, sources)
+    return _computed(sequence, layout, sources) if len(sources) == len(layout.joints) else sequence
 
 
-def find_spellings(wanted: Names[str], found: Names[str], aliases: Sources) -> dict[str, tuple[str, ...]] | None:
+def find_spellings(wanted: Names[str], found: Names[str], aliases: Sources) -> dict[str, tuple[str, ...]]:
     """Find joints by their names, by other spellings of them, and by aliases.
 
     Args:
@@ -69,8 +69,8 @@ def find_spellings(wanted: Names[str], found: Names[str], aliases: Sources) -> d
         aliases: Wanted joint -> alternatives of the names whose mean it is.
 
     Returns:
-        Wanted joint -> the names in the recording that it is the mean of; None if one of them is not there, or two
-        would be the same.
+        Wanted joint -> the names in the recording that it is the mean of. A joint that is not there, or that would be
+        the same as another, is left out.
 
     >>> find_spellings(("left_knee", "head"), ("Head", "KneeLeft"), {})
     {'left_knee': ('KneeLeft',), 'head': ('Head',)}
@@ -84,11 +84,10 @@ def find_spellings(wanted: Names[str], found: Names[str], aliases: Sources) -> d
     for joint in wanted:
         for parts in (*aliases.get(joint, ()), (joint,)):
             names = [known.get(name, known.get(spelling(name), "")) for name in parts]
-            if all(names):
+            if all(names) and tuple(names) not in sources.values():
                 sources[joint] = tuple(names)
                 break
-    complete = len(sources) == len(wanted) == len(set(sources.values()))
-    return sources if complete else None
+    return sources
 
 
 def _computed(sequence: Sequence, target: Skeleton, sources: Mapping[str, tuple[str, ...]]) -> Sequence:

@@ -38,10 +38,10 @@ from jointwise.data.formats import (
 from jointwise.data.formats.files import check_file, read_head
 from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.layouts import Sources, load_layout
-from jointwise.data.mapping import on_layout
+from jointwise.data.mapping import find_spellings, on_layout
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton, skeleton_of
-from jointwise.errors import ConfigError, ReadError, unknown
+from jointwise.errors import ConfigError, ReadError, first_few, unknown
 
 # in the order of `jointwise formats`
 FORMATS: dict[str, Format] = {
@@ -217,7 +217,8 @@ def read(
         does not say.
 
     Raises:
-        ReadError: The file is missing, empty or damaged, or no format fits it, or two fit equally well.
+        ReadError: The file is missing, empty or damaged, or no format fits it, or two fit equally well; or it has not
+            the joints of the layout.
         ConfigError: The format or the layout is unknown, or an option has no such value.
     """
     path = Path(path)
@@ -236,6 +237,14 @@ def _apply(options: ReadOptions, sequence: Sequence, aliases: Sources) -> Sequen
     """Put what the user says in the place of what the file says; aliases: of the joints of the layout."""
     if options.layout is not None:
         sequence = on_layout(sequence, options.layout, aliases)
+        if sequence.skeleton != options.layout:
+            own, wanted = sequence.skeleton.joints, options.layout.joints
+            found = find_spellings(wanted, own, aliases)
+            raise ReadError(
+                f"{sequence.source}: layout '{options.layout.name}' does not fit: no "
+                f"{first_few([joint for joint in wanted if joint not in found])} among the file's {len(own)} joints "
+                f"({first_few(own)}). Name another layout, or a layout file whose aliases say how this file calls them."
+            )
     if options.fps is not None:
         sequence = replace(sequence, fps=float(options.fps))
     if options.units is not None:
