@@ -76,8 +76,8 @@ def named_in(words: list[str]) -> tuple[Config | None, str]:
     if system is None and data is None:
         return None, ""
     config = make_config(system, recipe_of(data) if data else "", quick="--quick" in words)
-    named = [system, f"--data {data}" if data else "", "--quick" if "--quick" in words else ""]
-    return config, " ".join(word for word in named if word)
+    of = " on ".join(word for word in (system, data) if word)
+    return config, of + (" with --quick" if "--quick" in words else "")
 
 
 def run_or_system(name: str) -> Path | None:
