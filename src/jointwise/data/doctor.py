@@ -5,7 +5,6 @@ Of a recording its facts and digests are kept, not its coordinates, so that a la
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from jointwise.data import agreement_checks
+from jointwise.data import agreement_checks, set_checks
 from jointwise.data.agreement_checks import check_agreement
 from jointwise.data.body_checks import REMEDIES, check_recording
 from jointwise.data.cleaning import CLEANING
@@ -26,6 +24,7 @@ from jointwise.data.datasets.source import DataSource, Recordings, file_size
 from jointwise.data.examination import Examination, Look
 from jointwise.data.findings import LOOK, STOP, UNREADABLE, Finding
 from jointwise.data.formats import detect, read, recordings_in
+from jointwise.data.frame_digests import frame_digests
 from jointwise.data.sequence import Sequence
 from jointwise.data.set_checks import Member, check_set
 from jointwise.data.skeletons import unnamed_skeleton
@@ -82,7 +81,7 @@ def examine(
     if scene.source is not None or scene.folder is not None:
         parts, trouble = _parts(scene.source, looks)
         findings += [*trouble, *check_agreement(looks), *check_set(_members(scene, looks, parts))]
-        checks += agreement_checks.CHECKS
+        checks += agreement_checks.CHECKS + set_checks.CHECKS
     looks = [replace(look, findings=(), digest="", frame_digests=None) for look in looks]
     return Examination(place, looks, findings, scene.source, scene.folder, scene.prepared, checks)
 
@@ -123,7 +122,7 @@ def _find(place: str, root: Path | None, options: dict[str, Any]) -> _Scene:
 
 
 def _of_source(source: DataSource, root: Path | None) -> _Scene:
-    return _Scene(source.recordings(root), source, classes=source.description.classes)
+    return _Scene(source.recordings(root), source, findings=source.findings, classes=source.description.classes)
 
 
 def _of_recording(path: Path) -> _Scene:
@@ -247,7 +246,7 @@ def _look(name: str, format: str, sequence: Sequence) -> Look:
         camera=sequence.camera,
         assumed=sequence.assumed,
         digest=digest(sequence),
-        frame_digests=_frame_digests(sequence),
+        frame_digests=frame_digests(sequence),
         findings=tuple(replace(finding, source=name) for finding in check_recording(sequence)),
     )
 
@@ -261,13 +260,6 @@ def _body_size(sequence: Sequence) -> float | None:
     high = np.where(seen, sequence.positions, -np.inf).max(2)[there]
     low = np.where(seen, sequence.positions, np.inf).min(2)[there]
     return float(np.median(np.linalg.norm(high - low, axis=-1)))
-
-
-def _frame_digests(sequence: Sequence) -> npt.NDArray[np.uint64]:
-    """A hash of what is valid in each frame, (T,); equal frames of any recordings have equal hashes."""
-    kept = np.where(sequence.validity[..., None], sequence.positions, np.nan).astype("<f4").swapaxes(0, 1)
-    hashes = [hashlib.blake2b(np.ascontiguousarray(frame).tobytes(), digest_size=8).digest() for frame in kept]
-    return np.frombuffer(b"".join(hashes), np.uint64)
 
 
 def _parts(source: DataSource | None, looks: list[Look]) -> tuple[Parts, list[Finding]]:

@@ -34,7 +34,7 @@ class Look:
         camera: Number of the view.
         assumed: What its reader took for granted.
         digest: Of its content.
-        frame_digests: Of each frame, (T,) uint64.
+        frame_digests: Of its frames, as the function `frame_digests` makes them.
         findings: Of the body in it.
     """
 
