@@ -76,6 +76,16 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     return f"unknown {kind} '{name}'{hint} {listed}"
 
 
+def counted(number: int, word: str) -> str:
+    """A number with its word, such as `1 sequence` or `3 sequences`.
+
+    Args:
+        number: How many.
+        word: The word for one.
+    """
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def first_few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:
     """The first names, and how many more there are.
 
@@ -90,7 +100,7 @@ def first_few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str
     >>> first_few(["head", "neck", "nose"], 2)
     'head, neck and 1 more'
     """
-    more = f" and {len(names) - most} more" if len(names) > most else ""
+    more = f"{separator.lstrip(',')}and {len(names) - most} more" if len(names) > most else ""
     return separator.join(names[:most]) + more
 
 

@@ -122,7 +122,7 @@ def _find(place: str, root: Path | None, options: dict[str, Any]) -> _Scene:
 
 
 def _of_source(source: DataSource, root: Path | None) -> _Scene:
-    return _Scene(source.recordings(root), source, classes=source.description.classes)
+    return _Scene(source.recordings(root), source, findings=source.findings, classes=source.description.classes)
 
 
 def _of_recording(path: Path) -> _Scene:
