@@ -76,6 +76,16 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     return f"unknown {kind} '{name}'{hint} {listed}"
 
 
+def counted(number: int, word: str) -> str:
+    """A number with its word, such as `1 sequence` or `3 sequences`.
+
+    Args:
+        number: How many.
+        word: The word for one.
+    """
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def first_few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:
     """The first names, and how many more there are.
 
@@ -90,8 +100,20 @@ def first_few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str
     >>> first_few(["head", "neck", "nose"], 2)
     'head, neck and 1 more'
     """
-    more = f" and {len(names) - most} more" if len(names) > most else ""
+    more = f"{separator.lstrip(',')}and {len(names) - most} more" if len(names) > most else ""
     return separator.join(names[:most]) + more
+
+
+def cause_of(message: str) -> str:
+    """What an error message about a file says apart from the file, names, numbers and quoted words.
+
+    Args:
+        message: It begins with its file, as `file: …`.
+
+    >>> cause_of("a.txt: line 3 is empty.") == cause_of("b.txt: line 9 is empty.")
+    True
+    """
+    return _VARYING.sub("…", message.partition(": ")[2])
 
 
 def group_messages(messages: Iterable[str], examples: int = 3, most: int = 10) -> str:
@@ -116,8 +138,7 @@ def group_messages(messages: Iterable[str], examples: int = 3, most: int = 10) -
     """
     causes: dict[str, list[str]] = {}
     for message in messages:
-        cause = _VARYING.sub("…", message.partition(": ")[2])
-        causes.setdefault(cause, []).append(message)
+        causes.setdefault(cause_of(message), []).append(message)
     ordered = sorted(causes.values(), key=len, reverse=True)
     lines = []
     for alike in ordered[:most]:

@@ -13,6 +13,7 @@ import jointwise
 from jointwise.cli import (
     convert_command,
     data_commands,
+    doctor_commands,
     layouts_command,
     model_commands,
     report_commands,
@@ -25,6 +26,7 @@ from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, unkn
 
 EXAMPLES = """examples:
   jointwise demo
+  jointwise doctor gestures/      (what is in a file or folder, and what would spoil a training)
   jointwise prepare utd-mhad --root Skeleton/
   jointwise pretrain spatial_segments_decoder --data utd-mhad
   jointwise finetune runs/utd-mhad/spatial_segments_decoder/pretrain-seed0 --data utd-mhad --labels 0.1
@@ -63,6 +65,8 @@ class Command:
 COMMANDS = {
     "demo": Command(training_commands.demo, training_commands.add_demo_arguments),
     "datasets": Command(data_commands.datasets, data_commands.add_datasets_arguments),
+    "doctor": Command(doctor_commands.doctor, doctor_commands.add_doctor_arguments),
+    "init": Command(doctor_commands.init, doctor_commands.add_init_arguments),
     "layouts": Command(layouts_command.layouts, layouts_command.add_layouts_arguments),
     "prepare": Command(data_commands.prepare, data_commands.add_prepare_arguments),
     "join": Command(data_commands.join, data_commands.add_join_arguments),

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from jointwise.cli.arguments import Parser, add_reading, reading_options
 from jointwise.cli.output import describe_sizes, print_columns, show_progress, stem_of
 from jointwise.data.findings import STOP
-from jointwise.errors import ConfigError, group_messages
+from jointwise.errors import ConfigError, counted, first_few, group_messages
 
 if TYPE_CHECKING:
     from jointwise.data.findings import Group
     from jointwise.data.store.shards import Member
+
+_CLASSES_SHOWN = 8
 
 
 def add_datasets_arguments(parser: Parser) -> None:
@@ -101,15 +103,14 @@ def prepare(args: argparse.Namespace) -> None:
             *(("left out", f"{count}: {reason}") for reason, count in summary.left_out.items()),
             *(("", line.strip()) for line in group_messages(text for _, text in summary.bad).splitlines()),
             *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
-            ("classes", f"{len(np.unique(labels[labels != UNKNOWN]))} of {len(store.description.classes)} are there"),
+            ("classes", _describe_classes(store.description.classes, np.unique(labels[labels != UNKNOWN]).tolist())),
             ("unlabelled", np.count_nonzero(labels == UNKNOWN) or None),
             ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),
             ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid_share():.2f} % valid"),
-            *([] if skeleton.bones else [("", "no bones: dataset.yaml can name a layout, as in skeleton: coco17")]),
+            ("", "" if skeleton.bones else _layout_hint(len(skeleton.joints))),
             ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
             *((f"split {part.split_name}", f"{describe_sizes(part)}: {part.split}") for part in splits),
             *_lines_of_findings(summary.findings, summary.stored),
-            *(("WARNING", _duplicates_warning(split, pairs)) for split, pairs in summary.duplicates.items() if pairs),
             ("fingerprint", store.fingerprint),
             ("terms", store.description.terms),
         ]
@@ -193,20 +194,38 @@ def _lines_of_mixture(mixture: Iterable[Member]) -> Iterator[tuple[str, str]]:
         yield "", "; ".join(member.notes)
 
 
-def _lines_of_findings(groups: Iterable[Group], count: int) -> Iterator[tuple[str, str]]:
-    """What was noticed in recordings, of which there are `count`: each check with examples and what to do."""
+def _lines_of_findings(groups: Iterable[Group], recordings: int) -> Iterator[tuple[str, str]]:
+    """What was noticed in recordings, of which there are `recordings`: each check with examples and what to do."""
     for group in groups:
         heading = "WARNING" if group.verdict == STOP else "look at"
-        yield heading, f"{group.check}, in {group.count} of {count} recordings. {group.remedy}"
-        for finding in group.examples:
+        of_recordings = [finding for finding in group.examples if finding.source]
+        if of_recordings:
+            yield heading, f"{group.check}, in {group.count} of {recordings} recordings. {group.remedy}"
+        for finding in of_recordings:
             yield "", f"  {finding.source}: {finding.message}"
+        for finding in group.examples:
+            if not finding.source:
+                yield heading, f"{group.check}: {finding.message}"
 
 
-def _duplicates_warning(split: str, pairs: list[tuple[str, str]]) -> str:
-    return (
-        f"{len(pairs)} test sequences of {split} are in its training part too, first: {pairs[0][1]} equals "
-        f"{pairs[0][0]}. Training will refuse this; see --skip-list."
-    )
+def _describe_classes(names: tuple[str, ...], found: list[int]) -> str:
+    """How many classes have recordings, and the first names."""
+    number = f"{len(found)}" if len(found) == len(names) else f"{len(found)} of {len(names)} have recordings"
+    return f"{number}: {first_few([names[label] for label in found], _CLASSES_SHOWN)}" if found else "none"
+
+
+def _layout_hint(joints: int) -> str:
+    """What can be said about a layout without bones, by its number of joints."""
+    from jointwise.data.skeletons import SKELETONS
+
+    fitting = [name for name, skeleton in SKELETONS.items() if len(skeleton.joints) == joints]
+    if not fitting:
+        return (
+            f"no bones, and no known layout has {counted(joints, 'joint')}: dataset.yaml can list joints and bones "
+            "(skeleton: {joints: …, bones: …})"
+        )
+    named = f"is one of them theirs? {', '.join(fitting)}" if len(fitting) > 1 else f"is it theirs? {fitting[0]}"
+    return f"no bones: dataset.yaml can name a layout. With {joints} joints, {named} (skeleton: {fitting[0]})"
 
 
 def add_view_arguments(parser: Parser) -> None:

@@ -16,7 +16,7 @@ def show_progress(items: Iterable[Any], count: int, title: str) -> Iterable[Any]
     Args:
         items: What comes.
         count: How many there will be.
-        title: What is prepared.
+        title: The data.
 
     Returns:
         The same items.

@@ -6,25 +6,27 @@ import numpy as np
 
 from jointwise.data.dataset import Dataset
 from jointwise.data.datasets.folder import HELP
-from jointwise.data.store.reader import ALL, TEST, TRAIN, UNKNOWN, find_duplicates
-from jointwise.errors import DataError
+from jointwise.data.set_checks import Shared, find_shared
+from jointwise.data.store.reader import ALL, UNKNOWN
+from jointwise.errors import DataError, counted, first_few
+
+_SHOWN = 10  # sequences that a message names
 
 
-def find_copies(dataset: Dataset) -> list[tuple[str, str]]:
-    """Find the test sequences that equal a training sequence.
+def find_leaks(dataset: Dataset) -> list[Shared]:
+    """Find the test sequences that equal a training sequence, or share most of their frames with training sequences.
 
     Args:
         dataset: The data under its split.
 
     Returns:
-        (training name, test name) of each pair.
+        What is shared, by name, whole sequences first.
     """
     store = dataset.store
-    part = np.zeros(len(store), np.int8)
-    part[dataset.train.ids] = TRAIN
-    part[dataset.test.ids] = TEST
-    pairs = find_duplicates(store.digests.tolist(), part == TRAIN, part == TEST)
-    return [(str(store.names[a]), str(store.names[b])) for a, b in pairs]
+    train, test = np.zeros((2, len(store)), bool)
+    train[dataset.train.ids] = True
+    test[dataset.test.ids] = True
+    return find_shared(store.names, store.digests.tolist(), store.frames, train, test)
 
 
 def check_pretrainable(dataset: Dataset, allow_duplicates: bool = False) -> None:
@@ -42,12 +44,14 @@ def check_pretrainable(dataset: Dataset, allow_duplicates: bool = False) -> None
             f"{dataset.name}: the training part is empty under the split '{dataset.split}'. Are files missing? Prepare "
             f"the whole data set, or pre-train on all there is: --split {ALL}."
         )
-    pairs = [] if allow_duplicates else find_copies(dataset)
-    if pairs:
+    leaks = [] if allow_duplicates else find_leaks(dataset)
+    if leaks:
+        shown = first_few([str(leak) for leak in leaks], _SHOWN, "\n  ")
         raise DataError(
-            f"{dataset.name}: {len(pairs)} sequences of the test part are in the training part too, first: "
-            f"{pairs[0][1]} equals {pairs[0][0]}. A score would partly measure memory. Leave them out with "
-            "jointwise prepare --skip-list FILE, or train with --allow_duplicates true."
+            f"{dataset.name}: {counted(len(leaks), 'sequence')} of the test part are in the training part too, or most "
+            f"of their frames are:\n  {shown}\nA score would partly measure memory. Leave copies out with jointwise "
+            "prepare --skip-list FILE, keep all pieces of one recording in one part (subject_pattern or test_files in "
+            "dataset.yaml), or train with --allow_duplicates true."
         )
 
 
@@ -89,9 +93,10 @@ def _check_labels(dataset: Dataset) -> None:
         )
     missing = np.setdiff1d(dataset.test.labels, dataset.train.labels).tolist()
     if missing:
-        count = int((dataset.test.labels == missing[0]).sum())
+        size = int((dataset.test.labels == missing[0]).sum())
         name = dataset.classes[missing[0]]
         raise DataError(
-            f"{dataset.name}: class '{name}' has {count} sequence(s), all in the test part: it can be tested but never "
-            f"learned. Add recordings of it by training subjects, or leave it out: --without-classes '{name}'."
+            f"{dataset.name}: class '{name}' has {counted(size, 'sequence')}, all in the test part: it can be tested "
+            f"but never learned. Add recordings of it by training subjects, or leave it out: --without-classes "
+            f"'{name}'."
         )

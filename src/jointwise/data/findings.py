@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from jointwise.errors import cause_of
+
 FINE = "fine"
 LOOK = "look"  # worth a look; a training works
 STOP = "stop"  # it would spoil a training
+UNREADABLE = "unreadable"  # the check of recordings that cannot be read
 VERDICTS = (FINE, LOOK, STOP)  # in ascending order
 
 
@@ -60,7 +63,7 @@ class Group:
 
 
 def group_findings(findings: Iterable[Finding], remedies: Mapping[str, str]) -> list[Group]:
-    """Put the findings of each check together.
+    """Put the findings of each check together; of files that cannot be read, those with the same cause.
 
     Args:
         findings: The findings.
@@ -69,11 +72,12 @@ def group_findings(findings: Iterable[Finding], remedies: Mapping[str, str]) -> 
     Returns:
         The groups, the gravest first, then the largest.
     """
-    kinds: dict[str, list[Finding]] = {}
+    kinds: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        kinds.setdefault(finding.check, []).append(finding)
+        cause = cause_of(finding.message) if finding.check == UNREADABLE else ""
+        kinds.setdefault((finding.check, cause), []).append(finding)
     groups = [
         Group(check, worst(found), len(found), tuple(found[:SHOWN]), remedies.get(check, ""))
-        for check, found in kinds.items()
+        for (check, _), found in kinds.items()
     ]
     return sorted(groups, key=lambda group: (-VERDICTS.index(group.verdict), -group.count))

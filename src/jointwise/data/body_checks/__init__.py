@@ -83,7 +83,9 @@ def check_recording(sequence: Sequence) -> list[Finding]:
 def exchanged_axes(sequence: Sequence) -> bool:
     """Whether a recording has so many persons in so few frames that its axes are most likely exchanged.
 
+    Files of detectors, which give confidences, list persons frame by frame and have no axes to exchange.
+
     Args:
         sequence: The recording.
     """
-    return sequence.persons > max(MANY_PERSONS, sequence.frames)
+    return sequence.confidence is None and sequence.persons > max(MANY_PERSONS, sequence.frames)

@@ -40,8 +40,8 @@ def missing(body: Body) -> Iterator[Found]:
 def confidence_as_depth(body: Body) -> Iterator[Found]:
     """The third coordinate lies between 0 and 1 like a confidence, and not like the depth of a body."""
     joints = body.bodies.joints
-    if joints.shape[2] != 3 or not len(joints):
-        return
+    if joints.shape[2] != 3 or not len(joints) or body.sequence.confidence is not None:
+        return  # a file that gives confidences has them elsewhere
     low, high = np.nanmin(joints[..., 2]), np.nanmax(joints[..., 2])
     if not (low >= 0 and high <= 1 and high - low > 0.01):
         return

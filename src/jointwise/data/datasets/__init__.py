@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from jointwise.data.datasets import (
     wmft,
 )
 from jointwise.data.datasets.source import DataSource
-from jointwise.data.formats.files import check_file
+from jointwise.data.formats import aist
+from jointwise.data.formats.files import check_file, read_head
 from jointwise.errors import ConfigError, DataError, unknown
 
 DATASETS: dict[str, DataSource] = {
@@ -180,6 +182,17 @@ def source_of_file(path: Path) -> DataSource:
         )
     check_file(path)
     return PREPARED_FILES[path.suffix.lower()](path)
+
+
+def holds_data_set(path: Path) -> bool:
+    """Whether a file looks like one that holds a whole prepared data set."""
+    if path.suffix.lower() != ".npz":
+        return path.suffix.lower() == ".pkl" and not aist.FORMAT.detect(path, read_head(path))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "x_train.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False  # its reader reports what is wrong with it
 
 
 def data_name(data: str) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 import yaml
 
 from jointwise.data.cleaning import CLEANING
+from jointwise.data.datasets.labels_file import read_labels
 from jointwise.data.datasets.source import (
     DataSource,
     Index,
@@ -61,6 +62,7 @@ class Settings:
         test_subjects: Subjects that are scored.
         test_files: Patterns of the names (`<class>/<file>`) that are scored.
         subject_pattern: Regular expression that is searched in `<class>/<file>`. Its first group is the subject.
+        labels: A table of labels in the folder, as `labels_file` reads them. Folders then do not count as classes.
         cleaning: What is done to a recording before it is centred, a key of `CLEANING`. None: `clean_ntu` where all
             recordings are .skeleton files, else `none`.
         terms: Terms of use, shown with every model.
@@ -71,6 +73,7 @@ class Settings:
     test_subjects: list[int | str] = field(default_factory=list)
     test_files: list[str] = field(default_factory=list)
     subject_pattern: str | None = None
+    labels: str | None = None
     cleaning: str | None = None
     terms: str = ""
 
@@ -89,7 +92,10 @@ def revision_of(path: Path) -> str:
     Returns:
         16 hexadecimal digits. They change when a recording or `dataset.yaml` is added, removed or replaced.
     """
-    files = [*recordings_in(path), *path.glob(SETTINGS)] if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        labels = read_settings(path / SETTINGS).labels
+        files = [*recordings_in(path), *path.glob(SETTINGS), *([path / labels] if labels else [])]
     if path.suffix.lower() == ".npy":  # its other part and its labels lie beside it
         files += sorted(file for file in path.parent.iterdir() if file.suffix in (".npy", ".pkl") and file != path)
     listed = hashlib.sha256()
@@ -134,6 +140,8 @@ def _check_settings(settings: Settings, path: Path) -> None:
         value = getattr(settings, name)
         if not isinstance(value, list) or not all(isinstance(item, kinds) for item in value):
             raise DataError(f"{path}: {name} must be a list, such as [{example}].")
+    if settings.labels is not None and not isinstance(settings.labels, str):
+        raise DataError(f"{path}: labels must be the name of a CSV file, such as labels.csv, not {settings.labels!r}.")
     if not isinstance(settings.terms, str):
         raise DataError(f"{path}: terms must be text, not {settings.terms!r}.")
     if settings.cleaning is not None and settings.cleaning not in CLEANING:
@@ -177,10 +185,13 @@ def layout_from(setting: str | dict[str, Any], path: Path) -> Layout:
     return layout
 
 
-def _class_of(place: Path) -> str | None:
-    """The class of a recording at a place in the folder: the first folder in it; None where it has none.
+def class_of(place: Path) -> str | None:
+    """The class of a recording, where no table of labels says it: the first folder in its place; None without one.
 
-    >>> _class_of(Path("wave/monday/03.npz")), _class_of(Path("wave/_unlabelled/04.npz")), _class_of(Path("05.npz"))
+    Args:
+        place: Its path in the folder.
+
+    >>> class_of(Path("wave/monday/03.npz")), class_of(Path("wave/_unlabelled/04.npz")), class_of(Path("05.npz"))
     ('wave', None, None)
     """
     folders = place.parts[:-1]
@@ -253,13 +264,18 @@ def source_of(path: Path) -> DataSource:
         command = shlex.join(["jointwise", "prepare", *map(str, arrays[:1])])
         hint = f" The arrays in it are a data set by themselves: {command}." if arrays else ""
         raise DataError(f"no recordings in {path}. {HELP}.{hint}")
-    class_of = {name: _class_of(file.relative_to(path)) for name, file in files.items()}
-    classes = sorted({name for name in class_of.values() if name is not None})
+    listed = read_labels(path / settings.labels, files) if settings.labels else {}
+    class_names = {
+        name: listed[name].label if name in listed else None if listed else class_of(file.relative_to(path))
+        for name, file in files.items()
+    }
+    classes = sorted({name for name in class_names.values() if name is not None})
     labels: dict[str | None, int] = {name: label for label, name in enumerate(classes)}
     subjects = _named_subjects(settings, list(files), path)
+    subjects |= {name: row.subject for name, row in listed.items() if row.subject is not None}
     numbers = _subject_numbers(set(subjects.values()))
     items = {
-        name: _Item(file, labels.get(class_of[name]), numbers.get(subjects.get(name, "")))
+        name: _Item(file, labels.get(class_names[name]), numbers.get(subjects.get(name, "")))
         for name, file in files.items()
     }
     named = None if settings.skeleton is None else layout_from(settings.skeleton, path / SETTINGS)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.findings import Finding
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.reader import TEST, TRAIN, UNKNOWN, UNUSED, Description, Parts
 from jointwise.errors import DataError
@@ -95,6 +96,7 @@ class DataSource:
         revision: Changes with what the data set is made from, where that is known without a root.
         choose_splits: Index (n,) -> splits, for a data set whose splits depend on what is found; replaces `splits`.
         path: The user's own folder or file; None for a registered data set.
+        findings: What is worth a word about its files and labels, before a recording is read.
     """
 
     title: str
@@ -107,6 +109,7 @@ class DataSource:
     revision: str = ""
     choose_splits: Callable[[Index], Mapping[str, Split]] | None = None
     path: Path | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def name(self) -> str:

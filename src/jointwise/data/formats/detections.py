@@ -21,7 +21,7 @@ from jointwise.errors import ConfigError, EmptyRecording, ReadError, first_few
 
 FPS = 30.0  # where nothing says it
 FPS_ASSUMED = "The file does not say its frame rate: 30 frames per second are assumed (fps sets it)."
-LINKED = "The file does not say who is who: persons are linked from frame to frame by their places."
+LINKED = "The file does not say who is who: persons are linked from frame to frame, by places and bone lengths."
 _LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
 _SPARSE = 20  # frame numbers that span so many times their count are not those of one video
 
@@ -102,10 +102,11 @@ def to_sequence(
                     f"coordinates, the others have {len(skeleton.joints)} with {coordinates}. The frames are not of "
                     "one detector: detect them again with one model."
                 )
-    tracks = link_persons(frames, len(skeleton.joints), coordinates, rate, options.track)
+    tracks = link_persons(frames, len(skeleton.joints), coordinates, rate, options.track, skeleton.bone_indices)
     nameless = any(person.person is None for frame in frames for person in frame)
     if nameless and options.track == "auto" and max(map(len, frames)) > 1:
         sentences.append(LINKED)
+    sentences += tracks.notes
     positions = tracks.positions
     if units == "image" and options.image_size is not None:
         positions[..., :2] *= np.array(options.image_size, np.float32)

@@ -20,8 +20,20 @@ from jointwise.data.centring import PREPARATION, prepare_sequence
 from jointwise.data.cleaning import CLEANING, odd_bodies
 from jointwise.data.datasets.source import DataSource, Recordings
 from jointwise.data.findings import FINE, LOOK, Finding, Group, group_findings
+from jointwise.data.frame_digests import FrameDigests, frame_digests
 from jointwise.data.sequence import Sequence
-from jointwise.data.store.reader import TEST, TRAIN, VERSION, Description, Parts, digest, find_duplicates
+from jointwise.data.set_checks import Member, check_parts, check_set
+from jointwise.data.store.reader import (
+    TEST,
+    TRAIN,
+    UNKNOWN,
+    VERSION,
+    Description,
+    Parts,
+    digest,
+    find_duplicates,
+    label_name,
+)
 from jointwise.data.store.workers import run_in_order
 from jointwise.data.store.writer import StoreWriter, check_belongs
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, group_messages, writing
@@ -104,7 +116,7 @@ class Summary:
         lists: Names of the skip lists that were used.
         skips: What the user wanted left out; the next `prepare` of the same folder leaves it out again.
         duplicates: Name of each split -> (training name, test name) of each pair of equal sequences.
-        findings: What the bodies in the stored recordings tell about them, the gravest first.
+        findings: What the stored recordings tell about themselves, and the data set as a whole, the gravest first.
     """
 
     read: int = 0
@@ -130,6 +142,7 @@ class _Prepared:
     notes: dict[str, int]
     digest: str
     findings: list[Finding]
+    frame_digests: FrameDigests
 
 
 _Outcome = _Prepared | JointwiseError
@@ -191,7 +204,9 @@ def build_store(
             lists=sorted(set(skipped.values())),
             skips=skips,
             duplicates=_duplicates(writer, stored, splits),
-            findings=_findings(writer, stored),
+            findings=group_findings(
+                [*_noticed(writer, stored), *_noticed_of_set(writer, stored, source, splits)], REMEDIES | _REMEDIES
+            ),
         )
         writer.finish(stored, splits, summary.to_json(), source.revision)
     return summary
@@ -239,7 +254,15 @@ def _read_all(
     bad: dict[str, str] = {}
     for name, outcome in zip(missing, progress(outcomes, len(missing), source.name), strict=True):
         if isinstance(outcome, _Prepared):
-            writer.add(name, outcome.sequence, outcome.notes, stamps[name], outcome.digest, outcome.findings)
+            writer.add(
+                name,
+                outcome.sequence,
+                outcome.notes,
+                stamps[name],
+                outcome.digest,
+                outcome.findings,
+                outcome.frame_digests,
+            )
         elif isinstance(outcome, EmptyRecording):
             writer.leave_out(name, EMPTY, stamps[name])
         else:
@@ -258,15 +281,15 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
         sequence = replace(sequence, skeleton=description.skeleton)  # all get the same root, whatever their files say
         prepared = prepare_sequence(sequence)
         findings = [finding for finding in check_recording(sequence) if finding.verdict != FINE]
-        findings += _noticed(sequence)
-        return _Prepared(prepared, cleaned.notes, digest(prepared), findings)
+        findings += _noticed_in(sequence)
+        return _Prepared(prepared, cleaned.notes, digest(prepared), findings, frame_digests(sequence))
     except JointwiseError as error:
         return error
     except Exception as error:
         return ReadError(f"{item}: unexpected {type(error).__name__}: {error}. Please report it.")
 
 
-def _noticed(sequence: Sequence) -> list[Finding]:
+def _noticed_in(sequence: Sequence) -> list[Finding]:
     """What a recording is told of beside its bodies: one finding of each kind."""
     no_number = int((~sequence.validity & np.isnan(sequence.positions).any(-1)).sum())
     found = {
@@ -282,14 +305,34 @@ def _sum_notes(writer: StoreWriter, stored: list[str]) -> dict[str, int]:
     return dict(sum((Counter(writer.entries[name]["notes"]) for name in stored), Counter[str]()))
 
 
-def _findings(writer: StoreWriter, stored: list[str]) -> list[Group]:
-    """What was noticed in the stored recordings, by check. A recording has its name in the store."""
-    found = [
+def _noticed(writer: StoreWriter, stored: list[str]) -> list[Finding]:
+    """What was noticed in the stored recordings. A recording has its name in the store."""
+    return [
         Finding(check, verdict, message, name)
         for name in stored
         for check, verdict, message in writer.entries[name].get("findings", ())
     ]
-    return group_findings(found, REMEDIES | _REMEDIES)
+
+
+def _noticed_of_set(
+    writer: StoreWriter, stored: list[str], source: DataSource, splits: Mapping[str, tuple[str, Parts]]
+) -> list[Finding]:
+    """What the stored recordings tell as a whole: under the first split all of it, under the others what they share."""
+    found = list(source.findings)
+    for number, (name, (_, parts)) in enumerate(splits.items()):
+        members = [
+            _member(writer, recording, part, source.description.classes)
+            for recording, part in zip(stored, parts.tolist(), strict=True)
+        ]
+        found += check_parts(members, name) if number else check_set(members)
+    return found
+
+
+def _member(writer: StoreWriter, name: str, part: int, classes: tuple[str, ...]) -> Member:
+    entry = writer.entries[name]
+    label = None if entry["label"] == UNKNOWN else label_name(classes, entry["label"])
+    subject = None if entry["subject"] == UNKNOWN else entry["subject"]
+    return Member(name, label, subject, part, entry["frames"], entry["digest"], writer.frame_digests(name))
 
 
 def _duplicates(

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from jointwise.data.datasets import DATASETS, folder, store_path
 from jointwise.data.datasets.source import DataSource
+from jointwise.data.store.places import check_replaceable, move_into_place
 from jointwise.data.store.reader import Description, Parts, Store
 from jointwise.data.store.shards import Member, Shard
-from jointwise.data.store.writer import check_replaceable, move_into_place, write_all_but_rows
+from jointwise.data.store.writer import write_all_but_rows
 from jointwise.errors import ConfigError, DataError, writing
 
 
@@ -94,6 +95,15 @@ def joined_index(stores: list[Store]) -> npt.NDArray[np.void]:
     return index
 
 
+def _joined_frames(stores: list[Store]) -> npt.NDArray[np.void]:
+    """The digests of frames of several stores, whose sequences lie end to end."""
+    first = np.cumsum([0, *map(len, stores)])
+    tables = [store.frames.copy() for store in stores]
+    for table, begin in zip(tables, first[:-1], strict=True):
+        table["sequence"] += begin
+    return np.concatenate(tables)
+
+
 def write_joined(
     path: Path,
     stores: list[Store],
@@ -134,7 +144,10 @@ def write_joined(
     with writing(path):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        write_all_but_rows(folder, description, names, digests, index, splits, summary, revision, shards, mixture)
+        frames = _joined_frames(stores)
+        write_all_but_rows(
+            folder, description, names, digests, index, splits, summary, revision, frames, shards, mixture
+        )
         move_into_place(folder, path)
     return Store(path)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.frame_digests import TABLE
 from jointwise.data.joint_map import columns_of
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
@@ -180,6 +181,7 @@ class Store:
         index: (n,) of dtype INDEX.
         names: (n,) str, names of the recordings.
         digests: (n,) str, as `digest` makes them.
+        frames: (K,) of dtype frame_digests.TABLE, digests of frames; empty in stores of versions before 0.5.
         parts: (n, S) int8, the part of each sequence under each of the `splits`.
         splits: Name of each split -> its rule in words.
         shards: Which sequence lies in which shard.
@@ -209,6 +211,7 @@ class Store:
             self.index = np.load(path / "index.npy")
             self.names = np.load(path / "names.npy", mmap_mode="r")
             self.digests = np.load(path / "digests.npy", mmap_mode="r")
+            self.frames = self._frames()
             self.parts = np.load(path / "parts.npy")
             self.fingerprint: str = header["fingerprint"]
             self.preparation: str = header["preparation"]
@@ -237,6 +240,11 @@ class Store:
         # Copy-on-write, so that torch may share the memory. Nothing is ever written back.
         rows: npt.NDArray[Any] = np.load(self.path / f"{name}.npy", mmap_mode="c")
         return rows
+
+    def _frames(self) -> npt.NDArray[np.void]:
+        place = self.path / "frames.npy"
+        table: npt.NDArray[np.void] = np.load(place) if place.is_file() else np.zeros(0, TABLE)
+        return table
 
     def _check_sizes(self, sequences: int) -> None:
         ends = self.index["row"] + self.index["frames"].astype(np.int64) * self.index["persons"]

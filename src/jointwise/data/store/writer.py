@@ -18,8 +18,10 @@ import numpy.typing as npt
 
 from jointwise.data.centring import PREPARATION
 from jointwise.data.findings import Finding
+from jointwise.data.frame_digests import FrameDigests, digest_table
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.growing_array import GrowingArray
+from jointwise.data.store.places import check_replaceable, former_of, move_into_place
 from jointwise.data.store.reader import INDEX, UNKNOWN, VERSION, Description, Parts, digest, fingerprint
 from jointwise.data.store.shards import Member, Shard
 from jointwise.errors import DataError, StorageError, StoreBusy, describe_difference, writing
@@ -58,7 +60,7 @@ class StoreWriter:
         self.description = description
         self.made_from = made_from
         self.folder = path.with_name(f"{path.name}.unfinished")
-        for place, sign in ((path, "store.json"), (_former(path), "store.json"), (self.folder, "begun.txt")):
+        for place, sign in ((path, "store.json"), (former_of(path), "store.json"), (self.folder, "begun.txt")):
             check_replaceable(place, sign)
         self.entries: dict[str, Entry] = {}
         self._unsaved: list[Entry] = []
@@ -127,6 +129,7 @@ class StoreWriter:
         stamp: str = "",
         known_digest: str = "",
         findings: Iterable[Finding] = (),
+        frames: Iterable[int] = (),
     ) -> None:
         """Append a prepared sequence.
 
@@ -137,6 +140,7 @@ class StoreWriter:
             stamp: Text that changes when its file does.
             known_digest: `digest(sequence)`, if it is computed already.
             findings: What was noticed about the recording.
+            frames: `frame_digests` of the recording.
 
         Raises:
             DataError: The sequence has another skeleton or dimension than the store, or an impossible label.
@@ -156,6 +160,7 @@ class StoreWriter:
             "notes": dict(notes),
             "stamp": stamp,
             "findings": [(finding.check, finding.verdict, finding.message) for finding in findings],
+            "frame_digests": [int(found) for found in frames],
         }
         with writing(self.path):
             self._positions.append(sequence.positions.reshape(-1, joints, self.description.coordinates))
@@ -206,6 +211,10 @@ class StoreWriter:
         rows = [tuple(self.entries[name][column] for column in columns) for name in stored]
         return stored, np.array(rows, INDEX)
 
+    def frame_digests(self, name: str) -> FrameDigests:
+        """The digests of frames of a stored recording; none where an earlier version read it."""
+        return np.array(self.entries[name].get("frame_digests", ()), np.uint32)
+
     def finish(
         self, names: list[str], splits: Mapping[str, tuple[str, Parts]], summary: dict[str, Any], revision: str = ""
     ) -> Path:
@@ -228,12 +237,13 @@ class StoreWriter:
         if not names:
             raise DataError(f"{self.description.data}: not one sequence to store. Check --root.")
         digests = [self.entries[name]["digest"] for name in names]
+        frames = digest_table(self.frame_digests(name) for name in names)
         with writing(self.path):
             self._save()
             for array in (self._positions, self._valid):
                 array.finish()
             self._close()  # a folder with open files cannot be moved on every system
-            write_all_but_rows(self.folder, self.description, names, digests, index, splits, summary, revision)
+            write_all_but_rows(self.folder, self.description, names, digests, index, splits, summary, revision, frames)
             for name in ("journal.jsonl", "begun.txt"):
                 (self.folder / name).unlink()
             move_into_place(self.folder, self.path)
@@ -250,6 +260,7 @@ def write_all_but_rows(
     splits: Mapping[str, tuple[str, Parts]],
     summary: dict[str, Any],
     revision: str,
+    frames: npt.NDArray[np.void],
     shards: tuple[Shard, ...] = (),
     mixture: tuple[Member, ...] = (),
 ) -> None:
@@ -264,6 +275,7 @@ def write_all_but_rows(
         splits: Name of each split -> (its rule in words, the part of each sequence (n,)).
         summary: What was read and left out.
         revision: Changes with what the store is made from.
+        frames: (K,) the digests of frames, as `digest_table` returns them.
         shards: The stores that hold the rows; empty when the rows are in `folder`.
         mixture: The sets of a pool, one for each shard.
     """
@@ -286,40 +298,8 @@ def write_all_but_rows(
     np.save(folder / "names.npy", np.array(names))
     np.save(folder / "digests.npy", np.array(digests))
     np.save(folder / "parts.npy", parts)
+    np.save(folder / "frames.npy", frames)
     (folder / "store.json").write_text(json.dumps(header, indent=1))
-
-
-def move_into_place(folder: Path, path: Path) -> None:
-    """Move a finished store to `path`. A store that is there already is replaced."""
-    former = _former(path)
-    shutil.rmtree(former, ignore_errors=True)
-    if path.exists():
-        path.rename(former)
-    folder.rename(path)
-    shutil.rmtree(former, ignore_errors=True)
-
-
-def _former(path: Path) -> Path:
-    return path.with_name(f"{path.name}.former")
-
-
-def check_replaceable(place: Path, sign: str) -> None:
-    """Check that a store may replace what lies at `place`. People may have unpacked recordings there.
-
-    Args:
-        place: A path that may exist.
-        sign: Name of the file by which a folder is known as a store.
-
-    Raises:
-        StorageError: It is a file, or a folder that holds something else.
-    """
-    if place.is_dir() and any(place.iterdir()) and not (place / sign).is_file():
-        raise StorageError(
-            f"{place} holds something that is no store, and a store would replace it. Move it to another place, or set "
-            "JOINTWISE_DATA to another folder for stores."
-        )
-    if place.exists() and not place.is_dir():
-        raise StorageError(f"{place} is a file, but a store is a folder. Move it away, or set JOINTWISE_DATA.")
 
 
 def _lock(path: Path, store: Path) -> TextIO:

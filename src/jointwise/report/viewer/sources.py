@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +11,9 @@ import numpy as np
 
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.dataset import load_dataset
-from jointwise.data.datasets import DATASETS, is_pool, is_store
+from jointwise.data.datasets import DATASETS, holds_data_set, is_pool, is_store
 from jointwise.data.datasets.folder import SETTINGS
-from jointwise.data.formats import aist, read, recordings_in
-from jointwise.data.formats.files import read_head
+from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
@@ -124,20 +122,9 @@ def find_clips(
         return _of_run(path)
     if path.is_dir() and recordings_in(path) != [path]:
         return _of_own_folder(path, progress, ask) if _has_class_folders(path) else _of_folder(path, ask, reading)
-    if _holds_data_set(path):
+    if holds_data_set(path):
         return _of_dataset(str(path.resolve()), progress, ask)
     return Source(path.name, (clip_of(read(path, **(reading or {})), path.name, ask=ask),))
-
-
-def _holds_data_set(path: Path) -> bool:
-    """Whether a file looks like one that holds a whole prepared data set."""
-    if path.suffix.lower() != ".npz":
-        return path.suffix.lower() == ".pkl" and not aist.FORMAT.detect(path, read_head(path))
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "x_train.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return False  # its reader reports what is wrong with it
 
 
 def _has_class_folders(folder: Path) -> bool:
