@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import warnings
 
-from jointwise.data.clips import Clips
 from jointwise.errors import JointwiseWarning
 from jointwise.training import distributed
-
-
-def count_blind(clips: Clips) -> int:
-    """How many of B clips have no valid joint in any frame.
-
-    Args:
-        clips: The clips.
-    """
-    return int((~clips.valid.flatten(1).any(1)).sum())
 
 
 def tell_blind(blind: int, clips: int) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset
-from jointwise.evaluation.blind_clips import count_blind, tell_blind
+from jointwise.evaluation.blind_clips import tell_blind
 from jointwise.model.classifier import Classifier
 from jointwise.model.size import gflops_per_clip
 from jointwise.training import distributed
@@ -33,7 +33,7 @@ def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision:
     parts, blind = [], 0
     for places in distributed.local_batches(ids, batch, cutter.shards):
         clips = cutter.centre(ids[places])
-        blind += count_blind(clips)
+        blind += clips.blind
         with autocast(cutter.device, precision):
             logits = module(clips.persons())
         parts.append(logits.float().softmax(-1).cpu())

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from jointwise.data.clips import ClipCutter, Clips
 from jointwise.errors import DataError
-from jointwise.evaluation.blind_clips import count_blind, tell_blind
+from jointwise.evaluation.blind_clips import tell_blind
 from jointwise.model.classifier import encode
 from jointwise.model.heads import POOLINGS, mean_over_clips
 from jointwise.training import distributed
@@ -89,7 +89,7 @@ def extract(
     for places in distributed.local_batches(ids, batch, cutter.shards):
         batch_ids = ids[places]
         clips = cutter.centre(batch_ids)
-        blind += count_blind(clips)
+        blind += clips.blind
         with autocast(cutter.device, precision):
             vectors = features(clips).float().cpu()
         if vectors.ndim != 2 or len(vectors) != len(batch_ids):
