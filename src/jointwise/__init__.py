@@ -11,12 +11,24 @@ if TYPE_CHECKING:
     from jointwise.data.formats import formats, read
     from jointwise.data.formats.arrays import from_arrays
     from jointwise.data.sequence import Sequence
+    from jointwise.errors import JointwiseError, JointwiseWarning
     from jointwise.inference.recognizer import Recognizer
 
 __version__: str
-__all__ = ["Recognizer", "Sequence", "formats", "from_arrays", "load_dataset", "read"]
+__all__ = [
+    "JointwiseError",
+    "JointwiseWarning",
+    "Recognizer",
+    "Sequence",
+    "formats",
+    "from_arrays",
+    "load_dataset",
+    "read",
+]
 
 _HOME = {
+    "JointwiseError": "jointwise.errors",
+    "JointwiseWarning": "jointwise.errors",
     "Recognizer": "jointwise.inference.recognizer",
     "Sequence": "jointwise.data.sequence",
     "formats": "jointwise.data.formats",

@@ -104,6 +104,18 @@ def first_few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str
     return separator.join(names[:most]) + more
 
 
+def cause_of(message: str) -> str:
+    """What an error message about a file says apart from the file, names, numbers and quoted words.
+
+    Args:
+        message: It begins with its file, as `file: …`.
+
+    >>> cause_of("a.txt: line 3 is empty.") == cause_of("b.txt: line 9 is empty.")
+    True
+    """
+    return _VARYING.sub("…", message.partition(": ")[2])
+
+
 def group_messages(messages: Iterable[str], examples: int = 3, most: int = 10) -> str:
     """Messages about many files as a short text: those of one cause together, counted, the most frequent cause first.
 
@@ -117,6 +129,8 @@ def group_messages(messages: Iterable[str], examples: int = 3, most: int = 10) -
     Returns:
         Indented lines.
 
+    >>> print(group_messages(["the same", "the same"]))
+      2 alike, first: the same
     >>> print(group_messages(["a.txt: line 3 is empty.", "b.txt: line 9 is empty.", "c.txt: no such file."]))
       2 alike, first: a.txt: line 3 is empty.
         also b.txt
@@ -124,14 +138,13 @@ def group_messages(messages: Iterable[str], examples: int = 3, most: int = 10) -
     """
     causes: dict[str, list[str]] = {}
     for message in messages:
-        cause = _VARYING.sub("…", message.partition(": ")[2])
-        causes.setdefault(cause, []).append(message)
+        causes.setdefault(cause_of(message), []).append(message)
     ordered = sorted(causes.values(), key=len, reverse=True)
     lines = []
     for alike in ordered[:most]:
         count = f"{len(alike)} alike, first: " if len(alike) > 1 else ""
         lines.append(f"  {count}{alike[0]}")
-        others = [message.partition(": ")[0] for message in alike[1:]]
+        others = [message.partition(": ")[0] for message in alike if message != alike[0]]
         lines += [f"    also {first_few(others, examples - 1)}"] if others else []
     left = sum(map(len, ordered[most:]))
     lines += [f"  … and {left} more, for {len(ordered) - most} other reasons"] if left else []

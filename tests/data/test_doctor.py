@@ -159,3 +159,13 @@ def test_a_prepared_file_is_a_data_set_and_its_faults_are_told(tmp_path: Path, b
     np.savez(tmp_path / "NTU_CS.npz", **(arrays | {"x_test": rows[:0]}))
     with pytest.raises(DataError, match="'x_test' has shape"):
         examine(str(tmp_path / "NTU_CS.npz"))
+
+
+def test_a_recording_of_zeros_and_one_without_a_body_are_told_as_such(folder: Path, bodies: list[Sequence]) -> None:
+    one = bodies[0]
+    npz.write(folder / "wave/zeros.npz", replace(one, positions=np.zeros_like(one.positions)))
+    npz.write(folder / "wave/nobody.npz", replace(one, valid=np.zeros_like(one.validity)))
+    seen = {finding.check: finding.verdict for finding in examine(str(folder)).findings if finding.source}
+    assert seen["same point"] == STOP
+    assert UNREADABLE not in seen
+    assert {"missing", "nobody"} & set(seen)

@@ -17,7 +17,7 @@ from jointwise.data.mapping import map_to_layout
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import COCO17, KINECT20, NTU25, shared_joints, unnamed_skeleton
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError
-from jointwise.inference.recognizer import Prediction, Recognizer
+from jointwise.inference.recognizer import NONE, Prediction, Recognizer
 from jointwise.stages.finetune import finetune
 from jointwise.training.checkpoint import read_json
 
@@ -57,9 +57,9 @@ def test_sequence_array_and_path_agree_to_the_bit(recognizer: Recognizer, array:
 
 
 def test_the_label_is_the_likeliest_class_and_probabilities_sum_to_one(
-    recognizer: Recognizer, array: np.ndarray
+    recognizer: Recognizer, dataset: Dataset
 ) -> None:
-    answer = recognizer.predict(array)
+    answer = recognizer.predict(dataset.test[0])
     assert set(answer.probabilities) == set(recognizer.classes) == set(tiny.CLASSES)
     assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert list(answer.probabilities.values()) == sorted(answer.probabilities.values(), reverse=True)
@@ -283,7 +283,7 @@ def test_a_model_trained_from_scratch_with_a_head_of_its_own_size_opens(dataset:
 
 
 def test_importing_jointwise_is_cheap_and_its_names_are_there() -> None:
-    assert {"Recognizer", "Sequence", "load_dataset", "read"} == set(jointwise.__all__)
+    assert {"Recognizer", "Sequence", "load_dataset", "read", "JointwiseError"} <= set(jointwise.__all__)
     for name in jointwise.__all__:
         assert getattr(jointwise, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Recogniser'"):
@@ -333,11 +333,9 @@ def test_of_many_recordings_those_that_fail_are_grouped_and_stop_no_other(
     wrong = [Sequence(np.ones((4, 17, 2)), COCO17, source=f"{name}.npz") for name in "abcd"]
     answers = list(recognizer.predict_each([*wrong, array]))
     assert [type(answer) for answer in answers] == [ReadError] * 4 + [Prediction]
-    with pytest.raises(
-        ReadError, match=r"4 of 5 recordings cannot be used:\n  4 alike, first: a\.npz: skeleton"
-    ) as error:
+    with pytest.raises(ReadError, match=r"4 of 5 recordings cannot be used:\n  4 alike, first: a\.npz: ") as error:
         recognizer.predict([*wrong, array])
-    assert str(error.value).count("skeleton 'coco17'") == 1
+    assert len(str(error.value).splitlines()) == 3
     assert str(error.value).splitlines()[-1] == "    also b.npz, c.npz and 1 more"
     with pytest.raises(ReadError, match="no recording in this folder"):
         recognizer.predict(tmp_path)
@@ -349,3 +347,20 @@ def test_the_repr_of_a_recognizer_is_one_line_that_tells(recognizer: Recognizer,
     assert f"20 joints ({recognizer.card.skeleton.name}), 3D, trained on tiny" in text
     assert "no class names" in repr(Recognizer.from_pretrained(pretrained))
     assert "\n" not in text
+
+
+def test_who_stands_still_and_noise_do_none_of_the_actions(finetuned: Path, dataset: Dataset) -> None:
+    recognizer = Recognizer.from_pretrained(finetuned)
+    own = dataset.test[0]
+    assert recognizer.card.movement is not None
+    assert recognizer.predict(own).reason == ""
+    still = replace(own, positions=np.repeat(own.positions[:, :1], own.frames, 1))
+    answer = recognizer.predict(still)
+    assert answer.label == NONE
+    assert answer.label not in recognizer.classes
+    assert "moves less" in answer.reason
+    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-4)
+    noise = np.random.default_rng(0).normal(size=own.positions.shape).astype(np.float32)
+    assert "move more" in recognizer.predict(replace(own, positions=noise)).reason
+    recognizer.card = replace(recognizer.card, movement=None)  # a card of before
+    assert recognizer.predict(still).label in recognizer.classes

@@ -341,7 +341,7 @@ def test_the_command_keeps_its_run_beside_that_of_fine_tuning_and_resumes_what_i
     words = ["finetune", tiny.BASELINE, "--data", tiny.NAME, "--quick", *tiny.SMALL, "--labels", LABELS]
     run([*words, "--unlabelled", "pseudo", "--semi.steps", "2"])
     run(words)
-    runs = Path("runs") / tiny.NAME / tiny.BASELINE
+    runs = Path("runs/quick") / tiny.NAME / tiny.BASELINE
     assert sorted(path.name for path in runs.iterdir()) == ["scratch-2shot-seed0", "scratch-semi-2shot-seed0"]
     again = ["finetune", tiny.BASELINE, "--data", tiny.NAME, "--resume", "--run"]
     run([*again, str(runs / "scratch-semi-2shot-seed0")])  # it knows the rest by itself

@@ -260,6 +260,7 @@ def test_the_origin_is_that_of_the_whole_recording_when_the_root_is_left_out(dat
     assert rootless.label in tiny.CLASSES
 
 
+@pytest.mark.filterwarnings("ignore:.*do not fit these joints:jointwise.errors.JointwiseWarning")  # they are random
 def test_a_model_is_fine_tuned_and_used_on_a_layout_whose_joints_only_follow(pretrained: Path, tmp_path: Path) -> None:
     data = random_data(tmp_path, MEDIAPIPE33)
     finetune(tiny.config(), data, 0, "1.0", tmp_path / "run", pretrained)

@@ -103,7 +103,6 @@ def prepare(args: argparse.Namespace) -> None:
             *(("left out", f"{count}: {reason}") for reason, count in summary.left_out.items()),
             *(("", line.strip()) for line in group_messages(text for _, text in summary.bad).splitlines()),
             *(("cleaned", f"{count} {what}") for what, count in summary.cleaned.items()),
-            *(("noticed", f"{count} {what}") for what, count in list(summary.noticed.items())[:10]),
             ("classes", _describe_classes(store.description.classes, np.unique(labels[labels != UNKNOWN]).tolist())),
             ("unlabelled", np.count_nonzero(labels == UNKNOWN) or None),
             ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),

@@ -14,6 +14,7 @@ from jointwise.config.systems import RECOMMENDED
 from jointwise.data.dataset import load_dataset
 from jointwise.data.store.build import ShowProgress
 from jointwise.errors import CheckpointError, writing
+from jointwise.evaluation.references import in_words
 from jointwise.evaluation.results import read_results
 from jointwise.report.page import write_report
 from jointwise.report.tables.tables import tables
@@ -75,11 +76,13 @@ def what_it_brought(pretrained: dict[str, Any], scratch: dict[str, Any]) -> str:
         scratch: Result of the same training from random weights.
 
     Returns:
-        Both accuracies, their difference in points, and how many clips had a label.
+        Both accuracies, their difference in points, how many clips had a label, and what needs no training.
     """
     after, before = (100 * result["scores"]["top1"] for result in (pretrained, scratch))
     split = pretrained["split"]
+    beside = f" Beside it: {in_words(pretrained['references'])}." if "references" in pretrained else ""
     return (
         f"Pre-training brought {after - before:+.1f} points: {after:.1f} % of {pretrained['n']} test clips against "
         f"{before:.1f} % from random weights, with {split['labelled']} of {split['train']} training clips labelled."
+        + beside
     )

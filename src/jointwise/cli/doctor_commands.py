@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jointwise.cli.arguments import Parser, add_reading, reading_options
-from jointwise.cli.output import print_columns, show_progress
+from jointwise.cli.output import print_columns, show_progress_beside
 from jointwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _workers(wanted: int) -> int:
 
 
 def _progress(items: Iterable[Any], count: int, title: str) -> Iterable[Any]:
-    return show_progress(items, count, title, "look at")
+    return show_progress_beside(items, count, f"look at {title}")
 
 
 def _print(examination: Examination, following: str) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jointwise.cli.arguments import Parser
+from jointwise.cli.arguments import Parser, add_reading, reading_options
 from jointwise.cli.output import print_columns, show_progress_beside
 from jointwise.config.recipes import QUICK_NOTE
 from jointwise.errors import ConfigError, JointwiseWarning, ReadError, group_messages, writing
@@ -56,6 +56,7 @@ def add_predict_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--csv", metavar="FILE", type=Path, help="write path, label, probability and those of all classes to a table"
     )
+    add_reading(parser)
 
 
 def predict(args: argparse.Namespace) -> None:
@@ -71,6 +72,7 @@ def predict(args: argparse.Namespace) -> None:
     from jointwise.data.formats import known_names, recordings_in
     from jointwise.inference.recognizer import Recognizer, unusable
 
+    reading = reading_options(args)
     recognizer = Recognizer.from_pretrained(args.start)
     paths: list[Path] = []
     for path in args.paths:
@@ -81,7 +83,7 @@ def predict(args: argparse.Namespace) -> None:
     errors: list[ReadError] = []
     notes: list[str] = []
     with _table(args.csv, recognizer.classes) as write_row, _grouped_warnings():
-        answers: Iterable[Prediction | ReadError] = recognizer.predict_each(paths)
+        answers: Iterable[Prediction | ReadError] = recognizer.predict_each(paths, reading=reading)
         if sys.stderr.isatty() and (args.csv or not sys.stdout.isatty()):  # else the lines show how far it is
             answers = show_progress_beside(answers, len(paths), "predict")
         for path, answer in zip(paths, answers, strict=True):
@@ -105,7 +107,10 @@ def predict(args: argparse.Namespace) -> None:
 def _line_of(path: Path, prediction: Prediction, as_json: bool) -> str:
     """What `predict` prints of a recording."""
     if as_json:
-        return json.dumps({"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities})
+        content = {"path": str(path), "label": prediction.label, "probabilities": prediction.probabilities}
+        return json.dumps(content | ({"reason": prediction.reason} if prediction.reason else {}))
+    if prediction.reason:
+        return f"{path}: {prediction.label}  ({prediction.reason})"
     others = list(prediction.probabilities.items())[1:3]
     rest = ", ".join(f"{name} {100 * value:.0f} %" for name, value in others)
     return f"{path}: {prediction.label} {100 * prediction.probability:.0f} %" + (f"  ({rest})" if rest else "")

@@ -10,22 +10,20 @@ if TYPE_CHECKING:
     from jointwise.data.dataset import Dataset
 
 
-def show_progress(items: Iterable[Any], count: int, title: str, verb: str = "prepare") -> Iterable[Any]:
-    """Pass items on under a progress bar.
+def show_progress(items: Iterable[Any], count: int, title: str) -> Iterable[Any]:
+    """Pass the recordings of a data set on under a progress bar, as they are prepared.
 
     Args:
         items: What comes.
         count: How many there will be.
         title: The data.
-        verb: What is done to them.
 
     Returns:
         The same items.
     """
-    from rich.console import Console
     from rich.progress import track
 
-    return track(items, description=f"{verb} {title}", total=count, console=Console(stderr=True))
+    return track(items, description=f"prepare {title}", total=count)
 
 
 def show_progress_beside(items: Iterable[Any], count: int, what: str) -> Iterable[Any]:

@@ -22,10 +22,9 @@ SURPLUS = "overlapping tracks beyond two persons"
 NOBODY = "frames without a body"
 
 
-DROPPED = (SHORT, WIDE, SURPLUS, NOBODY)
-# what is noticed of the bodies that are left, in the same notes
-BRIEF = f"bodies last at most {MAX_NOISE_FRAMES} frames beside another"
-STILL = "bodies hardly move beside another: they may be furniture"
+# what is noticed of the bodies that are left
+BRIEF = f"bodies that last at most {MAX_NOISE_FRAMES} frames beside another"
+STILL = "bodies that hardly move beside another, and may be furniture"
 STILL_SHARE = 0.01  # of a body's size: a body of which no joint strays that far (standard deviation) hardly moves
 
 

@@ -19,7 +19,7 @@ UNITS = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "px": "pixels"
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}  # of those units that have a fixed length
 UP = ("y", "-y", "z", "-z", "x", "-x")
 
-_STATURES = (0.6, 2.6)  # metres, of children and of tall people, as their bones tell them
+_STATURES = (0.8, 2.5)  # metres, of children and of tall people, as their bones tell them
 _UPRIGHT = 0.8  # cosine between a body and the axis that it stands along
 _UPRIGHT_SHARE = 0.6  # of the frames: most of the time
 _IN_FRONT = 0.25  # lengths of the trunk by which the parts of each side of a body are in front, on average

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from jointwise.errors import cause_of
 
 FINE = "fine"
 LOOK = "look"  # worth a look; a training works
@@ -73,15 +74,10 @@ def group_findings(findings: Iterable[Finding], remedies: Mapping[str, str]) -> 
     """
     kinds: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        cause = _cause(finding.message) if finding.check == UNREADABLE else ""
+        cause = cause_of(finding.message) if finding.check == UNREADABLE else ""
         kinds.setdefault((finding.check, cause), []).append(finding)
     groups = [
         Group(check, worst(found), len(found), tuple(found[:SHOWN]), remedies.get(check, ""))
         for (check, _), found in kinds.items()
     ]
     return sorted(groups, key=lambda group: (-VERDICTS.index(group.verdict), -group.count))
-
-
-def _cause(message: str) -> str:
-    """What an error says apart from the file and the numbers in it."""
-    return re.sub(r"'[^']*'|\S*/\S*|\d[\d.,]*", "…", message.split(": ", 1)[-1])[:80]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from jointwise.data.cleaning import CLEANING
 from jointwise.data.clips import TEST_CROP, ClipCutter, Clips, Persons
 from jointwise.data.formats import known_names, read, recordings_in
 from jointwise.data.mapping import map_to_layout
+from jointwise.data.movement import movement, outside
 from jointwise.data.sequence import Sequence, as_float_array
 from jointwise.data.skeletons import Skeleton, resolve_layout
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, group_messages, unknown
@@ -34,6 +35,7 @@ from jointwise.training.device import pick_device
 from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import load_model
 
+NONE = "none of these"  # the answer to a recording that shows none of the classes
 Recording = Sequence | npt.NDArray[np.floating] | str | Path
 
 
@@ -42,11 +44,12 @@ class Prediction:
     """The action that a recognizer found in one recording.
 
     Args:
-        label: The most probable class.
-        probability: Its probability.
+        label: The most probable class; NONE for a recording that shows none of them.
+        probability: The probability of the most probable class.
         probabilities: The probabilities of all classes, in descending order.
         source: Where the recording came from.
         assumed: What the file does not say and was taken for granted, as whole sentences.
+        reason: Why the answer is NONE, as a sentence; empty where it is a class.
     """
 
     label: str
@@ -54,6 +57,7 @@ class Prediction:
     probabilities: dict[str, float]
     source: str
     assumed: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class Recognizer:
@@ -122,7 +126,7 @@ class Recognizer:
         """The names of the actions, in the order of labels; empty for a model that was not fine-tuned."""
         return self.card.classes
 
-    def _to_sequence(self, recording: Recording) -> Sequence:
+    def _to_sequence(self, recording: Recording, reading: Mapping[str, Any]) -> Sequence:
         """Reads and prepares a recording, and reduces it to the joints of the model.
 
         A model that takes only some joints of its training data accepts recordings with all joints of those data, or
@@ -136,7 +140,7 @@ class Recognizer:
             layouts.append(own)
         stated = isinstance(recording, Sequence)
         if isinstance(recording, str | Path):
-            recording = read(recording)
+            recording = read(recording, **reading)
         elif not isinstance(recording, Sequence):
             array = as_float_array(recording, "array")
             fitting = [layout for layout in layouts if array.shape[-2:-1] == (len(layout.joints),)]
@@ -180,9 +184,12 @@ class Recognizer:
             warnings.warn(f"{fitted.sequence.source}: {note}", JointwiseWarning, stacklevel=6)
         return fitted.sequence
 
-    def _to_clip(self, recording: Recording) -> tuple[Clips, Sequence]:
-        """The evaluation clip of a recording, as a batch of one, and the prepared recording."""
-        sequence = self._to_sequence(recording)
+    def _to_clip(self, recording: Recording, reading: Mapping[str, Any] | None = None) -> tuple[Clips, Sequence]:
+        """The evaluation clip of a recording, as a batch of one, and the prepared recording.
+
+        `reading` is what is said of a file, as `jointwise.read` takes it.
+        """
+        sequence = self._to_sequence(recording, reading or {})
         cutter = ClipCutter.from_sequence(sequence, self.card.config.clip.frames, self.device)
         clips = cutter.centre(torch.zeros(1, dtype=torch.long))
         if not clips.valid.any():
@@ -205,7 +212,8 @@ class Recognizer:
             recording: A Sequence, an array (T, V, C) or (M, T, V, C), or the path of a file. Joints that are NaN, or
                 lie exactly at zero or another sign for it, count as not seen; of a Sequence, `valid` is believed.
                 Axes and units are turned to those of the training data, with a JointwiseWarning; `up` and `units` of a
-                Sequence are believed. A list of these, or a folder of recordings, is answered with a list.
+                Sequence are believed. Who moves less, or more, than in any recording of the training is answered with
+                NONE. A list of all these, or a folder of recordings, is answered with a list.
 
         Returns:
             One Prediction, or a list of them: in the order of the list, or of the names of the files.
@@ -225,12 +233,15 @@ class Recognizer:
         named = [answer for answer in answers if isinstance(answer, Prediction)]
         return named[0] if many is None else named
 
-    def predict_each(self, recordings: Iterable[Recording], batch: int = 32) -> Iterator[Prediction | ReadError]:
+    def predict_each(
+        self, recordings: Iterable[Recording], batch: int = 32, reading: Mapping[str, Any] | None = None
+    ) -> Iterator[Prediction | ReadError]:
         """Names the actions of many recordings, one after the other; a recording that cannot be used stops no other.
 
         Args:
             recordings: As `predict` takes them, without folders of recordings.
             batch: Recordings at once.
+            reading: What is said of the files, as `jointwise.read` takes it; None: nothing.
 
         Yields:
             The prediction of each, or the error that says why there is none, in the same order.
@@ -245,17 +256,19 @@ class Recognizer:
             )
         waiting = iter(recordings)
         while chosen := list(islice(waiting, batch)):
-            yield from self._predict_batch(self._classifier, chosen)
+            yield from self._predict_batch(self._classifier, chosen, reading or {})
 
     @torch.no_grad()
-    def _predict_batch(self, classifier: Classifier, recordings: list[Recording]) -> list[Prediction | ReadError]:
+    def _predict_batch(
+        self, classifier: Classifier, recordings: list[Recording], reading: Mapping[str, Any]
+    ) -> list[Prediction | ReadError]:
         """The answer to each of a few recordings."""
         answers: list[Prediction | ReadError | None] = []
         clips: list[Clips] = []
         sources: list[Sequence] = []
         for recording in recordings:
             try:
-                clip, sequence = self._to_clip(recording)
+                clip, sequence = self._to_clip(recording, reading)
             except ReadError as error:
                 answers.append(error)
                 continue
@@ -273,7 +286,10 @@ class Recognizer:
         except ReadError as error:
             return error
         ranked = sorted(zip(self.classes, probabilities, strict=True), key=lambda pair: -pair[1])
-        return Prediction(ranked[0][0], ranked[0][1], dict(ranked), sequence.source, sequence.assumed)
+        known = self.card.movement
+        reason = known and outside(movement(sequence), known)
+        label = NONE if reason else ranked[0][0]
+        return Prediction(label, ranked[0][1], dict(ranked), sequence.source, sequence.assumed, reason or "")
 
     @torch.no_grad()
     def features(self, recording: Recording, pooling: str = "mean") -> npt.NDArray[np.float32]:

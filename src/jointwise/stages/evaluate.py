@@ -217,9 +217,10 @@ def _judge_classifier(task: EvaluationTask) -> Evaluation:
         raise ConfigError(f"protocol '{task.protocol}' needs a fine-tuned run, not raw coordinates. Name the run.")
     card, weights = load_model(run)
     if card.kind != "classifier":
+        command = shlex.join(["jointwise", "finetune", str(run), *task.dataset.arguments])
         raise CheckpointError(
-            f"{run}: pre-trained, but it has no classifier yet. Fine-tune it: jointwise finetune {run} "
-            f"{shlex.join(task.dataset.arguments)}; or judge its features: --protocol linear or knn."
+            f"{run}: pre-trained, but it has no classifier yet. Fine-tune it: {command}; or judge its features: "
+            "--protocol linear or knn."
         )
     dataset = card.on_own_joints(task.dataset, run)
     check_unseen(run, card, dataset)

@@ -14,6 +14,7 @@ from jointwise.data.checks import check_trainable
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
 from jointwise.data.label_subset import choose_labelled
+from jointwise.data.movement import movement_range
 from jointwise.errors import ConfigError, unknown
 from jointwise.evaluation import protocols
 from jointwise.evaluation.class_scores import class_scores, classifier_gflops
@@ -331,6 +332,7 @@ def _save(run: FinetuneRun, evaluation: Evaluation) -> None:
         scores=evaluation.summary()["scores"],
         costs=evaluation.costs,
         size=size,
+        movement=movement_range(dataset.train),
     )
     if run.before:
         card = card.after(run.before)

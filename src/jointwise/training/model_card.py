@@ -55,6 +55,8 @@ class ModelCard:
         size: The `median_coordinate_rms` of the training part; None if unknown.
         scores: Scores on `split`, by name.
         conventions: The axes of the data, as their bodies tell them; None in cards of before.
+        movement: Of a classifier, the `movement_range` of its training part; None where unknown.
+        fps: Lowest and highest frame rate in the training part; None in cards of before.
         costs: What the training took, stage by stage; its fields stand at the top level of config.json.
         code_version: The version of jointwise that wrote the card.
         format: Version of this format.
@@ -82,6 +84,8 @@ class ModelCard:
     size: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
     conventions: Conventions | None = None
+    movement: tuple[float, float] | None = None
+    fps: tuple[float, float] | None = None
     costs: Costs = field(default_factory=Costs)
     code_version: str = jointwise.__version__
     format: int = FORMAT
@@ -109,6 +113,7 @@ class ModelCard:
             terms=dataset.store.description.terms,
             mixture=[asdict(member) for member in dataset.store.mixture],
             conventions=conventions_of(dataset),
+            fps=_frame_rates(dataset),
             **facts,
         )
 
@@ -283,3 +288,9 @@ def conventions_of(dataset: Dataset) -> Conventions:
         mirrored=common(is_mirrored(body.bodies) for body in bodies),
         ordered=not common(bool(list(joint_order(body))) for body in bodies),
     )
+
+
+def _frame_rates(dataset: Dataset) -> tuple[float, float] | None:
+    """Lowest and highest frame rate in the training part of data; None where it is empty."""
+    rates = dataset.store.index["fps"][dataset.train.ids]
+    return (float(rates.min()), float(rates.max())) if len(rates) else None

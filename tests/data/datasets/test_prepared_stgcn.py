@@ -9,6 +9,7 @@ import pytest
 from jointwise.data.dataset import load_dataset, prepare
 from jointwise.data.datasets import source_of_file
 from jointwise.data.datasets.folder import revision_of
+from jointwise.data.datasets.folder import source_of as folder_source_of
 from jointwise.data.skeletons import NTU25, OPENPOSE18
 from jointwise.data.store.reader import TRAIN
 from jointwise.errors import DataError, JointwiseError, ReadError
@@ -53,6 +54,12 @@ def test_a_data_set_is_prepared_with_its_split(tmp_path: Path, monkeypatch: pyte
     dataset = load_dataset(str(path))
     assert (len(dataset.train), len(dataset.test)) == (4, 2)
     assert dataset.test.subjects.tolist() == [11, 12]
+
+
+def test_the_folder_of_such_arrays_says_which_file_to_name(tmp_path: Path) -> None:
+    save(tmp_path, "train", rows(2, 0), [0, 1])
+    with pytest.raises(DataError, match=r"data set by themselves: jointwise prepare .*train_data_joint\.npy"):
+        folder_source_of(tmp_path)
 
 
 def test_without_a_part_to_score_all_train(tmp_path: Path) -> None:

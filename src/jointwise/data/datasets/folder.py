@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -135,7 +136,10 @@ def source_of(path: Path) -> DataSource:
     settings = read_settings(path / SETTINGS)
     files = {file.relative_to(path).as_posix(): file for file in recordings_in(path)}
     if not files:
-        raise DataError(f"no recordings in {path}. {HELP}.")
+        arrays = sorted(path.glob("*_data*.npy"))  # of ST-GCN and alike
+        command = shlex.join(["jointwise", "prepare", *map(str, arrays[:1])])
+        hint = f" The arrays in it are a data set by themselves: {command}." if arrays else ""
+        raise DataError(f"no recordings in {path}. {HELP}.{hint}")
     listed = read_labels(path / settings.labels, files) if settings.labels else {}
     tree = _tree(path, [Path(name) for name in files], settings)
     class_names = {

@@ -6,6 +6,7 @@ A format is recognised by the content of a file. Its name decides only where the
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -131,7 +132,7 @@ def detect(path: Path) -> Format:
         if path.is_dir():
             raise ReadError(
                 f"{path}: a folder whose files do not hold one frame each. Name one of its files, or prepare it as a "
-                f"data set: jointwise prepare {path}/"
+                f"data set: {shlex.join(['jointwise', 'prepare', f'{path}/'])}"
             )
         why = f"it is none of: {', '.join(item.name for item in named)}" if named else "no reader for such a file"
         raise ReadError(

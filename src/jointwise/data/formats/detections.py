@@ -21,7 +21,7 @@ from jointwise.errors import ConfigError, EmptyRecording, ReadError, first_few
 
 FPS = 30.0  # where nothing says it
 FPS_ASSUMED = "The file does not say its frame rate: 30 frames per second are assumed (fps sets it)."
-LINKED = "The file does not say who is who: persons are linked from frame to frame by their places."
+LINKED = "The file does not say who is who: persons are linked from frame to frame, by places and bone lengths."
 _LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
 _SPARSE = 20  # frame numbers that span so many times their count are not those of one video
 

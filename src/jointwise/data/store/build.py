@@ -17,9 +17,9 @@ import numpy as np
 
 from jointwise.data.body_checks import REMEDIES, check_recording
 from jointwise.data.centring import PREPARATION, prepare_sequence
-from jointwise.data.cleaning import CLEANING, DROPPED, odd_bodies
+from jointwise.data.cleaning import CLEANING, odd_bodies
 from jointwise.data.datasets.source import DataSource, Recordings
-from jointwise.data.findings import FINE, Finding, Group, group_findings
+from jointwise.data.findings import FINE, LOOK, Finding, Group, group_findings
 from jointwise.data.frame_digests import FrameDigests, frame_digests
 from jointwise.data.sequence import Sequence
 from jointwise.data.set_checks import Member, check_parts, check_set
@@ -38,8 +38,8 @@ from jointwise.data.store.workers import run_in_order
 from jointwise.data.store.writer import StoreWriter, check_belongs
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, group_messages, writing
 
-NO_NUMBER = "joints have coordinates that are no numbers (NaN): they count as missing"
 ROWS = 2  # to be raised when the same recording gives other rows; stores that are finished stay as they are
+_REMEDIES = {"odd bodies": "If they are no persons: cleaning: clean_ntu in dataset.yaml drops most of them."}
 EMPTY = "no body in it, or none after cleaning"
 _FILE_ENDING = re.compile(r"\.[A-Za-z]+$")
 
@@ -113,7 +113,6 @@ class Summary:
         left_out: Reason -> number of recordings left out for it.
         cleaned: What cleaning dropped from the stored recordings -> how often.
         bad: (name, message) of each damaged recording that was left out.
-        noticed: What else was noticed in the stored recordings, worth a look -> how often.
         lists: Names of the skip lists that were used.
         skips: What the user wanted left out; the next `prepare` of the same folder leaves it out again.
         duplicates: Name of each split -> (training name, test name) of each pair of equal sequences.
@@ -125,7 +124,6 @@ class Summary:
     left_out: dict[str, int] = field(default_factory=dict)
     cleaned: dict[str, int] = field(default_factory=dict)
     bad: list[tuple[str, str]] = field(default_factory=list)
-    noticed: dict[str, int] = field(default_factory=dict)
     lists: list[str] = field(default_factory=list)
     skips: SkipRequest = field(default_factory=SkipRequest)
     duplicates: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -197,19 +195,17 @@ def build_store(
             reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
             raise DataError(f"{source.name}: not one of {len(recordings.items)} recordings is left: {reasons}.")
         splits = source.split(index, stored)
-        notes = _sum_notes(writer, stored)
         summary = Summary(
             read=len(recordings.items) + sum(map(len, recordings.ignored.values())),
             stored=len(stored),
             left_out=dict(left_out),
-            cleaned={what: count for what, count in notes.items() if what in DROPPED},
-            noticed={what: count for what, count in notes.items() if what not in DROPPED},
+            cleaned=_sum_notes(writer, stored),
             bad=list(bad.items()),
             lists=sorted(set(skipped.values())),
             skips=skips,
             duplicates=_duplicates(writer, stored, splits),
             findings=group_findings(
-                [*_noticed(writer, stored), *_noticed_of_set(writer, stored, source, splits)], REMEDIES
+                [*_noticed(writer, stored), *_noticed_of_set(writer, stored, source, splits)], REMEDIES | _REMEDIES
             ),
         )
         writer.finish(stored, splits, summary.to_json(), source.revision)
@@ -284,16 +280,24 @@ def _read_one(read: Callable[[Any], Sequence], description: Description, item: A
         check_belongs(sequence, description)
         sequence = replace(sequence, skeleton=description.skeleton)  # all get the same root, whatever their files say
         prepared = prepare_sequence(sequence)
-        no_number = int((~sequence.validity & np.isnan(sequence.positions).any(-1)).sum())
-        found = {NO_NUMBER: no_number} | odd_bodies(sequence)
-        found |= {f"recordings: {sentence}": 1 for sentence in sequence.assumed}
-        notes = cleaned.notes | {what: count for what, count in found.items() if count}
         findings = [finding for finding in check_recording(sequence) if finding.verdict != FINE]
-        return _Prepared(prepared, notes, digest(prepared), findings, frame_digests(sequence))
+        findings += _noticed_in(sequence)
+        return _Prepared(prepared, cleaned.notes, digest(prepared), findings, frame_digests(sequence))
     except JointwiseError as error:
         return error
     except Exception as error:
         return ReadError(f"{item}: unexpected {type(error).__name__}: {error}. Please report it.")
+
+
+def _noticed_in(sequence: Sequence) -> list[Finding]:
+    """What a recording is told of beside its bodies: one finding of each kind."""
+    no_number = int((~sequence.validity & np.isnan(sequence.positions).any(-1)).sum())
+    found = {
+        "no numbers": f"Joints that are no numbers (NaN), and count as missing: {no_number}." if no_number else "",
+        "odd bodies": " ".join(f"{what.capitalize()}: {count}." for what, count in odd_bodies(sequence).items()),
+        "assumed": " ".join(sequence.assumed),
+    }
+    return [Finding(check, LOOK, message, sequence.source) for check, message in found.items() if message]
 
 
 def _sum_notes(writer: StoreWriter, stored: list[str]) -> dict[str, int]:

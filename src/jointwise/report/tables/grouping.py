@@ -16,6 +16,7 @@ from jointwise.evaluation.results import INITIALISATIONS, read_hits
 from jointwise.evaluation.statistics import Measurement, bootstrap_interval
 from jointwise.report.tables.text_table import NOTHING
 
+_QUICK = ", --quick"  # mark of results whose scores mean nothing
 Result = dict[str, Any]
 Folds = dict[int, Result]  # number of the fold (0: the split is no cross-validation) -> its result
 
@@ -48,7 +49,7 @@ class Condition(NamedTuple):
         start += f" on {before}" if before not in (None, result["data"]) else ""
         if result.get("unlabelled") and result["protocol"] != SEMI:
             start += ", pseudo-labels"
-        start += ", --quick" if result["config"].get("quick") else ""
+        start += _QUICK if result["config"].get("quick") else ""
         start += "".join(f", {result[key]}" for key in ("joints", "left_out") if result.get(key))
         return cls(result["protocol"], features, result["labels"], result["system"], start)
 
@@ -61,7 +62,8 @@ class Condition(NamedTuple):
             self.features,
             labels_amount(self.labels),
             _rank(self.system, (RAW, *system_order())),
-            _rank(self.start, tuple(INITIALISATIONS)),
+            _rank(self.start.replace(_QUICK, ""), tuple(INITIALISATIONS)),
+            self.start,
         )
 
 
