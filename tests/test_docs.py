@@ -15,7 +15,7 @@ from jointwise.config.schema import Config
 from jointwise.config.systems import SYSTEMS, systems
 from jointwise.data.dataset import load_dataset
 from jointwise.data.datasets import DATASETS
-from jointwise.data.datasets.folder import Settings
+from jointwise.data.datasets.folder_settings import Settings
 from jointwise.data.skeletons import SKELETONS
 from jointwise.evaluation.protocols import PROTOCOLS
 from jointwise.model.encoders import AXES

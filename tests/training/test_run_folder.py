@@ -6,11 +6,12 @@ import pytest
 import yaml
 
 from helpers import tiny
+from helpers.own_folder import gestures, load
 from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset
 from jointwise.errors import CheckpointError, ConfigError, StorageError
 from jointwise.training.checkpoint import read_json
-from jointwise.training.run_folder import open_run, run_path
+from jointwise.training.run_folder import open_run, run_path, runs_folder
 
 ABOUT = {"stage": "pretrain", "data": "tiny", "seed": 0}
 
@@ -33,6 +34,21 @@ def test_the_default_place_names_data_system_stage_labels_and_seed(dataset: Data
 
 def test_the_default_place_names_the_split_where_there_are_several(folds: Dataset) -> None:
     assert run_path(folds, "s", "finetune", 0, "0.1") == Path("runs/tiny/s/finetune-fold2-0.1-seed0")
+
+
+def test_folders_of_the_same_name_have_runs_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
+    monkeypatch.chdir(tmp_path)
+    first, second = (load(gestures(tmp_path / place / "own", each=2)) for place in ("a", "b"))
+    assert runs_folder(first, quick=False) == Path("runs/own")
+    other = runs_folder(second, quick=False)
+    assert other.parent == Path("runs")
+    assert other.name.startswith("own-")
+    assert runs_folder(second, quick=False) == other  # where --resume looks
+    assert runs_folder(first, quick=False) == Path("runs/own")
+    assert runs_folder(second, quick=True) == Path("runs/quick/own")  # the first one there
+    (tmp_path / "a").rename(tmp_path / "moved")
+    assert runs_folder(load(tmp_path / "moved" / "own"), quick=False) == Path("runs/own")
 
 
 def test_a_new_run_keeps_its_settings_and_what_it_is_about(run: Path, config: Config) -> None:

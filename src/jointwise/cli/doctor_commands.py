@@ -213,7 +213,7 @@ def init(args: argparse.Namespace) -> None:
         DataError: The folder has no recordings that can be read, or the table of labels is wrong.
         StorageError: The file cannot be written.
     """
-    from jointwise.data.datasets.folder import SETTINGS
+    from jointwise.data.datasets.folder_settings import SETTINGS
     from jointwise.data.datasets.labels_file import read_labels
     from jointwise.data.datasets.settings_file import describe_folder
     from jointwise.data.doctor import examine

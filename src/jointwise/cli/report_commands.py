@@ -70,7 +70,7 @@ def table(args: argparse.Namespace) -> None:
     configs = {name: config_of_system(args, name) for name in in_order(systems)}
     dataset = load_data(args)
     validation = next(iter(configs.values())).validation_subjects
-    folder = args.run or runs_folder(dataset.name, args.quick) / ("table-validation" if validation else "table")
+    folder = args.run or runs_folder(dataset, args.quick) / ("table-validation" if validation else "table")
     common = {name: value for name, value in args.settings.items() if name not in LABELLED_STEPS}
     comparison = Comparison(
         datasets=choose_splits(dataset, args.split, args.folds, validation),

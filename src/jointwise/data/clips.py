@@ -95,6 +95,12 @@ class Clips:
         """(B, M, T, V) bool, False in empty slots."""
         return to_device(self._spread(self._packed.valid), self._packed.positions.device)
 
+    @property
+    def blind(self) -> int:
+        """How many of the clips have no valid joint."""
+        seen = self._packed.clip[self._packed.valid.flatten(1).view(torch.uint8).amax(1).bool()]
+        return self._packed.clips - len(seen.unique())
+
     def _spread(self, packed: Tensor) -> Tensor:
         count, device = self._packed.clips * self.slots, packed.device
         if len(packed) < count:

@@ -19,7 +19,7 @@ from jointwise.data.body_checks import REMEDIES, check_recording
 from jointwise.data.cleaning import CLEANING
 from jointwise.data.conventions import guess_units
 from jointwise.data.datasets import DATASETS, PREPARED_FILES, find_source, holds_data_set, is_pool, is_store, store_path
-from jointwise.data.datasets.folder import class_of
+from jointwise.data.datasets.folder_tree import Tree
 from jointwise.data.datasets.source import DataSource, Recordings, file_size
 from jointwise.data.examination import Examination, Look
 from jointwise.data.findings import LOOK, STOP, UNREADABLE, Finding
@@ -148,9 +148,10 @@ def _of_folder(path: Path, found: list[Path]) -> _Scene:
         return replace(_of_source(find_source(str(path)), None), folder=path)
     except JointwiseError as error:
         place_of = {file.relative_to(path): file for file in found}
-        classes = tuple(sorted({name for place in place_of if (name := class_of(place)) is not None}))
-        labels = {name: label for label, name in enumerate(classes)}
-        items = {place.as_posix(): _Placed(file, labels.get(class_of(place) or "")) for place, file in place_of.items()}
+        class_names = {place: Tree().class_of(place) for place in place_of}
+        classes = tuple(sorted({name for name in class_names.values() if name is not None}))
+        labels: dict[str | None, int] = {name: label for label, name in enumerate(classes)}
+        items = {place.as_posix(): _Placed(file, labels.get(class_names[place])) for place, file in place_of.items()}
         each_says_it = isinstance(error, DataError) and "can be read" in str(error)
         trouble = () if each_says_it else (Finding(SETTINGS_CHECK, STOP, str(error), str(path)),)
         recordings = Recordings(items, _read_placed, size=_place_size)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset
+from jointwise.evaluation.blind_clips import tell_blind
 from jointwise.model.classifier import Classifier
 from jointwise.model.size import gflops_per_clip
 from jointwise.training import distributed
@@ -29,11 +30,14 @@ def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision:
         (n, K) probabilities.
     """
     module.eval()
-    parts = []
+    parts, blind = [], 0
     for places in distributed.local_batches(ids, batch, cutter.shards):
+        clips = cutter.centre(ids[places])
+        blind += clips.blind
         with autocast(cutter.device, precision):
-            logits = module(cutter.centre(ids[places]).persons())
+            logits = module(clips.persons())
         parts.append(logits.float().softmax(-1).cpu())
+    tell_blind(blind, len(ids))
     scores: np.ndarray = torch.cat(distributed.all_gather_concat(parts)).numpy()
     return scores
 

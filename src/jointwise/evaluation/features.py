@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from jointwise.data.clips import ClipCutter, Clips
 from jointwise.errors import DataError
+from jointwise.evaluation.blind_clips import tell_blind
 from jointwise.model.classifier import encode
 from jointwise.model.heads import POOLINGS, mean_over_clips
 from jointwise.training import distributed
@@ -84,11 +85,13 @@ def extract(
     Raises:
         DataError: `features` gives something other than one finite vector for each clip.
     """
-    parts = []
+    parts, blind = [], 0
     for places in distributed.local_batches(ids, batch, cutter.shards):
         batch_ids = ids[places]
+        clips = cutter.centre(batch_ids)
+        blind += clips.blind
         with autocast(cutter.device, precision):
-            vectors = features(cutter.centre(batch_ids)).float().cpu()
+            vectors = features(clips).float().cpu()
         if vectors.ndim != 2 or len(vectors) != len(batch_ids):
             raise DataError(
                 f"features of {len(batch_ids)} clips have shape {tuple(vectors.shape)}, expected ({len(batch_ids)}, "
@@ -98,4 +101,5 @@ def extract(
             bad = int(batch_ids[int((~vectors.isfinite().all(1)).nonzero()[0])])
             raise DataError(f"the features of sequence {bad} of the store are not finite numbers. Look at the encoder.")
         parts.append(vectors)
+    tell_blind(blind, len(ids))
     return torch.cat(distributed.all_gather_concat(parts))

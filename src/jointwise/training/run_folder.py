@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -12,24 +14,43 @@ import yaml
 from jointwise.config.layers import Settings, build_config, to_settings
 from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset
+from jointwise.data.datasets import DATASETS, is_pool
 from jointwise.errors import CheckpointError, ConfigError, writing
 from jointwise.training import distributed
 from jointwise.training.checkpoint import read_json, write_json
 from jointwise.training.model_folder import runs_in
 
 
-def runs_folder(data: str, quick: bool) -> Path:
+def runs_folder(dataset: Dataset, quick: bool) -> Path:
     """Where all runs on a data set lie: runs/<data>, or runs/quick/<data>, so that quick and real runs never mix.
 
+    A file data.txt there says which folder or file of the user the runs are on. Another one of the same name gets
+    runs/<data>-<digest of its place>, unless the first is gone: then it was moved.
+
     Args:
-        data: Name of the data set.
+        dataset: The data that is trained on.
         quick: Whether the run is one of --quick.
+
+    Raises:
+        StorageError: The disk refuses.
     """
-    return Path("runs", "quick", data) if quick else Path("runs", data)
+    folder = Path("runs", "quick", dataset.name) if quick else Path("runs", dataset.name)
+    place = Path(dataset.address).expanduser().resolve()
+    if dataset.address in DATASETS or is_pool(dataset.address) or not place.exists():
+        return folder
+    origin = folder / "data.txt"
+    before = origin.read_text("utf-8", "surrogateescape").strip() if origin.is_file() else ""
+    if before and before != str(place) and Path(before).exists():
+        return folder.with_name(f"{folder.name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:6]}")
+    if before != str(place):
+        with writing(origin):
+            folder.mkdir(parents=True, exist_ok=True)
+            origin.write_text(f"{place}\n", "utf-8", "surrogateescape")
+    return folder
 
 
 def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str = "", quick: bool = False) -> Path:
-    """The folder of a run that was not given by --run: runs/[quick/]<data>/<system>/<run_name>.
+    """The folder of a run that was not given by --run: <runs_folder>/<system>/<run_name>.
 
     Args:
         dataset: The data that is trained on.
@@ -39,7 +60,7 @@ def run_path(dataset: Dataset, system: str, stage: str, seed: int, labels: str =
         labels: The share or shots of labels; empty for a pre-training.
         quick: Whether the run is one of --quick.
     """
-    return runs_folder(dataset.name, quick) / system / run_name(dataset, stage, seed, labels)
+    return runs_folder(dataset, quick) / system / run_name(dataset, stage, seed, labels)
 
 
 def run_name(dataset: Dataset, stage: str, seed: int, labels: str = "") -> str:

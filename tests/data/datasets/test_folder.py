@@ -17,7 +17,8 @@ from helpers.own_folder import gestures, load, settings, write
 from jointwise.cli import run as jointwise
 from jointwise.data.dataset import load_dataset, prepare
 from jointwise.data.datasets import store_path
-from jointwise.data.datasets.folder import name_from_path, read_settings
+from jointwise.data.datasets.folder import name_from_path
+from jointwise.data.datasets.folder_settings import read_settings
 from jointwise.data.formats import FORMATS, npz, skeleton
 from jointwise.data.formats.format import ReadOptions
 from jointwise.data.sequence import Sequence

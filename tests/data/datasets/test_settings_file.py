@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jointwise.data.datasets.folder import read_settings
+from jointwise.data.datasets.folder_settings import read_settings
 from jointwise.data.datasets.settings_file import describe_folder, guess_subjects
 
 

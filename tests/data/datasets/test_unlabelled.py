@@ -9,7 +9,8 @@ import pytest
 from helpers.own_folder import gestures, load, settings, write
 from jointwise.cli import run as jointwise
 from jointwise.data.checks import check_pretrainable, check_trainable
-from jointwise.data.datasets.folder import HELP, UNLABELLED, revision_of
+from jointwise.data.datasets.folder import HELP, revision_of
+from jointwise.data.datasets.folder_tree import UNLABELLED
 from jointwise.data.store.reader import UNKNOWN
 from jointwise.errors import DataError
 
@@ -88,7 +89,7 @@ def test_prepare_counts_unlabelled_recordings(tmp_path: Path, capsys: pytest.Cap
     write(root / UNLABELLED / "a.npz", 9)
     jointwise(["prepare", f"{root}/", "--workers", "1"])
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert {"classes 2 of 2 are there", "unlabelled 1"} <= set(lines)
+    assert {"classes 2: nod, wave", "unlabelled 1"} <= set(lines)
 
 
 def test_a_store_that_took_the_unlabelled_folder_for_a_class_is_out_of_date(

@@ -19,6 +19,7 @@ from helpers import tiny
 from helpers.stores import ABOUT, SPLIT, forget_metres, write_store
 from jointwise.data.centring import PREPARATION, prepare_sequence
 from jointwise.data.dataset import Dataset
+from jointwise.data.frame_digests import TABLE
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import KINECT20, NTU25, Skeleton
 from jointwise.data.store.reader import TEST, TRAIN, Store
@@ -317,6 +318,20 @@ def test_every_damaged_array_is_an_error_that_names_the_store(tmp_path: Path, na
         file.write_bytes({"empty": b"", "half": content[: len(content) // 2], "garbage": b"\x00" * 500}[damage])
     with pytest.raises(DataError, match=r"store: damaged store .*Delete the folder and prepare it again"):
         Store(path)
+
+
+def test_digests_of_frames_may_be_missing_but_not_damaged(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "store", DESCRIPTION, some())
+    np.save(path / "frames.npy", np.array([(0, 7), (3, 9)], TABLE))
+    assert Store(path).frames["digest"].tolist() == [7, 9]
+    np.save(path / "frames.npy", np.array([(0, 7), (4, 9)], TABLE))  # of a store with more sequences
+    with pytest.raises(DataError, match="damaged store"):
+        Store(path)
+    (path / "frames.npy").write_bytes(b"")
+    with pytest.raises(DataError, match="damaged store"):
+        Store(path)
+    (path / "frames.npy").unlink()  # as before they were kept
+    assert len(Store(path).frames) == 0
 
 
 @pytest.mark.parametrize("header", ["", "{", "[]", "{}", '{"version": 2}', '{"version": 2, "description": 3}'])

@@ -19,8 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.data.datasets.folder import name_from_path, revision_of
+from jointwise.data.datasets.label_numbers import check_numbers
 from jointwise.data.datasets.ntu import ACTIONS
 from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, assign_parts, file_stamp
+from jointwise.data.findings import Finding
 from jointwise.data.formats.files import FETCH_AGAIN
 from jointwise.data.sequence import Bools, Floats, Sequence
 from jointwise.data.skeletons import NTU25, Skeleton
@@ -32,6 +34,7 @@ FPS = 30.0  # of NTU RGB+D; neither kind of file states it
 _NUMBER_KINDS = "fiu"  # NumPy's kinds of floats and whole numbers
 _LABEL_KINDS = "fiub"  # y_train and y_test may be one-hot of true and false as well
 NTU_TERMS = "research use only: made from NTU RGB+D, terms of its authors"
+NTU_CLASSES = (60, 120)  # of NTU RGB+D 60 and 120
 _SPLITS = {  # word of a file's name, in small letters -> name of the split, and the split in words
     "cs": ("xsub", "cross-subject"),
     "csub": ("xsub", "cross-subject"),
@@ -54,7 +57,7 @@ def class_names(count: int, ntu: bool) -> tuple[str, ...]:
     Returns:
         The actions of NTU RGB+D 60 or 120 for as many classes, else `class 1`, `class 2`, …
     """
-    if ntu and count in (60, 120):
+    if ntu and count in NTU_CLASSES:
         return ACTIONS[:count]
     return tuple(f"class {number}" for number in range(1, count + 1))
 
@@ -309,7 +312,8 @@ def source_of(path: Path) -> DataSource:
         ),
         splits={name: Split(f"{about} (x_train and x_test of the file)", _part_of_each_array)},
         count=len(items),
-        terms=NTU_TERMS if classes in (60, 120) else "",
+        terms=NTU_TERMS if classes in NTU_CLASSES else "",
+        findings=check_numbers(np.concatenate(list(labels.values())).tolist()),
     )
 
 
@@ -337,6 +341,7 @@ def prepared_source(
     recordings: Callable[[Path | None], Recordings],
     splits: Mapping[str, Split],
     count: int,
+    findings: tuple[Finding, ...] = (),
 ) -> DataSource:
     """Describe the data set in a prepared file of any kind.
 
@@ -349,6 +354,7 @@ def prepared_source(
         recordings: As in `DataSource`.
         splits: As in `DataSource`.
         count: Number of recordings.
+        findings: As in `DataSource`.
 
     Returns:
         The description of the data set, its recordings and splits.
@@ -365,4 +371,5 @@ def prepared_source(
         origin=str(path),
         path=path,
         revision=revision_of(path),
+        findings=findings,
     )

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from jointwise.data.datasets.label_numbers import check_actions, check_numbers
 from jointwise.data.datasets.prepared_arrays import (
     FPS,
+    NTU_CLASSES,
     NTU_TERMS,
     check_class,
     class_names,
@@ -63,8 +65,11 @@ def source_of(path: Path) -> DataSource:
             "joints."
         )
     skeleton = _LAYOUTS.get((joints, coordinates)) or unnamed_skeleton(joints)
-    ntu = "ntu" in path.stem.lower()
-    count = max(int(annotation["label"]) for annotation in items.values()) + 1
+    labels = {name: int(annotation["label"]) for name, annotation in items.items()}
+    from_ntu = "ntu" in path.stem.lower()
+    findings = check_actions(path, labels.items())
+    ntu = from_ntu and not findings
+    count = max(labels.values()) + 1
     if ntu and count <= 120:
         count = 120 if count > 60 or "120" in path.stem else 60
     return prepared_source(
@@ -80,7 +85,8 @@ def source_of(path: Path) -> DataSource:
         ),
         splits=_splits(path, content["split"], items.keys()),
         count=len(items),
-        terms=NTU_TERMS if ntu else "",
+        terms=NTU_TERMS if from_ntu else "",
+        findings=findings or check_numbers(labels.values(), NTU_CLASSES if ntu else ()),
     )
 
 

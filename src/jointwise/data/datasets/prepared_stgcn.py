@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.datasets.label_numbers import check_actions, check_numbers
 from jointwise.data.datasets.prepared_arrays import (
     FPS,
+    NTU_CLASSES,
     NTU_TERMS,
     check_class,
     class_names,
@@ -99,8 +101,11 @@ def source_of(path: Path) -> DataSource:
         for part, content in parts.items()
         for row, name in enumerate(content.names)
     }
-    count = max(max(part.labels) for part in parts.values()) + 1
-    ntu = all(NTU_NAME.fullmatch(name) for name in names)
+    labels = [label for part in parts.values() for label in part.labels]
+    from_ntu = all(NTU_NAME.fullmatch(name) for name in names)
+    findings = check_actions(path, zip(names, labels, strict=True))
+    ntu = from_ntu and not findings
+    count = max(labels) + 1
     scored = next((part for part in _SCORED if part in parts), None)
     rule = partial(_parts_of, {name: part for name, (part, _row) in items.items()}, scored)
     about = ALL_ABOUT if scored is None or "train" not in parts else f"as in the files (train and {scored})"
@@ -114,7 +119,8 @@ def source_of(path: Path) -> DataSource:
         ),
         splits={"file": Split(about, rule)},
         count=len(items),
-        terms=NTU_TERMS if ntu else "",
+        terms=NTU_TERMS if from_ntu else "",
+        findings=findings or check_numbers(labels, NTU_CLASSES if ntu else ()),
     )
 
 

@@ -181,7 +181,7 @@ class Store:
         index: (n,) of dtype INDEX.
         names: (n,) str, names of the recordings.
         digests: (n,) str, as `digest` makes them.
-        frames: (K,) of dtype frame_digests.TABLE, digests of frames; empty in stores of versions before 0.5.
+        frames: (K,) of dtype frame_digests.TABLE, digests of frames; empty where an earlier version wrote the store.
         parts: (n, S) int8, the part of each sequence under each of the `splits`.
         splits: Name of each split -> its rule in words.
         shards: Which sequence lies in which shard.
@@ -250,6 +250,8 @@ class Store:
         ends = self.index["row"] + self.index["frames"].astype(np.int64) * self.index["persons"]
         rows = {"positions": len(self.positions), "valid": len(self.valid), "index": int(ends.max(initial=0))}
         counts = {sequences, len(self.names), len(self.digests), len(self.parts), len(self.index)}
+        if len(self.frames) and self.frames["sequence"].max() >= sequences:
+            raise ValueError("frames.npy is that of another store")
         fits = len(self.positions) == len(self.valid) >= rows["index"] and self.parts.shape[1] == len(self.splits)
         if not fits or len(counts) > 1:
             raise ValueError(f"its files do not belong together: rows {rows}")

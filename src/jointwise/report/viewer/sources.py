@@ -12,7 +12,7 @@ import numpy as np
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.dataset import load_dataset
 from jointwise.data.datasets import DATASETS, holds_data_set, is_pool, is_store
-from jointwise.data.datasets.folder import SETTINGS
+from jointwise.data.datasets.folder_settings import SETTINGS
 from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
