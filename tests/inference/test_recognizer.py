@@ -364,3 +364,18 @@ def test_who_stands_still_and_noise_do_none_of_the_actions(finetuned: Path, data
     assert "move more" in recognizer.predict(replace(own, positions=noise)).reason
     recognizer.card = replace(recognizer.card, movement=None)  # a card of before
     assert recognizer.predict(still).label in recognizer.classes
+
+
+def test_the_frame_rate_of_a_recording_changes_no_answer(finetuned: Path, dataset: Dataset) -> None:
+    """A clip is cut to a number of frames, whatever the rate was."""
+    recognizer = Recognizer.from_pretrained(finetuned)
+    own = dataset.test[0]
+    places = (np.arange(4 * own.frames) + 0.5) / 4 - 0.5
+    below = np.clip(np.floor(places).astype(int), 0, own.frames - 2)
+    share = np.clip(places - below, 0, 1).astype(np.float32)[:, None, None]
+    fine = (1 - share) * own.positions[:, below] + share * own.positions[:, below + 1]
+    valid = own.validity[:, np.clip(places.round().astype(int), 0, own.frames - 1)]
+    faster = recognizer.predict(replace(own, positions=fine, valid=valid, fps=4 * own.fps))
+    usual = recognizer.predict(own)
+    assert faster.probabilities == pytest.approx(usual.probabilities, abs=0.02)
+    assert recognizer.card.fps == (30.0, 30.0)

@@ -116,6 +116,7 @@ def load_card(path: Path) -> ModelCard:
             content["recorded"] = Skeleton.from_json(content["recorded"])
         if content.get("conventions"):
             content["conventions"] = Conventions(**content["conventions"])
+        content |= {key: tuple(content[key]) for key in ("movement", "fps") if content.get(key) is not None}
         costs = Costs.from_json(content)
         card = ModelCard(**{key: content[key] for key in content if key not in COST_KEYS}, costs=costs)
         return _completed(card, file.parent.parent / "run.json")
