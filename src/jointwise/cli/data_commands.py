@@ -75,6 +75,7 @@ def prepare(args: argparse.Namespace) -> None:
 
     from jointwise.data.dataset import Dataset, prepare
     from jointwise.data.datasets import store_path
+    from jointwise.data.store.build import copies_list
     from jointwise.data.store.reader import UNKNOWN, Store
 
     if args.workers < 0:
@@ -93,7 +94,7 @@ def prepare(args: argparse.Namespace) -> None:
         print("interrupted; what was read is kept: the same command goes on from here", file=sys.stderr)
         raise
     store = Store(store_path(args.name))
-    labels = store.index["label"]
+    labels, copies = store.index["label"], copies_list(store.path)
     skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
     print(f"prepared {store.description.data}")
     print_columns(
@@ -111,6 +112,7 @@ def prepare(args: argparse.Namespace) -> None:
             ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
             *((f"split {part.split_name}", f"{describe_sizes(part)}: {part.split}") for part in splits),
             *_lines_of_findings(summary.findings, summary.stored),
+            ("", f"all scored copies, for --skip-list: {copies}" if any(summary.duplicates.values()) else ""),
             ("fingerprint", store.fingerprint),
             ("terms", store.description.terms),
         ]
