@@ -42,8 +42,8 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recordings")
     (folder / "below").mkdir()
     (folder / "notes.txt").write_text("not a recording")
-    for path in (folder / "first.mat", folder / "below" / "second.mat"):
-        scipy.io.savemat(path, {"d_skel": np.random.default_rng(0).normal(size=(20, 3, 25))})
+    for path, sequence in zip((folder / "first.mat", folder / "below" / "second.mat"), tiny.sequences(), strict=False):
+        scipy.io.savemat(path, {"d_skel": sequence.positions[0].transpose(1, 2, 0)})
     return folder
 
 

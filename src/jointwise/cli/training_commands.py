@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ from jointwise.cli.choose_config import (
     seed_of,
     transfer_suffix,
 )
-from jointwise.cli.output import describe_sizes, print_columns, show_progress
+from jointwise.cli.output import describe_sizes, print_columns, show_progress, show_progress_beside
 from jointwise.config.recipes import QUICK_NOTE
 from jointwise.config.systems import systems
 from jointwise.evaluation.protocols import PROTOCOLS, RAW, SEMI, evaluated_protocols
@@ -173,12 +174,15 @@ def add_evaluate_arguments(parser: Parser) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """Judge a trained encoder, or `raw` coordinates, by a protocol; the encoder is never changed."""
     from jointwise.stages.evaluate import evaluate
+    from jointwise.training.distributed import is_main_process
+    from jointwise.training.progress import showing
 
     run = None if args.start == RAW else Path(args.start)
     config = config_of_run(args, run) if run else config_of_raw(args)
     labels = labels_of(args)
     dataset = load_data_for(args, run)
-    paths = evaluate(run, args.protocol, dataset, config, seed_of(args, run), labels, args.encoder, args.results)
+    with showing(show_progress_beside) if is_main_process() else nullcontext():
+        paths = evaluate(run, args.protocol, dataset, config, seed_of(args, run), labels, args.encoder, args.results)
     print_result(paths[:1], run)
 
 

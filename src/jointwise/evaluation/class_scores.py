@@ -13,6 +13,7 @@ from jointwise.model.classifier import Classifier
 from jointwise.model.size import gflops_per_clip
 from jointwise.training import distributed
 from jointwise.training.device import autocast
+from jointwise.training.progress import watched
 
 
 @torch.no_grad()
@@ -31,7 +32,8 @@ def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision:
     """
     module.eval()
     parts, blind = [], 0
-    for places in distributed.local_batches(ids, batch, cutter.shards):
+    batches = list(distributed.local_batches(ids, batch, cutter.shards))
+    for places in watched(batches, len(batches), "scores"):
         clips = cutter.centre(ids[places])
         blind += clips.blind
         with autocast(cutter.device, precision):

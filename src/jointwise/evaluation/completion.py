@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 
 from jointwise.config.schema import CompleteConfig
@@ -39,6 +38,7 @@ from jointwise.training.batches import BatchOrder
 from jointwise.training.device import autocast
 from jointwise.training.example_clips import Rebuild
 from jointwise.training.optimizer import build_optimizer, learning_rate
+from jointwise.training.progress import watched
 
 LEAST_SEGMENTS = 4  # of a clip, as a quarter of them is hidden
 
@@ -184,7 +184,7 @@ def train_head(
     order = BatchOrder(ids, settings.batch, seed, cutter.shards)
     optimizer = build_optimizer(completer.head, settings)
     completer.train()
-    for step in track(range(settings.steps), description="complete: train the head"):
+    for step in watched(range(settings.steps), settings.steps, "head that completes"):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, settings)
         batch = order.local_batch(step)

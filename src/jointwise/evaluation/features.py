@@ -15,6 +15,7 @@ from jointwise.model.classifier import encode
 from jointwise.model.heads import POOLINGS, mean_over_clips
 from jointwise.training import distributed
 from jointwise.training.device import autocast
+from jointwise.training.progress import watched
 
 FeatureFunction = Callable[[Clips], Tensor]  # B clips -> (B, F)
 
@@ -86,7 +87,8 @@ def extract(
         DataError: `features` gives something other than one finite vector for each clip.
     """
     parts, blind = [], 0
-    for places in distributed.local_batches(ids, batch, cutter.shards):
+    batches = list(distributed.local_batches(ids, batch, cutter.shards))
+    for places in watched(batches, len(batches), "features"):
         batch_ids = ids[places]
         clips = cutter.centre(batch_ids)
         blind += clips.blind

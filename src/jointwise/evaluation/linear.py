@@ -11,6 +11,7 @@ from torch.nn import functional
 from jointwise.config.schema import LinearConfig
 from jointwise.data.randomness import seed_for
 from jointwise.training.batches import BatchOrder
+from jointwise.training.progress import watched
 
 
 def score(train: Tensor, labels: Tensor, test: Tensor, classes: int, settings: LinearConfig, seed: int) -> Tensor:
@@ -35,7 +36,7 @@ def score(train: Tensor, labels: Tensor, test: Tensor, classes: int, settings: L
     probe = nn.Sequential(nn.BatchNorm1d(train.shape[1], affine=False), layer)
     optimizer = torch.optim.SGD(probe.parameters(), lr=settings.lr, momentum=settings.momentum)
     order = BatchOrder(torch.arange(len(train)), settings.batch, seed)
-    for step in range(settings.steps):
+    for step in watched(range(settings.steps), settings.steps, "linear probe"):
         optimizer.param_groups[0]["lr"] = settings.lr * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         batch = order[step]
         loss = functional.cross_entropy(probe(train[batch]), labels[batch])
