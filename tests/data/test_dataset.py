@@ -21,6 +21,7 @@ from jointwise.data.datasets.source import DataSource, Recordings
 from jointwise.data.sequence import Sequence
 from jointwise.data.set_checks import Shared
 from jointwise.data.store import reader
+from jointwise.data.store.build import copies_list
 from jointwise.data.store.reader import INDEX, TEST, TRAIN, UNKNOWN
 from jointwise.errors import ConfigError, DataError
 from jointwise.stages.finetune import finetune
@@ -191,8 +192,12 @@ def test_a_test_sequence_that_was_trained_on_is_reported_and_refused_unless_allo
     with pytest.raises(DataError, match="a1_s2_t2 equals a1_s1_t1"):
         finetune(tiny.config(), dataset, 0, "1.0", tmp_path / "run")
     check_trainable(dataset, allow_duplicates=True)
-    (tmp_path / "leave-out.txt").write_text("a1_s2_t2\n")
-    assert prepare("tiny", skip_list=tmp_path / "leave-out.txt").duplicates == {"xsub": []}
+    listed = copies_list(dataset.store.path)
+    assert listed.read_text() == "a1_s2_t2\n"
+    assert prepare("tiny", skip_list=listed).duplicates == {"xsub": []}
+    assert listed.is_file()
+    assert prepare("tiny", skip_list=shutil.copy(listed, tmp_path / "leave-out.txt")).duplicates == {"xsub": []}
+    assert not listed.is_file()  # there are none
     check_trainable(load_dataset("tiny"))
 
 

@@ -37,10 +37,12 @@ def test_windows_of_one_video_are_told_and_refused_until_the_video_is_in_one_par
     jointwise(["prepare", f"{root}/", "--workers", "1"])
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     (told,) = (line for line in lines if line.startswith("WARNING in both parts"))
-    assert "of its frames in common with" in told
+    assert "of its frames in training recordings, such as" in told
     assert any(line.startswith("look at subjects unknown: 32 of 32 recordings") for line in lines)
     data = load(root)
-    with pytest.raises(DataError, match=r"(?s)sequences of the test part are in the .*% of its frames in common with"):
+    with pytest.raises(
+        DataError, match=r"(?s)sequences of the test part are in the .*% of its frames in training recordings"
+    ):
         check_pretrainable(data)
     check_pretrainable(data, allow_duplicates=True)
     for file in (windows(tmp_path / "second", 2)).rglob("*.npz"):

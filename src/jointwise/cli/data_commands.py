@@ -16,6 +16,7 @@ from jointwise.errors import ConfigError, counted, first_few, group_messages
 
 if TYPE_CHECKING:
     from jointwise.data.findings import Group
+    from jointwise.data.sequence import Sequence
     from jointwise.data.store.shards import Member
 
 _CLASSES_SHOWN = 8
@@ -75,6 +76,7 @@ def prepare(args: argparse.Namespace) -> None:
 
     from jointwise.data.dataset import Dataset, prepare
     from jointwise.data.datasets import store_path
+    from jointwise.data.store.build import copies_list
     from jointwise.data.store.reader import UNKNOWN, Store
 
     if args.workers < 0:
@@ -93,7 +95,7 @@ def prepare(args: argparse.Namespace) -> None:
         print("interrupted; what was read is kept: the same command goes on from here", file=sys.stderr)
         raise
     store = Store(store_path(args.name))
-    labels = store.index["label"]
+    labels, copies = store.index["label"], copies_list(store.path)
     skeleton, splits = store.description.skeleton, [Dataset.of(store, args.name, name) for name in store.splits]
     print(f"prepared {store.description.data}")
     print_columns(
@@ -107,10 +109,11 @@ def prepare(args: argparse.Namespace) -> None:
             ("unlabelled", np.count_nonzero(labels == UNKNOWN) or None),
             ("frames", f"{store.index['frames'].min()} to {store.index['frames'].max()}"),
             ("joints", f"{len(skeleton.joints)} ({skeleton.name}), {100 * store.valid_share():.2f} % valid"),
-            ("", "" if skeleton.bones else _layout_hint(len(skeleton.joints))),
+            ("", "" if skeleton.bones else _layout_hint(store[0])),
             ("persons", f"{store.index['persons'].min()} to {store.index['persons'].max()}"),
             *((f"split {part.split_name}", f"{describe_sizes(part)}: {part.split}") for part in splits),
             *_lines_of_findings(summary.findings, summary.stored),
+            ("", f"all scored copies, for --skip-list: {copies}" if any(summary.duplicates.values()) else ""),
             ("fingerprint", store.fingerprint),
             ("terms", store.description.terms),
         ]
@@ -128,7 +131,7 @@ def join(args: argparse.Namespace) -> None:
     from jointwise.data.store.join import join
 
     store = join(args.name, args.stores)
-    shards = [(str(shard.path), f"{shard.sequences} sequences") for shard in store.joined]
+    shards = [(str(shard.path), counted(shard.sequences, "sequence")) for shard in store.joined]
     print_columns([("store", store.path), *shards, ("sequences", len(store)), ("fingerprint", store.fingerprint)])
 
 
@@ -190,7 +193,7 @@ def _lines_of_mixture(mixture: Iterable[Member]) -> Iterator[tuple[str, str]]:
     """The sets of a pool as lines: what is drawn of each, and what was brought into line."""
     for member in mixture:
         drawn = f"{100 * member.share:.1f} % of an epoch (weight {member.weight:g})"
-        yield member.data, f"{drawn}, {member.sequences} sequences, {member.hours:.2f} hours: {member.split}"
+        yield member.data, f"{drawn}, {counted(member.sequences, 'sequence')}, {member.hours:.2f} hours: {member.split}"
         yield "", "; ".join(member.notes)
 
 
@@ -214,18 +217,24 @@ def _describe_classes(names: tuple[str, ...], found: list[int]) -> str:
     return f"{number}: {first_few([names[label] for label in found], _CLASSES_SHOWN)}" if found else "none"
 
 
-def _layout_hint(joints: int) -> str:
-    """What can be said about a layout without bones, by its number of joints."""
+def _layout_hint(recording: Sequence) -> str:
+    """Which known layouts have as many joints as a recording without bones: the one with the shortest bones first."""
+    import numpy as np
+
+    from jointwise.data.layout_guess import bone_ratios
     from jointwise.data.skeletons import SKELETONS
 
-    fitting = [name for name, skeleton in SKELETONS.items() if len(skeleton.joints) == joints]
-    if not fitting:
+    joints = len(recording.skeleton.joints)
+    candidates = [layout for layout in SKELETONS.values() if len(layout.joints) == joints and layout.bones]
+    if not candidates:
         return (
-            f"no bones, and no known layout has {counted(joints, 'joint')}: dataset.yaml can list joints and bones "
-            "(skeleton: {joints: …, bones: …})"
+            f"no bones, and no known layout has {counted(joints, 'joint')}: dataset.yaml can list joints and bones, as "
+            "in skeleton: {joints: [hip, knee, …], bones: [[hip, knee], …]}"
         )
-    named = f"is one of them theirs? {', '.join(fitting)}" if len(fitting) > 1 else f"is it theirs? {fitting[0]}"
-    return f"no bones: dataset.yaml can name a layout. With {joints} joints, {named} (skeleton: {fitting[0]})"
+    points = np.where(recording.validity[..., None], recording.positions, np.nan)
+    best, *others = bone_ratios(points.reshape(-1, *points.shape[2:]), candidates)
+    of = f", which fits best of those with {joints} joints ({', '.join([best, *others])})" if others else ""
+    return f"no bones: if it is right, dataset.yaml can name a layout, as in skeleton: {best}{of}"
 
 
 def add_view_arguments(parser: Parser) -> None:

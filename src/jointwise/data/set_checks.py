@@ -81,7 +81,7 @@ class Shared:
     def __str__(self) -> str:
         if self.equal:
             return f"{self.test} equals {self.train}"
-        return f"{self.test} has {100 * self.share:.0f} % of its frames in common with {self.train}"
+        return f"{self.test} has {100 * self.share:.0f} % of its frames in training recordings, such as {self.train}"
 
 
 def find_shared(

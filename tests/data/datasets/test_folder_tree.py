@@ -12,6 +12,7 @@ from jointwise.data.checks import check_trainable
 from jointwise.data.datasets.folder import revision_of
 from jointwise.data.datasets.folder_tree import Tree, tree_of
 from jointwise.data.store.reader import TEST, TRAIN, UNUSED
+from jointwise.data.synthetic import generate
 from jointwise.errors import DataError
 
 OWN = Path("own")
@@ -97,9 +98,9 @@ def test_the_level_of_the_class_is_a_setting_and_the_level_above_may_be_the_subj
     root = tmp_path / "own"
     for number, place in enumerate(places("anna ben", "wave bow")):
         write(root / place, number)
-    with pytest.raises(DataError, match="Which are the classes"):
+    with pytest.raises(DataError, match=r"Which are the classes\?.*subject_pattern: '\(\[\^/\]\+\)/' takes"):
         load(root)
-    settings(root, class_level=2, subject_pattern="([^/]+)/[^/]+/[^/]+$")
+    settings(root, class_level=2, subject_pattern="([^/]+)/")  # as the error says
     data = load(root)
     assert data.classes == ("bow", "wave")
     assert np.unique(data.store.index["subject"]).tolist() == [1, 2]
@@ -133,3 +134,19 @@ def test_a_store_that_took_parts_for_classes_is_out_of_date(tmp_path: Path, monk
     now = revision_of(tmp_path / "own")
     monkeypatch.setattr("jointwise.data.datasets.folder.tree_of", lambda *_: Tree())  # as before
     assert revision_of(tmp_path / "own") != now
+
+
+@pytest.mark.parametrize(
+    ("joints", "hint"),
+    [(25, "skeleton: ntu25, which fits best of those with 25 joints (ntu25"), (7, "no known layout has 7 joints")],
+)
+def test_a_hint_names_layouts_that_fit_the_joints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], joints: int, hint: str
+) -> None:
+    positions = next(iter(generate(subjects=(3,), cameras=(2,)))).positions[:, :, :joints]
+    (tmp_path / "own/wave").mkdir(parents=True)
+    np.savez(tmp_path / "own/wave/1.npz", positions=positions)
+    jointwise(["prepare", f"{tmp_path}/own/", "--workers", "1"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert hint in text
+    assert "coco17" not in text

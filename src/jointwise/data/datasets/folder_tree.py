@@ -122,11 +122,12 @@ def _check_classes(folder: Path, ways: list[tuple[str, ...]], level: int) -> Non
     shared = [name for name in below if len(holders[name]) > 1]
     if len(below) < 2 or 2 * len(shared) < len(below) or (_are_numbered(below) and not _are_numbered(above)):
         return
+    subject = "([^/]+)/" if level == 1 else "[^/]+/([^/]+)/"
     raise DataError(
         f"{folder}: the folders {first_few(above, _SHOWN)} hold folders of the same names: {first_few(below, _SHOWN)}. "
-        f"Which are the classes? Say it in dataset.yaml there: class_level: {level + 1} for {first_few(below, 2)} "
-        f"(then subject_pattern: '([^/]+)/[^/]+/[^/]+$' takes the folder above for the subject), class_level: {level} "
-        f"for {first_few(above, 2)}."
+        f"Which are the classes? Say it in dataset.yaml: class_level: {level + 1} for {first_few(below, 2)} (then "
+        f"subject_pattern: '{subject}' takes the folder above for the subject), class_level: {level} for "
+        f"{first_few(above, 2)}."
     )
 
 

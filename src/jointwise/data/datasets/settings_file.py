@@ -10,6 +10,7 @@ from typing import Protocol
 import yaml
 
 from jointwise.data.skeletons import SKELETONS
+from jointwise.errors import counted
 
 _SUBJECT_PATTERNS = (  # what names subjects in names of files, the surest first
     r"S\d{3}C\d{3}P(\d{3})R\d{3}A\d{3}",
@@ -79,7 +80,8 @@ def describe_folder(place: str, recordings: Sequence[Recording], labels: str | N
         YAML with comments. What need not be said stands in a comment.
     """
     lines = [
-        f"# What jointwise should know about this folder. Written by jointwise init from {len(recordings)} recordings.",
+        "# What jointwise should know about this folder. Written by jointwise init from "
+        f"{counted(len(recordings), 'recording')}.",
         "# Every line may be changed or left out. Look again after a change: jointwise doctor " + place,
         "",
     ]

@@ -209,6 +209,7 @@ def build_store(
             ),
         )
         writer.finish(stored, splits, summary.to_json(), source.revision)
+    _list_copies(copies_list(path), summary)
     return summary
 
 
@@ -344,6 +345,27 @@ def _duplicates(
         name: [(stored[a], stored[b]) for a, b in find_duplicates(digests, parts == TRAIN, parts == TEST)]
         for name, (_, parts) in splits.items()
     }
+
+
+def copies_list(store: Path) -> Path:
+    """Where the names of scored recordings that equal a training one are listed, as a skip list.
+
+    Args:
+        store: The folder of the store.
+    """
+    return store.with_name(f"{store.name}.copies.txt")
+
+
+def _list_copies(place: Path, summary: Summary) -> None:
+    """Write the list, or remove that of an earlier call; one that is a skip list itself stays as it is."""
+    copies = sorted({scored for pairs in summary.duplicates.values() for _, scored in pairs})
+    if str(place) == summary.skips.file:
+        return
+    with writing(place):
+        if copies:
+            place.write_text("".join(f"{name}\n" for name in copies), "utf-8", "surrogateescape")
+        else:
+            place.unlink(missing_ok=True)
 
 
 def _check_bad(

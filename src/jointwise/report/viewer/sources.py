@@ -17,7 +17,7 @@ from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
-from jointwise.errors import ConfigError, DataError, JointwiseError, ReadError, unknown
+from jointwise.errors import ConfigError, DataError, JointwiseError, ReadError, counted, unknown
 from jointwise.report.viewer.clips import Answer, Clip, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
 from jointwise.training.checkpoint import read_json
@@ -204,7 +204,7 @@ def _of_dataset(name: str, progress: ShowProgress, ask: AskRecognizer) -> Source
     clips = tuple(clip_of(part[place], f"{labels[place]} · {names[place]}", labels[place], ask) for place in places)
     shown = len(set(part.labels[places].tolist()))
     spread = f"of {shown} of its {len(classes)} classes" if classes else "which has no classes"
-    notes = [f"{len(clips)} clips of the {part_name} part, {spread}. Split: {dataset.split}."]
+    notes = [f"{counted(len(clips), 'clip')} of the {part_name} part, {spread}. Split: {dataset.split}."]
     terms = dataset.store.description.terms
     if terms:
         notes.append(f"Terms of use of {dataset.name}: {terms}.")
