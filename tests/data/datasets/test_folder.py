@@ -392,3 +392,31 @@ def test_folders_of_frames_and_files_of_detectors_are_one_data_set_in_2d(tmp_pat
     detected.save(tmp_path / "own" / "nod" / "p0" / "walk" / "walk_000000000012_keypoints.json", {"people": []})
     again = load(tmp_path / "own")  # a frame has changed, and so its recording is read again
     assert not again.store[again.store.names.tolist().index("nod/p0/walk")].validity[0, 12].any()
+
+
+def test_units_and_axes_that_are_stated_are_brought_into_line(tmp_path: Path) -> None:
+    root = gestures(tmp_path / "own", each=3)
+    plain = load(root).store[0].positions
+    places = {"mm": 1000.0, "m": 1.0}
+    for number, path in enumerate(sorted(root.rglob("*.npz"))):  # every second file in millimetres, z up
+        own = npz.read(path)
+        units, up = (("mm", "z"), ("m", "y"))[number % 2]
+        turned = own.positions if up == "y" else own.positions[..., [0, 2, 1]] * np.float32([1, -1, 1])
+        npz.write(path, replace(own, positions=turned * np.float32(places[units]), units=units, up=up))
+    store = load(root).store
+    assert store.description.metres
+    np.testing.assert_allclose(store[0].positions, plain, atol=1e-4)
+    bodies = [np.abs(store[place].positions).max() for place in range(len(store))]
+    assert max(bodies) < 3 * min(bodies)
+
+
+def test_units_and_axes_may_stand_in_the_settings(tmp_path: Path) -> None:
+    root = gestures(tmp_path / "own", each=3)
+    plain = load(root).store[0].positions
+    (root / "dataset.yaml").write_text("units: mm\nup: '-y'\n")
+    turned = load(root).store[0].positions
+    np.testing.assert_allclose(np.abs(turned), np.abs(plain) / 1000, atol=1e-6)
+    np.testing.assert_allclose(turned[..., 1], -plain[..., 1] / 1000, atol=1e-6)
+    (root / "dataset.yaml").write_text("units: feet\n")
+    with pytest.raises(DataError, match="unknown units 'feet'"):
+        load(root)

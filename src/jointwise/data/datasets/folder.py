@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from jointwise.data.conventions import METRES, convert
 from jointwise.data.datasets.folder_settings import SETTINGS, Settings, layout_from, read_settings
 from jointwise.data.datasets.folder_splits import choose_splits
 from jointwise.data.datasets.folder_tree import UNLABELLED, Tree, tree_of
@@ -98,26 +98,42 @@ class _Item:
     subject: int | None
 
 
-def _stamp(fps: float | None, item: _Item) -> str:
+@dataclass(frozen=True)
+class _Stated:
+    """What `dataset.yaml` says of all recordings, None where it says nothing."""
+
+    fps: float | None
+    units: str | None
+    up: str | None
+
+
+def _stamp(stated: _Stated, item: _Item) -> str:
     """Text that changes with the file, its place in the folder or the settings."""
-    return f"{file_stamp(item.path)} {item.label} {item.subject} {fps}"
+    axes = f" {stated.units} {stated.up}" if stated.units or stated.up else ""
+    return f"{file_stamp(item.path)} {item.label} {item.subject} {stated.fps}{axes}"
 
 
 def _size(item: _Item) -> int:
     return file_size(item.path)
 
 
-def _read_item(layout: Layout | None, fps: float | None, item: _Item) -> Sequence:
+def _read_item(layout: Layout | None, stated: _Stated, item: _Item) -> Sequence:
     """Read a recording. The folder and its settings take precedence over what the file says."""
-    sequence = read(item.path)
-    changes: dict[str, Any] = {"label": item.label}
-    if fps:
-        changes["fps"] = float(fps)
+    sequence = read(item.path, fps=stated.fps, units=stated.units, up=stated.up)
+    sequence = replace(sequence, label=item.label)
     if item.subject is not None:
-        changes["subject"] = item.subject
+        sequence = replace(sequence, subject=item.subject)
     if layout:
         sequence = on_layout(sequence, skeleton_of(layout), layout.aliases)
-    return replace(sequence, **changes)
+    return _in_metres(sequence)
+
+
+def _in_metres(sequence: Sequence) -> Sequence:
+    """A 3D recording in metres, with the up axis of its layout, else y. What is not known of it stays as it is."""
+    if sequence.positions.shape[-1] == 2:
+        return sequence
+    up = "y" if sequence.skeleton.up is None else "xyz"[sequence.skeleton.up]
+    return convert(sequence, "m" if sequence.units in METRES else None, up if sequence.up is not None else None)
 
 
 def source_of(path: Path) -> DataSource:
@@ -154,8 +170,9 @@ def source_of(path: Path) -> DataSource:
         name: _Item(file, labels.get(class_names[name]), numbers.get(subjects.get(name, "")))
         for name, file in files.items()
     }
+    stated = _Stated(settings.fps, settings.units, settings.up)
     named = None if settings.skeleton is None else layout_from(settings.skeleton, path / SETTINGS)
-    read_item = partial(_read_item, named, settings.fps)
+    read_item = partial(_read_item, named, stated)
     typical = _typical_recording(list(items.values()), read_item)
     layout = skeleton_of(named) if named else typical.skeleton
     if not MIN_JOINTS <= len(layout.joints) <= MAX_JOINTS:
@@ -169,11 +186,12 @@ def source_of(path: Path) -> DataSource:
         coordinates=typical.positions.shape[-1],
         cleaning=settings.cleaning or _usual_cleaning(files.values()),
         terms=settings.terms,
+        metres=typical.units == "m",
     )
     return DataSource(
         title=str(path.name),
         description=description,
-        recordings=lambda _root: Recordings(items, read_item, partial(_stamp, settings.fps), _size),
+        recordings=lambda _root: Recordings(items, read_item, partial(_stamp, stated), _size),
         splits={},
         choose_splits=partial(choose_splits, settings, tree, numbers, path / SETTINGS),
         count=len(items),

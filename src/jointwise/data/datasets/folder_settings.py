@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from jointwise.data.cleaning import CLEANING
+from jointwise.data.conventions import METRES, UP
 from jointwise.data.layouts import Layout, load_layout
 from jointwise.data.skeletons import skeleton_of
 from jointwise.errors import ConfigError, DataError, unknown
@@ -26,6 +27,8 @@ class Settings:
         skeleton: Name of a joint layout, a YAML file that describes one, or a mapping as in such a file: `joints`,
             `bones`, `root`, `up`, `lateral`, `mirror` and `aliases`.
         fps: Frames per second of all recordings.
+        units: The unit of all recordings, a key of `METRES`. They become metres.
+        up: The axis that points up in all recordings, one of `UP`. They are turned so that it is the layout's, else y.
         class_level: Which folder on the way to a recording is its class, from 1. None: the first, or the second below
             folders `train` and `test`.
         test_subjects: Subjects that are scored; an empty list: none, all train.
@@ -39,6 +42,8 @@ class Settings:
 
     skeleton: str | dict[str, Any] | None = None
     fps: float | None = None
+    units: str | None = None
+    up: str | None = None
     class_level: int | None = None
     test_subjects: list[int | str] | None = None
     test_files: list[str] | None = None
@@ -88,6 +93,10 @@ def _check_settings(settings: Settings, path: Path) -> None:
         raise DataError(f"{path}: terms must be text, not {settings.terms!r}.")
     if settings.cleaning is not None and settings.cleaning not in CLEANING:
         raise DataError(f"{path}: {unknown('cleaning', settings.cleaning, CLEANING)}")
+    for name, known in (("units", METRES), ("up", UP)):
+        value = getattr(settings, name)
+        if value is not None and value not in known:
+            raise DataError(f"{path}: {unknown(name, value, known)}")
     level = settings.class_level
     if level is not None and (isinstance(level, bool) or not isinstance(level, int) or level < 1):
         raise DataError(f"{path}: class_level {level!r} is not 1, 2, …: the number of the folder that is the class.")
