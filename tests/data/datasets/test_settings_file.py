@@ -1,6 +1,6 @@
 """The dataset.yaml that init writes is read back as what was seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ class Seen:
     fps: float = 30.0
     subject: int | None = None
     assumed: tuple[str, ...] = ()
+    units: str | None = None
+    guess: str | None = None
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,15 @@ def test_what_recordings_disagree_about_or_say_themselves_stays_a_comment(tmp_pa
     assert (settings.labels, settings.test_subjects) == ("labels.csv", [2])
     assert "from 25 to 30" in text
     assert "# skeleton: ntu25" in text
+
+
+@pytest.mark.parametrize(("guesses", "units"), [(("mm", "mm"), "mm"), (("mm", "m"), None), (("m", "m"), None)])
+def test_a_unit_that_all_bodies_tell_becomes_a_setting(
+    tmp_path: Path, guesses: tuple[str, ...], units: str | None
+) -> None:
+    seen = [Seen(name, guess=guess) for name, guess in zip("ab", guesses, strict=True)]
+    (tmp_path / "dataset.yaml").write_text(describe_folder("moves/", seen, None))
+    assert read_settings(tmp_path / "dataset.yaml").units == units
+    stated = [replace(item, units="mm") for item in seen]
+    (tmp_path / "dataset.yaml").write_text(describe_folder("moves/", stated, None))
+    assert read_settings(tmp_path / "dataset.yaml").units is None

@@ -38,6 +38,14 @@ class Recording(Protocol):
         """Frames per second."""
 
     @property
+    def units(self) -> str | None:
+        """Its unit, as the file says it."""
+
+    @property
+    def guess(self) -> str | None:
+        """Its unit, as the size of the body tells it."""
+
+    @property
     def subject(self) -> int | None:
         """Who performs, as the file says it."""
 
@@ -88,7 +96,16 @@ def describe_folder(place: str, recordings: Sequence[Recording], labels: str | N
     if labels is not None:
         lines += ["# The class of each recording: a table with the columns file, label and, if known, subject.", ""]
         lines[-1:] = [_line("labels", labels), ""]
-    lines += [*_skeleton_lines(recordings), "", *_rate_lines(recordings), "", *_subject_lines(recordings), ""]
+    lines += [
+        *_skeleton_lines(recordings),
+        "",
+        *_rate_lines(recordings),
+        "",
+        *_axes_lines(recordings),
+        "",
+        *_subject_lines(recordings),
+        "",
+    ]
     lines += ["# Terms of use. They are shown with every model.", _line("terms", "")]
     return "\n".join(lines) + "\n"
 
@@ -128,6 +145,15 @@ def _rate_lines(recordings: Sequence[Recording]) -> list[str]:
     if assumed:
         return [f"# Frames per second. {assumed} files do not say it, so this is assumed: is it right?", value]
     return ["# Frames per second, where the files do not say it or say it wrongly.", f"# {value}"]
+
+
+def _axes_lines(recordings: Sequence[Recording]) -> list[str]:
+    """The unit, where bodies tell it and files do not, and the axis that points up."""
+    guesses = {item.guess for item in recordings if item.units is None} - {None}
+    up = ["# The axis that points up, where the files do not say it: y, -y, z, ... Bodies are turned to it.", "# up: y"]
+    if len(guesses) == 1 and not guesses & {"m"} and all(item.units is None for item in recordings):
+        return ["# The unit, guessed from the size of the bodies: is it right?", _line("units", guesses.pop()), *up]
+    return ["# The unit, where the files do not say it: m, cm or mm. Bodies become metres.", "# units: m", *up]
 
 
 def _subject_lines(recordings: Sequence[Recording]) -> list[str]:
