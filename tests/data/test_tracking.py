@@ -148,3 +148,13 @@ def test_numbers_of_persons_count_only_where_all_have_one() -> None:
     tracks = link_persons(frames, 3, 2)
     np.testing.assert_array_equal(tracks.positions[:, :, 0, 1], [[0.0] * 20, [2.0] * 20])
     assert link_persons(frames, 3, 2, track="file").positions[0, 1, 0, 1] == 2  # by order
+
+
+def test_two_persons_with_one_number_are_told_apart_by_places() -> None:
+    frames = walkers(numbered=True)
+    frames[7] = [Detection(person.points, None, 0) for person in frames[7]]
+    tracks = link_persons(frames, 3, 2)
+    assert tracks.valid.all()  # neither takes the place of the other
+    np.testing.assert_array_equal(tracks.positions[:, :, 0, 1], [[0.0] * 20, [2.0] * 20])
+    assert "Two persons of frame 7 have the same number" in tracks.notes[0]
+    assert link_persons(frames, 3, 2, track="file").positions[0, 1, 0, 1] == 2  # by order
