@@ -129,7 +129,7 @@ class _Track:
 
     Args:
         time: The frame in which it was seen last.
-        points: (V, C) where each joint was seen last; NaN where it never was.
+        points: (V, C) where each joint is then, moved with the body while hidden; NaN if it was never seen.
         velocity: (C,) how far the body moves in a frame.
         lengths: (B,) lengths of its bones; NaN where a bone was never seen.
     """
@@ -148,10 +148,10 @@ class _Track:
 
     def update(self, points: Floats, lengths: Floats, time: int) -> None:
         """Take a detection for the person's place in a frame."""
-        step = _mean(points - self.points) / np.float32(time - self.time)
-        self.velocity = _blend(self.velocity, step, _VELOCITY_MEMORY)
+        passed = np.float32(time - self.time)
+        self.velocity = _blend(self.velocity, _mean(points - self.points) / passed, _VELOCITY_MEMORY)
         self.lengths = _blend(self.lengths, lengths, _LENGTH_MEMORY)
-        self.points = np.where(np.isfinite(points), points, self.points)
+        self.points = np.where(np.isfinite(points), points, self.points + self.velocity * passed)
         self.time = time
 
 
