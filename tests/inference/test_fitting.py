@@ -7,6 +7,7 @@ import pytest
 
 from jointwise.data.conventions import Conventions, common, turn
 from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import COCO17
 from jointwise.data.synthetic import generate
 from jointwise.errors import ReadError
 from jointwise.inference.fitting import in_axes, in_size, without_signs
@@ -94,3 +95,9 @@ def test_what_most_recordings_are_is_what_a_set_is() -> None:
     assert common(["y"] * 7 + ["z"] * 3) is None
     assert common([None] * 9 + ["y"]) is None
     assert common([]) is None
+
+
+def test_a_2d_pose_has_no_z_that_could_point_up() -> None:
+    flat = Sequence(np.random.default_rng(0).normal(size=(1, 9, 17, 2)), COCO17, up="z", source="flat")
+    with pytest.raises(ReadError, match="flat: z is said to point up, but 2D poses have no axis z"):
+        in_axes(flat, Conventions("-y", None))
