@@ -7,7 +7,6 @@ import pytest
 
 from jointwise.data.conventions import Conventions, common, turn
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import COCO17
 from jointwise.data.synthetic import generate
 from jointwise.errors import ReadError
 from jointwise.inference.fitting import in_axes, in_size, without_signs
@@ -98,6 +97,7 @@ def test_what_most_recordings_are_is_what_a_set_is() -> None:
 
 
 def test_a_2d_pose_has_no_z_that_could_point_up() -> None:
-    flat = Sequence(np.random.default_rng(0).normal(size=(1, 9, 17, 2)), COCO17, up="z", source="flat")
+    body = next(generate(subjects=(1,), cameras=(2,)))
+    flat = Sequence(body.positions[..., :2], body.skeleton, up="z", source="flat")
     with pytest.raises(ReadError, match="flat: z is said to point up, but 2D poses have no axis z"):
         in_axes(flat, Conventions("-y", None))
