@@ -10,12 +10,13 @@ import numpy as np
 
 from jointwise import load_dataset
 from jointwise.data.movement import movement, movement_range, outside
+from jointwise.training.model_card import some_sequences
 
 RNG = np.random.default_rng(0)
 
 for name in sys.argv[1:]:
     dataset = load_dataset(name)
-    known = movement_range(dataset.train)
+    known = movement_range(some_sequences(dataset, 400))
     tested = [dataset.test[place] for place in range(0, len(dataset.test), max(1, len(dataset.test) // 200))]
     kinds = {"test": tested, "still": [], "jitter": [], "noise": []}
     for own in tested[::10]:

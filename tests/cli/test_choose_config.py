@@ -1,5 +1,6 @@
 """Settings of a command that uses or continues a run: what the run has decided, and what may still change."""
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,10 @@ import pytest
 import yaml
 
 from helpers import tiny
+from helpers.own_folder import gestures
 from jointwise import cli
+from jointwise.cli.choose_config import config_of_system
+from jointwise.data.dataset import load_dataset
 from jointwise.errors import CheckpointError, ConfigError
 
 QUICK = ("--data", "tiny", "--quick", *tiny.SMALL)
@@ -95,3 +99,18 @@ def test_a_run_passes_its_seed_on_unless_another_is_given(place: Path) -> None:
     assert not Path("runs/tiny").exists()  # quick runs lie apart
     names = sorted(path.name for path in (Path("runs/quick/tiny") / tiny.SYSTEM).iterdir())
     assert names == ["finetune-1.0-seed4", "finetune-1.0-seed5"]
+
+
+def test_trainings_on_an_own_folder_follow_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
+    own = load_dataset(f"{gestures(tmp_path / 'own', each=3)}/")
+
+    def args(**settings: object) -> argparse.Namespace:
+        return argparse.Namespace(data=own.address, quick=settings.pop("quick", False), config=None, settings=settings)
+
+    assert config_of_system(args(), tiny.SYSTEM).pretrain.steps == 4000
+    sized = config_of_system(args(), tiny.SYSTEM, own)
+    assert (sized.pretrain.steps, sized.finetune.steps, sized.scratch.steps) == (1000, 500, 500)
+    told = config_of_system(args(**{"pretrain.steps": "7"}), tiny.SYSTEM, own)
+    assert (told.pretrain.steps, told.finetune.steps) == (7, 500)
+    assert config_of_system(args(quick=True), tiny.SYSTEM, own).pretrain.steps == 30

@@ -8,6 +8,7 @@ import pytest
 
 from helpers.own_folder import settings
 from jointwise.data.dataset import prepare
+from jointwise.data.datasets import existing_path
 from jointwise.data.doctor import examine
 from jointwise.data.examination import Examination
 from jointwise.data.findings import LOOK, STOP, UNREADABLE
@@ -134,6 +135,14 @@ def test_several_processes_see_the_same(folder: Path) -> None:
     for number in range(400):
         (folder / "kick" / f"more{number:03d}.npz").symlink_to(folder / names[number % len(names)])
     assert examine(str(folder), workers=2).to_json() == examine(str(folder)).to_json()
+
+
+def test_a_path_is_checked_and_a_misspelt_data_set_is_told(tmp_path: Path) -> None:
+    assert existing_path(str(tmp_path)) == tmp_path
+    with pytest.raises(ReadError, match="Check the path"):
+        existing_path(str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="did you mean 'synthetic'"):
+        existing_path("synthetik")
 
 
 def test_what_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from jointwise.data.datasets.folder import source_of
 from jointwise.data.formats import npz, read
-from jointwise.data.layouts import layout_names, load_layout, parse_sources, read_yaml, spelling
+from jointwise.data.layouts import alias_spellings, layout_names, load_layout, parse_sources, read_yaml, spelling
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, skeleton_of
 from jointwise.errors import ConfigError, ReadError
@@ -135,3 +135,8 @@ def test_dataset_yaml_names_a_layout_file_beside_it(tmp_path: Path) -> None:
     (root / "dataset.yaml").write_text("skeleton: robot.yaml\n")
     description = source_of(root).description
     assert description.skeleton == get_skeleton(str(root / "robot.yaml"))
+
+
+def test_aliases_are_found_in_any_spelling_but_not_means() -> None:
+    layout = load_layout({"joints": ["left_knee", "hip"], "aliases": {"left_knee": ["L_KNE", {"mean": ["A", "B"]}]}})
+    assert alias_spellings(layout) == {spelling("LKne"): "left_knee"}

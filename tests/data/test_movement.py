@@ -38,7 +38,7 @@ def test_unit_and_joints_that_are_not_seen_make_no_difference(dataset: Dataset) 
 
 
 def test_standing_still_and_noise_lie_outside_the_movement_of_a_data_set(dataset: Dataset) -> None:
-    known = movement_range(dataset.train)
+    known = movement_range(dataset.train[place] for place in range(len(dataset.train)))
     assert 0 < known[0] < known[1]
     assert all(outside(movement(dataset.test[place]), known) is None for place in range(len(dataset.test)))
     own = dataset.test[0]

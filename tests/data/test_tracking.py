@@ -148,3 +148,21 @@ def test_numbers_of_persons_count_only_where_all_have_one() -> None:
     tracks = link_persons(frames, 3, 2)
     np.testing.assert_array_equal(tracks.positions[:, :, 0, 1], [[0.0] * 20, [2.0] * 20])
     assert link_persons(frames, 3, 2, track="file").positions[0, 1, 0, 1] == 2  # by order
+
+
+def test_two_persons_with_one_number_are_told_apart_by_places() -> None:
+    frames = walkers(numbered=True)
+    frames[7] = [Detection(person.points, None, 0) for person in frames[7]]
+    tracks = link_persons(frames, 3, 2)
+    assert tracks.valid.all()  # neither takes the place of the other
+    np.testing.assert_array_equal(tracks.positions[:, :, 0, 1], [[0.0] * 20, [2.0] * 20])
+    assert "Two persons of frame 7 have the same number" in tracks.notes[0]
+    assert link_persons(frames, 3, 2, track="file").positions[0, 1, 0, 1] == 2  # by order
+
+
+def test_who_walks_on_while_half_of_the_body_is_hidden_stays_one_person() -> None:
+    body = np.array([[0, 0], [0, 0.25], [0, 0.5], [0, 1]], np.float32)
+    frames = [[Detection(body + np.float32([0.03 * time, 0]))] for time in range(60)]
+    for frame in frames[10:40]:
+        frame[0].points[:2] = np.nan
+    assert link_persons(frames, 4, 2).positions.shape[0] == 1

@@ -94,3 +94,10 @@ def test_what_most_recordings_are_is_what_a_set_is() -> None:
     assert common(["y"] * 7 + ["z"] * 3) is None
     assert common([None] * 9 + ["y"]) is None
     assert common([]) is None
+
+
+def test_a_2d_pose_has_no_z_that_could_point_up() -> None:
+    body = next(generate(subjects=(1,), cameras=(2,)))
+    flat = Sequence(body.positions[..., :2], body.skeleton, up="z", source="flat")
+    with pytest.raises(ReadError, match="flat: z is said to point up, but 2D poses have no axis z"):
+        in_axes(flat, Conventions("-y", None))

@@ -28,8 +28,8 @@ EXAMPLES = """examples:
   jointwise demo
   jointwise doctor gestures/      (what is in a file or folder, and what would spoil a training)
   jointwise prepare utd-mhad --root Skeleton/
-  jointwise pretrain spatial_segments_decoder --data utd-mhad
-  jointwise finetune runs/utd-mhad/spatial_segments_decoder/pretrain-seed0 --data utd-mhad --labels 0.1
+  jointwise pretrain recommended --data utd-mhad
+  jointwise finetune runs/utd-mhad/recommended/pretrain-seed0 --data utd-mhad --labels 0.1
   jointwise finetune supervised_segments --data utd-mhad --labels 0.1      (from random weights)
   jointwise evaluate RUN --protocol linear --data utd-mhad
   jointwise table --data utd-mhad --labels 0.1 1.0 --seeds 3      (all systems side by side)

@@ -103,12 +103,30 @@ def run_or_system(name: str) -> Path | None:
     raise ConfigError(unknown("system", name, known) + " (A run is named by its folder.)")
 
 
-def config_of_system(args: argparse.Namespace, system: str) -> Config:
+def sizes_of(dataset: Dataset | None) -> Settings:
+    """The settings that follow from the size of an own folder and from the machine; empty for other data.
+
+    Args:
+        dataset: The data; None while they are not open.
+    """
+    from jointwise.config.recipes import own_steps
+    from jointwise.data.datasets import user_path
+
+    path = user_path(dataset.address) if dataset else None
+    if dataset is None or path is None or not path.is_dir():
+        return {}
+    import torch
+
+    return dict(own_steps(len(dataset.train), os.cpu_count() or 1, torch.cuda.is_available()))
+
+
+def config_of_system(args: argparse.Namespace, system: str, dataset: Dataset | None = None) -> Config:
     """The config of a system for the data of a command.
 
     Args:
         args: Arguments with `data`, `settings`; also `quick` and `config` where the command takes them.
         system: Its name.
+        dataset: The data, once they are open: trainings on an own folder follow its size.
 
     Returns:
         All layers laid over each other.
@@ -116,17 +134,27 @@ def config_of_system(args: argparse.Namespace, system: str) -> Config:
     from jointwise.config.layers import make_config
     from jointwise.config.recipes import recipe_of
 
-    config = make_config(system, recipe_of(args.data), quick=args.quick, file=args.config, options=args.settings)
+    config = make_config(
+        system,
+        recipe_of(args.data),
+        quick=args.quick,
+        file=args.config,
+        options=args.settings,
+        sizes=sizes_of(dataset),
+    )
     return with_known_names(config)
 
 
-def config_of_run(args: argparse.Namespace, run: Path, free: str | None = None) -> Config:
+def config_of_run(
+    args: argparse.Namespace, run: Path, free: str | None = None, dataset: Dataset | None = None
+) -> Config:
     """The config of a command that uses the encoder of a run.
 
     Args:
         args: Arguments with `data`, `settings`, `quick` and `config`.
         run: Folder of the run.
         free: The one of DECIDED_BY_PRETRAINING that the command decides again; None: all are those of the run.
+        dataset: The data, once they are open: trainings on an own folder follow its size.
 
     Returns:
         The config, with everything that was decided when the run was trained.
@@ -152,6 +180,7 @@ def config_of_run(args: argparse.Namespace, run: Path, free: str | None = None) 
         file=args.config,
         options=args.settings,
         fixed=Fixed(run, decided, base=base),
+        sizes=sizes_of(dataset),
     )
     return with_known_names(config)
 

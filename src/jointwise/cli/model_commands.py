@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ from jointwise.config.recipes import QUICK_NOTE
 from jointwise.errors import ConfigError, JointwiseWarning, ReadError, group_messages, writing
 
 if TYPE_CHECKING:
-    from jointwise.inference.recognizer import Prediction
+    from jointwise.inference.recognizer import Prediction, Recognizer
+    from jointwise.inference.timeline import Segment
 
 
 def add_models_arguments(parser: Parser) -> None:
@@ -56,6 +58,9 @@ def add_predict_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--csv", metavar="FILE", type=Path, help="write path, label, probability and those of all classes to a table"
     )
+    parser.add_argument(
+        "--timeline", action="store_true", help="name what every person does over time, in place of one action a file"
+    )
     add_reading(parser)
 
 
@@ -70,7 +75,8 @@ def predict(args: argparse.Namespace) -> None:
         ReadError: Recordings cannot be used; raised after the others are predicted.
     """
     from jointwise.data.formats import known_names, recordings_in
-    from jointwise.inference.recognizer import Recognizer, unusable
+    from jointwise.inference.many import unusable
+    from jointwise.inference.recognizer import Recognizer
 
     reading = reading_options(args)
     recognizer = Recognizer.from_pretrained(args.start)
@@ -80,9 +86,12 @@ def predict(args: argparse.Namespace) -> None:
         if not inside:
             raise ConfigError(f"{path}: no recording in this folder. Known files: {known_names()}.")
         paths += inside
+    if args.timeline:
+        _print_timelines(args, recognizer, paths, reading)
+        return
     errors: list[ReadError] = []
     notes: list[str] = []
-    with _table(args.csv, recognizer.classes) as write_row, _grouped_warnings():
+    with _table(args.csv, ["path", "label", "probability", *recognizer.classes]) as write_row, _grouped_warnings():
         answers: Iterable[Prediction | ReadError] = recognizer.predict_each(paths, reading=reading)
         if sys.stderr.isatty() and (args.csv or not sys.stdout.isatty()):  # else the lines show how far it is
             answers = show_progress_beside(answers, len(paths), "predict")
@@ -104,6 +113,38 @@ def predict(args: argparse.Namespace) -> None:
         raise errors[0] if len(paths) == 1 else unusable(errors, len(paths))
 
 
+def _print_timelines(
+    args: argparse.Namespace, recognizer: Recognizer, paths: list[Path], reading: dict[str, Any]
+) -> None:
+    """Print or write what every person does over time in each recording."""
+    from jointwise.inference.many import unusable
+    from jointwise.inference.timeline import Segment
+
+    errors: list[ReadError] = []
+    columns = ["path", *(field.name for field in fields(Segment))]
+    with _table(args.csv, columns) as write_row, _grouped_warnings():
+        for path in paths:
+            try:
+                segments = recognizer.timeline(path, reading=reading)
+            except ReadError as error:
+                errors.append(error)
+                continue
+            for segment in segments:
+                write_row([str(path), *astuple(segment)])
+            if args.json:
+                print(json.dumps({"path": str(path), "segments": [asdict(segment) for segment in segments]}))
+            elif not args.csv:
+                print(path)
+                print_columns((f"person {segment.person}", _span_of(segment)) for segment in segments)
+    if errors:
+        raise errors[0] if len(paths) == 1 else unusable(errors, len(paths))
+
+
+def _span_of(segment: Segment) -> str:
+    """When and what, as `predict --timeline` prints a segment."""
+    return f"{segment.start:7.2f} to {segment.end:7.2f} s  {segment.label} {100 * segment.probability:.0f} %"
+
+
 def _line_of(path: Path, prediction: Prediction, as_json: bool) -> str:
     """What `predict` prints of a recording."""
     if as_json:
@@ -117,14 +158,14 @@ def _line_of(path: Path, prediction: Prediction, as_json: bool) -> str:
 
 
 @contextmanager
-def _table(path: Path | None, classes: tuple[str, ...]) -> Iterator[Callable[[list[Any]], object]]:
+def _table(path: Path | None, columns: list[str]) -> Iterator[Callable[[list[Any]], object]]:
     """A function that writes a row to a CSV file; without a path it does nothing."""
     if path is None:
         yield lambda _row: None
         return
     with writing(path), path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["path", "label", "probability", *classes])
+        table.writerow(columns)
         yield table.writerow
 
 

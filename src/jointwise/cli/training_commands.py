@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,9 +79,13 @@ def pretrain(args: argparse.Namespace) -> None:
     from jointwise.training.run_folder import run_path
 
     start = run_or_system(args.start)
-    config = config_of_run(args, start, free="pretrain") if start else config_of_system(args, args.start)
+    choose = (
+        partial(config_of_run, run=start, free="pretrain") if start else partial(config_of_system, system=args.start)
+    )
+    choose(args)  # mistakes are found before data are prepared
     seed = seed_of(args, start)
     dataset = load_data(args)
+    config = choose(args, dataset=dataset)
     stage = "pretrain" + (transfer_suffix(start, dataset) or "-further" if start else "")
     folder = args.run or run_path(dataset, config.system, stage, seed, quick=config.quick)
     args.resume = is_resumed(args, folder)
@@ -142,9 +147,11 @@ def finetune(args: argparse.Namespace) -> None:
     check_unlabelled(args.unlabelled)
     run = run_or_system(args.start)
     labels = labels_of(args)
-    config = config_of_run(args, run) if run else config_of_system(args, args.start)
+    choose = partial(config_of_run, run=run) if run else partial(config_of_system, system=args.start)
+    choose(args)  # mistakes are found before data are prepared
     seed = seed_of(args, run)
     dataset = load_data_for(args, run)
+    config = choose(args, dataset=dataset)
     stage = training_name(bool(run), args.unlabelled) + (transfer_suffix(run, dataset) if run else "")
     folder = args.run or run_path(dataset, config.system, stage, seed, labels, config.quick)
     args.resume = is_resumed(args, folder)

@@ -1,8 +1,8 @@
 """The one place where settings are laid over each other and become a Config.
 
-Each layer changes some values of those below it: defaults ← recipe of the data ← system ← `--quick` ← file (`--config`)
-← command line ← what a run has fixed. A system lies over the recipe, so that no size of data changes what makes it that
-system.
+Each layer changes some values of those below it: defaults ← recipe of the data ← steps for an own folder ← system ←
+`--quick` ← file (`--config`) ← command line ← what a run has fixed. A system lies over the recipe, so that no size of
+data changes what makes it that system.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def make_config(
     file: Path | None = None,
     options: Mapping[str, Any] | None = None,
     fixed: Fixed | None = None,
+    sizes: Settings | None = None,
 ) -> Config:
     """Lay all layers over each other.
 
@@ -87,6 +88,7 @@ def make_config(
         file: YAML file of settings.
         options: Settings by name, as values or as text: {"encoder.width": 64} or {"encoder": {"width": "64"}}.
         fixed: What the run that is used has decided.
+        sizes: What follows from the size of the data; it lies over the recipe.
 
     Returns:
         The checked Config.
@@ -99,6 +101,8 @@ def make_config(
     below = [Layer("the defaults", known)]
     if recipe in recipes():
         below.append(read_layer(recipes()[recipe]))
+    if sizes:
+        below.append(Layer("", sizes))
     if system is not None:
         if system not in systems():
             raise ConfigError(unknown("system", system, systems()))

@@ -7,6 +7,12 @@ from pathlib import Path
 
 OWN_FOLDER = "utd-mhad"  # a folder of one's own or a pool takes the recipe for small data
 
+_OWN_STEPS = {  # training -> steps per clip, as on UTD-MHAD's 431; fewest, and most on few cores
+    "pretrain": (4000 / 431, 1000, 4000),
+    "finetune": (1700 / 431, 500, 1700),
+    "scratch": (1700 / 431, 500, 1700),
+}
+
 
 def shipped(folder: str) -> dict[str, Path]:
     """The YAML files in a folder of `config/`.
@@ -45,6 +51,31 @@ def recipe_of(data: str) -> str:
 
 
 QUICK_NOTE = "made with --quick, a tiny model and few steps, to see that all works: its scores mean nothing"
+
+
+def own_steps(clips: int, cores: int, gpu: bool) -> dict[str, dict[str, int]]:
+    """The steps of trainings on a folder of one's own, which follow its size and the machine.
+
+    Each clip is seen as often as the recipe for small data lets it be seen, for at least 1,000 steps of
+    pre-training and 500 with labels. At most as many as that recipe has, twice as many on 8 cores, ten times on a GPU.
+
+    Args:
+        clips: Number of training clips.
+        cores: Number of cores.
+        gpu: Whether there is a GPU.
+
+    Returns:
+        Settings of every training: {"pretrain": {"steps": …}, …}.
+
+    >>> [own_steps(clips, 2, gpu)["pretrain"]["steps"] for clips, gpu in ((100, False), (5000, False), (5000, True))]
+    [1000, 4000, 40000]
+    """
+    factor = 10 if gpu else 2 if cores >= 8 else 1
+    steps = {}
+    for stage, (per_clip, least, most) in _OWN_STEPS.items():
+        wanted = round(per_clip * clips, -2)
+        steps[stage] = {"steps": int(min(max(wanted, least), factor * most))}
+    return steps
 
 
 def quick_settings() -> Path:

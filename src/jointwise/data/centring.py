@@ -89,10 +89,7 @@ def prepare_sequence(sequence: Sequence) -> Sequence:
     seen = np.asarray(sequence.validity.any(2), bool)  # (M, T)
     sequence = replace(sequence, confidence=None)  # what follows knows only the mask
     if seen.any() and not (seen.any(1).all() and seen[:, [0, -1]].any(0).all()):
-        persons, frames = seen.any(1), np.flatnonzero(seen.any(0))
-        kept = slice(frames[0], frames[-1] + 1)
-        sequence = replace(
-            sequence, positions=sequence.positions[persons, kept], valid=sequence.validity[persons, kept]
-        )
+        persons, frames = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+        sequence = sequence.on_persons(persons.tolist()).on_frames(int(frames[0]), int(frames[-1]) + 1)
     centred = centre(sequence)
     return replace(centred, positions=fill_gaps(centred.positions, centred.validity))

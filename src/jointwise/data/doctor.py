@@ -18,7 +18,16 @@ from jointwise.data.agreement_checks import check_agreement
 from jointwise.data.body_checks import REMEDIES, check_recording
 from jointwise.data.cleaning import CLEANING
 from jointwise.data.conventions import guess_units
-from jointwise.data.datasets import DATASETS, PREPARED_FILES, find_source, holds_data_set, is_pool, is_store, store_path
+from jointwise.data.datasets import (
+    DATASETS,
+    PREPARED_FILES,
+    existing_path,
+    find_source,
+    holds_data_set,
+    is_pool,
+    is_store,
+    store_path,
+)
 from jointwise.data.datasets.folder_tree import Tree
 from jointwise.data.datasets.source import DataSource, Recordings, file_size
 from jointwise.data.examination import Examination, Look
@@ -31,7 +40,7 @@ from jointwise.data.skeletons import unnamed_skeleton
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import INDEX, UNKNOWN, UNUSED, Parts, Store, digest, label_name
 from jointwise.data.store.workers import run_in_order
-from jointwise.errors import ConfigError, DataError, EmptyRecording, JointwiseError, ReadError, unknown
+from jointwise.errors import ConfigError, DataError, EmptyRecording, JointwiseError
 
 NOBODY = "nobody"
 SETTINGS_CHECK = "settings"
@@ -108,11 +117,7 @@ def _find(place: str, root: Path | None, options: dict[str, Any]) -> _Scene:
         raise ConfigError(f"--root: only known data sets have one ({', '.join(DATASETS)}). Leave it out for {place}.")
     if is_pool(place):
         return _of_store(Store(store_path(place)), options)
-    path = Path(place).expanduser()
-    if not path.exists():
-        if "/" in place or path.suffix:
-            raise ReadError(f"{place}: no such file or folder. Check the path.")
-        raise ConfigError(f"{place}: no such file or folder, and {unknown('data set', place, DATASETS)}")
+    path = existing_path(place)
     if is_store(path):
         return _of_store(Store(path), options)
     if path.is_dir():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from jointwise.data.centring import fill_gaps
-from jointwise.data.dataset import Part
 from jointwise.data.sequence import Sequence
 
-MOST_LOOKED_AT = 400  # recordings, whose range is that of a data set
 LEAST_SHARE = 0.5  # of the smallest movement in training; less is no action
 LARGEST_SHARE = 2.0  # of the largest one; more is no body
 
@@ -36,17 +36,16 @@ def movement(sequence: Sequence) -> float:
     return most
 
 
-def movement_range(part: Part) -> tuple[float, float]:
+def movement_range(sequences: Iterable[Sequence]) -> tuple[float, float]:
     """How much the bodies of a data set move.
 
     Args:
-        part: Its training part.
+        sequences: Recordings of its training part.
 
     Returns:
-        Smallest and largest movement of evenly chosen recordings, but for the outermost hundredth on either side.
+        Smallest and largest movement, but for the outermost hundredth on either side.
     """
-    chosen = np.unique(np.linspace(0, len(part) - 1, min(MOST_LOOKED_AT, len(part))).round().astype(int))
-    low, high = np.quantile([movement(part[int(place)]) for place in chosen], [0.01, 0.99])
+    low, high = np.quantile([movement(sequence) for sequence in sequences], [0.01, 0.99])
     return float(low), float(high)
 
 

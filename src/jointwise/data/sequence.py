@@ -55,6 +55,7 @@ class Sequence:
         units: The unit of the coordinates, such as `m` or `px`; None where unknown.
         up: The axis that points up, such as `y`, or `-y` for images; None where unknown.
         assumed: What the file does not say and its reader took for granted, as whole sentences.
+        begin: Frames of the file before the first one here, which were cut off.
 
     Raises:
         ReadError: The shapes do not fit, or a coordinate at a valid place is not finite. The message names source,
@@ -73,6 +74,7 @@ class Sequence:
     units: str | None = None
     up: str | None = None
     assumed: tuple[str, ...] = ()
+    begin: int = 0
 
     def __post_init__(self) -> None:
         positions = as_float_array(self.positions, self.source)
@@ -172,6 +174,24 @@ class Sequence:
             positions=self.positions[slots],
             valid=self.validity[slots],
             confidence=None if self.confidence is None else self.confidence[slots],
+        )
+
+    def on_frames(self, begin: int, end: int) -> Sequence:
+        """The same recording from one frame to another.
+
+        Args:
+            begin: First frame to keep.
+            end: The frame behind the last one.
+
+        Returns:
+            The shorter recording.
+        """
+        return replace(
+            self,
+            positions=self.positions[:, begin:end],
+            valid=self.validity[:, begin:end],
+            confidence=None if self.confidence is None else self.confidence[:, begin:end],
+            begin=self.begin + begin,
         )
 
     @property

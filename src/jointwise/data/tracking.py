@@ -72,8 +72,8 @@ def link_persons(
         joints: Number of joints V.
         coordinates: Number of coordinates C.
         fps: Frames per second.
-        track: `auto`: by the persons' numbers where all have one, else linked over frames; `file`: by their numbers,
-            or by their order where they have none; `none`: by their order.
+        track: `auto`: by the persons' numbers where all have one of their own in each frame, else linked over frames;
+            `file`: by their numbers, or by their order where they have none; `none`: by their order.
         bones: Pairs of joints whose distance tells persons apart where they cross.
 
     Returns:
@@ -104,13 +104,23 @@ def _slots(
 ) -> tuple[list[list[int]], tuple[str, ...]]:
     """The slot of each detection, -1 for one that is dropped; and what was done, in sentences."""
     named = all(person.person is not None for frame in frames for person in frame)
+    shared = next((time for time, frame in enumerate(frames) if _share_a_number(frame)), None) if named else None
+    named = named and shared is None
     if track == "none" or (track == "file" and not named):
         return [list(range(len(frame))) for frame in frames], ()
     if named:
         order: dict[int | str | None, int] = {}
         return [[order.setdefault(person.person, len(order)) for person in frame] for frame in frames], ()
-    slots = _assign(frames, fps, np.array(bones, int).reshape(-1, 2))
-    return _drop_ghosts(slots, fps)
+    slots, dropped = _drop_ghosts(_assign(frames, fps, np.array(bones, int).reshape(-1, 2)), fps)
+    if shared is None:
+        return slots, dropped
+    note = f"Two persons of frame {shared} have the same number: persons are linked by places and bone lengths instead."
+    return slots, (note, *dropped)
+
+
+def _share_a_number(frame: list[Detection]) -> bool:
+    """Whether two persons of a frame have the same number."""
+    return len({person.person for person in frame}) < len(frame)
 
 
 @dataclass
@@ -119,7 +129,7 @@ class _Track:
 
     Args:
         time: The frame in which it was seen last.
-        points: (V, C) where each joint was seen last; NaN where it never was.
+        points: (V, C) where each joint is then, moved with the body while hidden; NaN if it was never seen.
         velocity: (C,) how far the body moves in a frame.
         lengths: (B,) lengths of its bones; NaN where a bone was never seen.
     """
@@ -138,10 +148,10 @@ class _Track:
 
     def update(self, points: Floats, lengths: Floats, time: int) -> None:
         """Take a detection for the person's place in a frame."""
-        step = _mean(points - self.points) / np.float32(time - self.time)
-        self.velocity = _blend(self.velocity, step, _VELOCITY_MEMORY)
+        passed = np.float32(time - self.time)
+        self.velocity = _blend(self.velocity, _mean(points - self.points) / passed, _VELOCITY_MEMORY)
         self.lengths = _blend(self.lengths, lengths, _LENGTH_MEMORY)
-        self.points = np.where(np.isfinite(points), points, self.points)
+        self.points = np.where(np.isfinite(points), points, self.points + self.velocity * passed)
         self.time = time
 
 

@@ -64,6 +64,9 @@ def in_axes(sequence: Sequence, axes: Conventions) -> Fitted:
 
     Returns:
         The recording. What its body does not tell stays as it is.
+
+    Raises:
+        ReadError: It is 2D, and its z is said to point up.
     """
     if not axes.ordered:
         return Fitted(sequence)
@@ -76,6 +79,8 @@ def in_axes(sequence: Sequence, axes: Conventions) -> Fitted:
         return Fitted(sequence, tuple(notes))
     up = sequence.up or guess_up(sequence)
     if up is not None and axes.up is not None and up != axes.up:
+        if sequence.positions.shape[-1] == 2 and "z" in up + axes.up:
+            raise ReadError(f"{sequence.source}: {up} is said to point up, but 2D poses have no axis z. Say y, or -y.")
         stance = "stands on its head" if up.strip("-") == axes.up.strip("-") else f"stands along {up}"
         told = (
             f"{up} is said to point up"

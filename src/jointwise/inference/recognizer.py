@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,15 +15,17 @@ from torch import Tensor
 
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.cleaning import CLEANING
-from jointwise.data.clips import TEST_CROP, ClipCutter, Clips, Persons
-from jointwise.data.formats import known_names, read, recordings_in
+from jointwise.data.clips import TEST_CROP, ClipCutter, Clips
+from jointwise.data.formats import read
 from jointwise.data.mapping import map_to_layout
 from jointwise.data.movement import movement, outside
 from jointwise.data.sequence import Sequence, as_float_array
 from jointwise.data.skeletons import Skeleton, resolve_layout
-from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, group_messages, unknown
+from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
 from jointwise.inference.fitting import Fitted, in_axes, in_size, without_signs
+from jointwise.inference.many import Recording, batched, join_clips, recordings_of, unusable
+from jointwise.inference.timeline import HOP, SWITCH_COST, WINDOW, Segment, join_windows, windows_of_persons
 from jointwise.model.build import build_classifier
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
@@ -36,7 +37,6 @@ from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import load_model
 
 NONE = "none of these"  # the answer to a recording that shows none of the classes
-Recording = Sequence | npt.NDArray[np.floating] | str | Path
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class Recognizer:
             ReadError: A recording cannot be read, has no valid joint, or does not fit the model. For many of them, the
                 message groups all that failed by cause.
         """
-        many = _recordings_of(recording)
+        many = recordings_of(recording)
         answers = list(self.predict_each([recording] if many is None else many))  # type: ignore[list-item]
         failed = [answer for answer in answers if isinstance(answer, ReadError)]
         if many is None and failed:
@@ -249,14 +249,9 @@ class Recognizer:
         Raises:
             CheckpointError: The model was never fine-tuned, so it has no class names.
         """
-        if self._classifier is None:
-            raise CheckpointError(
-                "this model is pre-trained only, it knows no class names. Fine-tune it first: jointwise finetune RUN "
-                "--data DATA; or use .features()."
-            )
-        waiting = iter(recordings)
-        while chosen := list(islice(waiting, batch)):
-            yield from self._predict_batch(self._classifier, chosen, reading or {})
+        classifier = self._trained()
+        for chosen in batched(recordings, batch):
+            yield from self._predict_batch(classifier, chosen, reading or {})
 
     @torch.no_grad()
     def _predict_batch(
@@ -275,7 +270,7 @@ class Recognizer:
             answers.append(None)
             clips.append(clip)
             sources.append(sequence)
-        scores = classifier(_join(clips)).float().softmax(-1) if clips else torch.zeros(0)
+        scores = classifier(join_clips(clips)).float().softmax(-1) if clips else torch.zeros(0)
         named = (self._name(row, sequence) for row, sequence in zip(scores, sources, strict=True))
         return [next(named) if answer is None else answer for answer in answers]
 
@@ -286,10 +281,72 @@ class Recognizer:
         except ReadError as error:
             return error
         ranked = sorted(zip(self.classes, probabilities, strict=True), key=lambda pair: -pair[1])
-        known = self.card.movement
-        reason = known and outside(movement(sequence), known)
+        reason = self._reason_for_none(sequence)
         label = NONE if reason else ranked[0][0]
         return Prediction(label, ranked[0][1], dict(ranked), sequence.source, sequence.assumed, reason or "")
+
+    @torch.no_grad()
+    def timeline(
+        self,
+        recording: Recording,
+        window: float = WINDOW,
+        hop: float = HOP,
+        switch_cost: float = SWITCH_COST,
+        reading: Mapping[str, Any] | None = None,
+    ) -> list[Segment]:
+        """Names what every person does over time.
+
+        Each person is looked at alone, in overlapping windows whose answers are smoothed.
+
+        Args:
+            recording: As `predict` takes one.
+            window: Seconds that one answer looks at; about as long as the recordings of the training.
+            hop: Seconds between two answers.
+            switch_cost: What a change of action costs, in nats; higher gives fewer and longer segments.
+            reading: What is said of a file, as `jointwise.read` takes it; None: nothing.
+
+        Returns:
+            The segments, person by person in order of time, from the first frame of the recording. Where a person is
+            not seen there is none.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
+            ConfigError: The window or the hop is not positive.
+            ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
+        """
+        classifier = self._trained()
+        sequence = self._to_sequence(recording, reading or {})
+        found = windows_of_persons(sequence, window, hop)
+        frames, offset = self.card.config.clip.frames, sequence.begin
+        scores, none = [torch.zeros(0, len(self.classes))], []
+        for some in batched(found, 64):
+            pieces = [prepare_sequence(piece) for *_, piece in some]
+            cutters = [ClipCutter.from_sequence(piece, frames, self.device) for piece in pieces]
+            whole = [cutter.cut(torch.tensor([0]), torch.tensor([0]), cutter.lengths) for cutter in cutters]
+            scores.append(_check_finite(classifier(join_clips(whole)).float().softmax(-1), sequence.source).cpu())
+            none += [self._reason_for_none(piece) is not None for piece in pieces]
+        return join_windows(
+            [(person, begin + offset, end + offset) for person, begin, end, _ in found],
+            torch.cat(scores).double().numpy(),
+            np.array(none, bool),
+            (*self.classes, NONE),
+            sequence.fps,
+            switch_cost,
+        )
+
+    def _trained(self) -> Classifier:
+        """The classifier. Raises CheckpointError where there is none."""
+        if self._classifier is None:
+            raise CheckpointError(
+                "this model is pre-trained only, it knows no class names. Fine-tune it first: jointwise finetune RUN "
+                "--data DATA; or use .features()."
+            )
+        return self._classifier
+
+    def _reason_for_none(self, sequence: Sequence) -> str | None:
+        """Why a prepared recording shows none of the actions; None where it may show one."""
+        known = self.card.movement
+        return outside(movement(sequence), known) if known else None
 
     @torch.no_grad()
     def features(self, recording: Recording, pooling: str = "mean") -> npt.NDArray[np.float32]:
@@ -312,44 +369,6 @@ class Recognizer:
         vectors = encoder_features(self._encoder, self.card.config.clip.segment, pooling)(clip)
         vector = _check_finite(vectors[0], sequence.source)
         return vector.cpu().numpy().astype(np.float32)
-
-
-def unusable(errors: list[ReadError], count: int) -> ReadError:
-    """The error about several recordings.
-
-    Args:
-        errors: One for each recording that cannot be used.
-        count: Number of all recordings.
-    """
-    return ReadError(f"{len(errors)} of {count} recordings cannot be used:\n{group_messages(map(str, errors))}")
-
-
-def _recordings_of(recording: object) -> list[Recording] | None:
-    """The recordings of a list or folder; None for a single recording."""
-    if isinstance(recording, list | tuple) and all(
-        isinstance(item, Sequence | np.ndarray | str | Path) for item in recording
-    ):
-        return list(recording)
-    if not isinstance(recording, str | Path) or not Path(recording).is_dir():
-        return None
-    inside = recordings_in(recording)
-    if not inside:
-        raise ReadError(f"{recording}: no recording in this folder. Known files: {known_names()}.")
-    return None if inside == [Path(recording)] else [*inside]
-
-
-def _join(clips: list[Clips]) -> Persons:
-    """The valid persons of several clips as one batch."""
-    packed = [clip.persons() for clip in clips]
-    if len(packed) == 1:
-        return packed[0]
-    return Persons(
-        torch.cat([persons.positions for persons in packed]),
-        torch.cat([persons.valid for persons in packed]),
-        torch.cat([persons.clip + place for place, persons in enumerate(packed)]),
-        torch.cat([persons.slot for persons in packed]),
-        len(packed),
-    )
 
 
 def _check_finite(output: Tensor, source: str) -> Tensor:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.sequence import Sequence
 from jointwise.errors import ConfigError
 
 WINDOW = 2.0  # seconds that one answer looks at
 HOP = 0.5  # seconds between two answers
-# What a change of action costs, in nats: a change happens where the answers speak for it by more than this. Chosen on
-# concatenated clips of training subjects (lab/LOG.md).
-SWITCH_COST = 2.0
+# What a change of action costs, in nats: a change happens where the answers speak for it by more than this. The best of
+# 0 to 8 on concatenated clips of training subjects (lab/LOG.md).
+SWITCH_COST = 4.0
+LEAST_SEEN = 0.5  # of the frames of a window, in which a person is seen; less is no answer
+_SURE = 0.999  # probability of "none of these" where movement tells it
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Segment:
         person: The person's slot in the recording, from 0.
         start: First moment, in seconds from the first frame.
         end: Last moment, in seconds.
-        label: Name of the action.
+        label: Name of the action, or that of none of them.
         probability: Mean probability of the action over the windows of the segment.
     """
 
@@ -126,4 +130,63 @@ def cut_segments(
         segments.append(
             Segment(person, float(start), float(end), labels[action], float(probabilities[part, action].mean()))
         )
+    return segments
+
+
+def windows_of_persons(sequence: Sequence, window: float, hop: float) -> list[tuple[int, int, int, Sequence]]:
+    """The windows of a recording in which somebody is seen, person by person.
+
+    Args:
+        sequence: A prepared recording (M, T, V, C).
+        window: Length of a window, in seconds.
+        hop: From the start of a window to that of the next, in seconds.
+
+    Returns:
+        (person, first frame, frame behind the last, the recording of this person in these frames) of each window in
+        which the person is seen in at least LEAST_SEEN of the frames.
+    """
+    found = []
+    for person in range(sequence.persons):
+        alone = sequence.on_persons([person])
+        seen = alone.validity[0].any(1)
+        for begin, end in window_frames(sequence.frames, sequence.fps, window, hop):
+            if seen[begin:end].mean() >= LEAST_SEEN:
+                found.append((person, begin, end, alone.on_frames(begin, end)))
+    return found
+
+
+def join_windows(
+    windows: list[tuple[int, int, int]],
+    probabilities: npt.NDArray[np.float64],
+    none: npt.NDArray[np.bool_],
+    labels: tuple[str, ...],
+    fps: float,
+    switch_cost: float = SWITCH_COST,
+) -> list[Segment]:
+    """The segments of all persons, from the answers of their windows.
+
+    Args:
+        windows: (person, first frame, frame behind the last) of each of n windows, person by person, in order of time.
+        probabilities: (n, K) of the actions.
+        none: (n,) whether a window shows none of the actions.
+        labels: (K + 1,) names of the actions, and of none of them.
+        fps: Frames per second.
+        switch_cost: Cost of a change, in nats.
+
+    Returns:
+        The segments, person by person. Between windows that do not overlap nobody was seen, and there is none.
+    """
+    if not windows:
+        return []
+    own = np.where(none[:, None], 1 - _SURE, 1.0) * probabilities
+    scored = np.column_stack([own, np.where(none, _SURE, 1 - _SURE)])
+    scored /= scored.sum(1, keepdims=True)
+    places = np.array(windows)
+    apart = (np.diff(places[:, 0]) != 0) | (places[1:, 1] > places[:-1, 2])
+    segments: list[Segment] = []
+    for _, group in groupby(range(len(windows)), key=np.concatenate([[0], np.cumsum(apart)]).__getitem__):
+        part = list(group)
+        course = smooth_labels(np.log(np.maximum(scored[part], 1e-12)), switch_cost)
+        frames = [(int(begin), int(end)) for begin, end in places[part, 1:]]
+        segments += cut_segments(course, scored[part], frames, fps, labels, int(places[part[0], 0]))
     return segments

@@ -33,13 +33,14 @@ from jointwise.training.costs import FINETUNE, Costs
 from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import make_examples, write_examples
 from jointwise.training.loop import Task, fit
-from jointwise.training.model_card import ModelCard
+from jointwise.training.model_card import ModelCard, some_sequences
 from jointwise.training.model_folder import encoder_weights, load_card, load_trained_on, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import about_run, open_run, resume_command
 
 UNLABELLED = ("pseudo",)  # how unlabelled clips can be used
+_MOVEMENTS = 400  # sequences, which tell how much bodies move
 
 
 class FinetuneTask:
@@ -332,7 +333,7 @@ def _save(run: FinetuneRun, evaluation: Evaluation) -> None:
         scores=evaluation.summary()["scores"],
         costs=evaluation.costs,
         size=size,
-        movement=movement_range(dataset.train),
+        movement=movement_range(some_sequences(dataset, _MOVEMENTS)),
     )
     if run.before:
         card = card.after(run.before)

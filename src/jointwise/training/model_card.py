@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from jointwise.data.body_checks.body import Body
 from jointwise.data.body_checks.pose import joint_order
 from jointwise.data.conventions import Conventions, common, guess_up, is_mirrored
 from jointwise.data.dataset import Dataset
+from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton, shared_joints
 from jointwise.errors import CheckpointError, describe_difference
 from jointwise.training import distributed
@@ -266,6 +268,19 @@ class ModelCard:
         return notes
 
 
+def some_sequences(dataset: Dataset, most: int) -> Iterator[Sequence]:
+    """Evenly chosen sequences of the training part, as far as this process has their shards.
+
+    Args:
+        dataset: The data.
+        most: How many there are at most.
+    """
+    ids = dataset.train.ids
+    ids = ids[np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(int)]
+    own = distributed.local_batches(torch.from_numpy(ids), 1, dataset.store.shards)  # others may lie elsewhere
+    return (dataset.store[int(ids[place])] for batch in own for place in batch)
+
+
 def conventions_of(dataset: Dataset) -> Conventions:
     """The axes of the training part of data, as the bodies in some of its sequences tell them.
 
@@ -275,12 +290,9 @@ def conventions_of(dataset: Dataset) -> Conventions:
     Returns:
         The axes; those of the layout where bodies do not tell which one points up.
     """
-    ids = dataset.train.ids
-    if not len(ids):
+    if not len(dataset.train):
         return Conventions()
-    ids = ids[np.linspace(0, len(ids) - 1, min(_LOOKED_AT, len(ids))).astype(int)]
-    own = distributed.local_batches(torch.from_numpy(ids), 1, dataset.store.shards)  # shards may lie elsewhere
-    bodies = [Body.of(dataset.store[int(ids[place])]) for batch in own for place in batch]
+    bodies = [Body.of(sequence) for sequence in some_sequences(dataset, _LOOKED_AT)]
     up = common(guess_up(body.bodies) for body in bodies)
     layout = dataset.skeleton.up
     return Conventions(

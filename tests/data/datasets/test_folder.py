@@ -420,3 +420,24 @@ def test_units_and_axes_may_stand_in_the_settings(tmp_path: Path) -> None:
     (root / "dataset.yaml").write_text("units: feet\n")
     with pytest.raises(DataError, match="unknown units 'feet'"):
         load(root)
+
+
+def test_motion_capture_of_either_axis_stands_along_y(tmp_path: Path) -> None:
+    height = {"Neck": 1500, "Head": 1700, "LHip": 950, "RHip": 950, "LAnkle": 100, "RAnkle": 100}
+    for number in range(6):
+        path = tmp_path / "own" / ("walk", "wave")[number % 2] / f"{number}.trc"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = {"L": 150, "R": -150}
+        rows = []
+        for frame in range(12):
+            points = [(aside.get(name[0], 0), 10 * frame * number, up) for name, up in height.items()]
+            points = [(x, z, -y) if number % 3 else (x, y, z) for x, y, z in points]  # y up, and every third z up
+            rows.append("\t".join(map(str, (frame + 1, frame / 30, *(value for point in points for value in point)))))
+        head = ["PathFileType\t4\t(X/Y/Z)\tx.trc", "DataRate\tUnits", "30\tmm", "", ""]
+        head[3] = "Frame#\tTime\t" + "\t\t\t".join(height)
+        path.write_text("\n".join([*head, *rows]) + "\n")
+    store = load(tmp_path / "own").store
+    assert store.description.metres
+    assert store.description.skeleton.up == 1
+    for place in range(6):
+        np.testing.assert_allclose(np.ptp(store[place].positions[0, 0], axis=0), [0.3, 1.6, 0], atol=1e-5)

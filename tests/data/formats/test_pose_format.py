@@ -169,3 +169,10 @@ def test_damage_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-700])
     with pytest.raises(ReadError, match=r"the file ends where frame \d of 6 should be"):
         read(path)
+
+
+def test_points_of_other_names_than_those_of_a_layout_of_that_size_are_read(tmp_path: Path) -> None:
+    names = [f"dot {letter}" for letter in "abcdefghijklmnopqrstuvwxy"]  # 25, as in body25 and ntu25
+    read_back = read(pose(tmp_path / "a.pose", 0.2, [("own", "XYC", names)], two_persons(points=25)))
+    assert read_back.positions.shape == (2, 6, 25, 2)
+    assert read_back.skeleton.name == "own25"

@@ -322,3 +322,13 @@ def test_kinect_v1_names_and_states_in_words(tmp_path: Path) -> None:
     hip = sequence.skeleton.joints.index("spine_base")
     assert sequence.validity[0, :, hip].tolist() == [True, False, True]
     assert sequence.units == "m"
+
+
+def test_a_joint_or_a_pose_without_a_confidence_beside_others_is_seen(tmp_path: Path) -> None:
+    names = [*header("{joint}_{axis}"), "nose_confidence", "left_knee_confidence"]
+    ratings = [(0.9, 0.2), (0.8, 0.9), ("", ""), (0.7, "")]
+    rows = [[*points.ravel(), *pair] for points, pair in zip(POINTS + 1, ratings, strict=True)]
+    seen = read(save(tmp_path / "some.csv", names, rows), min_confidence=0.3).validity[0]
+    rated = [COCO17.joints.index(joint) for joint in ("nose", "left_knee")]
+    assert np.delete(seen, rated, axis=1).all()  # nothing rates them
+    np.testing.assert_array_equal(seen[:, rated], [[True, False], [True, True], [True, True], [True, False]])

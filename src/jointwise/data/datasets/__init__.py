@@ -27,7 +27,7 @@ from jointwise.data.datasets import (
 from jointwise.data.datasets.source import DataSource
 from jointwise.data.formats import aist
 from jointwise.data.formats.files import check_file, read_head
-from jointwise.errors import ConfigError, DataError, unknown
+from jointwise.errors import ConfigError, DataError, ReadError, unknown
 
 DATASETS: dict[str, DataSource] = {
     source.name: source
@@ -103,6 +103,24 @@ def is_pool(data: str) -> bool:
 def pools() -> list[Path]:
     """The folders of all pools that were made, by name."""
     return sorted(path.parent for path in (_base() / "pools").glob("*/store.json"))
+
+
+def existing_path(place: str) -> Path:
+    """The file or folder that a user names where a data set could be named, too.
+
+    Args:
+        place: Its path.
+
+    Raises:
+        ReadError: There is no such file or folder.
+        ConfigError: Nor is there a data set of that name, which it looks like.
+    """
+    path = Path(place).expanduser()
+    if not path.exists():
+        if "/" in place or path.suffix:
+            raise ReadError(f"{place}: no such file or folder. Check the path.")
+        raise ConfigError(f"{place}: no such file or folder, and {unknown('data set', place, DATASETS)}")
+    return path
 
 
 def user_path(data: str) -> Path | None:

@@ -125,14 +125,13 @@ def _read_item(layout: Layout | None, stated: _Stated, item: _Item) -> Sequence:
         sequence = replace(sequence, subject=item.subject)
     if layout:
         sequence = on_layout(sequence, skeleton_of(layout), layout.aliases)
-    return _in_metres(sequence)
+    return _in_metres(sequence, "y" if layout is None or layout.up is None else "xyz"[layout.up])
 
 
-def _in_metres(sequence: Sequence) -> Sequence:
-    """A 3D recording in metres, with the up axis of its layout, else y. What is not known of it stays as it is."""
+def _in_metres(sequence: Sequence, up: str) -> Sequence:
+    """A 3D recording in metres, turned to the axis that points up. What is not known of it stays as it is."""
     if sequence.positions.shape[-1] == 2:
         return sequence
-    up = "y" if sequence.skeleton.up is None else "xyz"[sequence.skeleton.up]
     return convert(sequence, "m" if sequence.units in METRES else None, up if sequence.up is not None else None)
 
 

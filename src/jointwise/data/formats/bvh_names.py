@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from jointwise.data.layouts import load_layout, spelling
+from jointwise.data.layouts import alias_spellings, load_layout, spelling
 from jointwise.data.skeletons import SKELETONS
 
 _RIGS = ("mixamo", "lafan", "cmu")  # layouts whose aliases are the names of a rig
@@ -83,8 +83,7 @@ def _by_rig(spelled: Sequence[str]) -> dict[str, str]:
     for rig in _RIGS:
         layout = load_layout(rig)
         table = {spelling(joint): joint for joint in layout.joints if joint not in layout.aliases}
-        for joint, alternatives in layout.aliases.items():
-            table |= {spelling(names[0]): joint for names in alternatives if len(names) == 1}
+        table |= alias_spellings(layout)
         found = {name: table[name] for name in spelled if name in table}
         best = found if len(found) > len(best) else best
     return best if 2 * len(best) > len(spelled) else {}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jointwise.data.formats.format import ReadOptions
-from jointwise.data.layouts import Layout, load_layout, spelling
+from jointwise.data.layouts import Layout, alias_spellings, load_layout, spelling
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton
 from jointwise.data.tracking import Detection, link_persons
@@ -268,7 +268,8 @@ def _same_joints(layout: Layout, spelled: list[str]) -> bool:
     """Whether names in their plain spelling are the joints of a layout in its order, or aliases of them."""
     if len(layout.joints) != len(spelled):
         return False
-    known = [
-        {joint, *(names[0] for names in layout.aliases.get(joint, ()) if len(names) == 1)} for joint in layout.joints
-    ]
-    return all(name in map(spelling, names) for name, names in zip(spelled, known, strict=True))
+    aliases = alias_spellings(layout)
+    return all(
+        name == spelling(joint) or aliases.get(name) == joint
+        for name, joint in zip(spelled, layout.joints, strict=True)
+    )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from jointwise.data.layouts import load_layout, spelling
+from jointwise.data.layouts import alias_spellings, load_layout, spelling
 from jointwise.data.skeletons import SKELETONS, Skeleton, unnamed_skeleton
 
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
@@ -33,8 +33,7 @@ _OTHER_NAMES = {
 def _spellings(name: str, aliases: bool) -> dict[str, str]:
     """Plain spelling -> joint, for the joints of a layout and, if asked, their aliases."""
     layout = load_layout(name)
-    others = {spelling(names[0]): joint for joint in layout.joints for names in layout.aliases.get(joint, ())
-              if len(names) == 1} if aliases else {}  # fmt: skip
+    others = alias_spellings(layout) if aliases else {}
     return others | {spelling(joint): joint for joint in layout.joints}
 
 

@@ -213,7 +213,7 @@ def _layout(points: tuple[str, ...]) -> tuple[Skeleton, list[int]]:
         if len(layout.joints) != len(points):
             continue
         found = find_spellings(layout.joints, points, layout.aliases)
-        if found is not None:
+        if len(found) == len(points) and all(len(names) == 1 for names in found.values()):
             return get_skeleton(name), [points.index(found[joint][0]) for joint in layout.joints]
     return layout_of(standard_names(points))
 

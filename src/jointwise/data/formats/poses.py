@@ -30,7 +30,8 @@ class Poses:
 
     Args:
         points: (R, V, C) coordinates; NaN where a joint was not seen.
-        scores: (R, V) confidences from 0 to 1; None where the file has none.
+        scores: (R, V) confidences from 0 to 1, NaN where a joint was not rated; None where the file has none. A joint
+            that is rated in no pose, and a pose of which no joint is rated, counts as surely seen.
         frames: (R,) numbers of the frames; None where the file has none.
         times: (R,) times; None where the file has none.
         time_unit: A key of TIME_UNITS; empty where the file does not say it.
@@ -78,15 +79,22 @@ def recording_of(
     persons = poses.persons
     if persons is None and len(set(numbers)) == len(numbers):
         persons = [0] * len(numbers)  # one person, who may be away for long
+    confidences = None if poses.scores is None else _rated(poses.scores)
     numbered: dict[int, list[Detection]] = {}
     for row, number in enumerate(numbers):
-        scores = None if poses.scores is None else poses.scores[row]
+        scores = None if confidences is None else confidences[row]
         person = detection(poses.points[row], scores, None if persons is None else persons[row], zero_missing=False)
         numbered.setdefault(number, []).append(person)
     frames, about_frames = order_frames(numbered)
     fps, about_times = _fps(poses, len(frames), options)
     told = (*assumed, *about_numbers, *about_frames, *about_times)
     return to_sequence(path, frames, skeleton, options, units=units, up=up, fps=fps, assumed=told)
+
+
+def _rated(scores: Floats) -> Floats:
+    """Confidences (R, V) with 1 for joints, and for poses, of which the file rates nothing."""
+    missing = np.isnan(scores)
+    return np.where(missing.all(0) | missing.all(1, keepdims=True), np.float32(1), scores)
 
 
 def _numbers(path: Path, poses: Poses) -> tuple[list[int], tuple[str, ...]]:

@@ -88,6 +88,26 @@ def spelling(name: str) -> str:
     return "".join(words) or name
 
 
+def alias_spellings(layout: Layout) -> dict[str, str]:
+    """What recordings may call the joints of a layout, in plain spelling, without what is a mean of joints.
+
+    Args:
+        layout: The layout.
+
+    Returns:
+        Spelling -> joint.
+
+    >>> alias_spellings(load_layout("mixamo"))["left_upleg"]
+    'left_hip'
+    """
+    return {
+        spelling(names[0]): joint
+        for joint in layout.joints
+        for names in layout.aliases.get(joint, ())
+        if len(names) == 1
+    }
+
+
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file.
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.dataset import load_dataset
-from jointwise.data.datasets import DATASETS, holds_data_set, is_pool, is_store
+from jointwise.data.datasets import DATASETS, existing_path, holds_data_set, is_pool, is_store
 from jointwise.data.datasets.folder_settings import SETTINGS
 from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
-from jointwise.errors import ConfigError, DataError, JointwiseError, ReadError, counted, unknown
+from jointwise.errors import DataError, JointwiseError, ReadError, counted
 from jointwise.report.viewer.clips import Answer, Clip, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
 from jointwise.training.checkpoint import read_json
@@ -111,11 +111,7 @@ def find_clips(
     """
     if place in DATASETS or is_pool(place):
         return _of_dataset(place, progress, ask)
-    path = Path(place).expanduser()
-    if not path.exists():
-        if "/" in place or path.suffix:
-            raise ReadError(f"{place}: no such file or folder. Check the path.")
-        raise ConfigError(f"{place}: no such file or folder, and {unknown('data set', place, DATASETS)}")
+    path = existing_path(place)
     if is_store(path):
         return _of_dataset(str(path.resolve()), progress, ask)
     if (path / "about.json").is_file():
