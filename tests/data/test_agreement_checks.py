@@ -34,13 +34,14 @@ def test_recordings_that_agree_have_no_finding() -> None:
     [
         ("joints differ", STOP, {"joints": "coco17, 17 joints, 2D"}, "1 has coco17, 17 joints, 2D (wave/3.npz)"),
         ("frame rates differ", LOOK, {"fps": 120.0}, "9 have 30 frames per second; 1 has 120 frames per second"),
-        ("units differ", STOP, {"units": "mm"}, "9 have m; 1 has mm (wave/3.npz)"),
-        ("axes differ", STOP, {"up": "-y"}, "9 have y; 1 has -y (wave/3.npz)"),
+        ("units differ", LOOK, {"units": "mm", "size": 1700.0}, "9 have m; 1 has mm (wave/3.npz)"),
+        ("units differ", STOP, {"units": "px"}, "9 have m; 1 has px (wave/3.npz)"),
+        ("axes differ", LOOK, {"up": "-y"}, "9 have y; 1 has -y (wave/3.npz)"),
         ("sizes differ", STOP, {"size": 1700.0}, "1 are far from it: wave/3.npz"),
         ("lengths", LOOK, {"frames": 18000}, "up to 18000 (600 s): wave/3.npz"),
     ],
 )
-def test_one_that_differs_is_named(check: str, verdict: str, change: dict[str, float], words: str) -> None:
+def test_one_that_differs_is_named(check: str, verdict: str, change: dict[str, object], words: str) -> None:
     found = check_agreement([replace(item, **change) if item.name == "wave/3.npz" else item for item in TEN])  # type: ignore[arg-type]
     assert [(finding.check, finding.verdict) for finding in found] == [(check, verdict)]
     assert words in found[0].message

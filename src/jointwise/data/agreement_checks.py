@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from jointwise.data.conventions import METRES
 from jointwise.data.findings import LOOK, STOP, Finding
 from jointwise.errors import first_few
 
@@ -70,16 +71,18 @@ def check_agreement(recordings: Sequence[Recording]) -> list[Finding]:
         *_differing(
             recordings,
             "units differ",
-            STOP,
+            LOOK if all(item.units is None or item.units in METRES for item in recordings) else STOP,
             lambda item: item.units,
-            "Give all recordings in one unit; jointwise convert --units changes it.",
+            "prepare brings metres, centimetres and millimetres to metres. Parts of an image become pixels with the "
+            "size of the image: jointwise convert FILE --image-size 1920x1080 --out FOLDER.",
         ),
         *_differing(
             recordings,
             "axes differ",
-            STOP,
+            LOOK,
             lambda item: item.up,
-            "Turn all recordings one way; jointwise convert --up does it.",
+            "prepare turns 3D recordings to one axis. If an axis is wrong, say the right one (up in dataset.yaml holds "
+            "for all).",
         ),
         *_sizes(recordings),
         *_lengths(recordings),
@@ -116,14 +119,14 @@ def _frame_rates(recordings: Sequence[Recording]) -> list[Finding]:
         "frame rates differ",
         LOOK,
         lambda item: f"{item.fps:.3g} frames per second",
-        "Clips are resampled to one number of frames, whatever the rate: a motion then has another speed per frame. "
-        "If a rate is wrong, say the right one (fps in dataset.yaml holds for all).",
+        "Clips are resampled to one number of frames, whatever the rate: rates may be mixed. If a rate is wrong, "
+        "say the right one (fps in dataset.yaml holds for all).",
     )
 
 
 def _sizes(recordings: Sequence[Recording]) -> list[Finding]:
     """A finding where bodies differ in size as metres and centimetres do."""
-    known = sorted((item.size, item.name) for item in recordings if item.size)
+    known = sorted((item.size * METRES.get(item.units or "", 1.0), item.name) for item in recordings if item.size)
     if not known or known[-1][0] <= _SIZES_ALIKE * known[0][0]:
         return []
     typical = statistics.median(size for size, _ in known)

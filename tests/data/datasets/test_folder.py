@@ -17,12 +17,12 @@ from helpers.own_folder import gestures, load, settings, write
 from jointwise.cli import run as jointwise
 from jointwise.data.dataset import load_dataset, prepare
 from jointwise.data.datasets import store_path
-from jointwise.data.datasets.folder import name_from_path
+from jointwise.data.datasets.folder import name_from_path, source_of
 from jointwise.data.datasets.folder_settings import read_settings
 from jointwise.data.formats import FORMATS, npz, skeleton
 from jointwise.data.formats.format import ReadOptions
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import get_skeleton
+from jointwise.data.skeletons import COCO17, KINECT20, NTU25, get_skeleton
 from jointwise.errors import ConfigError, DataError
 
 
@@ -441,3 +441,24 @@ def test_motion_capture_of_either_axis_stands_along_y(tmp_path: Path) -> None:
     assert store.description.skeleton.up == 1
     for place in range(6):
         np.testing.assert_allclose(np.ptp(store[place].positions[0, 0], axis=0), [0.3, 1.6, 0], atol=1e-5)
+
+
+def test_pixels_and_parts_of_an_image_are_not_mixed(tmp_path: Path) -> None:
+    for number, units in enumerate(("px", "px", "px", "image", "px", "px")):
+        path = tmp_path / "own" / ("nod", "wave")[number % 2] / f"{number}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = 1000 if units == "px" else 1
+        places = np.random.default_rng(number).uniform(0, size, (1, 9, 17, 2))
+        npz.write(path, Sequence(places, COCO17, units=units))
+    with pytest.raises(DataError, match=r"1 of 6 (.|\n)*3\.npz: coordinates are parts of the image"):
+        load(tmp_path / "own")
+
+
+def test_the_layout_of_a_folder_is_that_of_most_recordings_not_of_the_first(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        joints = KINECT20 if number < 12 else NTU25  # the first class has another layout
+        path = tmp_path / "own" / ("bow" if number < 12 else "nod" if number < 26 else "wave") / f"{number:02d}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        npz.write(path, Sequence(rng.normal(size=(1, 9, len(joints.joints), 3)), joints))
+    assert source_of(tmp_path / "own").description.skeleton == NTU25

@@ -71,3 +71,4 @@ def test_a_unit_that_all_bodies_tell_becomes_a_setting(
     stated = [replace(item, units="mm") for item in seen]
     (tmp_path / "dataset.yaml").write_text(describe_folder("moves/", stated, None))
     assert read_settings(tmp_path / "dataset.yaml").units is None
+    assert "units:" not in describe_folder("moves/", [replace(item, units="px") for item in seen], None)

@@ -27,7 +27,7 @@ from jointwise.data.mapping import on_layout
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import MAX_JOINTS, MIN_JOINTS, skeleton_of
 from jointwise.data.store.reader import Description
-from jointwise.errors import DataError
+from jointwise.errors import DataError, ReadError
 
 _RECORDINGS_SAMPLED = 9  # from which the layout of the data set is taken
 HELP = (
@@ -105,6 +105,7 @@ class _Stated:
     fps: float | None
     units: str | None
     up: str | None
+    flat: str | None = None  # the unit that 2D recordings must have, where it is known
 
 
 def _stamp(stated: _Stated, item: _Item) -> str:
@@ -125,13 +126,25 @@ def _read_item(layout: Layout | None, stated: _Stated, item: _Item) -> Sequence:
         sequence = replace(sequence, subject=item.subject)
     if layout:
         sequence = on_layout(sequence, skeleton_of(layout), layout.aliases)
+    if sequence.positions.shape[-1] == 2:
+        return _with_unit(sequence, stated.flat)
     return _in_metres(sequence, "y" if layout is None or layout.up is None else "xyz"[layout.up])
+
+
+def _with_unit(sequence: Sequence, unit: str | None) -> Sequence:
+    """A 2D recording; ReadError where its unit is known and another one: pixels and parts of an image are not alike."""
+    if unit is not None and sequence.units not in (None, unit):
+        words = {"px": "pixels", "image": "parts of the image"}
+        own, others = (words.get(name, name) for name in (sequence.units or "", unit))
+        raise ReadError(
+            f"{sequence.source}: coordinates are {own}, those of the others {others}. Convert it with the size of its "
+            "image: jointwise convert FILE --image-size 1920x1080 --out FOLDER; or leave it out."
+        )
+    return sequence
 
 
 def _in_metres(sequence: Sequence, up: str) -> Sequence:
     """A 3D recording in metres, turned to the axis that points up. What is not known of it stays as it is."""
-    if sequence.positions.shape[-1] == 2:
-        return sequence
     return convert(sequence, "m" if sequence.units in METRES else None, up if sequence.up is not None else None)
 
 
@@ -173,6 +186,8 @@ def source_of(path: Path) -> DataSource:
     named = None if settings.skeleton is None else layout_from(settings.skeleton, path / SETTINGS)
     read_item = partial(_read_item, named, stated)
     typical = _typical_recording(list(items.values()), read_item)
+    if typical.positions.shape[-1] == 2:
+        read_item = partial(_read_item, named, replace(stated, flat=typical.units))
     layout = skeleton_of(named) if named else typical.skeleton
     if not MIN_JOINTS <= len(layout.joints) <= MAX_JOINTS:
         raise DataError(
@@ -213,10 +228,11 @@ def _subject_numbers(subjects: set[int | str]) -> dict[int | str, int]:
 
 
 def _typical_recording(items: list[_Item], read_item: Callable[[_Item], Sequence]) -> Sequence:
-    """A recording with the most frequent layout of the first readable ones. The data set gets this layout."""
+    """A recording with the most frequent layout of some readable ones, evenly chosen. The data set gets this layout."""
     found: list[Sequence] = []
     errors: list[Exception] = []
-    for item in items:
+    step = max(1, len(items) // _RECORDINGS_SAMPLED)
+    for item in [*items[::step], *(item for place, item in enumerate(items) if place % step)]:
         try:
             found.append(read_item(item))
         except Exception as error:  # `prepare` reports it, whatever it is

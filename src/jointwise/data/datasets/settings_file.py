@@ -149,6 +149,8 @@ def _rate_lines(recordings: Sequence[Recording]) -> list[str]:
 
 def _axes_lines(recordings: Sequence[Recording]) -> list[str]:
     """The unit, where bodies tell it and files do not, and the axis that points up."""
+    if all(item.units in ("px", "image") for item in recordings):
+        return ["# Coordinates are places in an image: unit and axes are known."]
     guesses = {item.guess for item in recordings if item.units is None} - {None}
     up = ["# The axis that points up, where the files do not say it: y, -y, z, ... Bodies are turned to it.", "# up: y"]
     if len(guesses) == 1 and not guesses & {"m"} and all(item.units is None for item in recordings):
