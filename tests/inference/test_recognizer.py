@@ -17,7 +17,8 @@ from jointwise.data.mapping import map_to_layout
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import COCO17, KINECT20, NTU25, shared_joints, unnamed_skeleton
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError
-from jointwise.inference.recognizer import NONE, Prediction, Recognizer
+from jointwise.inference.answers import NONE, Prediction
+from jointwise.inference.recognizer import Recognizer
 from jointwise.stages.finetune import finetune
 from jointwise.training.checkpoint import read_json
 

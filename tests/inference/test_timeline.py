@@ -12,7 +12,8 @@ from jointwise import cli
 from jointwise.data.dataset import Dataset
 from jointwise.data.formats import npz
 from jointwise.errors import ConfigError
-from jointwise.inference.recognizer import NONE, Recognizer
+from jointwise.inference.answers import NONE
+from jointwise.inference.recognizer import Recognizer
 from jointwise.inference.timeline import cut_segments, join_windows, smooth_labels, window_frames
 
 

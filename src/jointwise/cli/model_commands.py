@@ -20,7 +20,8 @@ from jointwise.config.recipes import QUICK_NOTE
 from jointwise.errors import ConfigError, JointwiseWarning, ReadError, group_messages, writing
 
 if TYPE_CHECKING:
-    from jointwise.inference.recognizer import Prediction, Recognizer
+    from jointwise.inference.answers import Prediction
+    from jointwise.inference.recognizer import Recognizer
     from jointwise.inference.timeline import Segment
 
 
