@@ -13,11 +13,15 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from jointwise.errors import DataError
+from jointwise.training.model_card import Calibration
+
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 
 BINS = 10  # of equal width, over stated probabilities from 0 to 1
 KEPT = 0.95  # of clips of the known classes: the share that a threshold does not reject
+LEAST_CLIPS = 20  # held out: with fewer, a twentieth of them is less than a clip
 _TEMPERATURES = (0.02, 50.0)  # the range that is searched
 
 
@@ -91,8 +95,8 @@ def reliability(stated: Floats, labels: Ints, bins: int = BINS) -> Reliability:
     place = np.minimum((most * bins).astype(int), bins - 1)
     count = np.bincount(place, minlength=bins)
     held = count > 0
-    sums = (np.bincount(place, values, bins)[held] / count[held] for values in (most, hits))
-    return Reliability(*sums, count[held] / len(labels))
+    means = [np.bincount(place, values, bins)[held] / count[held] for values in (most, hits)]
+    return Reliability(means[0], means[1], count[held] / len(labels))
 
 
 def threshold_keeping(scores: Floats, share: float = KEPT) -> float:
@@ -103,6 +107,38 @@ def threshold_keeping(scores: Floats, share: float = KEPT) -> float:
         share: Smallest share to keep.
     """
     return float(np.sort(scores)[int(len(scores) * (1 - share) + 1e-9)])
+
+
+def calibrate(logits: Floats, labels: Ints, held_out: str) -> Calibration:
+    """Temperature and threshold from held-out clips, and what these tell.
+
+    Args:
+        logits: (n, K) of clips that the model was not trained on.
+        labels: (n,) their classes.
+        held_out: Whose clips these are, in words.
+
+    Raises:
+        DataError: There are fewer than LEAST_CLIPS.
+    """
+    if len(labels) < LEAST_CLIPS:
+        raise DataError(
+            f"{held_out}: {len(labels)} clips with a label, too few to calibrate on (at least {LEAST_CLIPS}). Hold "
+            "more subjects out, or record more."
+        )
+    temperature = fit_temperature(logits, labels)
+    before, after = (reliability(probabilities(logits, value), labels) for value in (1.0, temperature))
+    stated = probabilities(logits, temperature).max(1)
+    threshold = threshold_keeping(stated)
+    return Calibration(
+        temperature=temperature,
+        threshold=threshold,
+        held_out=held_out,
+        clips=len(labels),
+        accuracy=float((logits.argmax(1) == labels).mean()),
+        error_before=before.error,
+        error_after=after.error,
+        rejected=float((stated < threshold).mean()),
+    )
 
 
 def auroc(known: Floats, unknown: Floats) -> float:

@@ -15,7 +15,7 @@ from jointwise.data.sequence import Sequence
 from jointwise.errors import ReadError
 from jointwise.inference.many import join_clips
 from jointwise.model.classifier import Classifier
-from jointwise.training.model_card import ModelCard
+from jointwise.training.model_card import Calibration, ModelCard
 
 NONE = "none of these"  # the answer to a recording that shows none of the classes
 
@@ -66,7 +66,7 @@ class Answer:
 
 
 class Answers:
-    """A classifier that answers for clips: the one place where logits become probabilities.
+    """A classifier that answers for clips: the one place where logits become probabilities, or none of the classes.
 
     Args:
         card: What the model is.
@@ -74,15 +74,14 @@ class Answers:
     """
 
     def __init__(self, card: ModelCard, classifier: Classifier) -> None:
-        self._card = card
+        self.card = card
         self._classifier = classifier
 
     @property
     def classes(self) -> tuple[str, ...]:
         """(K,) names of the classes."""
-        return self._card.classes
+        return self.card.classes
 
-    @torch.no_grad()
     def of(self, clips: list[Clips], sequences: list[Sequence]) -> list[Answer | ReadError]:
         """The answer for each of a few clips.
 
@@ -95,17 +94,52 @@ class Answers:
         """
         if not clips:
             return []
+        return [self._answer(row, sequence) for row, sequence in zip(self.logits(clips), sequences, strict=True)]
+
+    @torch.no_grad()
+    def logits(self, clips: list[Clips]) -> Tensor:
+        """The logits (n, K) of a few clips.
+
+        Args:
+            clips: n batches of one clip each.
+        """
         logits: Tensor = self._classifier(join_clips(clips)).float()
-        return [self._answer(row, sequence) for row, sequence in zip(logits, sequences, strict=True)]
+        return logits
 
     def _answer(self, logits: Tensor, sequence: Sequence) -> Answer | ReadError:
+        found = self.card.calibration
         try:
-            probabilities = check_finite(logits, sequence.source).softmax(-1)
+            scaled = check_finite(logits, sequence.source) / (found.temperature if found else 1.0)
         except ReadError as error:
             return error
-        known = self._card.movement
+        probabilities = scaled.softmax(-1).cpu().double().numpy()
+        known = self.card.movement
         reason = outside(movement(sequence), known) if known else None
-        return Answer(probabilities.cpu().double().numpy(), reason or "")
+        reason = reason or unlike_any(probabilities, self.classes, found)
+        return Answer(probabilities, reason or "")
+
+
+def unlike_any(
+    probabilities: npt.NDArray[np.float64], classes: tuple[str, ...], calibration: Calibration | None
+) -> str | None:
+    """Why a clip resembles none of the classes; None where it may show one.
+
+    Args:
+        probabilities: (K,) of the classes.
+        classes: (K,) their names.
+        calibration: What held-out clips told; None: nothing was held out, so nothing is known.
+
+    Returns:
+        A sentence.
+    """
+    most = float(probabilities.max())
+    if calibration is None or most >= calibration.threshold:
+        return None
+    return (
+        f"The clip resembles none of the actions: the likeliest, {classes[int(probabilities.argmax())]}, has "
+        f"{100 * most:.0f} %, where {100 * (1 - calibration.rejected):.0f} % of held-out clips have "
+        f"{100 * calibration.threshold:.0f} % or more."
+    )
 
 
 def check_finite(output: Tensor, source: str) -> Tensor:

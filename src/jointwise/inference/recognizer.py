@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -12,12 +13,14 @@ import torch
 
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.clips import Clips
+from jointwise.data.dataset import Part
 from jointwise.data.sequence import Sequence
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
+from jointwise.evaluation.calibration import calibrate
 from jointwise.evaluation.features import encoder_features
 from jointwise.inference.answers import NONE, Answer, Answers, Prediction, check_finite
 from jointwise.inference.inputs import Inputs
-from jointwise.inference.many import Recording, batched, recordings_of, unusable
+from jointwise.inference.many import Recording, batched, label_places, recordings_of, unusable
 from jointwise.inference.timeline import HOP, SWITCH_COST, WINDOW, Segment, join_windows, windows_of_persons
 from jointwise.model.build import build_classifier
 from jointwise.model.classifier import Classifier
@@ -26,7 +29,7 @@ from jointwise.model.heads import POOLINGS
 from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.device import pick_device
-from jointwise.training.model_card import ModelCard
+from jointwise.training.model_card import Calibration, ModelCard
 from jointwise.training.model_folder import load_model
 
 
@@ -218,6 +221,33 @@ class Recognizer:
             sequence.fps,
             switch_cost,
         )
+
+    def calibrate(self, recordings: Part | list[Recording], labels: list[str] | None = None) -> Calibration:
+        """Fits probabilities, and the threshold below which the answer is NONE, to labelled recordings.
+
+        They must be of persons that the model was not trained on. This recognizer answers by it from now on;
+        `jointwise.training.model_folder.save_calibration` keeps it with the model.
+
+        Args:
+            recordings: As `predict` takes them, without folders; or a part of a data set.
+            labels: The name of the action of each; None: a part of a data set and Sequences have labels of their own.
+
+        Returns:
+            What was found; it replaces an earlier calibration.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
+            ConfigError: A label is missing, or is none of the classes.
+            DataError: There are too few recordings.
+            ReadError: A recording cannot be used.
+        """
+        answers = self._trained()
+        true = label_places(recordings, labels, answers.classes)
+        sequences = map(self._inputs.sequence, recordings)
+        logits = [answers.logits([self._inputs.clip(sequence) for sequence in some]) for some in batched(sequences, 32)]
+        found = calibrate(torch.cat(logits).cpu().numpy(), true, "own recordings")
+        self.card = answers.card = replace(self.card, calibration=found)
+        return found
 
     def _trained(self) -> Answers:
         """The classifier as it answers. Raises CheckpointError where there is none."""
