@@ -69,6 +69,7 @@ def test_the_error_of_two_bins_known_by_hand() -> None:
     found = reliability(stated, np.array([0, 1, 0, 0]))
     assert found.stated == pytest.approx([0.55, 0.94])
     assert found.right == pytest.approx([1.0, 0.5])
+    assert found.clips.tolist() == [2, 2]
     assert found.share == pytest.approx([0.5, 0.5])
     assert found.error == pytest.approx(0.5 * 0.45 + 0.5 * 0.44)
 

@@ -67,9 +67,13 @@ def test_the_copy_is_the_run_that_finetune_makes_without_the_subjects(
 
 @pytest.mark.slow
 def test_a_copy_that_was_interrupted_goes_on(run: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(stage, "class_logits", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        calibrate(run, dataset, tiny.config())
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "class_logits", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            calibrate(run, dataset, tiny.config())
     assert (run / "copy-without-3" / "checkpoint").is_dir()
     assert load_card(run).calibration is None
     calibrate(run, dataset, tiny.config())
@@ -93,9 +97,7 @@ def test_a_run_without_classes_cannot_be_calibrated(pretrained: Path, dataset: D
 
 
 @pytest.mark.slow
-def test_the_command_says_what_it_found(
-    run: Path, registered: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_the_command_says_what_it_found(run: Path, registered: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jointwise(["calibrate", str(run), "--data", tiny.NAME])
     printed = capsys.readouterr().out
     assert f"subjects 3: {CLIPS} clips, with their labels" in printed

@@ -69,12 +69,17 @@ class Reliability:
     Args:
         stated: (b,) mean probability of the most probable class.
         right: (b,) share of clips whose most probable class is the true one.
-        share: (b,) share of all clips that are in the bin.
+        clips: (b,) clips in the bin.
     """
 
     stated: npt.NDArray[np.float64]
     right: npt.NDArray[np.float64]
-    share: npt.NDArray[np.float64]
+    clips: npt.NDArray[np.int64]
+
+    @property
+    def share(self) -> npt.NDArray[np.float64]:
+        """(b,) share of all clips that are in the bin."""
+        return self.clips / self.clips.sum()
 
     @property
     def error(self) -> float:
@@ -96,7 +101,7 @@ def reliability(stated: Floats, labels: Ints, bins: int = BINS) -> Reliability:
     count = np.bincount(place, minlength=bins)
     held = count > 0
     means = [np.bincount(place, values, bins)[held] / count[held] for values in (most, hits)]
-    return Reliability(means[0], means[1], count[held] / len(labels))
+    return Reliability(means[0], means[1], count[held])
 
 
 def threshold_keeping(scores: Floats, share: float = KEPT) -> float:
