@@ -86,6 +86,14 @@ def test_every_fourth_training_subject_is_held_out(dataset: Dataset) -> None:
         subjects_to_hold_out(dataset.hold_out([3]))
 
 
+def test_too_few_clips_are_told_before_a_copy_is_trained(
+    finetuned: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "train_classifier", lambda *_: pytest.fail("a copy is trained"))
+    with pytest.raises(DataError, match=r"subjects 3: 15 clips with a label, too few"):
+        calibrate(finetuned, dataset, tiny.config())
+
+
 def test_other_data_than_those_of_the_run_are_refused(run: Path, dataset: Dataset) -> None:
     with pytest.raises(ConfigError, match=r"trained on other sequences.*'tiny', split xsub\. Give the same --data"):
         calibrate(run, dataset.without(["up"]), tiny.config())

@@ -114,6 +114,23 @@ def threshold_keeping(scores: Floats, share: float = KEPT) -> float:
     return float(np.sort(scores)[int(len(scores) * (1 - share) + 1e-9)])
 
 
+def check_enough(clips: int, held_out: str) -> None:
+    """Checks that there are enough clips to calibrate on.
+
+    Args:
+        clips: How many have a label.
+        held_out: Whose clips these are, in words.
+
+    Raises:
+        DataError: There are fewer than LEAST_CLIPS.
+    """
+    if clips < LEAST_CLIPS:
+        raise DataError(
+            f"{held_out}: {clips} clips with a label, too few to calibrate on (at least {LEAST_CLIPS}). Hold more "
+            "subjects out (--validation_subjects), or record more."
+        )
+
+
 def calibrate(logits: Floats, labels: Ints, held_out: str) -> Calibration:
     """Temperature and threshold from held-out clips, and what these tell.
 
@@ -123,13 +140,9 @@ def calibrate(logits: Floats, labels: Ints, held_out: str) -> Calibration:
         held_out: Whose clips these are, in words.
 
     Raises:
-        DataError: There are fewer than LEAST_CLIPS.
+        DataError: There are too few clips.
     """
-    if len(labels) < LEAST_CLIPS:
-        raise DataError(
-            f"{held_out}: {len(labels)} clips with a label, too few to calibrate on (at least {LEAST_CLIPS}). Hold "
-            "more subjects out, or record more."
-        )
+    check_enough(len(labels), held_out)
     temperature = fit_temperature(logits, labels)
     before, after = (reliability(probabilities(logits, value), labels) for value in (1.0, temperature))
     stated = probabilities(logits, temperature).max(1)

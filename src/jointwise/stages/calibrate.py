@@ -13,14 +13,14 @@ import torch
 from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset, Part, name_subjects
 from jointwise.data.store.reader import UNKNOWN
-from jointwise.errors import CheckpointError, ConfigError, DataError, writing
+from jointwise.errors import CheckpointError, ConfigError, DataError
 from jointwise.evaluation import calibration
 from jointwise.evaluation.class_scores import class_logits
 from jointwise.stages.finetune import FinetuneRun, prepare_finetune, train_classifier
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.model_card import Calibration
 from jointwise.training.model_folder import load_model, save_calibration
-from jointwise.training.run_folder import open_run, read_run_settings
+from jointwise.training.run_folder import opened_run, read_run_settings
 
 EVERY = 4  # which training subjects are held out, if none are named: every fourth
 
@@ -57,22 +57,23 @@ def calibrate(run: Path, dataset: Dataset, config: Config) -> Calibration:
             f"{run}: was trained without {name_subjects(own)}, so it is calibrated on these. Leave "
             "--validation_subjects out."
         )
+    named = ["--validation_subjects", str(config.validation_subjects)] if config.validation_subjects else []
     subjects = config.validation_subjects or subjects_to_hold_out(dataset)
     held = dataset.hold_out(subjects)
     _check_same_data(run, held if own else dataset)
+    part = held.test.labelled
+    calibration.check_enough(len(part), name_subjects(subjects))  # before a training that would be in vain
     folder = run / f"copy-without-{'-'.join(str(subject) for subject in sorted(subjects))}"
     copy = _copy(run, held, replace(config, validation_subjects=sorted(subjects)), folder)
     if own:
         load_weights(copy.module, weights, run)
     else:
-        open_run(folder, copy.config, copy.about, resume=(folder / "config.yaml").is_file())
-        train_classifier(copy, shlex.join(["jointwise", "calibrate", str(run), *dataset.arguments]))
-    part = held.test.labelled
+        with opened_run(folder, copy.config, copy.about, resume=(folder / "config.yaml").is_file()):
+            train_classifier(copy, shlex.join(["jointwise", "calibrate", str(run), *dataset.arguments, *named]))
     logits = class_logits(copy.trained, copy.cutter, torch.from_numpy(part.ids), "fp32")  # as a Recognizer answers
     found = calibration.calibrate(logits.numpy(), part.labels, name_subjects(subjects))
     save_calibration(run, found)
-    with writing(folder):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     return found
 
 
