@@ -94,11 +94,11 @@ def test_two_persons_have_timelines_and_one_who_leaves_has_a_gap(finetuned: Path
 
 def test_standing_still_in_between_is_none_of_the_actions() -> None:
     windows = [(0, begin, begin + 20) for begin in range(0, 100, 10)]
-    probabilities = np.tile([0.9, 0.1], (10, 1))
-    none = np.array([False] * 3 + [True] * 4 + [False] * 3)
-    found = join_windows(windows, probabilities, none, ("walk", "wave", NONE), 10.0)
+    acts, rests = [0.9, 0.099, 0.001], [0.0009, 0.0001, 0.999]
+    probabilities = np.array([acts] * 3 + [rests] * 4 + [acts] * 3)
+    found = join_windows(windows, probabilities, ("walk", "wave", NONE), 10.0)
     assert [segment.label for segment in found] == ["walk", NONE, "walk"]
-    assert join_windows([], np.zeros((0, 2)), np.zeros(0, bool), ("walk", "wave", NONE), 10.0) == []
+    assert join_windows([], np.zeros((0, 3)), ("walk", "wave", NONE), 10.0) == []
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ from jointwise.cli import run as jointwise
 from jointwise.data.dataset import Dataset
 from jointwise.errors import CheckpointError, ConfigError, DataError
 from jointwise.evaluation import calibration
-from jointwise.inference.answers import NONE
+from jointwise.inference.answers import NONE, Answers
+from jointwise.inference.inputs import Inputs
 from jointwise.inference.recognizer import Recognizer
 from jointwise.stages import calibrate as stage
 from jointwise.stages.calibrate import calibrate, subjects_to_hold_out
@@ -137,6 +138,22 @@ def test_a_recognizer_answers_by_its_calibration(run: Path, dataset: Dataset) ->
     rejected = [answer for answer in after if answer.reason.startswith("The clip resembles none of the actions")]
     assert len(rejected) == round(found.rejected * len(after))
     assert all(answer.label == NONE for answer in rejected)
+
+
+def test_answers_in_a_row_take_the_threshold_for_a_doubt_and_movement_for_sure(run: Path, dataset: Dataset) -> None:
+    recognizer = Recognizer.from_pretrained(run)
+    recognizer.calibrate(dataset.test)
+    answers = Answers(recognizer.card, recognizer._classifier)
+    inputs = Inputs(recognizer.card, recognizer.device)
+    sequences = [inputs.sequence(sequence) for sequence in dataset.test]
+    found = answers.of([inputs.clip(sequence) for sequence in sequences], sequences)
+    shares = {answer.reason.partition(":")[0]: answer.with_none[-1] for answer in found}
+    assert shares[""] < 0.01
+    assert shares["The clip resembles none of the actions"] == pytest.approx(0.5)
+    still = replace(dataset.test[0], positions=np.repeat(dataset.test[0].positions[:, :1], 20, 1), valid=None)
+    (told,) = answers.of([inputs.clip(inputs.sequence(still))], [inputs.sequence(still)])
+    assert told.with_none[-1] > 0.99
+    assert all(answer.with_none.sum() == pytest.approx(1) for answer in [*found, told])
 
 
 def test_labels_are_given_by_name_by_a_part_or_by_the_sequences(run: Path, dataset: Dataset) -> None:

@@ -18,6 +18,11 @@ from jointwise.model.classifier import Classifier
 from jointwise.training.model_card import Calibration, ModelCard
 
 NONE = "none of these"  # the answer to a recording that shows none of the classes
+# Weights of NONE beside all classes together. A probability below the threshold is a doubt: the threshold is that of
+# whole recordings, and many a window that lies between two actions is below it (lab/LOG.md).
+_SURE = 999.0  # movement tells it
+_DOUBT = 1.0  # no class reaches the threshold
+_HARDLY = 0.001  # nothing speaks for it
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,17 @@ class Answer:
     Args:
         probabilities: (K,) of its classes.
         reason: Why the clip shows none of them, as a sentence; empty where it may show one.
+        none: Weight of none of them beside `probabilities`, which sum to 1.
     """
 
     probabilities: npt.NDArray[np.float64]
     reason: str = ""
+    none: float = _HARDLY
+
+    @property
+    def with_none(self) -> npt.NDArray[np.float64]:
+        """(K + 1,) probabilities of the classes, and of none of them: what answers in a row are weighed by."""
+        return np.append(self.probabilities, self.none) / (1 + self.none)
 
     def prediction(self, classes: tuple[str, ...], sequence: Sequence) -> Prediction:
         """The answer with names.
@@ -114,9 +126,9 @@ class Answers:
             return error
         probabilities = scaled.softmax(-1).cpu().double().numpy()
         known = self.card.movement
-        reason = outside(movement(sequence), known) if known else None
-        reason = reason or unlike_any(probabilities, self.classes, found)
-        return Answer(probabilities, reason or "")
+        unmoved = outside(movement(sequence), known) if known else None
+        reason = unmoved or unlike_any(probabilities, self.classes, found)
+        return Answer(probabilities, reason or "", _SURE if unmoved else _DOUBT if reason else _HARDLY)
 
 
 def unlike_any(

@@ -215,8 +215,7 @@ class Recognizer:
         offset = sequence.begin
         return join_windows(
             [(person, begin + offset, end + offset) for person, begin, end, _ in found],
-            np.array([answer.probabilities for answer in named]),
-            np.array([bool(answer.reason) for answer in named]),
+            np.array([answer.with_none for answer in named]),
             (*answers.classes, NONE),
             sequence.fps,
             switch_cost,

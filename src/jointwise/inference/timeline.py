@@ -17,7 +17,6 @@ HOP = 0.5  # seconds between two answers
 # 0 to 8 on concatenated clips of training subjects (lab/LOG.md).
 SWITCH_COST = 4.0
 LEAST_SEEN = 0.5  # of the frames of a window, in which a person is seen; less is no answer
-_SURE = 0.999  # probability of "none of these" where movement tells it
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,6 @@ def windows_of_persons(sequence: Sequence, window: float, hop: float) -> list[tu
 def join_windows(
     windows: list[tuple[int, int, int]],
     probabilities: npt.NDArray[np.float64],
-    none: npt.NDArray[np.bool_],
     labels: tuple[str, ...],
     fps: float,
     switch_cost: float = SWITCH_COST,
@@ -167,9 +165,8 @@ def join_windows(
 
     Args:
         windows: (person, first frame, frame behind the last) of each of n windows, person by person, in order of time.
-        probabilities: (n, K) of the actions.
-        none: (n,) whether a window shows none of the actions.
-        labels: (K + 1,) names of the actions, and of none of them.
+        probabilities: (n, K + 1) of the actions, and of none of them.
+        labels: (K + 1,) their names.
         fps: Frames per second.
         switch_cost: Cost of a change, in nats.
 
@@ -178,15 +175,12 @@ def join_windows(
     """
     if not windows:
         return []
-    own = np.where(none[:, None], 1 - _SURE, 1.0) * probabilities
-    scored = np.column_stack([own, np.where(none, _SURE, 1 - _SURE)])
-    scored /= scored.sum(1, keepdims=True)
     places = np.array(windows)
     apart = (np.diff(places[:, 0]) != 0) | (places[1:, 1] > places[:-1, 2])
     segments: list[Segment] = []
     for _, group in groupby(range(len(windows)), key=np.concatenate([[0], np.cumsum(apart)]).__getitem__):
         part = list(group)
-        course = smooth_labels(np.log(np.maximum(scored[part], 1e-12)), switch_cost)
+        course = smooth_labels(np.log(np.maximum(probabilities[part], 1e-12)), switch_cost)
         frames = [(int(begin), int(end)) for begin, end in places[part, 1:]]
-        segments += cut_segments(course, scored[part], frames, fps, labels, int(places[part[0], 0]))
+        segments += cut_segments(course, probabilities[part], frames, fps, labels, int(places[part[0], 0]))
     return segments
