@@ -132,6 +132,7 @@ def viewer(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Markup:
             panels=max(len(clip.panels) for clip in clips),
             persons=max(panel.positions.shape[0] for clip in clips for panel in clip.panels),
             bones=any(panel.skeleton.bones for clip in clips for panel in clip.panels),
+            weighted=any(panel.weights is not None for clip in clips for panel in clip.panels),
             hiding=any(panel.hiding for clip in clips for panel in clip.panels),
             thinned=[
                 (printable(clip.title), content["frames"], clip.frames)

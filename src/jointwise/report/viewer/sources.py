@@ -20,10 +20,11 @@ from jointwise.data.store.reader import label_name
 from jointwise.errors import DataError, JointwiseError, ReadError, counted
 from jointwise.report.viewer.clips import Answer, Clip, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
+from jointwise.report.viewer.reasons import with_reasons
 from jointwise.training.checkpoint import read_json
 from jointwise.training.example_clips import PREDICTED, choose_examples, read_examples
 
-AskRecognizer = Callable[[Sequence], tuple[Answer, ...]]
+AskRecognizer = Callable[[Clip, Sequence, Sequence], Clip]  # the clip, as read, as prepared -> the clip with an answer
 MOST_FILES = 12
 MOST_CLASSES = 24
 
@@ -43,19 +44,19 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def no_answer(_sequence: Sequence) -> tuple[Answer, ...]:
-    """The answers where no recogniser is asked: none."""
-    return ()
+def no_answer(clip: Clip, _recording: Sequence, _ready: Sequence) -> Clip:
+    """A clip about which no recogniser is asked, as it is."""
+    return clip
 
 
 def answers_by(run: str) -> AskRecognizer:
-    """What a trained model says to recordings.
+    """What a trained model says to recordings, and why.
 
     Args:
         run: Folder of a fine-tuned run; its name stands on the page.
 
     Returns:
-        Recording -> the answer of the model.
+        What adds to a clip the answer of the model, what it rests on, and the nearest training clips.
 
     Raises:
         CheckpointError: There is no model in the folder, or it is pre-trained only.
@@ -63,7 +64,12 @@ def answers_by(run: str) -> AskRecognizer:
     from jointwise.inference.recognizer import Recognizer  # here: it imports torch, which other pages do without
 
     recognizer = Recognizer.from_pretrained(run)
-    return lambda sequence: (Answer(run, tuple(recognizer.predict(sequence).probabilities.items())),)
+
+    def ask(clip: Clip, recording: Sequence, ready: Sequence) -> Clip:
+        answer = Answer(run, tuple(recognizer.predict(recording).probabilities.items()))
+        return with_reasons(replace(clip, answers=(*clip.answers, answer)), recognizer, recording, ready)
+
+    return ask
 
 
 def clip_of(
@@ -77,14 +83,14 @@ def clip_of(
         sequence: The recording.
         title: Name of the clip; None: where the recording comes from.
         truth: The true class; None if unknown.
-        ask: Recording -> the answers of recognisers to it.
+        ask: Adds the answers of recognisers.
 
     Raises:
         ReadError: No person has a valid joint.
     """
     ready = prepare_sequence(sequence)
     panel = recorded_panel("recording", ready.skeleton, ready.positions, ready.validity)
-    return Clip(title or ready.source, ready.fps, (panel,), truth, ask(sequence))
+    return ask(Clip(title or ready.source, ready.fps, (panel,), truth), sequence, ready)
 
 
 def find_clips(
@@ -101,7 +107,7 @@ def find_clips(
     Args:
         place: Name of a data set, or path of a file, folder or run.
         progress: Shows the progress while a data set is prepared.
-        ask: Recording -> the answers of recognisers to it; a run's own clips are not asked about.
+        ask: Adds the answers of recognisers; a run's own clips are not asked about.
         reading: What the user says of files, as arguments of `read`; a data set does not take them.
 
     Raises:

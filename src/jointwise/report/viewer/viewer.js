@@ -20,6 +20,7 @@ class Viewer {
     this.speeds = find(".sv-speed select");
     this.scrub = find(".sv-scrub input");
     this.seen = find(".sv-seen");
+    this.spans = find(".sv-spans");
     this.readout = find(".sv-time");
     this.cells = find(".sv-cells");
     this.answers = find(".sv-answers");
@@ -84,6 +85,7 @@ class Viewer {
     this.scrub.max = clip.frames - 1;
     for (const entry of this.root.querySelectorAll(".sv-for-two")) entry.hidden = this.panels[0].persons < 2;
     this.markSeen();
+    this.markSpans();
     this.showAnswers();
     this.time = 0;
     this.stage?.show(this.panels, clip);
@@ -185,6 +187,19 @@ class Viewer {
     this.seen.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
   }
 
+  /** Marks along the scrub bar how much each span of time weighs. */
+  markSpans() {
+    const { spans } = this.clip;
+    this.spans.hidden = !spans.length;
+    const entry = this.root.querySelector(".sv-for-weights");
+    if (entry) entry.hidden = !spans.length;
+    const stops = spans.map(([begin, end, weight]) => {
+      const colour = `color-mix(in srgb, var(--sv-heavy) ${100 * weight}%, var(--sv-light))`;
+      return `transparent ${100 * begin}%, ${colour} ${100 * begin}% ${100 * end}%, transparent ${100 * end}%`;
+    });
+    this.spans.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+  }
+
   anythingShown(panel, frame) {
     const joints = panel.skeleton.joints.length;
     for (let person = 0; person < panel.persons; person++) {
@@ -202,11 +217,20 @@ class Viewer {
       line.append(element("b", "", truth));
       parts.push(line);
     }
-    for (const answer of answers) parts.push(this.bars(answer, truth));
+    for (const answer of answers) parts.push(this.verdict(answer, truth));
+    for (const { title, words, rows } of this.clip.bars) {
+      const block = element("div", "sv-answer sv-bars");
+      const about = element("p");
+      about.append(element("b", "", title), words);
+      const list = element("ol");
+      for (const [name, share, shown] of rows) list.append(this.bar(name, share, shown));
+      block.append(about, list);
+      parts.push(block);
+    }
     this.answers.replaceChildren(...parts);
   }
 
-  bars(answer, truth) {
+  verdict(answer, truth) {
     const block = element("div", "sv-answer");
     const verdict = element("p", "sv-verdict");
     verdict.append(element("b", "", answer.title));
@@ -216,17 +240,23 @@ class Viewer {
     else verdict.append(element("span", "sv-is-wrong", `✗ wrong: ${predicted}`));
     const list = element("ol");
     for (const [name, share] of answer.rows) {
-      const row = element("li", name === truth ? "sv-is-true" : "");
-      const track = element("span", "sv-track");
-      const bar = element("i");
-      bar.style.width = `${100 * share}%`;
-      track.append(bar);
-      track.setAttribute("aria-hidden", "true");
-      row.append(element("span", "", name + (name === truth ? " (true)" : "")), track, element("span", "", percent(share)));
+      const row = this.bar(name + (name === truth ? " (true)" : ""), share, percent(share));
+      row.classList.toggle("sv-is-true", name === truth);
       list.append(row);
     }
     block.append(verdict, list);
     return block;
+  }
+
+  bar(name, share, shown) {
+    const row = element("li");
+    const track = element("span", "sv-track");
+    const bar = element("i");
+    bar.style.width = `${100 * Math.max(share, 0)}%`;
+    track.append(bar);
+    track.setAttribute("aria-hidden", "true");
+    row.append(element("span", "", name), track, element("span", "", shown));
+    return row;
   }
 
   showTime(frame) {
