@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 VIEWER_FOLDER = Path(__file__).parent
-SCRIPTS = ("vendor/three.min.js", "scene.js", "viewer.js")
+SCRIPTS = ("vendor/three.min.js", "scene.js", "panels.js", "viewer.js")
 MOST_BYTES = 3_000_000  # of a page; longer clips are thinned to fit
 OWN_BYTES = 12_000  # of the page around the data of the clips and the scripts
 FEWEST_FRAMES = 16  # of a thinned clip; where fewer would remain, `clips_that_fit` leaves clips out
