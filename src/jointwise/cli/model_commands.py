@@ -62,6 +62,9 @@ def add_predict_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--timeline", action="store_true", help="name what every person does over time, in place of one action a file"
     )
+    parser.add_argument(
+        "--plot", metavar="FILE", type=Path, help="with --timeline: draw the timelines of all persons (.png or .svg)"
+    )
     add_reading(parser)
 
 
@@ -72,7 +75,7 @@ def predict(args: argparse.Namespace) -> None:
         args: Arguments of `add_predict_arguments`.
 
     Raises:
-        ConfigError: A folder has no recording.
+        ConfigError: A folder has no recording, or a picture cannot be drawn.
         ReadError: Recordings cannot be used; raised after the others are predicted.
     """
     from jointwise.data.formats import known_names, recordings_in
@@ -80,6 +83,8 @@ def predict(args: argparse.Namespace) -> None:
     from jointwise.inference.recognizer import Recognizer
 
     reading = reading_options(args)
+    if args.plot and not args.timeline:
+        raise ConfigError(f"--plot {args.plot}: it draws timelines. Add --timeline.")
     recognizer = Recognizer.from_pretrained(args.start)
     paths: list[Path] = []
     for path in args.paths:
@@ -120,7 +125,11 @@ def _print_timelines(
     """Print or write what every person does over time in each recording."""
     from jointwise.inference.many import unusable
     from jointwise.inference.timeline import Segment
+    from jointwise.report.timeline_picture import check_picture, write_timelines
 
+    if args.plot:
+        check_picture(args.plot, len(paths))
+    timelines: list[tuple[str, list[Segment]]] = []
     errors: list[ReadError] = []
     columns = ["path", *(field.name for field in fields(Segment))]
     with _table(args.csv, columns) as write_row, _grouped_warnings():
@@ -130,6 +139,7 @@ def _print_timelines(
             except ReadError as error:
                 errors.append(error)
                 continue
+            timelines.append((str(path), segments))
             for segment in segments:
                 write_row([str(path), *astuple(segment)])
             if args.json:
@@ -137,6 +147,9 @@ def _print_timelines(
             elif not args.csv:
                 print(path)
                 print_columns((f"person {segment.person}", _span_of(segment)) for segment in segments)
+    if args.plot and timelines:
+        write_timelines(args.plot, timelines)
+        print(f"{len(timelines)} of {len(paths)} recordings: {args.plot}", file=sys.stderr)
     if errors:
         raise errors[0] if len(paths) == 1 else unusable(errors, len(paths))
 

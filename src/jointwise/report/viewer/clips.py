@@ -1,4 +1,4 @@
-"""What the viewer shows: clips of panels side by side, and the answers of recognisers."""
+"""What the viewer shows: clips of panels side by side, and what recognisers say of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jointwise.data.kinematics import body_at_rest
 from jointwise.data.sequence import Bools, Floats
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import DataError
+from jointwise.inference.timeline import Segment
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +141,10 @@ class Clip:
         panels: At least one; all have the same number of frames.
         truth: The true class; None if unknown.
         answers: Answers of recognisers.
+        timeline: What each person does over time, in seconds from the first frame of the clip.
         bars: What else is said of it.
-        spans: (begin, end, weight) of spans of time, all as shares from 0 to 1, that are marked along the scrub bar.
+        spans: (begin, end, weight, words) of spans of time: in seconds from the first frame of the clip, from 0 to 1,
+            and what is said of them.
 
     Raises:
         DataError: There is no panel, the panels have different lengths, or the frame rate is not a positive number.
@@ -152,8 +155,9 @@ class Clip:
     panels: tuple[Panel, ...]
     truth: str | None = None
     answers: tuple[Answer, ...] = ()
+    timeline: tuple[Segment, ...] = ()
     bars: tuple[Bars, ...] = ()
-    spans: tuple[tuple[float, float, float], ...] = ()
+    spans: tuple[tuple[float, float, float, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.panels:

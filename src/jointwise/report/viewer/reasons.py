@@ -65,8 +65,12 @@ def _with_occlusion(clip: Clip, found: Occlusion, ready: Sequence) -> Clip:
         tuple((name, share, f"{100 * share:.1f} %") for name, share in rows),
         f"Probability of “{found.label}” where a part of the body, or a span of time, is hidden.",
     )
-    places = ((found.spans * ready.fps - ready.begin) / ready.frames).clip(0, 1).tolist()
-    spans = tuple((*place, weight) for place, weight in zip(places, weights_of(found.times).tolist(), strict=True))
+    times = (found.spans - ready.begin / ready.fps).tolist()
+    left = [f"{100 * found.without(drop):.0f} % without it" for drop in found.times.tolist()]
+    weights_in_time = weights_of(found.times).tolist()
+    spans = tuple(
+        (begin, end, weight, words) for (begin, end), weight, words in zip(times, weights_in_time, left, strict=True)
+    )
     return replace(
         clip, panels=(*clip.panels, replace(panel, title=title, weights=weights)), bars=(*clip.bars, bars), spans=spans
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jointwise.data.centring import prepare_sequence
+from jointwise.data.cleaning import CLEANING
 from jointwise.data.dataset import load_dataset
 from jointwise.data.datasets import DATASETS, existing_path, holds_data_set, is_pool, is_store
 from jointwise.data.datasets.folder_settings import SETTINGS
@@ -18,13 +19,13 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
 from jointwise.errors import DataError, JointwiseError, ReadError, counted
-from jointwise.report.viewer.clips import Answer, Clip, recorded_panel
+from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
 from jointwise.report.viewer.reasons import with_reasons
 from jointwise.training.checkpoint import read_json
 from jointwise.training.example_clips import PREDICTED, choose_examples, read_examples
 
-AskRecognizer = Callable[[Clip, Sequence, Sequence], Clip]  # the clip, as read, as prepared -> the clip with an answer
+AskRecognizer = Callable[[Clip, Sequence], Clip]
 MOST_FILES = 12
 MOST_CLASSES = 24
 
@@ -44,32 +45,42 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def no_answer(clip: Clip, _recording: Sequence, _ready: Sequence) -> Clip:
-    """A clip about which no recogniser is asked, as it is."""
+def no_answer(clip: Clip, _sequence: Sequence) -> Clip:
+    """The clip as it is, where no recogniser is asked."""
     return clip
 
 
-def answers_by(run: str) -> AskRecognizer:
-    """What a trained model says to recordings, and why.
+def answers_by(model: str) -> AskRecognizer:
+    """What a trained model says of recordings.
 
     Args:
-        run: Folder of a fine-tuned run; its name stands on the page.
+        model: Folder of a fine-tuned run or of its model; its name stands on the page.
 
     Returns:
-        What adds to a clip the answer of the model, what it rests on, and the nearest training clips.
+        (clip, the recording that it was made of) -> the clip with the answer of the model, and the timelines of the
+        persons that the model takes for persons; these are drawn. And with what the answer rests on, and the nearest
+        training clips.
 
     Raises:
         CheckpointError: There is no model in the folder, or it is pre-trained only.
     """
-    from jointwise.inference.recognizer import Recognizer  # here: it imports torch, which other pages do without
+    from jointwise.inference.recognizer import Recognizer  # here: a page without a model needs none
 
-    recognizer = Recognizer.from_pretrained(run)
+    recognizer = Recognizer.from_pretrained(model)
+    clean = CLEANING[recognizer.card.cleaning]
 
-    def ask(clip: Clip, recording: Sequence, ready: Sequence) -> Clip:
-        answer = Answer(run, tuple(recognizer.predict(recording).probabilities.items()))
-        return with_reasons(replace(clip, answers=(*clip.answers, answer)), recognizer, recording, ready)
+    def add_answers(clip: Clip, sequence: Sequence) -> Clip:
+        ready = prepare_sequence(clean(sequence).sequence)
+        answer = Answer(model, tuple(recognizer.predict(sequence).probabilities.items()))
+        late = ready.begin / ready.fps  # a timeline counts from the first frame of the file
+        timeline = tuple(
+            replace(segment, start=max(segment.start - late, 0.0), end=segment.end - late)
+            for segment in recognizer.timeline(sequence)
+        )
+        clip = replace(clip, panels=(_recorded(ready),), answers=(answer,), timeline=timeline)
+        return with_reasons(clip, recognizer, sequence, ready)
 
-    return ask
+    return add_answers
 
 
 def clip_of(
@@ -83,14 +94,18 @@ def clip_of(
         sequence: The recording.
         title: Name of the clip; None: where the recording comes from.
         truth: The true class; None if unknown.
-        ask: Adds the answers of recognisers.
+        ask: Adds what a recogniser says to the clip of a recording.
 
     Raises:
         ReadError: No person has a valid joint.
     """
     ready = prepare_sequence(sequence)
-    panel = recorded_panel("recording", ready.skeleton, ready.positions, ready.validity)
-    return ask(Clip(title or ready.source, ready.fps, (panel,), truth), sequence, ready)
+    return ask(Clip(title or ready.source, ready.fps, (_recorded(ready),), truth), sequence)
+
+
+def _recorded(ready: Sequence) -> Panel:
+    """The panel of a prepared recording."""
+    return recorded_panel("recording", ready.skeleton, ready.positions, ready.validity)
 
 
 def find_clips(
@@ -107,7 +122,7 @@ def find_clips(
     Args:
         place: Name of a data set, or path of a file, folder or run.
         progress: Shows the progress while a data set is prepared.
-        ask: Adds the answers of recognisers; a run's own clips are not asked about.
+        ask: Adds what a recogniser says to the clip of a recording; a run's own clips are not asked about.
         reading: What the user says of files, as arguments of `read`; a data set does not take them.
 
     Raises:

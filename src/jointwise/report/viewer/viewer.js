@@ -2,14 +2,7 @@
 (() => {
 "use strict";
 
-function element(name, style, text) {
-  const made = document.createElement(name);
-  if (style) made.className = style;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const { element } = SkeletonPanels;
 
 class Viewer {
   constructor(root) {
@@ -20,10 +13,10 @@ class Viewer {
     this.speeds = find(".sv-speed select");
     this.scrub = find(".sv-scrub input");
     this.seen = find(".sv-seen");
-    this.spans = find(".sv-spans");
     this.readout = find(".sv-time");
     this.cells = find(".sv-cells");
-    this.answers = find(".sv-answers");
+    this.tracks = find(".sv-tracks");
+    this.below = find(".sv-panels");
     this.playButton = find(".sv-play");
     this.bodyButton = find(".sv-body"); // none where no skeleton has bones
     this.onScreen = true;
@@ -83,10 +76,10 @@ class Viewer {
     const titles = this.panels.map((panel) => panel.title).join(", ");
     this.root.querySelector("canvas").setAttribute("aria-label", `${clip.title}, in 3D: ${titles}`);
     this.scrub.max = clip.frames - 1;
+    for (const entry of this.root.querySelectorAll(".sv-for-weights")) entry.hidden = !this.panels.some((panel) => panel.weights);
     for (const entry of this.root.querySelectorAll(".sv-for-two")) entry.hidden = this.panels[0].persons < 2;
     this.markSeen();
-    this.markSpans();
-    this.showAnswers();
+    this.showPanels();
     this.time = 0;
     this.stage?.show(this.panels, clip);
     this.redraw();
@@ -126,6 +119,11 @@ class Viewer {
     this.play(false);
     this.time = Math.min(Math.max(frame, 0), this.clip.frames - 1);
     this.redraw();
+  }
+
+  /** Pauses at the first frame that is not before a time in seconds. */
+  seekTime(seconds) {
+    this.seek(Math.ceil(seconds * this.clip.fps - 1e-6));
   }
 
   faster(steps) {
@@ -187,19 +185,6 @@ class Viewer {
     this.seen.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
   }
 
-  /** Marks along the scrub bar how much each span of time weighs. */
-  markSpans() {
-    const { spans } = this.clip;
-    this.spans.hidden = !spans.length;
-    const entry = this.root.querySelector(".sv-for-weights");
-    if (entry) entry.hidden = !spans.length;
-    const stops = spans.map(([begin, end, weight]) => {
-      const colour = `color-mix(in srgb, var(--sv-heavy) ${100 * weight}%, var(--sv-light))`;
-      return `transparent ${100 * begin}%, ${colour} ${100 * begin}% ${100 * end}%, transparent ${100 * end}%`;
-    });
-    this.spans.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
-  }
-
   anythingShown(panel, frame) {
     const joints = panel.skeleton.joints.length;
     for (let person = 0; person < panel.persons; person++) {
@@ -209,54 +194,13 @@ class Viewer {
     return false;
   }
 
-  showAnswers() {
-    const { truth, answers } = this.clip;
-    const parts = [];
-    if (truth && answers.length) {
-      const line = element("p", "sv-truth", "True class: ");
-      line.append(element("b", "", truth));
-      parts.push(line);
-    }
-    for (const answer of answers) parts.push(this.verdict(answer, truth));
-    for (const { title, words, rows } of this.clip.bars) {
-      const block = element("div", "sv-answer sv-bars");
-      const about = element("p");
-      about.append(element("b", "", title), words);
-      const list = element("ol");
-      for (const [name, share, shown] of rows) list.append(this.bar(name, share, shown));
-      block.append(about, list);
-      parts.push(block);
-    }
-    this.answers.replaceChildren(...parts);
-  }
-
-  verdict(answer, truth) {
-    const block = element("div", "sv-answer");
-    const verdict = element("p", "sv-verdict");
-    verdict.append(element("b", "", answer.title));
-    const predicted = answer.rows[0][0];
-    if (truth === null) verdict.append(element("span", "", predicted));
-    else if (predicted === truth) verdict.append(element("span", "sv-is-right", `✓ right: ${predicted}`));
-    else verdict.append(element("span", "sv-is-wrong", `✗ wrong: ${predicted}`));
-    const list = element("ol");
-    for (const [name, share] of answer.rows) {
-      const row = this.bar(name + (name === truth ? " (true)" : ""), share, percent(share));
-      row.classList.toggle("sv-is-true", name === truth);
-      list.append(row);
-    }
-    block.append(verdict, list);
-    return block;
-  }
-
-  bar(name, share, shown) {
-    const row = element("li");
-    const track = element("span", "sv-track");
-    const bar = element("i");
-    bar.style.width = `${100 * Math.max(share, 0)}%`;
-    track.append(bar);
-    track.setAttribute("aria-hidden", "true");
-    row.append(element("span", "", name), track, element("span", "", shown));
-    return row;
+  /** What a model says of the clip: a panel each, see panels.js. */
+  showPanels() {
+    const made = (makers) => makers.map((make) => make(this.clip, this)).filter(Boolean);
+    const [beside, below] = [made(SkeletonPanels.tracks), made(SkeletonPanels.below)];
+    this.tracks.replaceChildren(...beside.map((panel) => panel.element));
+    this.below.replaceChildren(...below.map((panel) => panel.element));
+    this.following = [...beside, ...below].filter((panel) => panel.at);
   }
 
   showTime(frame) {
@@ -266,6 +210,7 @@ class Viewer {
     this.scrub.value = frame;
     this.scrub.setAttribute("aria-valuetext", words);
     this.readout.textContent = `${frame + 1} / ${frames} · ${seconds(frame)} / ${seconds(frames)} s`;
+    for (const panel of this.following) panel.at(frame / fps);
     this.panels.forEach((panel, index) => {
       const note = panel.hiding && !this.anythingShown(panel, frame) ? "nothing in this frame" : "";
       const shown = this.cells.children[index].querySelector("small");
