@@ -31,6 +31,7 @@ part = getattr(dataset, args.part)
 labelled = choose_labelled(dataset.train, card.labels, card.seed, dataset.classes).ids if args.part == "train" else []
 rng = np.random.default_rng(0)
 free = rng.permutation([place for place, number in enumerate(part.ids) if number not in set(labelled)])[: args.many]
+known: list[bool] = []
 same: dict[str, list[np.ndarray]] = {}
 right: dict[str, list[np.ndarray]] = {}
 
@@ -58,6 +59,7 @@ for place in free.tolist():
     clip = inputs.clip(sequence)
     found = recognizer.occlusion(recording)
     first = answers.classes.index(found.label)
+    known.append(first == recording.label)
     frames, joints = clip.valid.shape[2:]
     span = np.arange(frames) * card.config.segments // frames
     for kind, name, order in orders(found):
@@ -74,7 +76,7 @@ for place in free.tolist():
         same.setdefault(f"{kind}, {name}", []).append(np.array(said) == first)
         right.setdefault(f"{kind}, {name}", []).append(np.array(said) == recording.label)
 
-print(f"{len(free)} clips of {args.data} ({args.part}), {args.run}")
+print(f"{len(free)} clips of {args.data} ({args.part}), {args.run}; {100 * np.mean(known):.1f} % right")
 for name in same:
     agree, accuracy = np.mean(same[name], 0), np.mean(right[name], 0)
     steps = [0, 2, 4, 9] if name.startswith("joints") else range(len(agree))

@@ -14,6 +14,10 @@ from jointwise.inference.timeline import Segment
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from matplotlib.text import Text
+
+    _Drawn = tuple[Rectangle, Text, Segment]  # the bar of a segment, and the text in it
 
 EXTRA = "plot"
 ENDINGS = (".png", ".svg")
@@ -76,26 +80,23 @@ def draw_timelines(timelines: Sequence[tuple[str, Sequence[Segment]]]) -> Figure
         timelines: (name, segments) of each recording, at least one.
 
     Returns:
-        The figure, drawn once.
+        The figure.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     lanes = [max(1, len({segment.person for segment in segments})) for _, segments in timelines]
     heights = [HEAD + LANE * count for count in lanes]
     looks = _looks(timelines)
     figure = Figure(figsize=(WIDTH, sum(heights) + FOOT), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     grid = figure.subplots(len(timelines), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
-    texts = []
+    drawn: list[_Drawn] = []
     for axes, (name, segments) in zip(grid, timelines, strict=True):
-        texts += _draw_recording(axes, name, segments, looks)
+        drawn += _draw_recording(axes, name, segments, looks)
     grid[-1].set_xlabel("seconds", color=QUIET)
     grid[-1].set_xlim(0, max((segment.end for _, segments in timelines for segment in segments), default=1.0))
-    canvas.draw()
-    if not _keep_fitting(texts):
+    figure.draw_without_rendering()  # places the bars, so that texts can be measured in them
+    if not _fit(drawn):
         _add_legend(figure, looks)
-    canvas.draw()
     return figure
 
 
@@ -113,8 +114,8 @@ def _looks(timelines: Sequence[tuple[str, Sequence[Segment]]]) -> dict[str, dict
 
 def _draw_recording(
     axes: Axes, name: str, segments: Sequence[Segment], looks: dict[str, dict[str, Any]]
-) -> list[tuple[Any, Any]]:
-    """Draw the lanes of one recording, the first person on top. Returns (bar, text in it) of every segment."""
+) -> list[_Drawn]:
+    """Draw the lanes of one recording, the first person on top."""
     persons = sorted({segment.person for segment in segments})
     drawn = []
     for segment in segments:
@@ -130,12 +131,13 @@ def _draw_recording(
             linewidth=1,
             **looks[segment.label],
         )
-        words = f"{segment.label} {100 * segment.probability:.0f} %"
         text = axes.text(
-            segment.start + width / 2, lane, words, ha="center", va="center", fontsize=8, color=INK, clip_on=True
+            segment.start + width / 2, lane, segment.label, ha="center", va="center", fontsize=8, color=INK
         )
         text.set_in_layout(False)
-        drawn.append((bar, text))
+        if looks[segment.label]["hatch"]:
+            text.set_bbox({"facecolor": bar.get_facecolor(), "linewidth": 0, "pad": 1})
+        drawn.append((bar, text, segment))
     axes.set_ylim(max(len(persons), 1) - 0.5, -0.5)
     axes.set_yticks(range(len(persons)), [f"person {person}" for person in persons], fontsize=8, color=INK)
     if not segments:
@@ -148,16 +150,21 @@ def _draw_recording(
     return drawn
 
 
-def _keep_fitting(drawn: Sequence[tuple[Any, Any]]) -> bool:
-    """Shorten each text to its label, or empty it, where it is wider than its bar. Returns whether all labels fit."""
+def _fit(drawn: Sequence[_Drawn]) -> bool:
+    """Add the probability to each label where both fit into the bar, and empty what is too wide.
+
+    Returns:
+        Whether every label fits.
+    """
     every = True
-    for bar, text in drawn:
+    for bar, text, segment in drawn:
         room = bar.get_window_extent().width - 4
-        if text.get_window_extent().width > room:
-            text.set_text(text.get_text().rsplit(" ", 2)[0])  # without the probability
-        if text.get_window_extent().width > room:
-            text.set_text("")
-            every = False
+        percent = "" if segment.label == NONE else f" {100 * segment.probability:.0f} %"
+        for words in (segment.label + percent, segment.label, ""):
+            text.set_text(words)
+            if not words or text.get_window_extent().width <= room:
+                break
+        every &= bool(words)
     return every
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from jointwise.errors import DataError, writing
+from jointwise.inference.answers import NONE
 from jointwise.report.templates import templates
 from jointwise.report.viewer.clips import Answer, Bars, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import example_clip
@@ -134,6 +135,8 @@ def viewer(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Markup:
             persons=max(panel.positions.shape[0] for clip in clips for panel in clip.panels),
             bones=any(panel.skeleton.bones for clip in clips for panel in clip.panels),
             weighted=any(panel.weights is not None for clip in clips for panel in clip.panels),
+            lanes=any(clip.timeline for clip in clips),
+            outside=any(segment.label == NONE for clip in clips for segment in clip.timeline),
             hiding=any(panel.hiding for clip in clips for panel in clip.panels),
             thinned=[
                 (printable(clip.title), content["frames"], clip.frames)

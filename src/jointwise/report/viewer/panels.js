@@ -13,7 +13,6 @@ function element(name, style, text) {
 }
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
-const whole = (share) => `${Math.round(100 * share)} %`;
 
 // --- timelines ------------------------------------------------------------------------------------------------------
 
@@ -49,6 +48,9 @@ function weighedSpans(spans, length) {
   return { parts: [element("span", "sv-who", "rests on"), now, bar], at };
 }
 
+/** The label of a segment, with its probability where it is a class. */
+const said = ([, , label, share, none]) => (none ? label : `${label} ${Math.round(100 * share)} %`);
+
 class Lane {
   constructor({ person, segments }, length, viewer) {
     Object.assign(this, { segments, length, viewer });
@@ -70,11 +72,13 @@ class Lane {
     this.bar.addEventListener("keydown", (event) => this.key(event));
   }
 
-  block([start, end, label, share, none]) {
-    const made = element("span", none ? "sv-segment sv-none" : "sv-segment", label);
+  block(segment) {
+    const [start, end, label, , none] = segment;
+    const made = element("span", none ? "sv-segment sv-none" : "sv-segment");
+    if (!none) made.append(element("span", "", label));
     made.style.left = `${(100 * start) / this.length}%`;
     made.style.width = `${(100 * (end - start)) / this.length}%`;
-    made.title = `${label} ${whole(share)}, ${start.toFixed(2)} to ${end.toFixed(2)} s`;
+    made.title = `${said(segment)}, ${start.toFixed(2)} to ${end.toFixed(2)} s`;
     return made;
   }
 
@@ -102,7 +106,7 @@ class Lane {
     this.seconds = seconds;
     this.cursor.style.left = `${(100 * seconds) / this.length}%`;
     const place = this.segments.findLastIndex(([start, end]) => start <= seconds + 1e-6 && seconds < end);
-    const words = place < 0 ? "not seen" : `${this.segments[place][2]} ${whole(this.segments[place][3])}`;
+    const words = place < 0 ? "not seen" : said(this.segments[place]);
     this.bar.setAttribute("aria-valuenow", seconds.toFixed(2));
     this.bar.setAttribute("aria-valuetext", `${seconds.toFixed(2)} s: ${words}`);
     if (place === this.place) return;
@@ -119,11 +123,10 @@ function timeAxis(length) {
   axis.setAttribute("aria-hidden", "true");
   const step = [0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find((each) => length / each <= 8) ?? length / 8;
   for (let mark = 0; mark <= length; mark += step) {
-    const text = element("span", "", String(Number(mark.toFixed(1))));
+    const text = element("span", "", mark ? String(Number(mark.toFixed(1))) : "0 s");
     text.style.left = `${(100 * mark) / length}%`;
     axis.append(text);
   }
-  axis.append(element("span", "sv-unit", "s"));
   return axis;
 }
 
