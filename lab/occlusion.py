@@ -67,7 +67,7 @@ for place in free.tolist():
         for count in range(1, len(order)):  # with all of them hidden every order is the same
             chosen = np.isin(np.arange(joints) if kind == "joints" else span, order[:count])
             masks.append(np.broadcast_to(chosen if kind == "joints" else chosen[:, None], (frames, joints)))
-        clips = [hide(clip, mask) or clip for mask in masks]
+        clips = [hide(clip, mask, recognizer._encoder.centre) or clip for mask in masks]
         said = [
             int(answer.probabilities.argmax())
             for some in batched(clips, 64)

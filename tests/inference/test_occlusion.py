@@ -111,15 +111,26 @@ def test_nothing_of_what_is_hidden_is_left(recognizer: Recognizer, dataset: Data
     random = np.random.default_rng(0)
     for mask in (random.random(clip.valid.shape[2:]) < 0.3, np.arange(20) == 1 | np.zeros(clip.valid.shape[2:], int)):
         hidden = torch.from_numpy(np.asarray(mask, bool))
-        other = Clips(clip.positions + 9 * (hidden[..., None] & clip.valid[..., None]), clip.valid, clip.ids)
+        other = Clips(clip.positions + 9 * hidden[..., None], clip.valid, clip.ids)
         first, second = (hide(one, hidden.numpy()) for one in (clip, other))
         assert first is not None
         assert second is not None
         assert torch.equal(first.positions, second.positions)
         assert torch.equal(first.valid, clip.valid & ~hidden)
-        untouched = ~(hidden & clip.valid)
-        assert torch.equal(first.positions[untouched], clip.positions[untouched])
+        assert torch.equal(first.positions[:, :, ~hidden], clip.positions[:, :, ~hidden])
     assert hide(clip, ~clip.valid[0].numpy().any(0)) is None
+
+
+def test_the_joint_that_others_are_measured_from_keeps_its_place_behind_the_mask(
+    recognizer: Recognizer, dataset: Dataset
+) -> None:
+    clip = recognizer._inputs.clip(recognizer._inputs.sequence(dataset.test[0]))
+    mask = np.broadcast_to(np.isin(np.arange(20), [3, 5]), clip.valid.shape[2:])
+    hidden = hide(clip, mask, centre=(3,))
+    assert hidden is not None
+    assert not hidden.valid[..., [3, 5]].any()
+    assert torch.equal(hidden.positions[..., 3, :], clip.positions[..., 3, :])
+    assert not hidden.positions[..., 5, :].any()
 
 
 def test_asking_twice_gives_the_same(recognizer: Recognizer, dataset: Dataset) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +53,12 @@ class Occlusion:
 
 
 def occlusion(
-    answers: Answers, clip: Clips, sequence: Sequence, segments: int, label: str | None = None
+    answers: Answers,
+    clip: Clips,
+    sequence: Sequence,
+    segments: int,
+    label: str | None = None,
+    centre: Iterable[int] = (),
 ) -> Occlusion | ReadError:
     """Hides each joint, each part of the body and each span of time in turn, and asks again.
 
@@ -63,6 +68,7 @@ def occlusion(
         sequence: The prepared recording that it was cut from.
         segments: Spans of time, S: the segments that the model sees.
         label: The class that is asked about; None: the most probable one.
+        centre: Places of the joints from which the model measures all others.
 
     Returns:
         What the answer rests on, or the error that says why there is no answer.
@@ -82,7 +88,7 @@ def occlusion(
     names = list(dict.fromkeys(skeleton.part_names))
     masks = [*_masks(skeleton, frames, segments)]
     drops = np.zeros(len(masks))
-    hidden = [(number, made) for number, mask in enumerate(masks) if (made := hide(clip, mask)) is not None]
+    hidden = [(number, made) for number, mask in enumerate(masks) if (made := hide(clip, mask, centre)) is not None]
     for some in batched(hidden, _AT_ONCE):
         for (number, _), answer in zip(
             some, answers.of([made for _, made in some], [sequence] * len(some)), strict=True
@@ -121,15 +127,17 @@ def spans_of(sequence: Sequence, segments: int) -> Drops:
     return np.stack([edges[:-1], edges[1:]], 1)
 
 
-def hide(clip: Clips, hidden: Bools) -> Clips | None:
+def hide(clip: Clips, hidden: Bools, centre: Iterable[int] = ()) -> Clips | None:
     """A clip of which a part is not seen, in no person.
 
     Nothing of the hidden coordinates is left: as in a recording that lacks them, they are filled from what is seen of
-    the same joint before and after, or are zero.
+    the same joint before and after, or are zero. Only the joints from which a model measures all others keep their
+    coordinates behind the mask: else hiding one of them would move the whole body.
 
     Args:
         clip: A batch of one.
         hidden: (T, V) what is not to be seen.
+        centre: Places of the joints from which others are measured.
 
     Returns:
         The clip with these places invalid; None where none of them was seen.
@@ -139,6 +147,7 @@ def hide(clip: Clips, hidden: Bools) -> Clips | None:
     if not lost.any():
         return None
     left = valid & ~lost
-    filled = np.where(lost[..., None], fill_gaps(positions, left), positions)
+    moved = hidden & ~np.isin(np.arange(hidden.shape[1]), [*centre])
+    filled = np.where(moved[..., None], fill_gaps(positions, left), positions)
     on_device = torch.from_numpy(filled).to(clip.positions.device)
     return Clips(on_device[None], torch.from_numpy(left)[None], clip.ids)

@@ -275,7 +275,8 @@ class Recognizer:
         """
         answers = self._trained()
         sequence = self._inputs.sequence(recording, reading)
-        found = occlusion(answers, self._inputs.clip(sequence), sequence, self.card.config.segments, label)
+        clip, segments = self._inputs.clip(sequence), self.card.config.segments
+        found = occlusion(answers, clip, sequence, segments, label, self._encoder.centre)
         if isinstance(found, ReadError):
             raise found
         return found
