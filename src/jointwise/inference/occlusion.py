@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +58,7 @@ def occlusion(
     sequence: Sequence,
     segments: int,
     label: str | None = None,
-    centre: Iterable[int] = (),
+    centre: Collection[int] = (),
 ) -> Occlusion | ReadError:
     """Hides each joint, each part of the body and each span of time in turn, and asks again.
 
@@ -127,7 +127,7 @@ def spans_of(sequence: Sequence, segments: int) -> Drops:
     return np.stack([edges[:-1], edges[1:]], 1)
 
 
-def hide(clip: Clips, hidden: Bools, centre: Iterable[int] = ()) -> Clips | None:
+def hide(clip: Clips, hidden: Bools, centre: Collection[int] = ()) -> Clips | None:
     """A clip of which a part is not seen, in no person.
 
     Nothing of the hidden coordinates is left: as in a recording that lacks them, they are filled from what is seen of
