@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +16,19 @@ Lines = list[tuple[str, object]]  # what is printed of a written model: name and
 
 def _to_hub(args: argparse.Namespace) -> Lines:
     """Write a model folder with a card, as the Hugging Face hub takes it."""
-    from jointwise.inference.hub import write_hub_folder
+    from jointwise.inference.hub import OWNER, repository_of, write_hub_folder
+    from jointwise.inference.hub_card import licence_of
+    from jointwise.training.model_folder import load_card
 
-    written = write_hub_folder(Path(args.start), args.out)
-    return [("written", written)]
+    folder = write_hub_folder(Path(args.start), args.out)
+    licence = licence_of(load_card(folder).all_sources())
+    return [
+        ("model", folder),
+        ("licence", " (".join(licence.values()) + (")" if len(licence) > 1 else "")),
+        ("card", folder / "README.md"),
+        ("note", f"read the card, and put yourself in place of {OWNER} in it"),
+        ("next", f"hf upload {repository_of(folder)} {shlex.quote(str(folder))}"),
+    ]
 
 
 # target -> what writes `args.out` and says what it wrote

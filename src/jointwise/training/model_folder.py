@@ -16,6 +16,7 @@ from jointwise.errors import CheckpointError, DataError, first_few, writing
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
+from jointwise.training.hub import hub_address, open_hub
 from jointwise.training.model_card import FORMAT, ModelCard
 from jointwise.training.shipped import SHIPPED, shipped_models
 
@@ -73,14 +74,18 @@ def runs_in(path: Path) -> str:
 
 
 def model_folder(path: Path) -> Path:
-    """The model folder at `path`, or inside the run folder at `path`; or that of a model that the package ships.
+    """The model folder at `path`, or inside the run folder at `path`; or that of a model with a name or an address.
 
     Args:
-        path: A folder, or the name of a shipped model.
+        path: A folder, the name of a shipped model, or `hf://owner/name[@revision]`, which is downloaded.
 
     Raises:
         CheckpointError: There is no model.
+        ConfigError: The address is none, or the library for it is not installed.
     """
+    address = hub_address(path)
+    if address is not None:
+        return open_hub(address)
     for folder in (path, path / "model"):
         if (folder / "config.json").is_file():
             return folder
