@@ -10,6 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
+
+from jointwise.training.hub import open_hub
+
 Files = dict[str, bytes]
 
 
@@ -92,3 +96,26 @@ def serving(hub: Hub) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def local_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty hub that huggingface_hub talks to in the block, with an empty cache of what was downloaded."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    file_download = pytest.importorskip("huggingface_hub.file_download")
+    hub = Hub()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    with serving(hub) as address:
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        for module in (constants, file_download):  # both before version 1
+            template = address + "/{repo_id}/resolve/{revision}/{filename}"
+            monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
+        open_hub.cache_clear()
+        yield hub
+    open_hub.cache_clear()
+
+
+def cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes the network away: nobody listens at the address of the hub."""
+    monkeypatch.setattr(pytest.importorskip("huggingface_hub.constants"), "ENDPOINT", "http://127.0.0.1:9")

@@ -6,30 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from helpers.hub_server import Hub, serving
+from helpers.hub_server import Hub, cut_off, local_hub
 from jointwise.errors import CheckpointError, ConfigError
-from jointwise.training import hub as hub_module
 from jointwise.training.hub import hub_address, open_hub
 from jointwise.training.model_folder import load_card, load_trained_on, model_folder
-
-huggingface_hub = pytest.importorskip("huggingface_hub")
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """An empty hub, and an empty cache of what was downloaded."""
-    hub = Hub()
-    constants = huggingface_hub.constants
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
-    with serving(hub) as address:
-        monkeypatch.setattr(constants, "ENDPOINT", address)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        open_hub.cache_clear()
+    with local_hub(tmp_path / "cache", monkeypatch) as hub:
         yield hub
-    open_hub.cache_clear()
 
 
 @pytest.fixture
@@ -70,7 +56,7 @@ def test_one_process_asks_once_and_what_was_downloaded_is_found_without_a_networ
     assert model_folder(Path(model)) == folder
     assert len(hub.asked) == asked
     open_hub.cache_clear()
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    cut_off(monkeypatch)
     assert model_folder(Path(model)) == folder
 
 
@@ -94,7 +80,7 @@ def test_every_way_to_fail_is_told_in_a_sentence(model: str, hub: Hub, monkeypat
         model_folder(Path("hf://gestures"))
     with pytest.raises(CheckpointError, match=r"^hf://me/--: not the name of a repository"):
         model_folder(Path("hf://me/--"))
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    cut_off(monkeypatch)
     with pytest.raises(CheckpointError, match="not downloaded before, and the hub cannot be reached"):
         model_folder(Path("hf://me/other"))
 
@@ -115,4 +101,4 @@ def test_another_program_s_model_is_refused_before_its_weights_are_downloaded(
 def test_without_the_library_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ConfigError, match=r"hf://me/gestures: needs huggingface_hub: pip install 'jointwise\[hub\]'"):
-        hub_module.open_hub("me/gestures")
+        open_hub("me/gestures")
