@@ -16,7 +16,6 @@ from jointwise.data.sequence import Sequence
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
 from jointwise.inference.answers import NONE, Answer, Answers, Prediction, check_finite
-from jointwise.inference.hub import push
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
 from jointwise.inference.timeline import HOP, SWITCH_COST, WINDOW, Segment, join_windows, windows_of_persons
@@ -108,6 +107,8 @@ class Recognizer:
             CheckpointError: The hub refuses, or the recogniser was not opened from a folder.
             ConfigError: huggingface_hub is not installed.
         """
+        from jointwise.inference.hub import push  # templates take as long to import as a small model to open
+
         if self.folder is None:
             raise CheckpointError("this recogniser was built in Python. Open a model folder to upload it.")
         return push(self.folder, repository, private)
