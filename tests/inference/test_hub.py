@@ -190,7 +190,7 @@ def test_a_repository_is_called_as_its_folder(folder: str, repository: str) -> N
 
 def test_a_folder_with_something_in_it_is_left_alone(exported: Path, finetuned: Path) -> None:
     (exported / "README.md").write_text("edited")
-    with pytest.raises(ConfigError, match=r"exists already\. Name another folder, or delete it"):
+    with pytest.raises(ConfigError, match=r"exists already\. Name another folder, or delete it\."):
         write_hub_folder(finetuned, exported)
     with pytest.raises(ConfigError, match="exists already"):
         write_hub_folder(finetuned, exported / "README.md")
@@ -247,6 +247,22 @@ def test_a_recogniser_that_lies_nowhere_cannot_be_uploaded(finetuned: Path) -> N
     built = Recognizer(opened.card, opened._encoder, opened._classifier, opened.device)
     with pytest.raises(CheckpointError, match="built in Python"):
         built.push_to_hub("me/gestures")
+    with pytest.raises(CheckpointError, match="built in Python"):
+        built.save("copy")
+
+
+def test_a_saved_recogniser_answers_as_before(finetuned: Path, tmp_path: Path) -> None:
+    recognizer = Recognizer.from_pretrained(finetuned)
+    recognizer.save(tmp_path / "copy")
+    assert {file.name for file in (tmp_path / "copy").iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "trained_on.npy",
+    }
+    again = Recognizer.from_pretrained(tmp_path / "copy").predict(tiny.walk(0, 2, 1))
+    assert again.probabilities == recognizer.predict(tiny.walk(0, 2, 1)).probabilities
+    with pytest.raises(ConfigError, match="exists already"):
+        recognizer.save(tmp_path / "copy")
 
 
 def test_commands_take_a_model_of_the_hub_in_place_of_a_run(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
-from fnmatch import fnmatch
 from pathlib import Path
 
-from jointwise.errors import CheckpointError, ConfigError, writing
+from jointwise.errors import CheckpointError, writing
 from jointwise.evaluation.results import read_results
 from jointwise.inference.hub_card import write_card
 from jointwise.training.checkpoint import read_json
-from jointwise.training.hub import MODEL_FILES, import_hub
-from jointwise.training.model_folder import load_card, model_folder
+from jointwise.training.hub import import_hub
+from jointwise.training.model_folder import copy_model, load_card, model_folder
 
 OWNER = "OWNER"  # in a card that is written before it is known
 
@@ -44,15 +42,9 @@ def write_hub_folder(run: Path, folder: Path, repository: str | None = None) -> 
         ConfigError: The folder is a file, or is not empty.
         StorageError: It cannot be written.
     """
-    source = model_folder(run)
-    text = _card_text(source, repository or repository_of(folder))
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise ConfigError(f"{folder} exists already. Name another folder, or delete it: a card may have been edited.")
+    text = _card_text(model_folder(run), repository or repository_of(folder))
+    copy_model(run, folder)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in sorted(source.iterdir()):
-            if any(fnmatch(file.name, pattern) for pattern in MODEL_FILES):
-                shutil.copyfile(file, folder / file.name)
         (folder / "README.md").write_text(text, encoding="utf-8")
     return folder
 

@@ -27,7 +27,7 @@ from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.device import pick_device
 from jointwise.training.model_card import ModelCard
-from jointwise.training.model_folder import load_model
+from jointwise.training.model_folder import copy_model, load_model
 
 
 class Recognizer:
@@ -93,6 +93,19 @@ class Recognizer:
         load_weights(pretrained, own, folder)
         return cls(card, pretrained, None, pick_device(device), folder)
 
+    def save(self, folder: str | Path) -> None:
+        """Writes the model folder, which is all that `from_pretrained` needs.
+
+        Args:
+            folder: A folder that does not exist yet, or is empty.
+
+        Raises:
+            CheckpointError: The recogniser was not opened from a folder.
+            ConfigError: The folder is a file, or has something in it.
+            StorageError: It cannot be written.
+        """
+        copy_model(self._opened_from(), Path(folder))
+
     def push_to_hub(self, repository: str, private: bool = True) -> str:
         """Uploads the model to the Hugging Face hub, with a card that is written from what its training recorded.
 
@@ -109,9 +122,13 @@ class Recognizer:
         """
         from jointwise.inference.hub import push  # templates take as long to import as a small model to open
 
+        return push(self._opened_from(), repository, private)
+
+    def _opened_from(self) -> Path:
+        """Where it was opened from. Raises CheckpointError where it was not."""
         if self.folder is None:
-            raise CheckpointError("this recogniser was built in Python. Open a model folder to upload it.")
-        return push(self.folder, repository, private)
+            raise CheckpointError("this recogniser was built in Python: there is no model folder to copy.")
+        return self.folder
 
     def __repr__(self) -> str:
         """One line: what the model is, which actions and joints it knows, and what it was trained on."""

@@ -12,7 +12,7 @@ from jointwise.training.checkpoint import read_json
 
 EXTRA = "hub"
 MODEL_FILES = ("*.json", "*.safetensors", "*.npy", "*.npz")  # nothing in a model folder is a pickle
-_CARD = "config.json"
+CARD = "config.json"
 _ADDRESS = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[^@\s]+))?")
 
 
@@ -68,11 +68,11 @@ def open_hub(address: str) -> Path:
     if match is None:
         raise ConfigError(f"hf://{address}: not an address. Write hf://owner/name, or hf://owner/name@revision.")
     repository, revision = match["repository"], match["revision"]
-    card = _download(address, repository, revision, (_CARD,)) / _CARD
+    card = _download(address, repository, revision, (CARD,)) / CARD
     content = read_json(card) if card.is_file() else None
     if not isinstance(content, dict) or not {"format", "kind", "skeleton"} <= content.keys():
         raise CheckpointError(
-            f"hf://{address}: not a jointwise model, as its {_CARD} "
+            f"hf://{address}: not a jointwise model, as its {CARD} "
             f"{'is another program’s' if card.is_file() else 'is missing'}. Check the name."
         )
     return _download(address, repository, card.parent.name, MODEL_FILES)  # the same commit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from torch import Tensor
 from jointwise.data.conventions import Conventions
 from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import Skeleton
-from jointwise.errors import CheckpointError, DataError, first_few, writing
+from jointwise.errors import CheckpointError, ConfigError, DataError, first_few, writing
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
-from jointwise.training.hub import hub_address, open_hub
+from jointwise.training.hub import CARD, MODEL_FILES, hub_address, open_hub
 from jointwise.training.model_card import FORMAT, ModelCard
 from jointwise.training.shipped import SHIPPED, shipped_models
 
@@ -96,6 +97,28 @@ def model_folder(path: Path) -> Path:
     else:
         state = "the folder is no run" if path.is_dir() else "no such folder"
     raise CheckpointError(f"{path}: no finished model here ({state}).{runs_in(path)}")
+
+
+def copy_model(path: Path, folder: Path) -> None:
+    """Copies a model folder, without files that do not belong to it.
+
+    Args:
+        path: The run folder, the model folder, or the name or address of a model.
+        folder: A folder that does not exist yet, or is empty.
+
+    Raises:
+        CheckpointError: There is no model.
+        ConfigError: The folder is a file, or has something in it.
+        StorageError: It cannot be written.
+    """
+    source = model_folder(path)
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ConfigError(f"{folder} exists already. Name another folder, or delete it.")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in sorted(source.iterdir(), key=lambda file: file.name == CARD):  # a folder with a card is complete
+            if any(file.match(pattern) for pattern in MODEL_FILES):
+                shutil.copyfile(file, folder / file.name)
 
 
 def load_card(path: Path) -> ModelCard:
