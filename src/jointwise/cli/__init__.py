@@ -22,8 +22,8 @@ from jointwise.cli import (
 )
 from jointwise.cli.arguments import LIST_SETTINGS, Parser, add_list_of_settings, describe_settings
 from jointwise.cli.choose_config import check_values, named_in
-from jointwise.cli.process_group import process_group, started_by_torchrun
-from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, unknown
+from jointwise.cli.process_group import end_with_parent, process_group, started_by_torchrun
+from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, printable, unknown
 
 EXAMPLES = """examples:
   jointwise demo
@@ -154,7 +154,7 @@ def _format_warning(
 ) -> str:
     """A JointwiseWarning as one line, like an error; any other warning in Python's own format."""
     if issubclass(category, JointwiseWarning):
-        return f"jointwise: WARNING: {message}\n"
+        return f"jointwise: WARNING: {printable(str(message))}\n"
     return _format_any_warning(message, category, filename, lineno, line)
 
 
@@ -164,11 +164,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # names of files may be bytes that no encoding knows
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    end_with_parent()
     try:
         with process_group():
             run(sys.argv[1:])
     except JointwiseError as error:
-        print(f"jointwise: {error}", file=sys.stderr)
+        print(f"jointwise: {printable(str(error))}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

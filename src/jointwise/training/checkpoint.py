@@ -28,12 +28,24 @@ def write_json(path: Path, content: Any) -> None:
     Raises:
         StorageError: It cannot be written.
     """
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes text so that a reader sees the old or the new file, never a part.
+
+    Args:
+        path: The file; its folder is made if needed.
+        text: Its content.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(path.name + ".unfinished")
         with unfinished.open("w") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)

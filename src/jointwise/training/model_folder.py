@@ -12,8 +12,9 @@ from torch import Tensor
 
 from jointwise.data.conventions import Conventions
 from jointwise.data.dataset import Dataset
+from jointwise.data.names import check_name
 from jointwise.data.skeletons import Skeleton
-from jointwise.errors import CheckpointError, ConfigError, DataError, first_few, writing
+from jointwise.errors import CheckpointError, ConfigError, DataError, first_few, printable, writing
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
@@ -139,7 +140,10 @@ def load_card(path: Path) -> ModelCard:
             f"{file}: model format {content['format']}, this version reads {FORMAT}. Upgrade jointwise."
         )
     try:
-        content |= {"skeleton": Skeleton.from_json(content["skeleton"]), "classes": tuple(content["classes"])}
+        content |= {
+            "skeleton": Skeleton.from_json(content["skeleton"]),
+            "classes": tuple(map(printable, content["classes"])),
+        }
         if content.get("recorded"):
             content["recorded"] = Skeleton.from_json(content["recorded"])
         if content.get("conventions"):
@@ -147,6 +151,8 @@ def load_card(path: Path) -> ModelCard:
         content |= {key: tuple(content[key]) for key in ("movement", "fps") if content.get(key) is not None}
         costs = Costs.from_json(content)
         card = ModelCard(**{key: content[key] for key in content if key not in COST_KEYS}, costs=costs)
+        for name in (card.system, card.data, card.labels):
+            check_name(name, str(file), CheckpointError)
         return _completed(card, file.parent.parent / "run.json")
     except (KeyError, TypeError) as error:
         raise CheckpointError(
