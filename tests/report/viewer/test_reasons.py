@@ -83,6 +83,15 @@ def test_a_training_clip_in_another_unit_has_the_size_of_the_recording(
     assert all(0.5 < size / sizes[0] < 2 for size in sizes)
 
 
+def test_the_terms_of_the_training_clips_stand_beside_them(
+    finetuned: Path, dataset: Dataset, registered: Path
+) -> None:
+    under_terms = Recognizer.from_pretrained(finetuned)
+    assert "Terms" not in shown(under_terms, dataset.test[3]).bars[1].words
+    under_terms.card.terms = "research only"
+    assert shown(under_terms, dataset.test[3]).bars[1].words.endswith("Terms of use of these clips: research only.")
+
+
 def test_without_the_training_data_the_page_says_so(
     recognizer: Recognizer, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, finetuned: Path
 ) -> None:

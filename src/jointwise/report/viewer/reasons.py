@@ -43,7 +43,7 @@ def with_reasons(clip: Clip, recognizer: Recognizer, recording: Sequence, ready:
         warnings.simplefilter("ignore", JointwiseWarning)  # the answer said them already
         clip = _with_occlusion(clip, recognizer.occlusion(recording), ready)
         try:
-            return _with_neighbours(clip, recognizer.nearest(recording, _NAMED))
+            return _with_neighbours(clip, recognizer.nearest(recording, _NAMED), recognizer.card.terms)
         except DataError as error:
             return replace(clip, bars=(*clip.bars, Bars("Nearest training clips", (), f"None: {error}")))
 
@@ -111,12 +111,13 @@ def joint_weights(found: Occlusion, recorded: Skeleton) -> npt.NDArray[np.float6
     return np.array([weights[joint] for joint in layout.joints])
 
 
-def _with_neighbours(clip: Clip, neighbours: list[Neighbour]) -> Clip:
-    """The clip with the nearest training clips named, and the first of them playing beside it."""
+def _with_neighbours(clip: Clip, neighbours: list[Neighbour], terms: str) -> Clip:
+    """The clip with the nearest training clips named, and the first of them playing beside it, under their terms."""
     bars = Bars(
         "Nearest training clips",
         tuple((f"{one.label} · {one.name}", one.similarity, f"{one.similarity:.2f}") for one in neighbours),
-        "Similarity to the recording, by the features of the model; 1 at most.",
+        "Similarity to the recording, by the features of the model; 1 at most."
+        + (f" Terms of use of these clips: {terms}." if terms else ""),
     )
     titles = [f"{place}: {one.label}" for place, one in zip(_PLAYED, neighbours, strict=False)]
     panels = tuple(_in_step(*pair, clip.panels[0]) for pair in zip(titles, neighbours, strict=False))
