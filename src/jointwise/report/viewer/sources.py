@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
-from jointwise.errors import DataError, JointwiseError, ReadError, counted
+from jointwise.errors import DataError, JointwiseError, JointwiseWarning, ReadError, counted
 from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
 from jointwise.training.checkpoint import read_json
@@ -73,12 +74,12 @@ def answers_by(model: str) -> AskRecognizer:
             ready = prepare_sequence(cleaned)
             clip = replace(clip, panels=(_recorded(ready),))
         answer = Answer(model, tuple(recognizer.predict(recording).probabilities.items()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", JointwiseWarning)  # the answer gave them already
+            segments = recognizer.timeline(recording)
         late = ready.begin / ready.fps  # a timeline counts from the first frame of the file
-        timeline = tuple(
-            replace(segment, start=segment.start - late, end=segment.end - late)
-            for segment in recognizer.timeline(recording)
-        )
-        return replace(clip, answers=(answer,), timeline=timeline)
+        timeline = (replace(segment, start=segment.start - late, end=segment.end - late) for segment in segments)
+        return replace(clip, answers=(answer,), timeline=tuple(timeline))
 
     return ask
 
