@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jointwise.cli.arguments import Parser, add_reading, reading_options
-from jointwise.cli.output import describe_sizes, print_columns, show_progress, show_progress_beside, stem_of
+from jointwise.cli.output import (
+    describe_sizes,
+    grouped_warnings,
+    print_columns,
+    show_progress,
+    show_progress_beside,
+    stem_of,
+)
 from jointwise.data.findings import STOP
 from jointwise.errors import ConfigError, counted, first_few, group_messages
 
@@ -259,7 +266,7 @@ def view(args: argparse.Namespace) -> None:
     from jointwise.training.progress import showing
 
     ask = answers_by(args.model) if args.model is not None else no_answer
-    with showing(show_progress_beside):
+    with grouped_warnings(), showing(show_progress_beside):
         source = find_clips(args.path, show_progress, ask, reading_options(args))
     out = args.out or Path(f"{stem_of(args.path)}-view.html")
     print(write_view(out, source.title, source.clips, source.notes))

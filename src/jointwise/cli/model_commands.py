@@ -7,7 +7,6 @@ import csv
 import json
 import shlex
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jointwise.cli.arguments import Parser, add_reading, reading_options
-from jointwise.cli.output import print_columns, show_progress_beside
+from jointwise.cli.output import grouped_warnings, print_columns, show_progress_beside
 from jointwise.config.recipes import QUICK_NOTE
-from jointwise.errors import ConfigError, JointwiseWarning, ReadError, group_messages, writing
+from jointwise.errors import ConfigError, ReadError, group_messages, writing
 
 if TYPE_CHECKING:
     from jointwise.inference.answers import Prediction
@@ -97,7 +96,7 @@ def predict(args: argparse.Namespace) -> None:
         return
     errors: list[ReadError] = []
     notes: list[str] = []
-    with _table(args.csv, ["path", "label", "probability", *recognizer.classes]) as write_row, _grouped_warnings():
+    with _table(args.csv, ["path", "label", "probability", *recognizer.classes]) as write_row, grouped_warnings():
         answers: Iterable[Prediction | ReadError] = recognizer.predict_each(paths, reading=reading)
         if sys.stderr.isatty() and (args.csv or not sys.stdout.isatty()):  # else the lines show how far it is
             answers = show_progress_beside(answers, len(paths), "predict")
@@ -132,7 +131,7 @@ def _print_timelines(
     timelines: list[tuple[str, list[Segment]]] = []
     errors: list[ReadError] = []
     columns = ["path", *(field.name for field in fields(Segment))]
-    with _table(args.csv, columns) as write_row, _grouped_warnings():
+    with _table(args.csv, columns) as write_row, grouped_warnings():
         for path in paths:
             try:
                 segments = recognizer.timeline(path, reading=reading)
@@ -181,20 +180,6 @@ def _table(path: Path | None, columns: list[str]) -> Iterator[Callable[[list[Any
         table = csv.writer(file)
         table.writerow(columns)
         yield table.writerow
-
-
-@contextmanager
-def _grouped_warnings() -> Iterator[None]:
-    """Collects the warnings of the block about single recordings, and gives them as one at its end."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    ours = [str(one.message) for one in caught if issubclass(one.category, JointwiseWarning)]
-    for one in caught:
-        if not issubclass(one.category, JointwiseWarning):
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    if ours:
-        warnings.warn(ours[0] if len(ours) == 1 else "\n" + group_messages(ours), JointwiseWarning, stacklevel=3)
 
 
 def add_import_arguments(parser: Parser) -> None:

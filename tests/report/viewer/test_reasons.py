@@ -83,9 +83,7 @@ def test_a_training_clip_in_another_unit_has_the_size_of_the_recording(
     assert all(0.5 < size / sizes[0] < 2 for size in sizes)
 
 
-def test_the_terms_of_the_training_clips_stand_beside_them(
-    finetuned: Path, dataset: Dataset, registered: Path
-) -> None:
+def test_the_terms_of_the_training_clips_stand_beside_them(finetuned: Path, dataset: Dataset, registered: Path) -> None:
     under_terms = Recognizer.from_pretrained(finetuned)
     assert "Terms" not in shown(under_terms, dataset.test[3]).bars[1].words
     under_terms.card.terms = "research only"
@@ -100,6 +98,15 @@ def test_without_the_training_data_the_page_says_so(
     assert len(clip.panels) == 2
     assert clip.bars[1].rows == ()
     assert "do not travel with it" in clip.bars[1].words
+
+
+def test_a_model_folder_that_does_not_say_what_it_was_trained_on_still_answers(
+    finetuned: Path, dataset: Dataset, registered: Path, tmp_path: Path
+) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((finetuned / "model" / name).read_bytes())
+    clip = shown(Recognizer.from_pretrained(tmp_path), dataset.test[3])
+    assert clip.bars[1].words.startswith(f"None: {tmp_path}/trained_on.npy: missing")
 
 
 def test_joints_of_another_layout_have_the_weight_of_those_that_follow_from_them() -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton, resolve_layout
-from jointwise.errors import DataError, JointwiseWarning
+from jointwise.errors import JointwiseError, JointwiseWarning
 from jointwise.report.viewer.clips import Bars, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import resample, resample_mask
 
@@ -44,7 +44,7 @@ def with_reasons(clip: Clip, recognizer: Recognizer, recording: Sequence, ready:
         clip = _with_occlusion(clip, recognizer.occlusion(recording), ready)
         try:
             return _with_neighbours(clip, recognizer.nearest(recording, _NAMED), recognizer.card.terms)
-        except DataError as error:
+        except JointwiseError as error:  # of the training data; the recording was answered
             return replace(clip, bars=(*clip.bars, Bars("Nearest training clips", (), f"None: {error}")))
 
 

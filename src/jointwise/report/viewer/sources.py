@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +19,14 @@ from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
-from jointwise.errors import DataError, JointwiseError, ReadError, counted
+from jointwise.errors import DataError, JointwiseError, JointwiseWarning, ReadError, counted
 from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
 from jointwise.report.viewer.reasons import with_reasons
 from jointwise.training.checkpoint import read_json
 from jointwise.training.example_clips import PREDICTED, choose_examples, read_examples
 
-AskRecognizer = Callable[[Clip, Sequence], Clip]
+AskRecognizer = Callable[[Clip, Sequence, Sequence], Clip]  # the clip, as read, as prepared -> the clip with answers
 MOST_FILES = 12
 MOST_CLASSES = 24
 
@@ -45,7 +46,7 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def no_answer(clip: Clip, _sequence: Sequence) -> Clip:
+def no_answer(clip: Clip, _recording: Sequence, _ready: Sequence) -> Clip:
     """The clip as it is, where no recogniser is asked."""
     return clip
 
@@ -57,9 +58,8 @@ def answers_by(model: str) -> AskRecognizer:
         model: Folder of a fine-tuned run or of its model; its name stands on the page.
 
     Returns:
-        (clip, the recording that it was made of) -> the clip with the answer of the model, and the timelines of the
-        persons that the model takes for persons; these are drawn. And with what the answer rests on, and the nearest
-        training clips.
+        What adds to a clip the answer of the model, what it rests on, the nearest training clips, and the timelines of
+        the persons. Where the model's cleaning finds other persons than the file names, these are drawn.
 
     Raises:
         CheckpointError: There is no model in the folder, or it is pre-trained only.
@@ -69,18 +69,21 @@ def answers_by(model: str) -> AskRecognizer:
     recognizer = Recognizer.from_pretrained(model)
     clean = CLEANING[recognizer.card.cleaning]
 
-    def add_answers(clip: Clip, sequence: Sequence) -> Clip:
-        ready = prepare_sequence(clean(sequence).sequence)
-        answer = Answer(model, tuple(recognizer.predict(sequence).probabilities.items()))
+    def ask(clip: Clip, recording: Sequence, ready: Sequence) -> Clip:
+        cleaned = clean(recording).sequence
+        if cleaned is not recording:
+            ready = prepare_sequence(cleaned)
+            clip = replace(clip, panels=(_recorded(ready),))
+        answer = Answer(model, tuple(recognizer.predict(recording).probabilities.items()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", JointwiseWarning)  # the answer gave them already
+            segments = recognizer.timeline(recording)
         late = ready.begin / ready.fps  # a timeline counts from the first frame of the file
-        timeline = tuple(
-            replace(segment, start=max(segment.start - late, 0.0), end=segment.end - late)
-            for segment in recognizer.timeline(sequence)
-        )
-        clip = replace(clip, panels=(_recorded(ready),), answers=(answer,), timeline=timeline)
-        return with_reasons(clip, recognizer, sequence, ready)
+        timeline = (replace(segment, start=segment.start - late, end=segment.end - late) for segment in segments)
+        clip = replace(clip, answers=(answer,), timeline=tuple(timeline))
+        return with_reasons(clip, recognizer, recording, ready)
 
-    return add_answers
+    return ask
 
 
 def clip_of(
@@ -100,7 +103,7 @@ def clip_of(
         ReadError: No person has a valid joint.
     """
     ready = prepare_sequence(sequence)
-    return ask(Clip(title or ready.source, ready.fps, (_recorded(ready),), truth), sequence)
+    return ask(Clip(title or ready.source, ready.fps, (_recorded(ready),), truth), sequence, ready)
 
 
 def _recorded(ready: Sequence) -> Panel:
