@@ -24,7 +24,7 @@ from jointwise.data.datasets import DATASETS, data_name, is_pool
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.reader import label_name
 from jointwise.errors import CheckpointError, ConfigError, DataError, JointwiseWarning, ReadError, counted
-from jointwise.evaluation.features import encoder_features
+from jointwise.evaluation.features import person_features
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import batched, join_clips
 from jointwise.training.checkpoint import load_tensors, save_tensors
@@ -107,7 +107,6 @@ class Retrieval:
         self._inputs = inputs
         self._encoder = encoder
         self._folder = folder
-        self._features = encoder_features(encoder, card.config.clip.segment, card.config.probe.pooling)
         self._open: dict[str | None, Gallery] = {}
 
     def nearest(self, sequence: Sequence, count: int, data: str | None = None) -> list[Neighbour]:
@@ -134,8 +133,10 @@ class Retrieval:
     @torch.no_grad()
     def vectors(self, clips: list[Clips]) -> Tensor:
         """Features (B, F) of clips, one each, on the CPU: those of the protocol `knn`."""
-        packed = join_clips(clips)
-        return self._features(Clips.from_persons(packed, torch.zeros(packed.clips, dtype=torch.long))).float().cpu()
+        config = self._card.config
+        return (
+            person_features(self._encoder, join_clips(clips), config.clip.segment, config.probe.pooling).float().cpu()
+        )
 
     def _clips(self, data: str | None) -> tuple[Dataset, Part]:
         """The clips to search: those that the model was trained on; of other data, which it never saw, all training."""
