@@ -21,6 +21,8 @@ from jointwise.evaluation.features import encoder_features
 from jointwise.inference.answers import NONE, Answer, Answers, Prediction, check_finite
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import Recording, batched, label_places, recordings_of, unusable
+from jointwise.inference.nearest import Neighbour, Retrieval
+from jointwise.inference.occlusion import Occlusion, occlusion
 from jointwise.inference.timeline import HOP, SWITCH_COST, WINDOW, Segment, join_windows, windows_of_persons
 from jointwise.model.build import build_classifier
 from jointwise.model.classifier import Classifier
@@ -30,7 +32,7 @@ from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.device import pick_device
 from jointwise.training.model_card import Calibration, ModelCard
-from jointwise.training.model_folder import load_model
+from jointwise.training.model_folder import copy_model, load_model
 
 
 class Recognizer:
@@ -41,31 +43,42 @@ class Recognizer:
         encoder: Its encoder; of a classifier, the classifier's own.
         classifier: The classifier; None for a model that is pre-trained only.
         device: Where it computes.
+        folder: The folder, name or address that it was opened from; None where it was built in Python.
 
     >>> recognizer = Recognizer.from_pretrained("runs/demo/finetune")
     >>> recognizer.predict("wave.npz").label in recognizer.classes
     True
     """
 
-    def __init__(self, card: ModelCard, encoder: Encoder, classifier: Classifier | None, device: torch.device) -> None:
+    def __init__(
+        self,
+        card: ModelCard,
+        encoder: Encoder,
+        classifier: Classifier | None,
+        device: torch.device,
+        folder: Path | None = None,
+    ) -> None:
         self.card = card
+        self.folder = folder
         self.device = device
         self._inputs = Inputs(card, device)
         self._encoder = encoder.to(device).eval()
         self._classifier = classifier
         self._answers = None if classifier is None else Answers(card, classifier.to(device).eval())
+        self._retrieval = Retrieval(card, self._inputs, self._encoder, folder)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto", encoder: str = "student") -> Recognizer:
         """Opens a trained model.
 
         Args:
-            folder: The model folder, or the run folder that it lies in; or `base`, the model in the package.
+            folder: The model folder, or the run folder that it lies in; `base`, the model in the package; or
+                `hf://owner/name[@revision]`, a model on the Hugging Face hub.
             device: `auto`, `cpu`, `cuda` or a GPU such as `cuda:1`.
             encoder: The encoder of a pre-trained model: `student` or `teacher`.
 
         Raises:
-            CheckpointError: There is no model in the folder, or it is damaged.
+            CheckpointError: There is no model in the folder or on the hub, or it is damaged.
             ConfigError: The encoder or the device is unknown.
         """
         encoders = ("student", "teacher")
@@ -79,12 +92,49 @@ class Recognizer:
                 config, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed
             )
             load_weights(classifier, weights, folder)
-            return cls(card, classifier.encoder, classifier, pick_device(device))
+            return cls(card, classifier.encoder, classifier, pick_device(device), folder)
         pretrained = build_encoder(config, card.skeleton, card.coordinates)
         prefix = f"{encoder}."
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         load_weights(pretrained, own, folder)
-        return cls(card, pretrained, None, pick_device(device))
+        return cls(card, pretrained, None, pick_device(device), folder)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the model folder, which is all that `from_pretrained` needs.
+
+        Args:
+            folder: A folder that does not exist yet, or is empty.
+
+        Raises:
+            CheckpointError: The recogniser was not opened from a folder.
+            ConfigError: The folder is a file, or has something in it.
+            StorageError: It cannot be written.
+        """
+        copy_model(self._opened_from(), Path(folder))
+
+    def push_to_hub(self, repository: str, private: bool = True) -> str:
+        """Uploads the model to the Hugging Face hub, with a card that is written from what its training recorded.
+
+        Args:
+            repository: `owner/name`; made where it does not exist.
+            private: Whether a new repository is private. Look at the card and at the terms before you publish.
+
+        Returns:
+            The address of its page.
+
+        Raises:
+            CheckpointError: The hub refuses, or the recogniser was not opened from a folder.
+            ConfigError: huggingface_hub is not installed.
+        """
+        from jointwise.inference.hub import push  # templates take as long to import as a small model to open
+
+        return push(self._opened_from(), repository, private)
+
+    def _opened_from(self) -> Path:
+        """Where it was opened from. Raises CheckpointError where it was not."""
+        if self.folder is None:
+            raise CheckpointError("this recogniser was built in Python: there is no model folder to copy.")
+        return self.folder
 
     def __repr__(self) -> str:
         """One line: what the model is, which actions and joints it knows, and what it was trained on."""
@@ -246,6 +296,57 @@ class Recognizer:
         logits = [answers.logits([self._inputs.clip(sequence) for sequence in some]) for some in batched(sequences, 32)]
         found = calibrate(torch.cat(logits).cpu().numpy(), true, "own recordings")
         self.card = answers.card = replace(self.card, calibration=found)
+        return found
+
+    def nearest(
+        self,
+        recording: Recording,
+        count: int = 5,
+        data: str | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> list[Neighbour]:
+        """The training clips that the model finds most like a recording.
+
+        The data must be on this machine. The first call computes the features of all clips, and keeps them beside the
+        data for the next.
+
+        Args:
+            recording: As `predict` takes one.
+            count: How many.
+            data: Other clips to search, a data set or a folder as `--data` takes it; None: those of the training.
+            reading: What is said of a file, as `jointwise.read` takes it; None: nothing.
+
+        Returns:
+            The clips, most similar first.
+
+        Raises:
+            ConfigError: The count is below 1, or the data are unknown.
+            DataError: The data are not on this machine, or have changed since the training.
+            ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
+        """
+        return self._retrieval.nearest(self._inputs.sequence(recording, reading), count, data)
+
+    def occlusion(
+        self, recording: Recording, label: str | None = None, reading: Mapping[str, Any] | None = None
+    ) -> Occlusion:
+        """What the answer to a recording rests on: how it changes where joints, or spans of time, are hidden.
+
+        Args:
+            recording: As `predict` takes one.
+            label: The class that is asked about; None: the most probable one.
+            reading: What is said of a file, as `jointwise.read` takes it; None: nothing.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
+            ConfigError: The model has no such class.
+            ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
+        """
+        answers = self._trained()
+        sequence = self._inputs.sequence(recording, reading)
+        clip, segments = self._inputs.clip(sequence), self.card.config.segments
+        found = occlusion(answers, clip, sequence, segments, label, self._encoder.centre)
+        if isinstance(found, ReadError):
+            raise found
         return found
 
     def _trained(self) -> Answers:

@@ -76,6 +76,9 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(path.name + ".unfinished")
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch()
+        mode = unfinished.stat().st_mode  # that of every new file; safetensors writes one that only its owner reads
         try:
             save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, unfinished)
         except SafetensorError as error:  # it wraps the error of the operating system
@@ -84,6 +87,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
             "rb+"
         ) as file:  # the content is on disk before the file gets its name, and before state.json names it
             os.fsync(file.fileno())
+        unfinished.chmod(mode)
         unfinished.replace(path)
 
 
