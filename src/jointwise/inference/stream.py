@@ -204,11 +204,9 @@ class Stream:
             seen = np.asarray(~np.isnan(points).any(-1), bool)
         else:
             seen = np.asarray(valid, bool)
-            seen = seen[None] if seen.ndim == 1 and len(points) else seen.reshape(-1, *points.shape[1:2])
-            if seen.shape != points.shape[:2]:
-                raise ReadError(
-                    f"{where}: the valid mask has the shape {np.shape(valid)}, expected {points.shape[:2]}."
-                )
+            seen = seen[None] if seen.ndim == 1 and len(points) == 1 else seen
+            if len(points) and seen.shape != points.shape[:2]:
+                raise ReadError(f"{where}: the valid mask has shape {np.shape(valid)}, expected {points.shape[:2]}.")
         wild = seen & ~np.isfinite(points).all(-1)
         if wild.any():
             person, joint = np.argwhere(wild)[0].tolist()
@@ -267,17 +265,18 @@ class Stream:
             place = round((moment - self._zero) * self.fps)
         self._taken += 1
         if self._taken == round(self._window * self.fps):
-            self._check_pace(place)
+            self._check_pace()
         return max(place, self._place)
 
-    def _check_pace(self, place: int) -> None:
+    def _check_pace(self) -> None:
         """Warns if frames come much slower or faster than was said."""
-        pace = self._taken / (place + 1)
-        if max(pace, 1 / pace) > _PACE:
+        passed = self._latest - self._zero
+        pace = (self._taken - 1) / passed if passed > 0 else math.inf
+        if not self.fps / _PACE <= pace <= self.fps * _PACE:
+            what = "some are left out" if pace > self.fps else "the others count as dropped, and answers are worse"
             warnings.warn(
-                f"stream: {pace * self.fps:.3g} frames come in a second, but {self.fps:g} are expected: "
-                + ("frames are left out." if pace > 1 else "the others count as dropped, and answers are worse.")
-                + f" Say how many the camera gives, such as fps={pace * self.fps:.0f}. Times are in seconds.",
+                f"stream: {pace:.3g} frames come in a second, but {self.fps:g} are expected: {what}. Say how many the "
+                f"camera gives, such as fps={pace:.0f}. Times are in seconds.",
                 JointwiseWarning,
                 stacklevel=4,
             )
