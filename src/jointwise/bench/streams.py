@@ -15,7 +15,7 @@ from jointwise.bench.workload import CLASSES, settings
 from jointwise.config.layers import to_settings
 from jointwise.config.systems import RECOMMENDED
 from jointwise.data import synthetic
-from jointwise.data.centring import PREPARATION
+from jointwise.data.centring import PREPARATION, prepare_sequence
 from jointwise.data.conventions import Conventions
 from jointwise.data.sequence import Floats
 from jointwise.data.skeletons import NTU25
@@ -67,9 +67,11 @@ def untrained(on: BenchDevice, options: Mapping[str, Any] | None = None) -> Reco
 
 def frames_of(persons: int) -> Iterator[Floats]:
     """Frames (M, V, C) without end, of persons who stand beside each other and move to and fro."""
-    recordings = [sequence.positions[0] for sequence in synthetic.generate(cameras=(2,), actions=range(5, 5 + persons))]
+    generated = synthetic.generate(cameras=(2,), actions=range(5, 5 + persons))
+    recordings = [prepare_sequence(sequence).positions[0] for sequence in generated]
     shortest = min(len(one) for one in recordings)
-    there = np.stack([one[:shortest] + np.array([2 * place, 0, 0], np.float32) for place, one in enumerate(recordings[:persons])])
+    there = np.stack([one[:shortest] for one in recordings[:persons]])
+    there += np.arange(0, 2 * persons, 2, dtype=np.float32)[:, None, None, None] * np.array([1, 0, 0], np.float32)
     both = np.concatenate([there, there[:, ::-1]], 1)
     while True:
         yield from both.swapaxes(0, 1)
