@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ from jointwise.inference.timeline import Segment
 
 class Input:
     """What stands in for stdin: lines, and what happens after them."""
+
+    @staticmethod
+    def isatty() -> bool:
+        return False
 
     def __init__(self, lines: list[str], then: BaseException | None = None) -> None:
         self.buffer = self._lines(lines, then)
@@ -117,6 +122,14 @@ def test_a_line_becomes_a_frame() -> None:
     assert both == {"positions": [[[1, 2]], [[3, 4]]], "time": None, "ids": [7, "ann"]}
     assert frame_of('{"persons": []}') == {"positions": [], "time": None, "ids": None}
     assert frame_of('{"positions": [[1, 2]], "confidence": [0.1]}', 0.1)["positions"] == [[[1, 2]]]
+
+
+def test_the_lines_of_the_page_are_frames_and_its_program_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/name-actions-live.md").read_text("utf-8")
+    (lines,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert [len(frame_of(line)["positions"]) for line in lines.splitlines()] == [1, 2, 0]
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    compile(program, "page", "exec")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def stream(args: argparse.Namespace) -> None:
     least = said.pop("min_confidence")
     sizes = {name: value for name in ("window", "hop") if (value := getattr(args, name)) is not None}
     live = Recognizer.from_pretrained(args.start).stream(**said, **sizes)
+    if sys.stdin.isatty():
+        print("jointwise: a line of JSON is a frame (--help shows some); Ctrl-D ends", file=sys.stderr)
     errors: list[ReadError] = []
     count = 0
     try:

@@ -153,7 +153,7 @@ class Stream:
         """End the stream: the answer about its last seconds, and the segments that were not final.
 
         Returns:
-            Them; nothing if it is closed again.
+            Them; nothing if it is closed again. Frames that come later begin anew.
         """
         followed, self._followed = self._followed, None
         return followed.close(self._place + 1) if followed else []
