@@ -19,6 +19,7 @@ from jointwise.cli import (
     layouts_command,
     model_commands,
     report_commands,
+    stream_command,
     training_commands,
 )
 from jointwise.cli.arguments import LIST_SETTINGS, Parser, add_list_of_settings, describe_settings
@@ -38,6 +39,7 @@ EXAMPLES = """examples:
   jointwise finetune base --data gestures/ --labels 5shot --unlabelled pseudo      (from the model in the package)
   jointwise predict RUN recording.mat
   jointwise calibrate RUN --data utd-mhad      (probabilities to believe, and "none of these")
+  jointwise stream RUN < frames.jsonl      (live: lines of JSON in, lines of JSON out)
   jointwise view recording.mat
   jointwise convert results.json --out clips/   (any known file to jointwise's own .npz; jointwise formats lists them)
   jointwise convert recording.mat --to glb      (to open it in Blender)
@@ -84,6 +86,7 @@ COMMANDS = {
     "table": Command(report_commands.table, report_commands.add_table_arguments, many_processes=True),
     "models": Command(model_commands.models, model_commands.add_models_arguments),
     "predict": Command(model_commands.predict, model_commands.add_predict_arguments),
+    "stream": Command(stream_command.stream, stream_command.add_stream_arguments),
     "export": Command(export_command.export, export_command.add_export_arguments),
     "import": Command(model_commands.import_, model_commands.add_import_arguments),
     "report": Command(report_commands.report, report_commands.add_report_arguments),

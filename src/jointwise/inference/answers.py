@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,17 +10,20 @@ import torch
 from torch import Tensor
 
 from jointwise.data.clips import Clips
+from jointwise.data.dataset import Part
 from jointwise.data.movement import movement, outside
 from jointwise.data.sequence import Sequence
 from jointwise.errors import ReadError
-from jointwise.inference.many import join_clips
+from jointwise.evaluation.calibration import calibrate
+from jointwise.inference.inputs import Inputs
+from jointwise.inference.many import Recording, batched, join_clips, label_places
 from jointwise.model.classifier import Classifier
 from jointwise.training.model_card import Calibration, ModelCard
 
 NONE = "none of these"  # the answer to a recording that shows none of the classes
 # Weights of NONE beside all classes together. A probability below the threshold is a doubt: the threshold is that of
 # whole recordings, and many a window that lies between two actions is below it (lab/LOG.md).
-_SURE = 999.0  # movement tells it
+SURE = 999.0  # movement tells it
 _DOUBT = 1.0  # no class reaches the threshold
 _HARDLY = 0.001  # nothing speaks for it
 
@@ -118,6 +121,26 @@ class Answers:
         logits: Tensor = self._classifier(join_clips(clips)).float()
         return logits
 
+    def calibrate(
+        self, inputs: Inputs, recordings: Part | list[Recording], labels: list[str] | None = None
+    ) -> Calibration:
+        """Fits temperature and threshold to labelled recordings, and answers by them from now on.
+
+        Args:
+            inputs: What the model takes.
+            recordings: As `Recognizer.calibrate` takes them.
+            labels: As `Recognizer.calibrate` takes them.
+
+        Returns:
+            What was found; it replaces an earlier calibration in `card`.
+        """
+        true = label_places(recordings, labels, self.classes)
+        clips = (inputs.clip(inputs.sequence(recording)) for recording in recordings)
+        logits = torch.cat([self.logits(some) for some in batched(clips, 32)])
+        found = calibrate(logits.cpu().numpy(), true, "own recordings")
+        self.card = replace(self.card, calibration=found)
+        return found
+
     def _answer(self, logits: Tensor, sequence: Sequence) -> Answer | ReadError:
         found = self.card.calibration
         try:
@@ -128,7 +151,7 @@ class Answers:
         known = self.card.movement
         unmoved = outside(movement(sequence), known) if known else None
         reason = unmoved or unlike_any(probabilities, self.classes, found)
-        return Answer(probabilities, reason or "", _SURE if unmoved else _DOUBT if reason else _HARDLY)
+        return Answer(probabilities, reason or "", SURE if unmoved else _DOUBT if reason else _HARDLY)
 
 
 def unlike_any(

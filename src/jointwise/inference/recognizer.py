@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,15 +15,17 @@ from jointwise.data.centring import prepare_sequence
 from jointwise.data.clips import Clips
 from jointwise.data.dataset import Part
 from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
-from jointwise.evaluation.calibration import calibrate
 from jointwise.evaluation.features import encoder_features
-from jointwise.inference.answers import NONE, Answer, Answers, Prediction, check_finite
-from jointwise.inference.inputs import Inputs
-from jointwise.inference.many import Recording, batched, label_places, recordings_of, unusable
+from jointwise.inference.answers import Answers, Prediction, check_finite
+from jointwise.inference.inputs import Inputs, Joints
+from jointwise.inference.many import Recording, batched, recordings_of, unusable
 from jointwise.inference.nearest import Neighbour, Retrieval
 from jointwise.inference.occlusion import Occlusion, occlusion
-from jointwise.inference.timeline import HOP, SWITCH_COST, WINDOW, Segment, join_windows, windows_of_persons
+from jointwise.inference.stream import Said, Stream
+from jointwise.inference.timeline import SWITCH_COST, Namer, Segment
+from jointwise.inference.windows import HOP, WINDOW, windows_of
 from jointwise.model.build import build_classifier
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
@@ -253,57 +255,73 @@ class Recognizer:
             ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
         """
         answers = self._trained()
-        sequence = self._inputs.sequence(recording, reading)
-        found = windows_of_persons(sequence, window, hop)
-        named: list[Answer] = []
-        for some in batched(found, 64):
-            pieces = [prepare_sequence(piece) for *_, piece in some]
-            for answer in answers.of([self._inputs.whole(piece) for piece in pieces], pieces):
-                if isinstance(answer, ReadError):
-                    raise answer
-                named.append(answer)
-        offset = sequence.begin
-        return join_windows(
-            [(person, begin + offset, end + offset) for person, begin, end, _ in found],
-            np.array([answer.with_none for answer in named]),
-            (*answers.classes, NONE),
-            sequence.fps,
-            switch_cost,
-        )
+        sequence = self._inputs.recorded(recording, reading)
+        windows = windows_of(sequence, window, hop)
+        first = next(windows, None)
+        if first is None:  # nobody, or nobody for long
+            prepare_sequence(sequence)
+            return []
+        fit = self._inputs.fit(sequence, first.piece)
+        joints = Joints(sequence.skeleton, sequence.skeleton)
+        zero = sequence.begin / sequence.fps
+        namer = Namer(self._inputs, answers, joints, sequence.fps, switch_cost, fit, zero)
+        events = [event for some in batched(chain([first], windows), 64) for event in namer.name(some)]
+        segments = [event for event in [*events, *namer.leave()] if isinstance(event, Segment)]
+        return sorted(segments, key=lambda segment: (segment.person, segment.start))
+
+    def stream(
+        self,
+        frames: Iterable[npt.ArrayLike | Mapping[str, Any]] = (),
+        *,
+        layout: str | Skeleton | None = None,
+        fps: float | None = None,
+        units: str | None = None,
+        up: str | None = None,
+        window: float = WINDOW,
+        hop: float = HOP,
+        switch_cost: float = SWITCH_COST,
+    ) -> Stream:
+        """Names what every person does while frames come in, as `timeline` does for a recording.
+
+        Args:
+            frames: Frames for a loop over the events, `for event in recognizer.stream(frames)`: arrays of positions, or
+                arguments of `Stream.push` by name. Without them, frames are given to `Stream.push`.
+            layout: The joints, or the name of a shipped layout; None: those of the model, by their number.
+            fps: Frames per second that the camera gives; None: those of the model's data.
+            units: The unit of the coordinates, such as `m`; None: bodies tell it.
+            up: The axis that points up, such as `y`, or `-y`; None: bodies tell it.
+            window: Seconds that one answer looks at.
+            hop: Seconds between two answers.
+            switch_cost: What a change of action costs, in nats.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
+            ConfigError: A value cannot be meant.
+        """
+        said = Said(layout, fps, units, up)
+        return Stream(self._inputs, self._trained(), frames, said, window, hop, switch_cost)
 
     def calibrate(self, recordings: Part | list[Recording], labels: list[str] | None = None) -> Calibration:
-        """Fits probabilities, and the threshold below which the answer is NONE, to labelled recordings.
-
-        They must be of persons that the model was not trained on. This recognizer answers by it from now on;
-        `jointwise.training.model_folder.save_calibration` keeps it with the model.
+        """Fits probabilities, and the threshold of NONE, to labelled recordings of persons who did not train.
 
         Args:
             recordings: As `predict` takes them, without folders; or a part of a data set.
             labels: The name of the action of each; None: a part of a data set and Sequences have labels of their own.
 
         Returns:
-            What was found; it replaces an earlier calibration.
+            What was found. This recognizer answers by it; `model_folder.save_calibration` keeps it with the model.
 
         Raises:
-            CheckpointError: The model was never fine-tuned, so it has no class names.
             ConfigError: A label is missing, or is none of the classes.
             DataError: There are too few recordings.
             ReadError: A recording cannot be used.
         """
-        answers = self._trained()
-        true = label_places(recordings, labels, answers.classes)
-        sequences = map(self._inputs.sequence, recordings)
-        logits = [answers.logits([self._inputs.clip(sequence) for sequence in some]) for some in batched(sequences, 32)]
-        found = calibrate(torch.cat(logits).cpu().numpy(), true, "own recordings")
-        self.card = answers.card = replace(self.card, calibration=found)
+        found = self._trained().calibrate(self._inputs, recordings, labels)
+        self.card = self._trained().card
         return found
 
     def nearest(
-        self,
-        recording: Recording,
-        count: int = 5,
-        data: str | None = None,
-        reading: Mapping[str, Any] | None = None,
+        self, recording: Recording, count: int = 5, data: str | None = None, reading: Mapping[str, Any] | None = None
     ) -> list[Neighbour]:
         """The training clips that the model finds most like a recording.
 
