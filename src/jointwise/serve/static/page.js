@@ -236,9 +236,9 @@ async function begin() {
   listenToTabs();
   find("#close-moment").addEventListener("click", closeMoment);
   page.open = (await during("Loading …", () => ask("/api/recordings"))) ?? [];
+  document.body.dataset.ready = "true";
   if (page.open.length) await watch(page.open.at(-1));
   else if (page.about.data) showTab("data");
-  document.body.dataset.ready = "true";
 }
 
 begin();
