@@ -35,6 +35,7 @@ from jointwise.model.encoders import Encoder
 from jointwise.training.model_card import ModelCard
 
 EXTRA = "onnx"
+OPSET = 18  # of the operators in the file: the one that every version of the exporter writes without converting
 TOLERANCE = 1e-4  # of an output, relative to 1 or to its size; more is another answer
 INSIDE = "origin to the root of the main person, gaps filled, persons averaged, empty person slots ignored"
 OUTSIDE = (
@@ -202,7 +203,12 @@ def _write(
     with _quiet():
         program = torch.export.export(graph, example, dynamic_shapes=(sizes, sizes))
         exported = torch.onnx.export(
-            program, input_names=["positions", "valid"], output_names=list(graph.outputs), dynamo=True, verbose=False
+            program,
+            input_names=["positions", "valid"],
+            output_names=list(graph.outputs),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
         )
         assert exported is not None
         model = exported.model_proto

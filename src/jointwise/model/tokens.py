@@ -56,7 +56,7 @@ def _with_centre(places: Tensor, centre: Sequence[int], times: int) -> Tensor:
         return places
     own = places[:, :, list(centre)].mean(2, keepdim=True)
     factors = [[0.0 if joint in centre else times] for joint in range(places.shape[2])]
-    return torch.addcmul(places, own, torch.tensor(factors, dtype=places.dtype, device=places.device))
+    return places + own * torch.tensor(factors, dtype=places.dtype, device=places.device)
 
 
 def token_validity(valid: Tensor, length: int) -> Tensor:
