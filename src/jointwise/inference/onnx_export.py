@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import logging
@@ -154,7 +155,7 @@ def metadata(card: ModelCard, graph: ClipGraph, int8: bool) -> dict[str, str]:
     Returns:
         Key -> JSON.
     """
-    low, high = card.movement or (None, None)
+    low, high = card.movement or (0.0, None)
     calibration: Any = getattr(card, "calibration", None)
     facts: dict[str, Any] = {
         "classes": card.classes,
@@ -170,8 +171,9 @@ def metadata(card: ModelCard, graph: ClipGraph, int8: bool) -> dict[str, str]:
         "prepared_inside": INSIDE,
         "prepared_outside": OUTSIDE,
         "cleaning": card.cleaning,
-        "least_movement": None if low is None else LEAST_SHARE * low,
+        "least_movement": LEAST_SHARE * low,
         "largest_movement": None if high is None else LARGEST_SHARE * high,
+        "least_probability": 0.0 if calibration is None else calibration.threshold,
         "calibration": None if calibration is None else asdict(calibration),
         "weights": "int8" if int8 else "float32",
         "system": card.system,
@@ -193,30 +195,40 @@ def _fingerprint(graph: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _write(
-    graph: ClipGraph, example: tuple[Tensor, Tensor], path: Path, facts: dict[str, str], int8: bool
-) -> None:
-    """Traces the graph for any number of clips and persons, and writes it."""
+def _write(graph: ClipGraph, example: tuple[Tensor, Tensor], path: Path, facts: dict[str, str], int8: bool) -> None:
+    """Writes the graph, with facts about it."""
     import onnx
 
-    sizes = dict.fromkeys((0, 1), torch.export.Dim.DYNAMIC)  # clips and persons
-    with _quiet():
-        program = torch.export.export(graph, example, dynamic_shapes=(sizes, sizes))
-        exported = torch.onnx.export(
-            program,
-            input_names=["positions", "valid"],
-            output_names=list(graph.outputs),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-        assert exported is not None
-        model = exported.model_proto
-        if int8:
-            model = _in_int8(model, path)
+    model = _traced(graph, example)
+    if int8:
+        model = _in_int8(model, path)
     _clean(model)
     onnx.helper.set_model_props(model, facts)
     onnx.save(model, path)
+
+
+def _traced(graph: ClipGraph, example: tuple[Tensor, Tensor]) -> Any:
+    """The graph as an ONNX model, for any number of clips and persons."""
+    sizes = dict.fromkeys((0, 1), torch.export.Dim.DYNAMIC)  # clips and persons
+    try:
+        with _quiet():
+            program = torch.export.export(graph, example, dynamic_shapes=(sizes, sizes))
+            exported = torch.onnx.export(
+                program,
+                input_names=["positions", "valid"],
+                output_names=list(graph.outputs),
+                opset_version=OPSET,
+                dynamo=True,
+                verbose=False,
+            )
+            assert exported is not None
+            return exported.model_proto
+    except Exception as error:  # of any kind, from deep inside
+        onnxscript = importlib.metadata.version("onnxscript")
+        raise ConfigError(
+            f"torch {torch.__version__} with onnxscript {onnxscript} cannot write this model as ONNX "
+            f"({str(error).strip().partition(chr(10))[0][:200]}). Upgrade both: pip install -U torch onnxscript"
+        ) from error
 
 
 def _clean(model: Any) -> None:
@@ -237,7 +249,8 @@ def _in_int8(model: Any, path: Path) -> Any:
     import onnx
     from onnxruntime.quantization import quantize_dynamic
 
-    quantize_dynamic(model, path, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True)
+    with _quiet():
+        quantize_dynamic(model, path, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True)
     return onnx.load(path)
 
 

@@ -85,8 +85,8 @@ def movement_of_clips(positions: Tensor, valid: Tensor) -> Tensor:
     width = torch.linalg.vector_norm(_extent(positions, joints[:, None, :, None], 2), dim=-1)  # (P, T)
     ranked = torch.where(frames, width, torch.inf).sort(1).values
     count = frames.sum(1, keepdim=True)
-    middle = torch.cat([(count - 1).clamp(min=0) // 2, (count // 2).clamp(max=valid.shape[1] - 1)], 1)
-    size = ranked.gather(1, middle).mean(1)
+    middle = torch.cat([(count - 1).clamp(min=0), count.clamp(max=2 * valid.shape[1] - 1)], 1).to(positions) / 2
+    size = ranked.gather(1, middle.to(torch.int64)).mean(1)  # the median
     weights = joints.to(positions)  # (P, V)
     most = weights.sum(1).clamp(min=1)
     centre = (positions * weights[:, None, :, None]).sum(2, keepdim=True) / most[:, None, None, None]
