@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from jointwise.model.encoders import Completion
 from jointwise.model.masked_prediction import MaskedPrediction
 from jointwise.model.masks import MASKS
 from jointwise.model.tokens import all_tokens, to_segments, token_validity, visible_tokens
+from jointwise.stages.foreign_checkpoint import load_checkpoint
 from jointwise.stages.import_checkpoint import IMPORTS, NOT_KNOWN, import_checkpoint
 from jointwise.training.checkpoint import load_weights, read_json
 from jointwise.training.model_folder import load_card, load_model, load_trained_on
@@ -282,6 +284,29 @@ class Trap:
         return os.mkdir, (str(self.folder),)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.to(torch.float8_e4m3fn),
+        lambda tensor: tensor.to("meta"),
+        lambda tensor: tensor.to(torch.int32),
+        lambda tensor: tensor.to(torch.complex64),
+    ],
+    ids=["sparse", "fp8", "meta", "int", "complex"],
+)
+def test_weights_of_another_kind_are_named(
+    change: Callable[[Tensor], Tensor], state: mamp.State, tmp_path: Path
+) -> None:
+    path = mamp.save_checkpoint(tmp_path / "x.pth", state)
+    content = torch.load(path, weights_only=False)
+    name = next(iter(content["model"]))
+    content["model"][name] = change(content["model"][name].detach())
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=rf"x\.pth: {name} is a .* expected ordinary weights"):
+        import_checkpoint("mamp", path, tmp_path / "run")
+
+
 def test_no_object_but_a_namespace_is_loaded_and_no_code_is_run(state: mamp.State, tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     for foreign in (Trap(tmp_path / "trapped"), Path("somewhere"), NTU25):
@@ -371,3 +396,29 @@ def test_an_imported_run_is_judged_fine_tuned_and_reported_like_any_other(
     assert load_card(Path("finetuned")).pretrained_on == "unknown-imported-theirs"
     answer = Recognizer.from_pretrained("finetuned").predict(replace(tiny.walk(0, 2, 1), label=None))
     assert set(answer.probabilities) == set(tiny.CLASSES)
+
+
+# --- files made to do harm ---
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_ends_the_process_is_refused_before_it_is_built(tmp_path: Path, zipped: bool) -> None:
+    """Python's hash of a key of two million nested tuples overflows the stack of the process."""
+    path = tmp_path / "x.pth"
+    nested = b"\x80\x02}" + b")" + b"\x85" * 2_000_000 + b"K\x01s."
+    if zipped:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x/data.pkl", nested)
+            archive.writestr("x/version", "3\n")
+    else:
+        path.write_bytes(nested)
+    with pytest.raises(CheckpointError, match=r"x\.pth: damaged"):
+        load_checkpoint(path)
+
+
+def test_a_file_of_old_pytorch_is_still_read(state: mamp.State, tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    torch.save({"model": state}, path, _use_new_zipfile_serialization=False)
+    loaded = load_checkpoint(path)["model"]
+    assert loaded.keys() == state.keys()
+    assert all(torch.equal(loaded[name], state[name]) for name in state)

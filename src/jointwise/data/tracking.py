@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from jointwise.data.memory_limit import check_memory
 from jointwise.data.sequence import Bools, Floats
 
 GAP_SECONDS = 0.5  # a person who comes back within it is the same person
@@ -64,6 +66,7 @@ def link_persons(
     fps: float = 30.0,
     track: str = "auto",
     bones: Bones = (),
+    source: Path | None = None,
 ) -> Tracks:
     """Give every detected person a slot.
 
@@ -75,12 +78,18 @@ def link_persons(
         track: `auto`: by the persons' numbers where all have one of their own in each frame, else linked over frames;
             `file`: by their numbers, or by their order where they have none; `none`: by their order.
         bones: Pairs of joints whose distance tells persons apart where they cross.
+        source: The file, which limits how much memory they may take; None: no limit.
 
     Returns:
         The persons in order of appearance.
+
+    Raises:
+        ReadError: They would take far more memory than the file, as where numbers of persons are no numbers of persons.
     """
     slots, notes = _slots(frames, fps, track, bones)
     count = 1 + max((slot for frame in slots for slot in frame), default=-1)
+    if source is not None:
+        check_memory(source, (count, len(frames), joints, coordinates), "persons, frames, joints and coordinates")
     positions = np.zeros((count, len(frames), joints, coordinates), np.float32)
     valid = np.zeros(positions.shape[:3], bool)
     confidence = np.zeros(positions.shape[:3], np.float32)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
+import mmap
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,13 @@ from typing import Any
 import torch
 
 from jointwise.config.schema import Config
+from jointwise.data.formats.restricted_pickle import check_opcodes
+from jointwise.data.memory_limit import check_memory
 from jointwise.data.skeletons import Skeleton
-from jointwise.errors import CheckpointError
+from jointwise.errors import CheckpointError, ReadError
 from jointwise.model.objective import Objective
+
+_LEGACY_PICKLES = 5  # in a file of PyTorch before 1.6: mark, version, system, content, names of tensors
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,23 @@ class Foreign:
     assumed: tuple[str, ...]
 
 
+def _check_pickles(path: Path) -> None:
+    """Look at the pickles in a file of `torch.save` before torch builds them: tuples nested too deeply end the process.
+
+    A file is a ZIP archive with one pickle; before PyTorch 1.6 it was several pickles, then bytes of tensors.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            check_memory(path, [sum(entry.file_size for entry in archive.infolist())], "its tensors in bytes", 1)
+            for entry in archive.infolist():
+                if entry.filename.endswith(".pkl"):
+                    check_opcodes(io.BytesIO(archive.read(entry)))
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for _ in range(_LEGACY_PICKLES):
+            check_opcodes(content)
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read the dict in a file of `torch.save`: tensors, plain values, and no object but an `argparse.Namespace`.
 
@@ -47,8 +71,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: The file is missing, damaged, holds no dict, or names another class.
     """
     try:
+        _check_pickles(path)
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except ReadError as error:
+        raise CheckpointError(str(error)) from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except Exception as error:  # whatever a torn zip archive or pickle fails with

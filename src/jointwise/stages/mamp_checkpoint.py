@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from jointwise.config.layers import make_config
@@ -102,6 +103,9 @@ def import_mamp(checkpoint: Path, heads: int | None = None, skeleton: Skeleton |
     return Foreign(config, skeleton, coordinates, objective, assumed)
 
 
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
+
 def _weights(content: dict[str, Any], checkpoint: Path) -> dict[str, Tensor]:
     """The named tensors under `model`, as fp32; CheckpointError where there are none, or one is not finite."""
     weights = content.get("model")
@@ -114,6 +118,11 @@ def _weights(content: dict[str, Any], checkpoint: Path) -> dict[str, Tensor]:
     for name, tensor in weights.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise CheckpointError(f"{checkpoint}: {name!r} under 'model' is a {type(tensor).__name__}, not a tensor.")
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized or tensor.dtype not in _FLOATS:
+            raise CheckpointError(
+                f"{checkpoint}: {name} is a {str(tensor.layout).removeprefix('torch.')} tensor of {tensor.dtype} on "
+                f"{tensor.device}, expected ordinary weights of {', '.join(map(str, _FLOATS))}."
+            )
         if not tensor.isfinite().all():
             raise CheckpointError(f"{checkpoint}: {name} holds numbers that are not finite: its training failed.")
     return {name: tensor.float() for name, tensor in weights.items()}

@@ -24,6 +24,7 @@ from jointwise.data.datasets.ntu import ACTIONS
 from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, assign_parts, file_stamp
 from jointwise.data.findings import Finding
 from jointwise.data.formats.files import FETCH_AGAIN
+from jointwise.data.formats.npy import read_header
 from jointwise.data.sequence import Bools, Floats, Sequence
 from jointwise.data.skeletons import NTU25, Skeleton
 from jointwise.data.store.reader import Description, Parts
@@ -128,10 +129,8 @@ def _read_header(path: Path, archive: zipfile.ZipFile, key: str, kinds: str = _N
     """Raise DataError unless the array has numbers of these kinds, lies in C order and is complete."""
     with archive.open(f"{key}.npy") as file:
         try:
-            version = np.lib.format.read_magic(file)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-            shape, fortran, dtype = read(file)
-        except (ValueError, TypeError, KeyError) as error:
+            shape, fortran, dtype = read_header(file)
+        except ValueError as error:
             raise DataError(f"{path}: '{key}' is not a plain NumPy array ({error}). {FETCH_AGAIN}") from error
         header = _Header(file.tell(), shape, dtype)
     if dtype.kind not in kinds or dtype.itemsize > 8:

@@ -102,7 +102,9 @@ def to_sequence(
                     f"coordinates, the others have {len(skeleton.joints)} with {coordinates}. The frames are not of "
                     "one detector: detect them again with one model."
                 )
-    tracks = link_persons(frames, len(skeleton.joints), coordinates, rate, options.track, skeleton.bone_indices)
+    tracks = link_persons(
+        frames, len(skeleton.joints), coordinates, rate, options.track, skeleton.bone_indices, Path(path)
+    )
     nameless = any(person.person is None for frame in frames for person in frame)
     if nameless and options.track == "auto" and max(map(len, frames)) > 1:
         sentences.append(LINKED)

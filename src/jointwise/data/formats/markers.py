@@ -17,6 +17,7 @@ import numpy.typing as npt
 from jointwise.data.formats.by_body import with_up
 from jointwise.data.formats.format import ReadOptions
 from jointwise.data.formats.joint_names import standard_name
+from jointwise.data.memory_limit import check_memory
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import EmptyRecording
@@ -139,7 +140,9 @@ def marker_recording(
     if not np.isfinite(points).all(-1).any():
         raise EmptyRecording(f"{path}: no marker is seen in any of its {len(points)} frames. Leave it out.")
     subjects, names, places = by_subject(labels)
-    positions = np.full((len(subjects), len(points), len(names), 3), np.nan)
+    shape = (len(subjects), len(points), len(names), 3)
+    check_memory(path, shape, "persons, frames, markers and coordinates", 8)
+    positions = np.full(shape, np.nan)
     positions[places[:, 0], :, places[:, 1]] = points.swapaxes(0, 1)
     valid = np.isfinite(positions).all(-1)
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands

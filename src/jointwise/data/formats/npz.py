@@ -38,6 +38,8 @@ import numpy.typing as npt
 from jointwise.data.formats.arrays import MOST_PERSONS, array_recording, fits, in_order
 from jointwise.data.formats.files import FETCH_AGAIN, check_file
 from jointwise.data.formats.format import Format, ReadOptions
+from jointwise.data.formats.npy import read_array
+from jointwise.data.memory_limit import check_memory
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, unnamed_skeleton
 from jointwise.errors import ConfigError, JointwiseError, ReadError, writing
@@ -166,9 +168,12 @@ def _load(path: Path) -> Content:
             if not zipfile.is_zipfile(stream):
                 raise ReadError(f"{path}: not an .npz file, or cut off ({path.stat().st_size} bytes). {FETCH_AGAIN}")
             stream.seek(0)
-            with np.load(stream, allow_pickle=False) as file:
-                # An array `x_train` may be larger than the memory, so nothing of its file is loaded.
-                return {key: _array(path, file, key) if "x_train" not in file else np.empty(0) for key in file.files}
+            with zipfile.ZipFile(stream) as archive:
+                found = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+                if "x_train" in found:  # it may be larger than the memory, so nothing of its file is loaded
+                    return dict.fromkeys(found, np.empty(0))
+                check_memory(path, [sum(entry.file_size for entry in found.values())], "its arrays in bytes", 1)
+                return {key: _array(path, archive, entry) for key, entry in found.items()}
     except ReadError:
         raise
     except Exception as error:  # on a damaged archive NumPy raises nearly anything; a false size is a MemoryError
@@ -177,18 +182,19 @@ def _load(path: Path) -> Content:
         ) from error
 
 
-def _array(path: Path, file: Mapping[str, Any], key: str) -> npt.NDArray[Any]:
+def _array(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]:
+    key = entry.filename.removesuffix(".npy")
+    if key == entry.filename:
+        raise ReadError(f"{path}: '{key}' is no NumPy array. Save the file with numpy.savez.")
     try:
-        array = file[key]
+        with archive.open(entry) as stream:
+            return read_array(stream, entry.file_size)
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
         raise ReadError(  # unpickling them could run code
             f"{path}: '{key}' holds Python objects, which are not loaded. Save arrays of numbers, or of text."
         ) from error
-    if not isinstance(array, np.ndarray):
-        raise ReadError(f"{path}: '{key}' is no NumPy array. Save the file with numpy.savez.")
-    return array
 
 
 def _numbers(path: Path, key: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:

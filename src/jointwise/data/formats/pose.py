@@ -21,6 +21,7 @@ from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.formats.joint_names import layout_of, standard_names
 from jointwise.data.layouts import layout_names, load_layout
 from jointwise.data.mapping import find_spellings
+from jointwise.data.memory_limit import check_memory
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton, get_skeleton
 from jointwise.errors import ReadError
@@ -168,7 +169,9 @@ def _body_0(
                 start += size[1]
             persons.append(rows)
         found.append(persons)
-    table = np.zeros((frames, max(map(len, found), default=0), total, 4), np.float32)
+    shape = (frames, max(map(len, found), default=0), total, 4)
+    check_memory(content.path, shape, "frames, persons, points and numbers")
+    table = np.zeros(shape, np.float32)
     for frame, persons in enumerate(found):
         for slot, rows in enumerate(persons):
             table[frame, slot] = rows

@@ -6,11 +6,13 @@ builds the result. Not even NumPy's own unpickling code runs on a type that the 
 
 from __future__ import annotations
 
+import mmap
 import pickle  # the only module that may import it: tests/test_floors.py
+import pickletools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -105,6 +107,73 @@ class _Unpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
+_DEEPEST = 100  # tuples in tuples; Python's hash of a key with a million of them ends the process
+_TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}  # opcode -> how many items it takes
+
+
+class _Depths:
+    """The stack of a pickle, with the depth of nested tuples in the place of each value."""
+
+    def __init__(self) -> None:
+        self._stack: list[int] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, int] = {}
+
+    def step(self, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
+        """Does to the depths what an opcode does to the values."""
+        name, stack = opcode.name, self._stack
+        if name == "MARK":
+            self._marks.append(len(stack))
+        elif name in ("MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"):
+            self._remember(len(self._memo) if name == "MEMOIZE" else int(argument))
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            stack.append(self._memo.get(int(argument), 0))
+        elif name == "POP" and self._marks and self._marks[-1] == len(stack):
+            self._marks.pop()
+        elif name == "DUP":
+            stack.append(stack[-1])
+        elif name == "TUPLE" or name in _TUPLES:
+            count = _TUPLES.get(name)
+            start = self._marks.pop() if count is None else len(stack) - count
+            depth = 1 + max(stack[start:], default=0)
+            if depth > _DEEPEST:
+                raise pickle.UnpicklingError(f"more than {_DEEPEST} tuples in each other")
+            stack[start:] = [depth]
+        else:
+            self._apply(opcode)
+
+    def _remember(self, place: int) -> None:
+        if not 0 <= place <= len(self._memo) + 1000:  # the table of an unpickler is as long as its largest place
+            raise pickle.UnpicklingError(f"place {place} in a memo of {len(self._memo)} values")
+        self._memo[place] = self._stack[-1]
+
+    def _apply(self, opcode: pickletools.OpcodeInfo) -> None:
+        """Any other opcode: what it takes and what it leaves, which is no tuple."""
+        taken = opcode.stack_before
+        if pickletools.markobject in taken:
+            below = taken.index(pickletools.markobject)  # values that it takes from below the mark
+            del self._stack[self._marks.pop() - below :]
+        elif taken:
+            del self._stack[-len(taken) :]
+        self._stack += [0] * len(opcode.stack_after)
+
+
+def check_opcodes(content: IO[bytes] | mmap.mmap) -> None:
+    """Walk through a pickle without building anything.
+
+    Args:
+        content: It begins where this stands; afterwards it stands behind the end.
+
+    Raises:
+        UnpicklingError: To build it would end the process, or take all memory: tuples nested too deeply, or a value
+            that is remembered at a place that no pickle needs.
+        ValueError: It is cut off; a text or array promises more bytes than there are.
+    """
+    depths = _Depths()
+    for opcode, argument, _place in pickletools.genops(content):  # type: ignore[arg-type]  # mmap reads like a file
+        depths.step(opcode, argument)
+
+
 def load(path: Path) -> Any:
     """Load a pickle file without running any code that it names.
 
@@ -120,6 +189,8 @@ def load(path: Path) -> Any:
     check_file(path)
     try:
         with path.open("rb") as file:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:  # reads no more than there is
+                check_opcodes(content)
             return _Unpickler(file).load()
     except _Refused as refused:
         raise ReadError(

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from jointwise.data.formats.files import FETCH_AGAIN
 from jointwise.data.formats.format import Format, without_options
 from jointwise.data.formats.text import Text
+from jointwise.data.memory_limit import check_memory
 from jointwise.data.sequence import Bools, Floats, Sequence
 from jointwise.data.skeletons import NTU25
 from jointwise.data.tracking import Detection, link_persons
@@ -76,6 +77,7 @@ def read(path: Path) -> Sequence:
             f"{path}: nobody is in any of its {tracks.frames} frames. NTU lists such files as missing skeletons: "
             "leave it out."
         )
+    check_memory(path, (len(tracks.slots), tracks.frames, _JOINTS, 3), "bodies, frames, joints and coordinates")
     numbers = _parse_joints(path, lines, tracks)
     with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and Sequence says where it stands
         points = numbers[..., :3].astype(np.float32)
@@ -84,7 +86,7 @@ def read(path: Path) -> Sequence:
     if not tracks.repeated:
         positions, valid = _by_id(tracks, points, seen)
     else:
-        positions, valid = _by_place(tracks, points, seen)
+        positions, valid = _by_place(path, tracks, points, seen)
         assumed = (SHARED_ID,)
     name = NAME.fullmatch(path.stem)
     return Sequence(
@@ -113,12 +115,12 @@ def _by_id(tracks: _Tracks, points: Floats, seen: Bools) -> tuple[Floats, Bools]
     return positions, valid
 
 
-def _by_place(tracks: _Tracks, points: Floats, seen: Bools) -> tuple[Floats, Bools]:
+def _by_place(path: Path, tracks: _Tracks, points: Floats, seen: Bools) -> tuple[Floats, Bools]:
     """As `_by_id`, for bodies whose ids say nothing: each is linked to the nearest one of the frames before."""
     frames: list[list[Detection]] = [[] for _ in range(tracks.frames)]
     for (_slot, frame, _line), body, tracked in zip(tracks.places, points, seen, strict=True):
         frames[frame].append(Detection(np.where(tracked[:, None], body, np.float32(np.nan))))
-    linked = link_persons(frames, _JOINTS, 3, FPS)
+    linked = link_persons(frames, _JOINTS, 3, FPS, source=path)
     return linked.positions, linked.valid
 
 

@@ -19,6 +19,7 @@ from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.formats.joint_names import layout_of
 from jointwise.data.formats.poses import Poses, recording_of
 from jointwise.data.formats.table_files import PARQUET, Table, read_table, sniff
+from jointwise.data.memory_limit import check_memory
 from jointwise.data.sequence import Floats, Sequence
 from jointwise.data.skeletons import MIN_JOINTS, Skeleton
 from jointwise.errors import ReadError, first_few
@@ -106,15 +107,18 @@ def _long(path: Path, table: Table, columns: Columns, group: Group) -> tuple[tup
     when = (frames if frames is not None else times).tolist()
     who = persons if persons is not None else [None] * table.rows
     rows = np.array([keys.setdefault(key, len(keys)) for key in zip(when, who, strict=True)])
-    places = np.array([names.index(joint) for joint in joints])
-    twice = np.flatnonzero(np.bincount(rows * len(names) + places) > 1)
-    if len(twice):
-        row, joint = divmod(int(twice[0]), len(names))
+    place_of = {name: place for place, name in enumerate(names)}
+    places = np.array([place_of[joint] for joint in joints])
+    cells, times_there = np.unique(rows * len(names) + places, return_counts=True)
+    if (times_there > 1).any():
+        row, joint = divmod(int(cells[times_there > 1][0]), len(names))
         raise ReadError(
             f"{path}: joint '{names[joint]}' stands twice in frame {list(keys)[row][0]:g}. If there are several "
             "persons, tell them apart in a column 'person'."
         )
-    points = np.full((len(keys), len(names), len(axes)), np.nan)
+    shape = (len(keys), len(names), len(axes))
+    check_memory(path, shape, "poses, joints and coordinates", 8)
+    points = np.full(shape, np.nan)
     for axis, name in enumerate(axes):
         points[rows, places, axis] = table.numbers(path, marks[name])
     scores = np.full(points.shape[:2], np.nan)

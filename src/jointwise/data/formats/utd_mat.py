@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jointwise.data.formats.files import FETCH_AGAIN, check_file
+from jointwise.data.formats.files import FETCH_AGAIN
 from jointwise.data.formats.format import Format, without_options
+from jointwise.data.formats.mat_check import check_mat
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import KINECT20
 from jointwise.errors import ReadError
@@ -32,7 +33,7 @@ def read(path: Path) -> Sequence:
     """
     import scipy.io  # imported here because it takes longer than all other readers together
 
-    check_file(path)
+    check_mat(path)
     try:
         content = scipy.io.loadmat(path)
     except Exception as error:  # on a damaged file scipy may raise almost anything
