@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from helpers import tiny
+from jointwise.cli import run as command
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.clips import ClipCutter
 from jointwise.data.sequence import Sequence
@@ -134,7 +135,7 @@ def test_the_page_example_needs_neither_torch_nor_jointwise(
     wanted = run(exported, clip.positions.numpy(), seen.numpy())["probabilities"][0]
     stated = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in named}
     best = [tiny.CLASSES[place] for place in np.argsort(-wanted)[:3]]
-    assert list(stated)[0] == best[0]
+    assert next(iter(stated)) == best[0]
     assert stated[best[0]] == pytest.approx(wanted.max(), abs=0.05)  # gaps are left out of means here, filled there
     assert last in ("one of these", "none of these")
 
@@ -151,7 +152,7 @@ def test_a_file_with_other_answers_is_refused_and_not_kept(
 
     monkeypatch.setattr(onnx_export, "as_recognized", shifted)
     (tmp_path / "model.onnx").write_text("of before")
-    with pytest.raises(StorageError, match="not written. onnxruntime gives other answers"):
+    with pytest.raises(StorageError, match=r"not written\. onnxruntime gives other answers"):
         recognizer.export(tmp_path / "model.onnx")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["of before"]
 
@@ -186,6 +187,26 @@ def test_a_model_whose_root_is_none_of_its_joints_is_refused(recognizer: Recogni
     rootless = replace(card, skeleton=replace(card.skeleton, root=None), recorded=card.skeleton)
     with pytest.raises(ConfigError, match="the origin of this model's recordings is the joint 'spine_mid'"):
         export_onnx(rootless, recognizer._encoder, recognizer._classifier, tmp_path / "model.onnx")
+
+
+@pytest.mark.slow
+def test_the_command_writes_a_pre_trained_model_that_describes_and_names_nothing(
+    pretrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(["export", str(pretrained), "--to", "onnx", "--out", str(tmp_path / "encoder.onnx")])
+    said = capsys.readouterr().out
+    assert "16 frames, 20 joints, 3 coordinates" in said
+    assert "on 12 clips" in said
+    sequence = whole(tiny.sequences()[0])
+    found = run(tmp_path / "encoder.onnx", sequence.positions[None], sequence.validity[None])
+    assert sorted(found) == ["features", "movement"]
+    facts = facts_of(tmp_path / "encoder.onnx")
+    assert (facts["classes"], facts["least_movement"], facts["largest_movement"]) == ([], 0, None)
+
+
+def test_eight_bits_are_for_onnx_files_only(finetuned: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--int8 is for --to onnx, not for --to hub"):
+        command(["export", str(finetuned), "--to", "hub", "--out", str(tmp_path / "new"), "--int8"])
 
 
 def test_a_folder_is_no_file(recognizer: Recognizer, tmp_path: Path) -> None:

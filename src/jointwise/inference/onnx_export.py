@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -40,8 +39,8 @@ OPSET = 18  # of the operators in the file: the one that every version of the ex
 TOLERANCE = 1e-4  # of an output, relative to 1 or to its size; more is another answer
 INSIDE = "origin to the root of the main person, gaps filled, persons averaged, empty person slots ignored"
 OUTSIDE = (
-    "joints named and ordered as in 'joints'; axes, unit and cleaning as in training; the action, or windows of 'seconds', "
-    "resampled to 'frames' frames; each person in one slot throughout"
+    "joints named and ordered as in 'joints'; axes, unit and cleaning as in training; the action, or windows of "
+    "'seconds', resampled to 'frames' frames; each person in one slot throughout"
 )
 _CHECKED = (1, 3, 8)  # clips in the batches of the check
 _PERSONS = 2  # in those batches
@@ -94,21 +93,19 @@ def export_onnx(
     _check_origin(card)
     if path.is_dir():
         raise ConfigError(f"{path}: a folder. Name a file, such as {path / 'model.onnx'}.")
-    encoder, classifier = (None if part is None else copy.deepcopy(part).cpu().eval() for part in (encoder, classifier))
-    assert encoder is not None
     segment, root = card.config.clip.segment, card.skeleton.root_index
     graph = ClipGraph(encoder, classifier, segment, root, temperature_of(card)).eval()
     written = path.with_name(f"{path.name}.part")
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(graph, _example(card, _CHECKED[1], 0), written, metadata(card, graph, int8), int8)
-        difference = _largest_difference(card, graph, classifier, written)
+            _write(card, graph, written, int8)
+        difference = _largest_difference(card, encoder, classifier, written)
         if difference > TOLERANCE and not int8:
             raise StorageError(
-                f"{path}: not written. onnxruntime gives other answers than PyTorch for the exported model: they differ "
-                f"by {difference:.1g}, more than {TOLERANCE:g}. Other versions of torch, onnxscript or onnxruntime may "
-                "agree; else please report it."
+                f"{path}: not written. onnxruntime gives other answers than PyTorch for the exported model: they "
+                f"differ by {difference:.1g}, more than {TOLERANCE:g}. Newer versions of torch, onnxscript or onnxruntime "
+                "may agree; else please report it."
             )
         with writing(path):
             written.replace(path)
@@ -129,8 +126,8 @@ def _check_origin(card: ModelCard) -> None:
     if card.recorded is not None and card.recorded.root is not None and card.skeleton.root is None:
         raise ConfigError(
             f"the origin of this model's recordings is the joint '{card.recorded.root}', which is none of the "
-            f"{len(card.skeleton.joints)} joints that it takes. So a file that gets these alone cannot find the origin. "
-            "Train it on data whose joints include the root."
+            f"{len(card.skeleton.joints)} joints that it takes. So a file that gets these alone cannot find the "
+            "origin. Train it on data whose joints include the root."
         )
 
 
@@ -195,19 +192,19 @@ def _fingerprint(graph: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _write(graph: ClipGraph, example: tuple[Tensor, Tensor], path: Path, facts: dict[str, str], int8: bool) -> None:
-    """Writes the graph, with facts about it."""
+def _write(card: ModelCard, graph: ClipGraph, path: Path, int8: bool) -> None:
+    """Writes the graph, with the facts of the card."""
     import onnx
 
-    model = _traced(graph, example)
+    model = _traced(graph, tuple(map(torch.from_numpy, _example(card, _CHECKED[1], 0))))
     if int8:
         model = _in_int8(model, path)
     _clean(model)
-    onnx.helper.set_model_props(model, facts)
+    onnx.helper.set_model_props(model, metadata(card, graph, int8))
     onnx.save(model, path)
 
 
-def _traced(graph: ClipGraph, example: tuple[Tensor, Tensor]) -> Any:
+def _traced(graph: ClipGraph, example: tuple[Tensor, ...]) -> Any:
     """The graph as an ONNX model, for any number of clips and persons."""
     sizes = dict.fromkeys((0, 1), torch.export.Dim.DYNAMIC)  # clips and persons
     try:
@@ -276,7 +273,7 @@ def _quiet() -> Iterator[None]:
         root.removeFilter(told)
 
 
-def _example(card: ModelCard, clips: int, seed: int) -> tuple[Tensor, Tensor]:
+def _example(card: ModelCard, clips: int, seed: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Random walks as clips (B, M, T, V, C), as large as the model's data, and which joints are valid.
 
     A fifth of the joints is missing, one for a while and one for good; every other clip has one person only.
@@ -291,20 +288,21 @@ def _example(card: ModelCard, clips: int, seed: int) -> tuple[Tensor, Tensor]:
     valid[:, 0, :, joints // 3] = False
     valid[:, 0, 0], valid[:, 0, -1, 0] = valid[:, 0, 0] | ~valid[:, 0, 0].any(1, keepdims=True), True
     valid[::2, 1] = False
-    return torch.from_numpy((size * places).astype(np.float32)), torch.from_numpy(valid)
+    return (size * places).astype(np.float32), valid
 
 
-def _largest_difference(card: ModelCard, graph: ClipGraph, classifier: Classifier | None, path: Path) -> float:
+def _largest_difference(card: ModelCard, encoder: Encoder, classifier: Classifier | None, path: Path) -> float:
     """The largest difference between onnxruntime and PyTorch over all outputs and all batches of the check."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
     worst = 0.0
     for seed, clips in enumerate(_CHECKED):
         positions, valid = _example(card, clips, seed)
-        found = session.run(list(graph.outputs), {"positions": positions.numpy(), "valid": valid.numpy()})
-        for name, wanted in as_recognized(card, graph, classifier, positions, valid).items():
-            other = found[graph.outputs.index(name)]
+        found = dict(zip(names, session.run(names, {"positions": positions, "valid": valid}), strict=True))
+        for name, wanted in as_recognized(card, encoder, classifier, positions, valid).items():
+            other = found[name]
             if other.shape != wanted.shape or not np.isfinite(other).all():
                 return float("inf")
             worst = max(worst, float((np.abs(other - wanted) / np.maximum(1, np.abs(wanted))).max()))
@@ -313,13 +311,17 @@ def _largest_difference(card: ModelCard, graph: ClipGraph, classifier: Classifie
 
 @torch.no_grad()
 def as_recognized(
-    card: ModelCard, graph: ClipGraph, classifier: Classifier | None, positions: Tensor, valid: Tensor
+    card: ModelCard,
+    encoder: Encoder,
+    classifier: Classifier | None,
+    positions: npt.NDArray[np.float32],
+    valid: npt.NDArray[np.bool_],
 ) -> Arrays:
-    """The outputs of a graph as `Recognizer` computes them: prepared by numpy, persons packed.
+    """The outputs of a file as `Recognizer` computes them: prepared by numpy, persons packed.
 
     Args:
         card: What the model is.
-        graph: Its graph.
+        encoder: Its encoder.
         classifier: Its classifier; None for a model that is pre-trained only.
         positions: (B, M, T, V, C); somebody is seen in the first and in the last frame of each clip.
         valid: (B, M, T, V) bool.
@@ -327,19 +329,20 @@ def as_recognized(
     Returns:
         The name of each output, and its values.
     """
-    inputs = Inputs(card, torch.device("cpu"))
+    device = next(encoder.parameters()).device
+    inputs = Inputs(card, device)
     pieces = [
         prepare_sequence(Sequence(positions=places, valid=seen, skeleton=card.skeleton, source="check"))
-        for places, seen in zip(positions.numpy(), valid.numpy(), strict=True)
+        for places, seen in zip(positions, valid, strict=True)
     ]
     clips = [inputs.whole(piece) for piece in pieces]
-    describe = encoder_features(graph.encoder, graph.segment, "mean")
+    describe = encoder_features(encoder, card.config.clip.segment, "mean")
     outputs: Arrays = {
-        "features": torch.cat([describe(clip) for clip in clips]).numpy(),
+        "features": torch.cat([describe(clip) for clip in clips]).cpu().numpy(),
         "movement": np.array([movement(piece) for piece in pieces]),
     }
     if classifier is not None:
-        outputs["logits"] = classifier(join_clips(clips)).numpy()
+        outputs["logits"] = classifier(join_clips(clips)).cpu().numpy()
         answers = Answers(card, classifier).of(clips, pieces)
         outputs["probabilities"] = np.stack([_told(answer) for answer in answers])
     return outputs

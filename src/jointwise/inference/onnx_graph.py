@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from jointwise.model.blocks import Attention
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS, pool_joints
@@ -54,7 +57,10 @@ def fill_gaps(positions: Tensor, valid: Tensor) -> Tensor:
     times = torch.arange(last + 1, device=valid.device)[:, None]
     before = _last_valid(valid)  # -1 where there is none
     after = last - _last_valid(valid.flip(1)).flip(1)  # last + 1 where there is none
-    known = torch.where(before < 0, after, before).clamp(max=last), torch.where(after > last, before, after).clamp(min=0)
+    known = (
+        torch.where(before < 0, after, before).clamp(max=last),
+        torch.where(after > last, before, after).clamp(min=0),
+    )
     start, end = (positions.gather(1, place[..., None].expand_as(positions)) for place in known)
     share = (times - known[0]).to(positions) / (known[1] - known[0]).clamp(min=1)
     return start + share[..., None] * (end - start)
@@ -105,7 +111,7 @@ class ClipGraph(nn.Module):
     """What a model says of clips, with shapes that no value decides.
 
     Persons are not packed: an empty slot is computed and weighs nothing. Otherwise it is what `Recognizer` computes of
-    pieces of T frames.
+    pieces of T frames. Weights are copied to the CPU.
 
     Args:
         encoder: From tokens to features.
@@ -126,8 +132,11 @@ class ClipGraph(nn.Module):
         pooling: str = "mean",
     ) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.head = None if classifier is None else classifier.head
+        self.encoder = copy.deepcopy(encoder).cpu()
+        for part in self.encoder.modules():
+            if isinstance(part, Attention):
+                part.written_out = True
+        self.head = None if classifier is None else copy.deepcopy(classifier.head).cpu()
         self.segment = segment
         self.root = root
         self.temperature = temperature
