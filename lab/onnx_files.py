@@ -71,6 +71,11 @@ def scores(run: str, data: str) -> None:
             f"{ways[name][1] / 1e6:.2f} MB  {1e3 * min(times[name]):.2f} ms a clip, "
             f"{min(times['PyTorch']) / min(times[name]):.1f} times as fast"
         )
+    plain, small = answers["ONNX"], answers["ONNX int8"]
+    same, apart = (plain.argmax(1) == small.argmax(1)).mean(), np.abs(plain - small).max(1)
+    print(
+        f"int8 beside ONNX: same label {100 * same:.1f} %, differs by {apart.max():.3f}, {apart.mean():.4f} on average"
+    )
 
 
 def exportable(names: list[str]) -> None:

@@ -101,7 +101,8 @@ def test_the_file_says_what_it_is_and_nothing_of_the_machine(exported: Path, rec
     assert facts["classes"] == list(tiny.CLASSES)
     assert facts["joints"] == list(KINECT20.joints)
     assert (facts["frames"], facts["coordinates"]) == (16, 3)
-    assert (facts["terms"], facts["data_fingerprint"]) == (card.terms, card.data_fingerprint)
+    assert facts["trained_on"] == {source["data"]: source["terms"] for source in card.all_sources()}
+    assert facts["data_fingerprint"] == card.data_fingerprint
     assert facts["jointwise"] == card.code_version
     assert facts["coordinate_rms"] == card.size
     content = exported.read_bytes()

@@ -45,7 +45,7 @@ def _to_onnx(args: argparse.Namespace) -> Lines:
         ("model", f"{written.path} ({written.size / 1e6:.1f} MB)"),
         ("takes", f"{frames} frames, {joints} joints, {coordinates} coordinates; any number of clips and persons"),
         ("checked", told + (", as weights are in 8 bits: it is another model, so score it" if args.int8 else "")),
-        ("terms", recognizer.card.terms or "none known"),
+        *(("terms", f"{one['data']}: {one['terms'] or 'not stated'}") for one in recognizer.card.all_sources()),
         ("not in it", "joints by name, axes, unit, number of frames: its metadata says what it expects"),
         ("next", "docs/how-to/run-without-pytorch.md: twenty lines of Python that run it"),
     ]

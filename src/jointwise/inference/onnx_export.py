@@ -104,8 +104,8 @@ def export_onnx(
         if difference > TOLERANCE and not int8:
             raise StorageError(
                 f"{path}: not written. onnxruntime gives other answers than PyTorch for the exported model: they "
-                f"differ by {difference:.1g}, more than {TOLERANCE:g}. Newer versions of torch, onnxscript or onnxruntime "
-                "may agree; else please report it."
+                f"differ by {difference:.1g}, more than {TOLERANCE:g}. Newer versions of torch, onnxscript or "
+                "onnxruntime may agree; else please report it."
             )
         with writing(path):
             written.replace(path)
@@ -174,8 +174,7 @@ def metadata(card: ModelCard, graph: ClipGraph, int8: bool) -> dict[str, str]:
         "calibration": None if calibration is None else asdict(calibration),
         "weights": "int8" if int8 else "float32",
         "system": card.system,
-        "data": card.data,
-        "terms": card.terms,
+        "trained_on": {source["data"]: source["terms"] for source in card.all_sources()},
         "data_fingerprint": card.data_fingerprint,
         "weights_fingerprint": _fingerprint(graph),
         "jointwise": jointwise.__version__,
