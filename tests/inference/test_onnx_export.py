@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import KINECT20
 from jointwise.errors import ConfigError, StorageError
 from jointwise.inference import onnx_export
-from jointwise.inference.onnx_export import TOLERANCE, export_onnx
+from jointwise.inference.onnx_export import TOLERANCE, export_onnx, temperature_of
 from jointwise.inference.recognizer import Recognizer
 from jointwise.training.model_card import ModelCard
 
@@ -172,6 +173,11 @@ def test_weights_in_eight_bits_make_a_smaller_file_with_nearly_the_same_answers(
     valid = np.ones(positions.shape[:-1], bool)
     small, large = (run(path, positions, valid)["probabilities"] for path in (told.path, exported))
     assert 0 < np.abs(small - large).max() < 0.05
+
+
+def test_probabilities_have_the_temperature_of_the_calibration(recognizer: Recognizer) -> None:
+    calibrated: Any = SimpleNamespace(calibration=SimpleNamespace(temperature=2.5))
+    assert (temperature_of(recognizer.card), temperature_of(calibrated)) == (1.0, 2.5)
 
 
 def test_a_missing_library_is_named_with_what_installs_it(
