@@ -29,7 +29,7 @@ from jointwise.inference.answers import Answers
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import join_clips
 from jointwise.inference.onnx_graph import ClipGraph
-from jointwise.inference.timeline import WINDOW
+from jointwise.inference.windows import WINDOW
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.training.model_card import ModelCard

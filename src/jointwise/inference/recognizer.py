@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,18 @@ import torch
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.clips import Clips
 from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
-from jointwise.inference.answers import NONE, Answer, Answers, Prediction, check_finite
-from jointwise.inference.inputs import Inputs
+from jointwise.inference.answers import Answers, Prediction, check_finite
+from jointwise.inference.inputs import Inputs, Joints
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
-from jointwise.inference.timeline import HOP, SWITCH_COST, WINDOW, Segment, join_windows, windows_of_persons
+from jointwise.inference.nearest import Neighbour, Retrieval
+from jointwise.inference.occlusion import Occlusion, occlusion
+from jointwise.inference.onnx_export import Exported, export_onnx
+from jointwise.inference.stream import Said, Stream
+from jointwise.inference.timeline import SWITCH_COST, Namer, Segment
+from jointwise.inference.windows import HOP, WINDOW, windows_of
 from jointwise.model.build import build_classifier
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
@@ -28,9 +35,6 @@ from jointwise.training.checkpoint import load_weights
 from jointwise.training.device import pick_device
 from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import copy_model, load_model
-
-if TYPE_CHECKING:
-    from jointwise.inference.onnx_export import Exported
 
 
 class Recognizer:
@@ -63,6 +67,7 @@ class Recognizer:
         self._encoder = encoder.to(device).eval()
         self._classifier = classifier
         self._answers = None if classifier is None else Answers(card, classifier.to(device).eval())
+        self._retrieval = Retrieval(card, self._inputs, self._encoder, folder)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto", encoder: str = "student") -> Recognizer:
@@ -250,41 +255,110 @@ class Recognizer:
             ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
         """
         answers = self._trained()
+        sequence = self._inputs.recorded(recording, reading)
+        windows = windows_of(sequence, window, hop)
+        first = next(windows, None)
+        if first is None:  # nobody, or nobody for long
+            prepare_sequence(sequence)
+            return []
+        fit = self._inputs.fit(sequence, first.piece)
+        joints = Joints(sequence.skeleton, sequence.skeleton)
+        zero = sequence.begin / sequence.fps
+        namer = Namer(self._inputs, answers, joints, sequence.fps, switch_cost, fit, zero)
+        events = [event for some in batched(chain([first], windows), 64) for event in namer.name(some)]
+        segments = [event for event in [*events, *namer.leave()] if isinstance(event, Segment)]
+        return sorted(segments, key=lambda segment: (segment.person, segment.start))
+
+    def stream(
+        self,
+        frames: Iterable[npt.ArrayLike | Mapping[str, Any]] = (),
+        *,
+        layout: str | Skeleton | None = None,
+        fps: float | None = None,
+        units: str | None = None,
+        up: str | None = None,
+        window: float = WINDOW,
+        hop: float = HOP,
+        switch_cost: float = SWITCH_COST,
+    ) -> Stream:
+        """Names what every person does while frames come in, as `timeline` does for a recording.
+
+        Args:
+            frames: Frames for a loop over the events, `for event in recognizer.stream(frames)`: arrays of positions, or
+                arguments of `Stream.push` by name. Without them, frames are given to `Stream.push`.
+            layout: The joints, or the name of a shipped layout; None: those of the model, by their number.
+            fps: Frames per second that the camera gives; None: those of the model's data.
+            units: The unit of the coordinates, such as `m`; None: bodies tell it.
+            up: The axis that points up, such as `y`, or `-y`; None: bodies tell it.
+            window: Seconds that one answer looks at.
+            hop: Seconds between two answers.
+            switch_cost: What a change of action costs, in nats.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
+            ConfigError: A value cannot be meant.
+        """
+        said = Said(layout, fps, units, up)
+        return Stream(self._inputs, self._trained(), frames, said, window, hop, switch_cost)
+
+    def nearest(
+        self,
+        recording: Recording,
+        count: int = 5,
+        data: str | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> list[Neighbour]:
+        """The training clips that the model finds most like a recording.
+
+        The data must be on this machine. The first call computes the features of all clips, and keeps them beside the
+        data for the next.
+
+        Args:
+            recording: As `predict` takes one.
+            count: How many.
+            data: Other clips to search, a data set or a folder as `--data` takes it; None: those of the training.
+            reading: What is said of a file, as `jointwise.read` takes it; None: nothing.
+
+        Returns:
+            The clips, most similar first.
+
+        Raises:
+            ConfigError: The count is below 1, or the data are unknown.
+            DataError: The data are not on this machine, or have changed since the training.
+            ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
+        """
+        return self._retrieval.nearest(self._inputs.sequence(recording, reading), count, data)
+
+    def occlusion(
+        self, recording: Recording, label: str | None = None, reading: Mapping[str, Any] | None = None
+    ) -> Occlusion:
+        """What the answer to a recording rests on: how it changes where joints, or spans of time, are hidden.
+
+        Args:
+            recording: As `predict` takes one.
+            label: The class that is asked about; None: the most probable one.
+            reading: What is said of a file, as `jointwise.read` takes it; None: nothing.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
+            ConfigError: The model has no such class.
+            ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
+        """
+        answers = self._trained()
         sequence = self._inputs.sequence(recording, reading)
-        found = windows_of_persons(sequence, window, hop)
-        named: list[Answer] = []
-        for some in batched(found, 64):
-            pieces = [prepare_sequence(piece) for *_, piece in some]
-            for answer in answers.of([self._inputs.whole(piece) for piece in pieces], pieces):
-                if isinstance(answer, ReadError):
-                    raise answer
-                named.append(answer)
-        offset = sequence.begin
-        return join_windows(
-            [(person, begin + offset, end + offset) for person, begin, end, _ in found],
-            np.array([answer.probabilities for answer in named]),
-            np.array([bool(answer.reason) for answer in named]),
-            (*answers.classes, NONE),
-            sequence.fps,
-            switch_cost,
-        )
+        clip, segments = self._inputs.clip(sequence), self.card.config.segments
+        found = occlusion(answers, clip, sequence, segments, label, self._encoder.centre)
+        if isinstance(found, ReadError):
+            raise found
+        return found
 
     def export(self, path: str | Path, int8: bool = False) -> Exported:
-        """Writes the model as an ONNX file, which runs without PyTorch and without jointwise.
+        """Writes the model as an ONNX file, which runs without PyTorch; raises what `export_onnx` raises.
 
         Args:
             path: The file, such as `model.onnx`.
             int8: Whether weights are stored in 8 bits: a quarter of the size, and slightly other answers.
-
-        Returns:
-            What was written.
-
-        Raises:
-            ConfigError: A library is not installed, or the model is one that no fixed graph can serve.
-            StorageError: The file cannot be written, or gives other answers than PyTorch.
         """
-        from jointwise.inference.onnx_export import export_onnx
-
         return export_onnx(self.card, self._encoder, self._classifier, Path(path), int8)
 
     def _trained(self) -> Answers:
