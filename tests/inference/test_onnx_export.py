@@ -23,7 +23,8 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import KINECT20
 from jointwise.errors import ConfigError, StorageError
 from jointwise.inference import onnx_export
-from jointwise.inference.onnx_export import TOLERANCE, export_onnx, temperature_of
+from jointwise.inference.onnx_export import TOLERANCE, export_onnx, metadata, temperature_of
+from jointwise.inference.onnx_graph import ClipGraph
 from jointwise.inference.recognizer import Recognizer
 from jointwise.training.model_card import ModelCard
 
@@ -197,18 +198,23 @@ def test_a_model_whose_root_is_none_of_its_joints_is_refused(recognizer: Recogni
 
 
 @pytest.mark.slow
-def test_the_command_writes_a_pre_trained_model_that_describes_and_names_nothing(
-    pretrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.usefixtures("traced")
+def test_the_command_says_what_it_wrote_and_how_it_was_checked(
+    finetuned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command(["export", str(pretrained), "--to", "onnx", "--out", str(tmp_path / "encoder.onnx")])
+    command(["export", str(finetuned), "--to", "onnx", "--out", str(tmp_path / "model.onnx")])
     said = capsys.readouterr().out
     assert "16 frames, 20 joints, 3 coordinates" in said
     assert "on 12 clips" in said
-    sequence = whole(tiny.sequences()[0])
-    found = run(tmp_path / "encoder.onnx", sequence.positions[None], sequence.validity[None])
-    assert sorted(found) == ["features", "movement"]
-    facts = facts_of(tmp_path / "encoder.onnx")
+    assert facts_of(tmp_path / "model.onnx")["weights"] == "float32"
+
+
+def test_metadata_of_a_pre_trained_model_names_no_class_and_no_limits(pretrained: Path) -> None:
+    encoder = Recognizer.from_pretrained(pretrained, device="cpu")
+    graph = ClipGraph(encoder._encoder, None, encoder.card.config.clip.segment, encoder.card.skeleton.root_index)
+    facts = {key: json.loads(value) for key, value in metadata(encoder.card, graph, int8=False).items()}
     assert (facts["classes"], facts["least_movement"], facts["largest_movement"]) == ([], 0, None)
+    assert (facts["least_probability"], facts["calibration"]) == (0, None)
 
 
 def test_eight_bits_are_for_onnx_files_only(finetuned: Path, tmp_path: Path) -> None:
