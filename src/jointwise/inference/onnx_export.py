@@ -137,8 +137,7 @@ def temperature_of(card: ModelCard) -> float:
     Args:
         card: What the model is.
     """
-    calibration = getattr(card, "calibration", None)
-    return 1.0 if calibration is None else float(calibration.temperature)
+    return 1.0 if card.calibration is None else card.calibration.temperature
 
 
 def metadata(card: ModelCard, graph: ClipGraph, int8: bool) -> dict[str, str]:
@@ -153,7 +152,7 @@ def metadata(card: ModelCard, graph: ClipGraph, int8: bool) -> dict[str, str]:
         Key -> JSON.
     """
     low, high = card.movement or (0.0, None)
-    calibration: Any = getattr(card, "calibration", None)
+    calibration = card.calibration
     facts: dict[str, Any] = {
         "classes": card.classes,
         "joints": card.skeleton.joints,

@@ -13,6 +13,7 @@ import torch
 
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.clips import Clips
+from jointwise.data.dataset import Part
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
@@ -33,7 +34,7 @@ from jointwise.model.heads import POOLINGS
 from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.device import pick_device
-from jointwise.training.model_card import ModelCard
+from jointwise.training.model_card import Calibration, ModelCard
 from jointwise.training.model_folder import copy_model, load_model
 
 
@@ -301,12 +302,27 @@ class Recognizer:
         said = Said(layout, fps, units, up)
         return Stream(self._inputs, self._trained(), frames, said, window, hop, switch_cost)
 
+    def calibrate(self, recordings: Part | list[Recording], labels: list[str] | None = None) -> Calibration:
+        """Fits probabilities, and the threshold of NONE, to labelled recordings of persons who did not train.
+
+        Args:
+            recordings: As `predict` takes them, without folders; or a part of a data set.
+            labels: The name of the action of each; None: a part of a data set and Sequences have labels of their own.
+
+        Returns:
+            What was found. This recognizer answers by it; `model_folder.save_calibration` keeps it with the model.
+
+        Raises:
+            ConfigError: A label is missing, or is none of the classes.
+            DataError: There are too few recordings.
+            ReadError: A recording cannot be used.
+        """
+        found = self._trained().calibrate(self._inputs, recordings, labels)
+        self.card = self._trained().card
+        return found
+
     def nearest(
-        self,
-        recording: Recording,
-        count: int = 5,
-        data: str | None = None,
-        reading: Mapping[str, Any] | None = None,
+        self, recording: Recording, count: int = 5, data: str | None = None, reading: Mapping[str, Any] | None = None
     ) -> list[Neighbour]:
         """The training clips that the model finds most like a recording.
 

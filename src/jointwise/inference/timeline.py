@@ -16,7 +16,7 @@ import numpy.typing as npt
 from jointwise.data.conventions import guess_up
 from jointwise.data.sequence import Sequence
 from jointwise.errors import JointwiseWarning, ReadError
-from jointwise.inference.answers import NONE, Answer, Answers
+from jointwise.inference.answers import NONE, SURE, Answer, Answers
 from jointwise.inference.inputs import Fit, Inputs, Joints
 from jointwise.inference.windows import Person, Window
 
@@ -24,7 +24,6 @@ from jointwise.inference.windows import Person, Window
 # 0 to 8 on concatenated clips of training subjects (lab/LOG.md).
 SWITCH_COST = 4.0
 LAG = 20  # windows that a name may wait for later ones: 10 seconds at the default hop
-_SURE = 0.999  # probability of "none of these" where movement tells it
 _LEAST = 1e-12  # probability of anything
 
 
@@ -213,9 +212,7 @@ class Course:
         """
         ended = self.close() if self._last is not None and window.begin > self._last.end else []
         self._last = window
-        none = bool(answer.reason)
-        probabilities = np.append((1 - _SURE if none else 1.0) * answer.probabilities, _SURE if none else 1 - _SURE)
-        probabilities /= probabilities.sum()
+        probabilities = answer.with_none
         self._waiting.append((window, probabilities))
         return ended + self._tell(self._smoother.push(np.log(np.maximum(probabilities, _LEAST))))
 
@@ -329,7 +326,7 @@ class Namer:
                 where = f"person {window.person}, frames {window.begin} to {window.end - 1}: {answer}"
                 warnings.warn(where, JointwiseWarning, stacklevel=4)
                 classes = len(self._answers.classes)
-                answer = Answer(np.full(classes, 1 / classes), str(answer))
+                answer = Answer(np.full(classes, 1 / classes), str(answer), SURE)
             answers.append(answer)
         return answers
 
