@@ -36,7 +36,8 @@ def ship(model: Path, target: Path) -> None:
     halved = {name: tensor.half() if tensor.ndim else tensor for name, tensor in tensors.items()}
     save_tensors(target / "model.safetensors", halved)
     shutil.copy(model / SEEN, target / SEEN)
-    write_json(target / "config.json", json.loads((model / "config.json").read_text()) | {"terms": TERMS})
+    said = {"terms": TERMS, "sources": [{"data": NAME, "terms": TERMS}]}
+    write_json(target / "config.json", json.loads((model / "config.json").read_text()) | said)
 
 
 def main() -> None:

@@ -151,6 +151,18 @@ def group_messages(messages: Iterable[str], examples: int = 3, most: int = 10) -
     return "\n".join(lines)
 
 
+def printable(text: str) -> str:
+    """Text without characters that steer a terminal; line breaks stay.
+
+    Args:
+        text: Such as the name of a class, from a file of somebody.
+
+    >>> printable("wave\\x1b[2J")
+    'wave�[2J'
+    """
+    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "\N{REPLACEMENT CHARACTER}", text)
+
+
 def describe_difference(names: Sequence[str], expected: Sequence[str]) -> str:
     """How a list of names differs from the expected one, with some examples.
 

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,17 @@ def test_weights_buffers_moments_and_state_come_back_bit_for_bit(tmp_path: Path)
     }
     assert_equal_states(module.state_dict(), other.state_dict())
     assert_equal_states(optimizer.state_dict()["state"], other_optimizer.state_dict()["state"])
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o007, 0o660), (0o077, 0o600)])
+def test_weights_are_as_readable_as_any_other_new_file(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        for _ in range(2):  # a new file, and one that is replaced
+            save_tensors(tmp_path / "model.safetensors", {"weight": torch.ones(2)})
+            assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)
 
 
 def test_an_optimiser_that_has_not_stepped_yet_comes_back_too(tmp_path: Path) -> None:

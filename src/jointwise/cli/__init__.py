@@ -14,6 +14,7 @@ from jointwise.cli import (
     convert_command,
     data_commands,
     doctor_commands,
+    export_command,
     layouts_command,
     model_commands,
     report_commands,
@@ -21,8 +22,8 @@ from jointwise.cli import (
 )
 from jointwise.cli.arguments import LIST_SETTINGS, Parser, add_list_of_settings, describe_settings
 from jointwise.cli.choose_config import check_values, named_in
-from jointwise.cli.process_group import process_group, started_by_torchrun
-from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, unknown
+from jointwise.cli.process_group import end_with_parent, process_group, started_by_torchrun
+from jointwise.errors import ConfigError, JointwiseError, JointwiseWarning, printable, unknown
 
 EXAMPLES = """examples:
   jointwise demo
@@ -80,6 +81,7 @@ COMMANDS = {
     "table": Command(report_commands.table, report_commands.add_table_arguments, many_processes=True),
     "models": Command(model_commands.models, model_commands.add_models_arguments),
     "predict": Command(model_commands.predict, model_commands.add_predict_arguments),
+    "export": Command(export_command.export, export_command.add_export_arguments),
     "import": Command(model_commands.import_, model_commands.add_import_arguments),
     "report": Command(report_commands.report, report_commands.add_report_arguments),
     "bench": Command(report_commands.bench, report_commands.add_bench_arguments),
@@ -152,7 +154,7 @@ def _format_warning(
 ) -> str:
     """A JointwiseWarning as one line, like an error; any other warning in Python's own format."""
     if issubclass(category, JointwiseWarning):
-        return f"jointwise: WARNING: {message}\n"
+        return f"jointwise: WARNING: {printable(str(message))}\n"
     return _format_any_warning(message, category, filename, lineno, line)
 
 
@@ -162,11 +164,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # names of files may be bytes that no encoding knows
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    end_with_parent()
     try:
         with process_group():
             run(sys.argv[1:])
     except JointwiseError as error:
-        print(f"jointwise: {error}", file=sys.stderr)
+        print(f"jointwise: {printable(str(error))}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,12 +1,34 @@
-"""Runs a command in the process group that torchrun has started, if there is one."""
+"""Runs a command beside others: in the process group that torchrun has started, and no longer than its parent."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
+
+PARENT = "JOINTWISE_PARENT"  # number of the process whose end is also the end of this one
+_EVERY = 1.0  # seconds between two looks at the parent
+
+
+def end_with_parent() -> None:
+    """End this process when the command that started it ends, however that ended: by SIGKILL it can tell nobody.
+
+    A training gets SIGTERM and saves its state. A process that another one than the named parent has started goes on.
+    """
+    parent = os.environ.get(PARENT)
+    if parent is not None and str(os.getppid()) == parent:
+        threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_EVERY)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def started_by_torchrun() -> bool:

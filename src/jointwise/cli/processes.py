@@ -17,6 +17,7 @@ from typing import Protocol
 
 from rich.console import Console
 
+from jointwise.cli.process_group import PARENT
 from jointwise.errors import writing
 from jointwise.training import distributed
 from jointwise.training.forecast import duration
@@ -94,6 +95,7 @@ def start_process(jobs: int) -> Start:
     """
     threads = max(1, (os.cpu_count() or 1) // max(1, jobs))
     environment = {"OMP_NUM_THREADS": str(threads), **distributed.single_process_environment(), "PYTHONUNBUFFERED": "1"}
+    environment[PARENT] = str(os.getpid())
 
     def start(stage: Stage) -> Process:
         with writing(stage.log):

@@ -38,7 +38,8 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.set_checks import Member, check_set
 from jointwise.data.skeletons import unnamed_skeleton
 from jointwise.data.store.build import ShowProgress, no_progress
-from jointwise.data.store.reader import INDEX, UNKNOWN, UNUSED, Parts, Store, digest, label_name
+from jointwise.data.store.content import digest
+from jointwise.data.store.reader import INDEX, UNKNOWN, UNUSED, Parts, Store, label_name
 from jointwise.data.store.workers import run_in_order
 from jointwise.errors import ConfigError, DataError, EmptyRecording, JointwiseError
 

@@ -27,7 +27,7 @@ from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.device import pick_device
 from jointwise.training.model_card import ModelCard
-from jointwise.training.model_folder import load_model
+from jointwise.training.model_folder import copy_model, load_model
 
 
 class Recognizer:
@@ -38,14 +38,23 @@ class Recognizer:
         encoder: Its encoder; of a classifier, the classifier's own.
         classifier: The classifier; None for a model that is pre-trained only.
         device: Where it computes.
+        folder: The folder, name or address that it was opened from; None where it was built in Python.
 
     >>> recognizer = Recognizer.from_pretrained("runs/demo/finetune")
     >>> recognizer.predict("wave.npz").label in recognizer.classes
     True
     """
 
-    def __init__(self, card: ModelCard, encoder: Encoder, classifier: Classifier | None, device: torch.device) -> None:
+    def __init__(
+        self,
+        card: ModelCard,
+        encoder: Encoder,
+        classifier: Classifier | None,
+        device: torch.device,
+        folder: Path | None = None,
+    ) -> None:
         self.card = card
+        self.folder = folder
         self.device = device
         self._inputs = Inputs(card, device)
         self._encoder = encoder.to(device).eval()
@@ -57,12 +66,13 @@ class Recognizer:
         """Opens a trained model.
 
         Args:
-            folder: The model folder, or the run folder that it lies in; or `base`, the model in the package.
+            folder: The model folder, or the run folder that it lies in; `base`, the model in the package; or
+                `hf://owner/name[@revision]`, a model on the Hugging Face hub.
             device: `auto`, `cpu`, `cuda` or a GPU such as `cuda:1`.
             encoder: The encoder of a pre-trained model: `student` or `teacher`.
 
         Raises:
-            CheckpointError: There is no model in the folder, or it is damaged.
+            CheckpointError: There is no model in the folder or on the hub, or it is damaged.
             ConfigError: The encoder or the device is unknown.
         """
         encoders = ("student", "teacher")
@@ -76,12 +86,49 @@ class Recognizer:
                 config, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed
             )
             load_weights(classifier, weights, folder)
-            return cls(card, classifier.encoder, classifier, pick_device(device))
+            return cls(card, classifier.encoder, classifier, pick_device(device), folder)
         pretrained = build_encoder(config, card.skeleton, card.coordinates)
         prefix = f"{encoder}."
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         load_weights(pretrained, own, folder)
-        return cls(card, pretrained, None, pick_device(device))
+        return cls(card, pretrained, None, pick_device(device), folder)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the model folder, which is all that `from_pretrained` needs.
+
+        Args:
+            folder: A folder that does not exist yet, or is empty.
+
+        Raises:
+            CheckpointError: The recogniser was not opened from a folder.
+            ConfigError: The folder is a file, or has something in it.
+            StorageError: It cannot be written.
+        """
+        copy_model(self._opened_from(), Path(folder))
+
+    def push_to_hub(self, repository: str, private: bool = True) -> str:
+        """Uploads the model to the Hugging Face hub, with a card that is written from what its training recorded.
+
+        Args:
+            repository: `owner/name`; made where it does not exist.
+            private: Whether a new repository is private. Look at the card and at the terms before you publish.
+
+        Returns:
+            The address of its page.
+
+        Raises:
+            CheckpointError: The hub refuses, or the recogniser was not opened from a folder.
+            ConfigError: huggingface_hub is not installed.
+        """
+        from jointwise.inference.hub import push  # templates take as long to import as a small model to open
+
+        return push(self._opened_from(), repository, private)
+
+    def _opened_from(self) -> Path:
+        """Where it was opened from. Raises CheckpointError where it was not."""
+        if self.folder is None:
+            raise CheckpointError("this recogniser was built in Python: there is no model folder to copy.")
+        return self.folder
 
     def __repr__(self) -> str:
         """One line: what the model is, which actions and joints it knows, and what it was trained on."""

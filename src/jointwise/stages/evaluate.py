@@ -61,7 +61,8 @@ def evaluate(
         results: Folder for a copy of the result.
 
     Returns:
-        The paths of the result: in the run's own folder, and in `results`.
+        The paths of the result: in the run's own folder, and in `results`. What has no folder of its own (raw
+        coordinates, `base`, a model on the hub) has one in `runs/<data>/`.
 
     Raises:
         ConfigError: The protocol is unknown or cannot judge this run.
@@ -78,8 +79,8 @@ def evaluate(
     if run is not None and evaluation.scores is not None:
         beside = references(evaluation.dataset, evaluation.labelled, config, device)
         evaluation = replace(evaluation, references=beside.to_json())
-    own = run / "results" if run else Path("runs") / dataset.name / RAW / "results"
-    return [save_result(folder, evaluation, device) for folder in (own, results) if folder]
+    own = run if run and run.is_dir() else Path("runs") / dataset.name / (run.name if run else RAW)
+    return [save_result(folder, evaluation, device) for folder in (own / "results", results) if folder]
 
 
 @dataclass(frozen=True)

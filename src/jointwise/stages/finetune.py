@@ -37,7 +37,7 @@ from jointwise.training.model_card import ModelCard, some_sequences
 from jointwise.training.model_folder import encoder_weights, load_card, load_trained_on, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
-from jointwise.training.run_folder import about_run, open_run, resume_command
+from jointwise.training.run_folder import about_run, opened_run, resume_command
 
 UNLABELLED = ("pseudo",)  # how unlabelled clips can be used
 _MOVEMENTS = 400  # sequences, which tell how much bodies move
@@ -129,17 +129,17 @@ def finetune(
     check_folder(results, dataset)
     run = _prepare(config, dataset, seed, labels, folder, pretrained, which, unlabelled)
     pick_device(config.execution.device)  # a missing one leaves no folder behind
-    open_run(folder, run.config, run.about, resume)
-    if distributed.is_main_process():
-        write_json(folder / "labelled.json", run.labelled.names)
     copy = ["--results", str(results)] if results else []
     copy += ["--unlabelled", unlabelled] if unlabelled else []
     command = resume_command(FINETUNE, str(pretrained or config.system), arguments, folder, *copy)
-    evaluation = _score(run, _train(run, command))
-    _save(run, evaluation)
-    if results is not None:
-        save_result(results, evaluation, run.cutter.device)
-    return save_result(folder / "results", evaluation, run.cutter.device)
+    with opened_run(folder, run.config, run.about, resume):
+        if distributed.is_main_process():
+            write_json(folder / "labelled.json", run.labelled.names)
+        evaluation = _score(run, _train(run, command))
+        _save(run, evaluation)
+        if results is not None:
+            save_result(results, evaluation, run.cutter.device)
+        return save_result(folder / "results", evaluation, run.cutter.device)
 
 
 def check_unlabelled(unlabelled: str | None) -> None:

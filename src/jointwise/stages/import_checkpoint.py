@@ -21,7 +21,7 @@ from jointwise.training.costs import Costs
 from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import save_model
 from jointwise.training.provenance import provenance
-from jointwise.training.run_folder import open_run
+from jointwise.training.run_folder import opened_run
 
 # (checkpoint, heads, skeleton) -> the model in our networks; None: what the file says, or what was published
 IMPORTS: dict[str, Callable[[Path, int | None, Skeleton | None], Foreign]] = {"mamp": import_mamp}
@@ -96,8 +96,8 @@ def import_checkpoint(
         terms=f"those of {checkpoint.name} and of the data it was trained on, which it does not name",
         costs=Costs(parameters=count_parameters(encoder=objective.encoder, pretrain=objective)),
     )
-    open_run(folder, config, about, resume=False)
-    save_model(folder / "model", card, objective.state_dict(), seen=set())
-    known = card.costs.of_run(str(about["stage"]))
-    write_json(folder / "run.json", about | known | provenance(torch.device("cpu"), "fp32"))
+    with opened_run(folder, config, about, resume=False):
+        save_model(folder / "model", card, objective.state_dict(), seen=set())
+        known = card.costs.of_run(str(about["stage"]))
+        write_json(folder / "run.json", about | known | provenance(torch.device("cpu"), "fp32"))
     return Imported(card, foreign.assumed)

@@ -40,7 +40,7 @@ from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import load_trained_on, pretrained_weights, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
-from jointwise.training.run_folder import about_run, open_run, read_log, resume_command
+from jointwise.training.run_folder import about_run, opened_run, read_log, resume_command
 
 Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none where no probe is due
 
@@ -78,41 +78,40 @@ def pretrain(
     about = about_run("pretrain", config.system, dataset, seed, "none")
     about |= {"pretrained": str(start)} if start else {}
     device = pick_device(config.execution.device)  # a missing one leaves no folder behind
-    open_run(folder, config, about, resume)
+    with opened_run(folder, config, about, resume):
+        cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
+        objective = _build(config, dataset, seed)
+        if start:
+            load_weights(objective, weights, start)
+        objective.to(device)
+        if config.execution.compile:
+            compile_blocks(objective)
+        took = _fit(objective, cutter, dataset, config, seed, folder, command)
 
-    cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
-    objective = _build(config, dataset, seed)
-    if start:
-        load_weights(objective, weights, start)
-    objective.to(device)
-    if config.execution.compile:
-        compile_blocks(objective)
-    took = _fit(objective, cutter, dataset, config, seed, folder, command)
-
-    held_out = _held_out(objective, cutter, dataset, config)
-    examples = make_examples(dataset, cutter, seed, _rebuild_by(objective, seed))
-    size = median_coordinate_rms(dataset.train)
-    if not distributed.is_main_process():
-        return {}
-    costs = (before.costs if before else Costs()).with_stage(
-        PRETRAIN,
-        steps=config.pretrain.steps,
-        device=device,
-        **took,
-        held_out=held_out,
-        encoder=objective.encoder,
-        pretrain=objective,
-    )
-    card = ModelCard.of(config, dataset, kind="pretrained", classes=(), seed=seed, costs=costs, size=size)
-    seen = set(dataset.train.digests)
-    if start and before:
-        card = replace(card, pretrained_on=before.data).after(before)
-        seen |= load_trained_on(start)
-    save_model(folder / "model", card, objective.state_dict(), seen)
-    write_examples(folder, examples)
-    run = about | _facts(objective, dataset, config, costs, folder) | provenance(device, config.execution.precision)
-    write_json(folder / "run.json", run)
-    return run
+        held_out = _held_out(objective, cutter, dataset, config)
+        examples = make_examples(dataset, cutter, seed, _rebuild_by(objective, seed))
+        size = median_coordinate_rms(dataset.train)
+        if not distributed.is_main_process():
+            return {}
+        costs = (before.costs if before else Costs()).with_stage(
+            PRETRAIN,
+            steps=config.pretrain.steps,
+            device=device,
+            **took,
+            held_out=held_out,
+            encoder=objective.encoder,
+            pretrain=objective,
+        )
+        card = ModelCard.of(config, dataset, kind="pretrained", classes=(), seed=seed, costs=costs, size=size)
+        seen = set(dataset.train.digests)
+        if start and before:
+            card = replace(card, pretrained_on=before.data).after(before)
+            seen |= load_trained_on(start)
+        save_model(folder / "model", card, objective.state_dict(), seen)
+        write_examples(folder, examples)
+        run = about | _facts(objective, dataset, config, costs, folder) | provenance(device, config.execution.precision)
+        write_json(folder / "run.json", run)
+        return run
 
 
 def _build(config: Config, dataset: Dataset, seed: int) -> Objective:

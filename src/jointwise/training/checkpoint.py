@@ -28,12 +28,24 @@ def write_json(path: Path, content: Any) -> None:
     Raises:
         StorageError: It cannot be written.
     """
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes text so that a reader sees the old or the new file, never a part.
+
+    Args:
+        path: The file; its folder is made if needed.
+        text: Its content.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(path.name + ".unfinished")
         with unfinished.open("w") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
@@ -64,6 +76,9 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(path.name + ".unfinished")
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch()
+        mode = unfinished.stat().st_mode  # that of every new file; safetensors writes one that only its owner reads
         try:
             save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, unfinished)
         except SafetensorError as error:  # it wraps the error of the operating system
@@ -72,6 +87,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
             "rb+"
         ) as file:  # the content is on disk before the file gets its name, and before state.json names it
             os.fsync(file.fileno())
+        unfinished.chmod(mode)
         unfinished.replace(path)
 
 

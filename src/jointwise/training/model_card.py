@@ -18,8 +18,10 @@ from jointwise.data.body_checks.body import Body
 from jointwise.data.body_checks.pose import joint_order
 from jointwise.data.conventions import Conventions, common, guess_up, is_mirrored
 from jointwise.data.dataset import Dataset
+from jointwise.data.datasets import DATASETS
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton, shared_joints
+from jointwise.data.store.reader import UNKNOWN
 from jointwise.errors import CheckpointError, describe_difference
 from jointwise.training import distributed
 from jointwise.training.coordinate_scale import median_coordinate_rms, unit_warning
@@ -54,6 +56,9 @@ class ModelCard:
         cleaning: How the recordings were cleaned.
         terms: Terms of use.
         mixture: The sets of a pool: name, split, sequences, hours, weight, share, terms and more of each.
+        sources: What every training on the way to the weights learned from: `data` and `terms` of each set, which are
+            empty where they are unknown; of a set that was not in a pool, also `sequences` and `subjects` of its
+            training part. Empty in cards of before.
         size: The `median_coordinate_rms` of the training part; None if unknown.
         scores: Scores on `split`, by name.
         conventions: The axes of the data, as their bodies tell them; None in cards of before.
@@ -83,6 +88,7 @@ class ModelCard:
     cleaning: str = "none"
     terms: str = ""
     mixture: list[dict[str, Any]] = field(default_factory=list)
+    sources: list[dict[str, Any]] = field(default_factory=list)
     size: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
     conventions: Conventions | None = None
@@ -114,6 +120,7 @@ class ModelCard:
             split=dataset.split,
             terms=dataset.store.description.terms,
             mixture=[asdict(member) for member in dataset.store.mixture],
+            sources=_sources(dataset),
             conventions=conventions_of(dataset),
             fps=_frame_rates(dataset),
             **facts,
@@ -129,7 +136,20 @@ class ModelCard:
         known = {before.data, *(member["data"] for member in before.mixture)}
         cards = (before,) if self.data in known else (before, self)
         terms = [card.terms if card.mixture else f"{card.data}: {card.terms}" for card in cards if card.terms]
-        return replace(self, mixture=mixture, terms=self.terms if before.data == self.data else "; ".join(terms))
+        sources = before.all_sources()
+        sources += [source for source in self.all_sources() if source["data"] not in [one["data"] for one in sources]]
+        terms_of_both = self.terms if before.data == self.data else "; ".join(terms)
+        return replace(self, mixture=mixture, sources=sources, terms=terms_of_both)
+
+    def all_sources(self) -> list[dict[str, Any]]:
+        """Its `sources`; of a card of before, as far as the card tells."""
+        if self.sources:
+            return list(self.sources)
+        if self.pretrained_on in (None, self.data):
+            return [{"data": self.data, "terms": _terms(self.data, self.terms)}]
+        own = self.terms if f"{self.data}: " in self.terms else ""  # else nothing was said of its own data
+        sets = {self.pretrained_on: self.terms, self.data: own}
+        return [{"data": name, "terms": _terms(name, terms)} for name, terms in sets.items()]
 
     @cached_property
     def config(self) -> Config:
@@ -300,6 +320,27 @@ def conventions_of(dataset: Dataset) -> Conventions:
         mirrored=common(is_mirrored(body.bodies) for body in bodies),
         ordered=not common(bool(list(joint_order(body))) for body in bodies),
     )
+
+
+def _terms(name: str, terms: str) -> str:
+    """The terms of a data set; `free` where it is one that the package makes, empty where they are unknown."""
+    free = name in DATASETS and not DATASETS[name].description.terms
+    return terms or ("free" if free else "")
+
+
+def _sources(dataset: Dataset) -> list[dict[str, Any]]:
+    """The field `sources` of a card, for one training."""
+    if dataset.store.mixture:
+        return [{"data": one.data, "terms": _terms(one.data, one.terms)} for one in dataset.store.mixture]
+    subjects = np.unique(dataset.train.subjects)
+    return [
+        {
+            "data": dataset.name,
+            "terms": _terms(dataset.address, dataset.store.description.terms),
+            "sequences": len(dataset.train),
+            "subjects": int((subjects != UNKNOWN).sum()),
+        }
+    ]
 
 
 def _frame_rates(dataset: Dataset) -> tuple[float, float] | None:

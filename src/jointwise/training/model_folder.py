@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from torch import Tensor
 
 from jointwise.data.conventions import Conventions
 from jointwise.data.dataset import Dataset
+from jointwise.data.names import check_name
 from jointwise.data.skeletons import Skeleton
-from jointwise.errors import CheckpointError, DataError, first_few, writing
+from jointwise.errors import CheckpointError, ConfigError, DataError, first_few, printable, writing
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
+from jointwise.training.hub import CARD, MODEL_FILES, hub_address, open_hub
 from jointwise.training.model_card import FORMAT, ModelCard
 from jointwise.training.shipped import SHIPPED, shipped_models
 
@@ -73,14 +76,18 @@ def runs_in(path: Path) -> str:
 
 
 def model_folder(path: Path) -> Path:
-    """The model folder at `path`, or inside the run folder at `path`; or that of a model that the package ships.
+    """The model folder at `path`, or inside the run folder at `path`; or that of a model with a name or an address.
 
     Args:
-        path: A folder, or the name of a shipped model.
+        path: A folder, the name of a shipped model, or `hf://owner/name[@revision]`, which is downloaded.
 
     Raises:
         CheckpointError: There is no model.
+        ConfigError: The address is none, or the library for it is not installed.
     """
+    address = hub_address(path)
+    if address is not None:
+        return open_hub(address)
     for folder in (path, path / "model"):
         if (folder / "config.json").is_file():
             return folder
@@ -91,6 +98,28 @@ def model_folder(path: Path) -> Path:
     else:
         state = "the folder is no run" if path.is_dir() else "no such folder"
     raise CheckpointError(f"{path}: no finished model here ({state}).{runs_in(path)}")
+
+
+def copy_model(path: Path, folder: Path) -> None:
+    """Copies a model folder, without files that do not belong to it.
+
+    Args:
+        path: The run folder, the model folder, or the name or address of a model.
+        folder: A folder that does not exist yet, or is empty.
+
+    Raises:
+        CheckpointError: There is no model.
+        ConfigError: The folder is a file, or has something in it.
+        StorageError: It cannot be written.
+    """
+    source = model_folder(path)
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ConfigError(f"{folder} exists already. Name another folder, or delete it.")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in sorted(source.iterdir(), key=lambda file: file.name == CARD):  # a folder with a card is complete
+            if any(file.match(pattern) for pattern in MODEL_FILES):
+                shutil.copyfile(file, folder / file.name)
 
 
 def load_card(path: Path) -> ModelCard:
@@ -111,7 +140,10 @@ def load_card(path: Path) -> ModelCard:
             f"{file}: model format {content['format']}, this version reads {FORMAT}. Upgrade jointwise."
         )
     try:
-        content |= {"skeleton": Skeleton.from_json(content["skeleton"]), "classes": tuple(content["classes"])}
+        content |= {
+            "skeleton": Skeleton.from_json(content["skeleton"]),
+            "classes": tuple(map(printable, content["classes"])),
+        }
         if content.get("recorded"):
             content["recorded"] = Skeleton.from_json(content["recorded"])
         if content.get("conventions"):
@@ -119,6 +151,8 @@ def load_card(path: Path) -> ModelCard:
         content |= {key: tuple(content[key]) for key in ("movement", "fps") if content.get(key) is not None}
         costs = Costs.from_json(content)
         card = ModelCard(**{key: content[key] for key in content if key not in COST_KEYS}, costs=costs)
+        for name in (card.system, card.data, card.labels):
+            check_name(name, str(file), CheckpointError)
         return _completed(card, file.parent.parent / "run.json")
     except (KeyError, TypeError) as error:
         raise CheckpointError(

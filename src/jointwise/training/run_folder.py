@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,15 @@ from jointwise.config.layers import Settings, build_config, to_settings
 from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset
 from jointwise.data.datasets import DATASETS, is_pool
+from jointwise.data.locks import locked
+from jointwise.data.names import check_name
 from jointwise.errors import CheckpointError, ConfigError, writing
 from jointwise.training import distributed
-from jointwise.training.checkpoint import read_json, write_json
+from jointwise.training.checkpoint import read_json, write_json, write_text
 from jointwise.training.model_folder import runs_in
+
+LOCK = "training.lock"  # held by the process that trains the run
+_DESCRIPTION = ("about.json", "config.yaml")  # written in this order, before anything else
 
 
 def runs_folder(dataset: Dataset, quick: bool) -> Path:
@@ -127,8 +134,9 @@ def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str)
     }
 
 
-def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> None:
-    """Makes a new run folder, or checks that an existing one can be resumed with these settings.
+@contextmanager
+def opened_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> Iterator[None]:
+    """Hold a run folder in the block: make a new one, or check that an existing one can be resumed with these settings.
 
     If there are several processes, the main process does this and the others wait.
 
@@ -140,35 +148,57 @@ def open_run(folder: Path, config: Config, about: dict[str, Any], resume: bool) 
 
     Raises:
         ConfigError: The folder is a file, exists although `resume` is off, or was begun with other settings.
-        CheckpointError: The folder is not a run, is damaged, or is empty although `resume` is on.
+        CheckpointError: The folder is not a run, is damaged, is empty although `resume` is on, or another process is
+            training it.
         StorageError: It cannot be written.
     """
-    if distributed.is_main_process():
-        _open(folder, config, about, resume)
-    distributed.barrier()
+    with ExitStack() as stack:
+        if distributed.is_main_process():
+            _check_place(folder, resume)
+            busy = CheckpointError(
+                f"{folder}: another jointwise is training this run. Wait until it has ended, or stop it. Nothing was "
+                "changed."
+            )
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / LOCK, busy))
+            _open(folder, config, about, resume)
+        distributed.barrier()
+        yield
 
 
-def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> None:
-    settings = to_settings(config)
+def _check_place(folder: Path, resume: bool) -> None:
+    """Raise an error where no run can be begun or resumed in this folder, before anything is written."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file, not a run folder. Name another folder with --run.")
-    if folder.exists() and any(folder.iterdir()):
+    if _begun(folder):
         if not resume:
             raise ConfigError(
                 f"{folder} exists already. Continue it with --resume, name another folder with --run, or delete it."
             )
         if not (folder / "config.yaml").is_file():
             raise CheckpointError(f"{folder}: not a run (no config.yaml). Name another folder with --run.")
+    elif resume:
+        raise CheckpointError(f"{folder}: nothing to resume here. Start it without --resume.")
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a folder holds more than a run that was stopped before both files that describe it were written."""
+    if not folder.is_dir():
+        return False
+    found = {path.name.removesuffix(".unfinished") for path in folder.iterdir()} - {LOCK}
+    return found == set(_DESCRIPTION) or not found <= set(_DESCRIPTION)
+
+
+def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> None:
+    settings = to_settings(config)
+    if _begun(folder):
         before = _read_settings(folder / "config.yaml")
         check_same_settings(folder, {**before, "execution": None}, {**settings, "execution": None})
         check_same_settings(folder, read_json(folder / "about.json"), about)
         return
-    if resume:
-        raise CheckpointError(f"{folder}: nothing to resume here. Start it without --resume.")
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
-        write_json(folder / "about.json", about)
+    write_json(folder / "about.json", about)
+    write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
 
 
 def _read_settings(path: Path) -> Settings:
@@ -190,10 +220,14 @@ def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
     """
     if not (folder / "config.yaml").is_file():
         raise CheckpointError(f"{folder}: no run here (no config.yaml in it).{runs_in(folder) or ' Check the path.'}")
+    if not _begun(folder):
+        raise CheckpointError(f"{folder}: nothing to resume here, it was stopped at once. Start it without --resume.")
     about = read_json(folder / "about.json")
     missing = [key for key in ("system", "stage", "seed", "labels") if key not in about]
     if missing:
         raise CheckpointError(f"{folder / 'about.json'}: damaged (no {missing[0]}). Start another run with --run.")
+    for key in ("system", "stage", "labels"):
+        check_name(about[key], f"{folder / 'about.json'}: {key}", CheckpointError)
     return _read_settings(folder / "config.yaml"), about
 
 

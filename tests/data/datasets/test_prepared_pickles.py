@@ -323,3 +323,11 @@ def test_garbage_is_named(tmp_path: Path, seed: int) -> None:
     path.write_bytes(np.random.default_rng(seed).bytes(500))
     with pytest.raises(ReadError, match=r"x\.pkl"):
         source_of(path)
+
+
+@pytest.mark.parametrize("name", ["a/../../x", "../x", "a\\b", "x" * 300])
+def test_a_split_whose_name_would_be_a_path_is_refused(tmp_path: Path, name: str) -> None:
+    content = pickled()
+    content["split"] = {f"{name}_train": NAMES[:2], f"{name}_val": NAMES[2:]}
+    with pytest.raises(DataError, match=r"'split': .* is no name"):
+        source_of(dump(tmp_path, content))

@@ -1,13 +1,16 @@
 """The store: what goes in comes out, whole or not at all, and never a pickle."""
 
 import errno
+import gc
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,7 +195,7 @@ def test_an_interrupted_store_is_finished_as_if_written_at_once(tmp_path: Path, 
 def test_an_interruption_while_finishing_keeps_what_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(jointwise.data.store.writer, "write_all_but_rows", interrupted)
@@ -200,6 +203,89 @@ def test_an_interruption_while_finishing_keeps_what_was_written(
         write_store(tmp_path / "store", DESCRIPTION, some())
     with StoreWriter(tmp_path / "store", DESCRIPTION, "a test") as writer:
         assert list(writer.entries) == [sequence.source for sequence, _ in some()]
+
+
+class Killed(BaseException):
+    """What stands for SIGKILL: nothing on the disk changes after it."""
+
+
+@contextmanager
+def killed_after(operations: int) -> Iterator[list[str]]:
+    """Do some operations on files, then none any more."""
+    done: list[str] = []
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            if len(done) >= operations:
+                raise Killed
+            done.append(function.__name__)
+            return function(*arguments, **options)
+
+        return wrapped
+
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, names in ((Path, ("rename", "unlink", "write_text")), (shutil, ("rmtree",)), (np, ("save",))):
+            for name in names:
+                patch.setattr(owner, name, counted(getattr(owner, name)))
+        yield done
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # nobody closes its files
+@pytest.mark.parametrize("before", [True, False])
+def test_a_writer_that_is_killed_at_any_operation_is_followed_by_one_that_finishes(
+    tmp_path: Path, before: bool
+) -> None:
+    write_store(tmp_path / "whole", DESCRIPTION, some())
+    wanted = Store(tmp_path / "whole").fingerprint
+    for operations in range(100):
+        place = tmp_path / str(operations) / "store"
+        if before:
+            write_store(place, DESCRIPTION, some(2))
+        with killed_after(operations) as done, suppress(Killed):
+            write_store(place, DESCRIPTION, some())
+        gc.collect()  # a process that is killed closes its files
+        if len(done) == operations:
+            write_store(place, DESCRIPTION, some())  # the next `prepare`
+        assert Store(place).fingerprint == wanted
+        left = {file.name for file in place.parent.iterdir()} - {"store"}
+        assert not left, f"after {done}"
+        if len(done) < operations:
+            break
+    assert operations > 8  # all operations were tried
+
+
+@pytest.mark.parametrize("column", ["label", "subject", "frames"])
+def test_a_changed_index_is_found_when_the_store_is_opened(tmp_path: Path, column: str) -> None:
+    write_store(tmp_path / "store", DESCRIPTION, some())
+    index = np.load(tmp_path / "store" / "index.npy")
+    index[column][1] -= 1
+    np.save(tmp_path / "store" / "index.npy", index)
+    with pytest.raises(DataError, match=r"damaged store .* were changed\)\. Delete the folder and prepare it again"):
+        Store(tmp_path / "store")
+
+
+@pytest.mark.parametrize("name", ["positions", "valid"])
+@pytest.mark.parametrize("row", [0, -1])
+def test_changed_coordinates_are_found_when_the_store_is_opened(tmp_path: Path, name: str, row: int) -> None:
+    write_store(tmp_path / "store", DESCRIPTION, some())
+    rows = np.load(tmp_path / "store" / f"{name}.npy", mmap_mode="r+")
+    rows[row, 0] = 1 - rows[row, 0]
+    rows.flush()
+    with pytest.raises(DataError, match=r"the coordinates of .* were changed"):
+        Store(tmp_path / "store")
+
+
+@pytest.mark.parametrize("name", ["../../../x", "a/b", "..", "x" * 300])
+def test_names_in_a_store_that_would_be_paths_are_refused(tmp_path: Path, name: str) -> None:
+    write_store(tmp_path / "store", DESCRIPTION, some())
+    file = tmp_path / "store" / "store.json"
+    header = json.loads(file.read_text())
+    file.write_text(json.dumps(header | {"description": header["description"] | {"data": name}}))
+    with pytest.raises(DataError, match=r"store\.json: .* is no name"):
+        Store(tmp_path / "store")
+    file.write_text(json.dumps(header | {"splits": {name: "a split"}}))
+    with pytest.raises(DataError, match=r"store\.json: .* is no name"):
+        Store(tmp_path / "store")
 
 
 def test_the_order_in_which_sequences_are_added_does_not_matter(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from jointwise.data.datasets.prepared_stgcn import KIND, are_labels
 from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, assign_parts, file_stamp
 from jointwise.data.formats import restricted_pickle
 from jointwise.data.formats.skeleton import NAME as NTU_NAME
+from jointwise.data.names import check_name
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import COCO17, MAX_JOINTS, MIN_JOINTS, NTU25, Skeleton, unnamed_skeleton
 from jointwise.data.store.reader import Parts
@@ -147,7 +148,7 @@ def _splits(path: Path, content: Any, known: Set[str]) -> dict[str, Split]:
         split_name = (str(name)[: part.start()] + str(name)[part.end() :]).strip("_") or "file"
         if split_name.isdigit():
             split_name = f"split{split_name}"
-        split = listed.setdefault(split_name, {})
+        split = listed.setdefault(check_name(split_name, f"{path}: 'split'", DataError), {})
         if part[1] in split:
             raise DataError(
                 f"{path}: two lists in 'split' are the {part[1]} part of one split, '{name}' is the second."

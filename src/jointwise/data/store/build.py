@@ -23,6 +23,7 @@ from jointwise.data.findings import FINE, LOOK, Finding, Group, group_findings
 from jointwise.data.frame_digests import FrameDigests, frame_digests
 from jointwise.data.sequence import Sequence
 from jointwise.data.set_checks import Member, check_parts, check_set
+from jointwise.data.store.content import digest
 from jointwise.data.store.reader import (
     TEST,
     TRAIN,
@@ -30,7 +31,6 @@ from jointwise.data.store.reader import (
     VERSION,
     Description,
     Parts,
-    digest,
     find_duplicates,
     label_name,
 )

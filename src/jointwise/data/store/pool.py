@@ -59,7 +59,7 @@ def convert_set(source: Source, conversion: Conversion, base: Path, progress: Sh
         return known
     description = Description(source.name, skeleton, (), cleaning=about.cleaning, terms=about.terms, metres=True)
     names: list[str] = []
-    with StoreWriter(path, description, revision) as writer:
+    with StoreWriter(path, description, revision, converted=True) as writer:
         for place_in_store in progress(ids.tolist(), len(ids), source.name):
             for second, window in conversion.convert(source.store[place_in_store]):
                 name = f"{source.name}/{window.source}" + (f" from {second:.1f} s" if second else "")

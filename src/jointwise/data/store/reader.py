@@ -16,10 +16,12 @@ import numpy.typing as npt
 
 from jointwise.data.frame_digests import TABLE
 from jointwise.data.joint_map import columns_of
+from jointwise.data.names import check_name
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
+from jointwise.data.store.content import digest, fingerprint
 from jointwise.data.store.shards import Ints, Member, Shard, ShardedRows, Shards
-from jointwise.errors import ConfigError, DataError, first_few
+from jointwise.errors import ConfigError, DataError, first_few, printable
 
 VERSION = 2
 UNKNOWN = -1  # a label, subject or camera that the recording does not state
@@ -47,6 +49,8 @@ INDEX = np.dtype(
 # Data sets in metres whose stores may lack the key `metres`, because they were written before version 0.2.
 _METRES_BEFORE_KEY = ("synthetic", "utd-mhad", "sbu", "wmft", "ntu60", "ntu120")
 
+ROWS_DIGESTED = "rows_digested"  # key of store.json; missing in stores of before
+_ROWS_CHECKED = 20e6  # bytes of rows that are compared with their digests whenever a store is opened
 _NAMES_SHOWN = 60  # of classes or subjects, in a message
 NO_LABEL = "unlabelled"  # in place of the name of a class
 
@@ -85,6 +89,9 @@ class Description:
     cleaning: str = "none"
     terms: str = ""
     metres: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(map(printable, self.classes)))  # they are printed everywhere
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Description:
@@ -130,40 +137,6 @@ class LeftOut:
         """The command-line arguments that leave the same out again."""
         words = [word for name in self.classes for word in ("--without-classes", name)]
         return words + [word for number in self.subjects for word in ("--without-subjects", str(number))]
-
-
-def digest(sequence: Sequence) -> str:
-    """Hash the content of a prepared sequence.
-
-    Args:
-        sequence: The sequence.
-
-    Returns:
-        32 hexadecimal digits, equal when all coordinates and validity masks are equal.
-    """
-    content = hashlib.sha256(f"{sequence.positions.shape}".encode())
-    content.update(np.ascontiguousarray(sequence.positions, "<f4").tobytes())
-    content.update(np.packbits(sequence.validity).tobytes())
-    return content.hexdigest()[:32]
-
-
-def fingerprint(digests: Iterable[str], index: npt.NDArray[np.void]) -> str:
-    """Hash the content of a store.
-
-    Splits and the place of the rows in the file do not count. So a store that was finished after an interruption has
-    the fingerprint of one written at once.
-
-    Args:
-        digests: The digest of each sequence, in order.
-        index: (n,) of dtype INDEX.
-
-    Returns:
-        16 hexadecimal digits.
-    """
-    whole = hashlib.sha256("".join(digests).encode())
-    for name in ("frames", "persons", "label", "subject", "camera"):
-        whole.update(index[name].astype("<i8").tobytes())
-    return whole.hexdigest()[:16]
 
 
 class Store:
@@ -219,6 +192,8 @@ class Store:
             self.summary: dict[str, Any] = header["summary"]
             self.revision: str = header["revision"]
             self.description = Description.from_json(header["description"])
+            for name in (self.description.data, *self.splits):
+                check_name(name, f"{path / 'store.json'}", DataError)
             sizes = [shard.sequences for shard in self.joined] or [len(self.index)]
             self.shards = Shards.of_sizes(sizes)
             self.mixture = tuple(
@@ -230,6 +205,7 @@ class Store:
             self.left_out = LeftOut()
             self.kept = np.ones(len(self.index), bool)
             self._check_sizes(sum(sizes))
+            self._check_fingerprint(bool(header.get(ROWS_DIGESTED)))
         except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
             what = f"{type(error).__name__}: {error}"
             raise DataError(f"{path}: damaged store ({what}). Delete the folder and prepare it again.") from error
@@ -255,6 +231,26 @@ class Store:
         fits = len(self.positions) == len(self.valid) >= rows["index"] and self.parts.shape[1] == len(self.splits)
         if not fits or len(counts) > 1:
             raise ValueError(f"its files do not belong together: rows {rows}")
+
+    def _check_fingerprint(self, rows_digested: bool) -> None:
+        """Raise ValueError if labels, subjects or rows are not those with which the store was written.
+
+        rows_digested: whether digests are those of the rows, which are then compared with them: all of a small store,
+        of a large one as many as take no time.
+        """
+        digests = self.digests.tolist()
+        wanted = fingerprint([*digests, self.revision] if self.mixture else digests, self.index)
+        if wanted != self.fingerprint:
+            raise ValueError("its labels, subjects or digests were changed")
+        order = np.random.default_rng(int(self.fingerprint, 16)).permutation(len(self.index)).tolist()
+        checked = 0
+        for place in order if rows_digested else ():
+            sequence = self[place]
+            if digest(sequence) != digests[place]:
+                raise ValueError(f"the coordinates of {sequence.source} were changed")
+            checked += sequence.positions.nbytes
+            if checked > _ROWS_CHECKED:
+                return
 
     def on_joints(self, names: Iterable[str]) -> Store:
         """View the same files with some of the joints only. Nothing is centred again or converted.

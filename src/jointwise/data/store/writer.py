@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +19,14 @@ import numpy.typing as npt
 from jointwise.data.centring import PREPARATION
 from jointwise.data.findings import Finding
 from jointwise.data.frame_digests import FrameDigests, digest_table
+from jointwise.data.locks import lock_file, locked
 from jointwise.data.sequence import Sequence
+from jointwise.data.store.content import digest, fingerprint
 from jointwise.data.store.growing_array import GrowingArray
 from jointwise.data.store.places import check_replaceable, former_of, move_into_place
-from jointwise.data.store.reader import INDEX, UNKNOWN, VERSION, Description, Parts, digest, fingerprint
+from jointwise.data.store.reader import INDEX, ROWS_DIGESTED, UNKNOWN, VERSION, Description, Parts
 from jointwise.data.store.shards import Member, Shard
 from jointwise.errors import DataError, StorageError, StoreBusy, describe_difference, writing
-
-try:
-    import fcntl
-except ImportError:  # Windows has no fcntl: there, two writers of one store are not kept apart
-    fcntl = None  # type: ignore[assignment]
 
 _SAVE_EVERY = 1.0  # seconds of work that a power cut can cost
 Entry = dict[str, Any]  # one line of the journal
@@ -46,6 +43,7 @@ class StoreWriter:
         description: What all its sequences have in common.
         made_from: Identifies what the store is made from and how. What an earlier writer left is deleted if it was
             made from something else.
+        converted: Whether digests are those of other sequences, of which these are converted copies.
 
     Attributes:
         entries: Name -> journal entry of every recording added so far, by this writer or an earlier one.
@@ -55,8 +53,9 @@ class StoreWriter:
         StoreBusy: Another process is writing this store.
     """
 
-    def __init__(self, path: Path, description: Description, made_from: str) -> None:
+    def __init__(self, path: Path, description: Description, made_from: str, converted: bool = False) -> None:
         self.path = path
+        self.converted = converted
         self.description = description
         self.made_from = made_from
         self.folder = path.with_name(f"{path.name}.unfinished")
@@ -69,7 +68,7 @@ class StoreWriter:
 
     def __enter__(self) -> Self:
         with writing(self.path):
-            self._begun = _lock(self.folder / "begun.txt", self.path)
+            self._begun = lock_file(self.folder / "begun.txt", _busy(self.path))
             if self._begun.read() != self.made_from:
                 for file in self.folder.iterdir():
                     if file.name != "begun.txt":
@@ -243,11 +242,22 @@ class StoreWriter:
             for array in (self._positions, self._valid):
                 array.finish()
             self._close()  # a folder with open files cannot be moved on every system
-            write_all_but_rows(self.folder, self.description, names, digests, index, splits, summary, revision, frames)
-            for name in ("journal.jsonl", "begun.txt"):
-                (self.folder / name).unlink()
+            write_all_but_rows(
+                self.folder,
+                self.description,
+                names,
+                digests,
+                index,
+                splits,
+                summary,
+                revision,
+                frames,
+                rows_digested=not self.converted,
+            )
             move_into_place(self.folder, self.path)
             self._finished = True
+            for name in ("journal.jsonl", "begun.txt"):  # last: with them, whatever is stopped before can go on
+                (self.path / name).unlink()
         return self.path
 
 
@@ -263,6 +273,7 @@ def write_all_but_rows(
     frames: npt.NDArray[np.void],
     shards: tuple[Shard, ...] = (),
     mixture: tuple[Member, ...] = (),
+    rows_digested: bool = False,
 ) -> None:
     """Write all files of a store but `positions.npy` and `valid.npy`.
 
@@ -278,6 +289,7 @@ def write_all_but_rows(
         frames: (K,) the digests of frames, as `digest_table` returns them.
         shards: The stores that hold the rows; empty when the rows are in `folder`.
         mixture: The sets of a pool, one for each shard.
+        rows_digested: Whether digests are those of the rows in `folder`.
     """
     header: dict[str, Any] = {
         "version": VERSION,
@@ -288,6 +300,7 @@ def write_all_but_rows(
         "splits": {name: about for name, (about, _) in splits.items()},
         "revision": revision,
         "summary": summary,
+        ROWS_DIGESTED: rows_digested,
     }
     if shards:
         header["shards"] = [asdict(shard) for shard in shards]
@@ -302,25 +315,11 @@ def write_all_but_rows(
     (folder / "store.json").write_text(json.dumps(header, indent=1))
 
 
-def _lock(path: Path, store: Path) -> TextIO:
-    """Open `path` for this process alone, and create it if missing. Raises StoreBusy while another process has it."""
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.close()
-            raise StoreBusy(f"{store}: another jointwise is preparing it. Wait until it has finished.") from error
-        if path.is_file() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            file.seek(0)
-            return file
-        file.close()  # another process finished its store in between, so the opened file is deleted: try again
+def _busy(store: Path) -> StoreBusy:
+    return StoreBusy(f"{store}: another jointwise is preparing it. Wait until it has finished.")
 
 
-@contextmanager
-def lock_store(path: Path) -> Iterator[None]:
+def lock_store(path: Path) -> AbstractContextManager[None]:
     """Keep other processes from writing the store at `path` meanwhile.
 
     Args:
@@ -330,14 +329,7 @@ def lock_store(path: Path) -> Iterator[None]:
         StoreBusy: Another process is writing it.
         StorageError: The disk refuses.
     """
-    file = path.with_name(f"{path.name}.lock")
-    with writing(path):
-        lock = _lock(file, path)
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-        lock.close()
+    return locked(path.with_name(f"{path.name}.lock"), _busy(path))
 
 
 def _rows_of(entry: Entry) -> int:

@@ -1,4 +1,4 @@
-"""What the viewer shows: clips of panels side by side, and the answers of recognisers."""
+"""What the viewer shows: clips of panels side by side, and what recognisers say of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jointwise.data.kinematics import body_at_rest
 from jointwise.data.sequence import Bools, Floats
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import DataError
+from jointwise.inference.timeline import Segment
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +121,7 @@ class Clip:
         panels: At least one; all have the same number of frames.
         truth: The true class; None if unknown.
         answers: Answers of recognisers.
+        timeline: What each person does over time, in seconds from the first frame of the clip.
 
     Raises:
         DataError: There is no panel, the panels have different lengths, or the frame rate is not a positive number.
@@ -130,6 +132,7 @@ class Clip:
     panels: tuple[Panel, ...]
     truth: str | None = None
     answers: tuple[Answer, ...] = ()
+    timeline: tuple[Segment, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.panels:

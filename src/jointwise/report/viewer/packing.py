@@ -15,6 +15,8 @@ from jointwise.data.rest_pose import ball_radius, bone_radii
 from jointwise.data.sequence import Bools
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import DataError
+from jointwise.inference.answers import NONE
+from jointwise.inference.timeline import Segment
 from jointwise.report.viewer.clips import Answer, Clip, Panel
 from jointwise.report.viewer.screen import extent, points_down, to_display
 
@@ -160,6 +162,7 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
         "of": clip.frames,
         "truth": clip.truth,
         "answers": [_pack_answer(answer, clip.truth) for answer in clip.answers],
+        "lanes": _pack_lanes(clip.timeline),
         "low": low,
         "step": step,
         "arrays": [
@@ -232,6 +235,15 @@ def _pack_answer(answer: Answer, truth: str | None) -> dict[str, Any]:
     ranked = sorted(answer.scores, key=lambda pair: -pair[1])
     rows = [pair for place, pair in enumerate(ranked) if place < BARS or pair[0] == truth]
     return {"title": answer.title, "rows": [[name, round(float(share), 4)] for name, share in rows]}
+
+
+def _pack_lanes(timeline: Sequence[Segment]) -> list[dict[str, Any]]:
+    """For each person the segments as [start, end, label, probability, whether it is none of the classes]."""
+    lanes: dict[int, list[list[Any]]] = {}
+    for part in sorted(timeline, key=lambda part: (part.person, part.start)):
+        row = [round(part.start, 3), round(part.end, 3), part.label, round(part.probability, 4), part.label == NONE]
+        lanes.setdefault(part.person, []).append(row)
+    return [{"person": person, "segments": rows} for person, rows in lanes.items()]
 
 
 def _base64(content: bytes) -> str:
