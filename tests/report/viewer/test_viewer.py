@@ -18,7 +18,7 @@ from jointwise.data.skeletons import NTU25
 from jointwise.inference.answers import NONE
 from jointwise.inference.timeline import Segment
 from jointwise.report.page import write_report
-from jointwise.report.viewer import person_colours, write_view
+from jointwise.report.viewer import Bars, person_colours, write_view
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -152,6 +152,40 @@ def test_scrubbing_shows_another_pose_and_pauses(visit: Visit):
     visit.settle()
     assert scrub.get_attribute("aria-valuetext") == f"frame 31 of {visit.state('clip.frames')}, 1.00 s"
     assert (np.abs(visit.picture() - first).max(-1) > 40).sum() > 100
+
+
+def test_a_panel_with_weights_is_coloured_by_them_and_spans_say_what_is_left(browser: Browser, tmp_path: Path):
+    clip = synthetic_clip(WAVE)
+    (panel,) = clip.panels
+    joints = len(panel.skeleton.joints)
+    weighed = [
+        replace(panel, title=title, weights=np.full(joints, weight)) for title, weight in (("0", 0.0), ("1", 1.0))
+    ]
+    half = clip.frames / clip.fps / 2
+    clip = replace(
+        clip,
+        panels=(panel, *weighed),
+        bars=(Bars("What <it> rests on", (("without the head", 0.25, "25.0 %"),), "So much is left."),),
+        spans=((0.0, half, 0.2, "60 % without it"), (half, 2 * half, 1.0, "5 % without it")),
+    )
+    visit = Visit(
+        browser, write_view(tmp_path / "why.html", "Why", [clip]), reduced_motion="reduce", color_scheme="light"
+    )
+    sides, none, all_of_it = (visit.picture(place) for place in range(3))
+    assert min(reds_and_blues(sides)) > 300
+    assert max(reds_and_blues(none)) == 0
+    purple = all_of_it[..., 0] - all_of_it[..., 1] > 60
+    assert purple.sum() > 1000
+    now = visit.page.locator(".sv-now").last
+    assert now.inner_text() == "60 % without it"
+    visit.page.evaluate(f"{VIEWER}.seek({clip.frames - 1})")
+    visit.settle()
+    assert now.inner_text() == "5 % without it"
+    said = visit.page.locator(".sv-shares").inner_text()
+    assert " ".join(said.split()) == "What <it> rests on So much is left. without the head 25.0 %"
+    assert visit.page.locator(".sv-for-weights").is_visible()
+    assert visit.wrong == []
+    visit.page.close()
 
 
 def test_keys_play_step_change_speed_clip_and_view(visit: Visit):

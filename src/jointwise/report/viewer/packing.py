@@ -141,7 +141,10 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
     lowest *= scale
     highest *= scale
     size *= scale
-    arrays = [scale * to_display(group[0].positions[:, packed_frames], group[0].skeleton, down) for group in groups]
+    arrays = [
+        scale * to_display(group[0].positions[:, packed_frames], group[0].skeleton, _is_down(group[0], clip, down))
+        for group in groups
+    ]
     low, high = _range(arrays, lowest, highest, size)
     step = max(high - low, 1e-6) / STEPS
     panels = [
@@ -152,6 +155,7 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
             "valid": pack_bits(panel.valid[:, packed_frames]),
             "shown": pack_bits(panel.drawn[:, packed_frames]),
             "hiding": panel.hiding,
+            "weights": None if panel.weights is None else np.round(panel.weights, 3).tolist(),
         }
         for panel in clip.panels
     ]
@@ -163,6 +167,8 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
         "truth": clip.truth,
         "answers": [_pack_answer(answer, clip.truth) for answer in clip.answers],
         "lanes": _pack_lanes(clip.timeline),
+        "bars": [{"title": one.title, "words": one.words, "rows": one.rows} for one in clip.bars],
+        "spans": [(*(round(number, 3) for number in span[:3]), span[3]) for span in clip.spans],
         "low": low,
         "step": step,
         "arrays": [
@@ -173,6 +179,11 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
         "size": size,
         "stature": clip.panels[0].stature * scale or size,
     }
+
+
+def _is_down(panel: Panel, clip: Clip, down: bool) -> bool:
+    """Whether the y axis of a panel points down: as `down` says of the first one; others may be of other data."""
+    return down if panel.skeleton == clip.panels[0].skeleton else points_down(panel)
 
 
 def _range(

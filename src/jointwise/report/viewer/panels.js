@@ -18,14 +18,34 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 /** A lane of segments for each person, with a cursor and what is said now. */
 function timelines(clip, viewer) {
-  if (!clip.lanes.length) return null;
+  if (!clip.lanes.length && !clip.spans.length) return null;
   const length = clip.frames / clip.fps;
   const block = element("div", "sv-lanes");
   block.setAttribute("role", "group");
   block.setAttribute("aria-label", "What each person does over time");
   const lanes = clip.lanes.map((lane) => new Lane(lane, length, viewer));
+  if (clip.spans.length) lanes.push(weighedSpans(clip.spans, length));
   block.append(...lanes.flatMap((lane) => lane.parts), timeAxis(length));
   return { element: block, at: (seconds) => lanes.forEach((lane) => lane.at(seconds)) };
+}
+
+/** A lane that shows how much of the answer rests on each span of time. */
+function weighedSpans(spans, length) {
+  const bar = element("div", "sv-lane sv-spans");
+  for (const [begin, end, weight, words] of spans) {
+    const made = element("span", "sv-segment");
+    made.style.left = `${(100 * begin) / length}%`;
+    made.style.width = `${(100 * (end - begin)) / length}%`;
+    made.style.background = `color-mix(in srgb, var(--sv-heavy) ${100 * weight}%, var(--sv-light))`;
+    made.title = `${begin.toFixed(2)} to ${end.toFixed(2)} s: ${words}`;
+    bar.append(made);
+  }
+  const now = element("output", "sv-now");
+  now.setAttribute("aria-live", "off");
+  const at = (seconds) => {
+    now.textContent = spans.findLast(([begin, end]) => begin <= seconds && seconds < end)?.[3] ?? "";
+  };
+  return { parts: [element("span", "sv-who", "rests on"), now, bar], at };
 }
 
 /** The label of a segment, with its probability where it is a class. */
@@ -112,20 +132,31 @@ function timeAxis(length) {
 
 // --- answers to the whole clip --------------------------------------------------------------------------------------
 
-/** What recognisers answer to the whole clip, as bars. */
-function answers({ truth, answers }) {
-  if (!answers.length) return null;
+/** What recognisers answer to the whole clip, and what else is said of it, as bars. */
+function answers({ truth, answers, bars }) {
+  if (!answers.length && !bars.length) return null;
   const block = element("div", "sv-answers");
-  if (truth) {
+  if (truth && answers.length) {
     const line = element("p", "sv-truth", "True class: ");
     line.append(element("b", "", truth));
     block.append(line);
   }
-  for (const answer of answers) block.append(bars(answer, truth));
+  for (const answer of answers) block.append(verdict(answer, truth));
+  for (const each of bars) block.append(shares(each));
   return { element: block };
 }
 
-function bars(answer, truth) {
+function shares({ title, words, rows }) {
+  const block = element("div", "sv-answer sv-shares");
+  const about = element("p");
+  about.append(element("b", "", title), words);
+  const list = element("ol");
+  list.append(...rows.map(([name, share, shown]) => barOf(name, share, shown)));
+  block.append(about, list);
+  return block;
+}
+
+function verdict(answer, truth) {
   const block = element("div", "sv-answer");
   const verdict = element("p", "sv-verdict");
   verdict.append(element("b", "", answer.title));
@@ -135,17 +166,23 @@ function bars(answer, truth) {
   else verdict.append(element("span", "sv-is-wrong", `✗ wrong: ${predicted}`));
   const list = element("ol");
   for (const [name, share] of answer.rows) {
-    const row = element("li", name === truth ? "sv-is-true" : "");
-    const track = element("span", "sv-track");
-    const bar = element("i");
-    bar.style.width = `${100 * share}%`;
-    track.append(bar);
-    track.setAttribute("aria-hidden", "true");
-    row.append(element("span", "", name + (name === truth ? " (true)" : "")), track, element("span", "", percent(share)));
+    const row = barOf(name + (name === truth ? " (true)" : ""), share, percent(share));
+    row.classList.toggle("sv-is-true", name === truth);
     list.append(row);
   }
   block.append(verdict, list);
   return block;
+}
+
+function barOf(name, share, shown) {
+  const row = element("li");
+  const track = element("span", "sv-track");
+  const bar = element("i");
+  bar.style.width = `${100 * Math.max(share, 0)}%`;
+  track.append(bar);
+  track.setAttribute("aria-hidden", "true");
+  row.append(element("span", "", name), track, element("span", "", shown));
+  return row;
 }
 
 return { element, tracks: [timelines], below: [answers] };

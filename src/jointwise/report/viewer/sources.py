@@ -22,6 +22,7 @@ from jointwise.data.store.reader import label_name
 from jointwise.errors import DataError, JointwiseError, JointwiseWarning, ReadError, counted
 from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
+from jointwise.report.viewer.reasons import with_reasons
 from jointwise.training.checkpoint import read_json
 from jointwise.training.example_clips import PREDICTED, choose_examples, read_examples
 
@@ -57,8 +58,8 @@ def answers_by(model: str) -> AskRecognizer:
         model: Folder of a fine-tuned run or of its model; its name stands on the page.
 
     Returns:
-        What adds to a clip the answer of the model, and the timelines of the persons. Where the model's cleaning finds
-        other persons than the file names, these are drawn.
+        What adds to a clip the answer of the model, what it rests on, the nearest training clips, and the timelines of
+        the persons. Where the model's cleaning finds other persons than the file names, these are drawn.
 
     Raises:
         CheckpointError: There is no model in the folder, or it is pre-trained only.
@@ -79,7 +80,8 @@ def answers_by(model: str) -> AskRecognizer:
             segments = recognizer.timeline(recording)
         late = ready.begin / ready.fps  # a timeline counts from the first frame of the file
         timeline = (replace(segment, start=segment.start - late, end=segment.end - late) for segment in segments)
-        return replace(clip, answers=(answer,), timeline=tuple(timeline))
+        clip = replace(clip, answers=(answer,), timeline=tuple(timeline))
+        return with_reasons(clip, recognizer, recording, ready)
 
     return ask
 

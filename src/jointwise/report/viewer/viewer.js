@@ -76,6 +76,7 @@ class Viewer {
     const titles = this.panels.map((panel) => panel.title).join(", ");
     this.root.querySelector("canvas").setAttribute("aria-label", `${clip.title}, in 3D: ${titles}`);
     this.scrub.max = clip.frames - 1;
+    for (const entry of this.root.querySelectorAll(".sv-for-weights")) entry.hidden = !this.panels.some((panel) => panel.weights);
     for (const entry of this.root.querySelectorAll(".sv-for-two")) entry.hidden = this.panels[0].persons < 2;
     this.markSeen();
     this.showPanels();
