@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jointwise.data.clips import Clips
 from jointwise.data.movement import movement, outside
 from jointwise.data.sequence import Sequence
 from jointwise.errors import ReadError
 from jointwise.inference.many import join_clips
-from jointwise.model.classifier import Classifier
 from jointwise.training.model_card import ModelCard
 
 NONE = "none of these"  # the answer to a recording that shows none of the classes
@@ -70,17 +69,19 @@ class Answers:
 
     Args:
         card: What the model is.
-        classifier: Its classifier, in evaluation mode.
+        classifier: From persons to logits, in evaluation mode.
+        taught: Names of actions that it was taught by example; their logits come last.
     """
 
-    def __init__(self, card: ModelCard, classifier: Classifier) -> None:
+    def __init__(self, card: ModelCard, classifier: nn.Module, taught: tuple[str, ...] = ()) -> None:
         self._card = card
         self._classifier = classifier
+        self._taught = taught
 
     @property
     def classes(self) -> tuple[str, ...]:
         """(K,) names of the classes."""
-        return self._card.classes
+        return (*self._card.classes, *self._taught)
 
     @torch.no_grad()
     def of(self, clips: list[Clips], sequences: list[Sequence]) -> list[Answer | ReadError]:

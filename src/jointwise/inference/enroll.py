@@ -1,138 +1,98 @@
-"""Actions taught by a few clips: nothing is trained, a prototype of features is kept, on one scale with the classifier.
-
-Features vary within a class more in some directions than in others. A space in which those count less is computed once
-from clips with labels: those that the classifier learned from, or `synthetic` for a model without classes.
-"""
+"""Teaching a model by example: from a few clips of an action to a prototype, checked on the way."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from jointwise.data.clips import Clips, Persons
+from jointwise.data.clips import Clips
 from jointwise.data.dataset import Part, load_dataset
-from jointwise.data.datasets import DATASETS
-from jointwise.data.store.reader import UNKNOWN
-from jointwise.errors import CheckpointError, DataError, JointwiseWarning, ReadError
+from jointwise.data.movement import movement, outside
+from jointwise.errors import ConfigError, DataError, JointwiseWarning, ReadError, printable, unknown
+from jointwise.evaluation.features import person_features
+from jointwise.inference.answers import NONE, Answers, check_finite
 from jointwise.inference.inputs import Inputs
-from jointwise.inference.many import batched, join_clips
-from jointwise.model.classifier import Classifier, encode
+from jointwise.inference.many import Recording, batched, join_clips, recordings_of, unusable
+from jointwise.inference.nearest import Retrieval
+from jointwise.inference.taught import POOLING, Space, Taught, TaughtClassifier
+from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
-from jointwise.model.heads import mean_over_clips, pool_joints
-from jointwise.training.checkpoint import load_tensors, save_tensors
+from jointwise.training.hub import hub_address
 from jointwise.training.model_card import ModelCard
-from jointwise.training.model_folder import load_trained_on
+from jointwise.training.model_folder import model_folder
 from jointwise.training.progress import watched
+from jointwise.training.shipped import SHIPPED
 
-FILE = "taught.safetensors"  # in the model folder
-SHARPNESS = 20.0  # logits per unit of cosine; this, SHRINKAGE and the pooling: held-out training subjects (lab/LOG.md)
-SHRINKAGE = 0.003  # share of the largest variance within classes that is added to each
-AXES = 256  # directions in which variance within classes is known
-PER_CLASS = 20  # clips that the space is computed from
-WITHOUT_CLASSES = "synthetic"  # the data that tell how features vary, for a model that has no classes
+PER_CLASS = 20  # clips of a known class that the space is computed from
+WITHOUT_CLASSES = "synthetic"  # the data that tell how features vary within a class, for a model that has no classes
 
 _AT_ONCE = 64  # clips
 
 
-@dataclass(frozen=True, eq=False)
-class Space:
-    """Where clips are compared: directions in which features vary within a class count less.
+class Teaching:
+    """What a model was taught, and how it is taught more.
 
     Args:
-        mean: (F,) mean of the features.
-        axes: (A, F) orthonormal directions.
-        gains: (A,) what features are multiplied by along each, at most 1; 1 along all others.
-        known: (K, F) prototypes of the classes of the classifier; K is 0 for a model without.
+        card: What the model is.
+        inputs: Makes its clips.
+        encoder: Its encoder, in evaluation mode.
+        classifier: Its classifier; None for a model that is pre-trained only.
+        retrieval: Finds the clips that it was trained on.
     """
 
-    mean: Tensor
-    axes: Tensor
-    gains: Tensor
-    known: Tensor
+    def __init__(
+        self, card: ModelCard, inputs: Inputs, encoder: Encoder, classifier: Classifier | None, retrieval: Retrieval
+    ) -> None:
+        self._card = card
+        self._inputs = inputs
+        self._encoder = encoder
+        self._classifier = classifier
+        self._retrieval = retrieval
+        self._taught: Taught | None = None
+        self._is_teacher = False
 
-    def vectors(self, features: Tensor) -> Tensor:
-        """Features (B, F) as vectors of length 1 in this space."""
-        centred = features - self.mean
-        return functional.normalize(centred + ((centred @ self.axes.T) * (self.gains - 1)) @ self.axes, dim=1)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The taught actions, in the order in which they were taught."""
+        return () if self._taught is None else tuple(self._taught.prototypes)
 
-    def prototype(self, features: Tensor) -> Tensor:
-        """The prototype (F,) of an action from features (n, F) of its clips."""
-        return functional.normalize(self.vectors(features).mean(0), dim=0)
+    @property
+    def _width(self) -> int:
+        """Features of a clip."""
+        return len(self._card.skeleton.joints) * self._card.config.encoder.width
 
-    @classmethod
-    def plain(cls, width: int) -> Space:
-        """The space of the features as they are.
+    def answers(self) -> Answers | None:
+        """The model as it answers; None for one that knows fewer than two actions: it could only give one answer."""
+        if self._taught is None or not self.names:
+            return None if self._classifier is None else Answers(self._card, self._classifier)
+        if self._classifier is None and len(self.names) < 2:
+            return None
+        segment = self._card.config.clip.segment
+        model = TaughtClassifier(self._encoder, self._classifier, segment, self._taught)
+        return Answers(self._card, model.eval(), self.names)
 
-        Args:
-            width: Numbers per clip, F.
-        """
-        return cls(torch.zeros(width), torch.zeros(0, width), torch.zeros(0), torch.zeros(0, width))
-
-    @classmethod
-    def fitted(cls, features: Tensor, labels: Tensor, classes: int) -> Space:
-        """The space of a classifier's features.
-
-        Along an axis with the variance v within classes, the gain is (1 + v / (SHRINKAGE · largest v))^−½.
-
-        Args:
-            features: (n, F) of clips.
-            labels: (n,) their classes. Each class has a clip.
-            classes: K.
-        """
-        means = torch.stack([features[labels == label].mean(0) for label in range(classes)])
-        _, sizes, axes = torch.linalg.svd(features - means[labels], full_matrices=False)
-        variance = sizes[:AXES].square()
-        space = cls(
-            features.mean(0),
-            axes[:AXES].contiguous(),
-            (1 + variance / (SHRINKAGE * variance[0]).clamp(min=1e-12)).rsqrt(),
-            torch.zeros(0, features.shape[1]),
-        )
-        known = torch.stack([space.prototype(features[labels == label]) for label in range(classes)])
-        return cls(space.mean, space.axes, space.gains, known)
-
-
-class Taught:
-    """The actions that a model was taught, and the space in which clips are compared with them.
-
-    Args:
-        space: The space.
-        prototypes: (F,) of each action, by name.
-    """
-
-    def __init__(self, space: Space, prototypes: dict[str, Tensor]) -> None:
-        self.space = space
-        self.prototypes = prototypes
-
-    def logits(self, features: Tensor, known: Tensor | None) -> Tensor:
-        """Logits of all classes, taught ones last.
-
-        The prototypes decide between known and taught, the classifier among the known: their softmax shares out what
-        the known classes together have beside the taught ones.
+    def load(self, folder: Path, encoder: str) -> None:
+        """Opens what was taught before.
 
         Args:
-            features: (B, F) of clips.
-            known: (B, K) logits of the classifier; None for a model without.
+            folder: The model folder.
+            encoder: Its encoder that is used; actions are taught to the `student` only.
 
-        Returns:
-            (B, K + J).
+        Raises:
+            CheckpointError: The file of taught actions is damaged, or belongs to another model.
         """
-        vectors = self.space.vectors(features)
-        taught = SHARPNESS * vectors @ torch.stack(list(self.prototypes.values())).T
-        if known is None:
-            return taught
-        together = (SHARPNESS * vectors @ self.space.known.T).logsumexp(1, keepdim=True)
-        return torch.cat([known.log_softmax(1) + together, taught], 1)
+        self._is_teacher = encoder == "teacher" and self._classifier is None
+        self._taught = None if self._is_teacher else Taught.load(folder, len(self._card.classes), self._width)
 
     def save(self, folder: Path) -> None:
-        """Writes the file of taught actions into a model folder, as a whole or not at all; none where nothing is taught.
+        """Writes what was taught into a model folder.
 
         Args:
             folder: The model folder.
@@ -140,173 +100,148 @@ class Taught:
         Raises:
             StorageError: It cannot be written.
         """
-        if not self.prototypes:
-            (folder / FILE).unlink(missing_ok=True)
-            return
-        space = {f"space.{name}": tensor for name, tensor in vars(self.space).items()}
-        taught = {f"taught.{place:04d}.{name}": row for place, (name, row) in enumerate(self.prototypes.items())}
-        save_tensors(folder / FILE, space | taught)
+        if self._taught is not None:
+            self._taught.save(folder)
 
-    @classmethod
-    def load(cls, folder: Path, classes: int, width: int) -> Taught | None:
-        """The taught actions of a model.
+    def enroll(self, name: str, clips: Any, data: str | None = None, reading: Mapping[str, Any] | None = None) -> None:
+        """Teaches an action, or changes nothing.
 
         Args:
-            folder: The model folder.
-            classes: K, of its classifier.
-            width: Features of a clip, F.
-
-        Returns:
-            The actions; None where it was taught none.
+            name: Its name.
+            clips: Recordings of it, as `Recognizer.enroll` takes them.
+            data: The training data; None: those that the card names.
+            reading: What is said of files, as `jointwise.read` takes it; None: nothing.
 
         Raises:
-            CheckpointError: The file is damaged, or belongs to another model.
+            ConfigError: The name is none or is taken, or there is no clip.
+            DataError: The training data are not on this machine.
+            ReadError: A clip cannot be used; the message names all that cannot.
         """
-        file = folder / FILE
-        if not file.is_file():
-            return None
-        try:
-            tensors = load_tensors(file)
-            space = Space(*(tensors[f"space.{name}"] for name in Space.__dataclass_fields__))
-            taught = {key.split(".", 2)[2]: tensors[key] for key in sorted(tensors) if key.startswith("taught.")}
-            fits = space.known.shape == (classes, width) and all(row.shape == (width,) for row in taught.values())
-        except (CheckpointError, KeyError, IndexError) as error:
-            raise _unusable(file, "damaged") from error
-        if not fits or not taught:
-            raise _unusable(file, "made for another model")
-        return cls(space, taught)
+        self._check_name(name)
+        many = recordings_of(clips)
+        features = self._features_of_clips([clips] if many is None else many, name, reading or {})
+        if self._taught is None:
+            self._taught = Taught(self._fit_space(data), {})
+        space = self._taught.space
+        self._taught = Taught(space, self._taught.prototypes | {name: space.prototype(features)})
 
+    def forget(self, name: str) -> None:
+        """Removes a taught action.
 
-def _unusable(file: Path, why: str) -> CheckpointError:
-    return CheckpointError(
-        f"{file}: the file of taught actions is {why}. Delete it and teach them again: jointwise enroll RUN NAME FILE…"
-    )
+        Raises:
+            ConfigError: There is none of this name.
+        """
+        if self._taught is None or name not in self.names:
+            taught = unknown("taught action", name, self.names) if self.names else "this model was taught nothing."
+            known = f" '{name}' is a class of its training." if name in self._card.classes else ""
+            raise ConfigError(taught + known)
+        others = {other: row for other, row in self._taught.prototypes.items() if other != name}
+        self._taught = Taught(self._taught.space, others)
 
+    def _check_name(self, name: str) -> None:
+        if self._is_teacher:
+            raise ConfigError("the model was opened with its teacher. Actions are taught to the student: leave it out.")
+        if not name.strip() or name != printable(name) or "\n" in name or name == NONE:
+            raise ConfigError(f"'{printable(name)}' is no name for an action. Use words such as 'wave hello'.")
+        if name in self._card.classes:
+            raise ConfigError(f"the model knows '{name}' from its training. Choose another name.")
+        if name in self.names:
+            raise ConfigError(f"the model was taught '{name}' before. Remove it first, or choose another name.")
 
-class TaughtClassifier(nn.Module):
-    """A model that names taught actions beside the classes of its head.
-
-    Args:
-        encoder: The frozen encoder, in evaluation mode.
-        classifier: Its classifier; None for a model without.
-        segment: Frames per segment of the encoder.
-        taught: The taught actions; None: only features are asked for.
-    """
-
-    def __init__(self, encoder: Encoder, classifier: Classifier | None, segment: int, taught: Taught | None) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = None if classifier is None else classifier.head
-        self.segment = segment
-        self.taught = taught
-
-    def features(self, persons: Persons) -> Tensor:
-        """Features (B, V · D) of clips: the mean over time of every joint."""
-        tokens, valid = encode(self.encoder, persons, self.segment)
-        return self._pooled(tokens, valid, persons)
-
-    def _pooled(self, tokens: Tensor, valid: Tensor, persons: Persons) -> Tensor:
-        return mean_over_clips(pool_joints(tokens.float(), valid), persons.clip, persons.clips).cpu()
-
-    def forward(self, persons: Persons) -> Tensor:
-        """The logits (B, K + J) of the clips that the persons belong to, taught actions last."""
-        assert self.taught is not None
-        tokens, valid = encode(self.encoder, persons, self.segment)
-        known = None if self.head is None else self.head(tokens, valid, persons.clip, persons.clips).float().cpu()
-        return self.taught.logits(self._pooled(tokens, valid, persons), known)
-
-
-def clips_with_labels(card: ModelCard, folder: Path | None, data: str | None) -> tuple[Part, Tensor, int]:
-    """The clips with labels that tell how features vary: of a classifier, those that it was trained on.
-
-    Args:
-        card: What the model is.
-        folder: Its folder; None where it has none.
-        data: The training data, as `--data` takes them; None: those that the card names.
-
-    Returns:
-        The clips, their places (n,) in the model's classes, and K, the number of classes; at most PER_CLASS of a class.
-
-    Raises:
-        DataError: The training data are not here.
-    """
-    dataset = load_dataset(WITHOUT_CLASSES if card.kind == "pretrained" else data or _address(card, folder))
-    part = dataset.train.labelled
-    classes = card.classes or dataset.classes
-    if card.classes:
-        seen = [] if folder is None else sorted(load_trained_on(folder))
-        places = np.isin(dataset.store.digests, seen) & dataset.store.kept
-        part = Part(dataset.store, np.flatnonzero(places & (dataset.store.index["label"] != UNKNOWN)).astype(np.int64))
-    number = np.array([classes.index(name) if name in classes else UNKNOWN for name in dataset.classes], np.int64)
-    labels = number[part.labels]
-    chosen = []
-    for label in range(len(classes)):
-        own = np.flatnonzero(labels == label)
-        if not len(own):
-            raise DataError(
-                f"{dataset.address}: no clip of '{classes[label]}' that the model was trained on. Teaching compares new "
-                "actions with the known ones once. Name the training data, prepared as they were: --data DATA "
-                "(data='DATA' in Python)."
-            )
-        chosen += own[np.unique(np.linspace(0, len(own) - 1, PER_CLASS).astype(int))].tolist()
-    return Part(part.store, part.ids[chosen]), torch.from_numpy(labels[chosen]), len(classes)
-
-
-def _address(card: ModelCard, folder: Path | None) -> str:
-    """What `--data` takes for the training data of a model."""
-    if card.data in DATASETS:
-        return card.data
-    for place in () if folder is None else folder.resolve().parents:
-        note = place / "data.txt"  # `runs_folder` writes it
-        if note.is_file() and note.parent.name.startswith(card.data):
-            return note.read_text("utf-8", "surrogateescape").strip()
-    raise DataError(
-        f"teaching compares new actions with the known ones once, in clips of the training data '{card.data}', and "
-        "nothing says where these are. Name them: --data DATA (data='DATA' in Python)."
-    )
-
-
-@torch.no_grad()
-def features_of(model: TaughtClassifier, clips: Iterable[Clips]) -> Tensor:
-    """Features (n, F) of n clips.
-
-    Args:
-        model: The model.
-        clips: Batches of one clip each.
-    """
-    return torch.cat([model.features(join_clips(some)) for some in batched(clips, _AT_ONCE)])
-
-
-def fit_space(model: TaughtClassifier, card: ModelCard, inputs: Inputs, folder: Path | None, data: str | None) -> Space:
-    """The space of a model that was taught nothing yet.
-
-    Args:
-        model: The model.
-        card: What it is.
-        inputs: Makes its clips.
-        folder: Its folder; None where it has none.
-        data: Its training data; None: those that the card names.
-
-    Returns:
-        The space. Of a model without classes whose joints or coordinates `synthetic` does not have: the plain one.
-
-    Raises:
-        DataError: The training data are not here, or not one clip of a class can be used.
-    """
-    part, labels, classes = clips_with_labels(card, folder, data)
-    clips, kept, failed = [], [], []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", JointwiseWarning)  # about clips that the training has taken
-        for place in watched(range(len(part)), len(part), "features of known actions"):
+    def _features_of_clips(self, recordings: list[Recording], name: str, reading: Mapping[str, Any]) -> Tensor:
+        """Features (n, F) of recordings of an action."""
+        if not recordings:
+            raise ConfigError(f"no clip of '{name}'. Give one to five recordings of it.")
+        clips: list[Clips] = []
+        failed: list[ReadError] = []
+        for recording in recordings:
             try:
-                clips.append(inputs.clip(inputs.sequence(part[place])))
-                kept.append(place)
+                sequence = self._inputs.sequence(recording, reading)
+                reason = outside(movement(sequence), self._card.movement) if self._card.movement else None
+                if reason:
+                    raise ReadError(
+                        f"{sequence.source}: {reason} It would be answered with '{NONE}', whatever the model is taught."
+                    )
+                clips.append(self._inputs.clip(sequence))
+                check_finite(self._features(clips[-1:]), sequence.source)
             except ReadError as error:
                 failed.append(error)
-    missing = set(range(classes)) - set(labels[kept].tolist())
-    if missing and card.classes:
-        raise DataError(f"no clip of '{card.classes[min(missing)]}' can be used: {failed[0]}")
-    if missing:
-        return Space.plain(len(card.skeleton.joints) * card.config.encoder.width)
-    space = Space.fitted(features_of(model, clips), labels[kept], classes)
-    return space if card.classes else Space(space.mean, space.axes, space.gains, space.known[:0])
+        if failed:
+            raise failed[0] if len(recordings) == 1 else unusable(failed, len(recordings))
+        return self._features(clips)
+
+    @torch.no_grad()
+    def _features(self, clips: list[Clips]) -> Tensor:
+        """Features (n, F) of n clips, on the CPU."""
+        segment = self._card.config.clip.segment
+        parts = (
+            person_features(self._encoder, join_clips(some), segment, POOLING) for some in batched(clips, _AT_ONCE)
+        )
+        return torch.cat([part.cpu() for part in parts])
+
+    def _fit_space(self, data: str | None) -> Space:
+        """The space of comparison; the plain one where a model without classes takes no `synthetic`."""
+        part, labels, classes = self._clips_with_labels(data)
+        clips: list[Clips] = []
+        kept: list[int] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", JointwiseWarning)  # about clips that the training has taken
+            for place in watched(range(len(part)), len(part), "features of known actions"):
+                try:
+                    clips.append(self._inputs.clip(self._inputs.sequence(part[place])))
+                    kept.append(place)
+                except ReadError:  # nobody is seen in it, or it does not fit
+                    continue
+        missing = set(range(classes)) - set(labels[kept].tolist())
+        if missing and self._card.classes:
+            name = self._card.classes[min(missing)]
+            raise DataError(f"nobody is seen in any clip of '{name}' that the model was trained on.")
+        if missing:
+            return Space.plain(self._width)
+        space = Space.fitted(self._features(clips), torch.from_numpy(labels[kept]), classes)
+        return space if self._card.classes else replace(space, known=space.known[:0])
+
+    def _clips_with_labels(self, data: str | None) -> tuple[Part, np.ndarray, int]:
+        """Clips that tell how features vary within a class, their classes (n,), and how many classes there are."""
+        if self._card.classes:
+            try:
+                dataset, part = self._retrieval.clips(data)
+            except DataError as error:
+                raise DataError(
+                    f"to teach a model its first action, clips of its training are needed once. {error} For "
+                    "the command, that is --data DATA."
+                ) from error
+        else:
+            dataset = load_dataset(WITHOUT_CLASSES)
+            part = dataset.train
+        classes = self._card.classes or dataset.classes
+        part = part.labelled
+        number = np.array([classes.index(name) if name in classes else -1 for name in dataset.classes])
+        labels = number[part.labels]
+        chosen: list[int] = []
+        for label, name in enumerate(classes):
+            own = np.flatnonzero(labels == label)
+            if not len(own):
+                raise DataError(
+                    f"{dataset.address}: no clip of '{name}', which the model knows. Name the data of its training."
+                )
+            chosen += own[np.unique(np.linspace(0, len(own) - 1, PER_CLASS).astype(int))].tolist()
+        return Part(part.store, part.ids[chosen]), labels[chosen], len(classes)
+
+
+def own_folder(opened: Path) -> Path:
+    """The model folder that a model was opened from, if it may be changed.
+
+    Args:
+        opened: The folder, name or address.
+
+    Raises:
+        CheckpointError: There is no model.
+        ConfigError: It belongs to the package, or to the hub.
+    """
+    folder = model_folder(opened)
+    if hub_address(opened) is not None or folder.is_relative_to(SHIPPED):
+        raise ConfigError(
+            f"{opened} is shared by all that use it, and stays as it is. Name a folder for your copy of it."
+        )
+    return folder

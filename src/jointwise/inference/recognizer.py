@@ -16,6 +16,7 @@ from jointwise.data.sequence import Sequence
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
 from jointwise.inference.answers import NONE, Answer, Answers, Prediction, check_finite
+from jointwise.inference.enroll import Teaching, own_folder
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
 from jointwise.inference.nearest import Neighbour, Retrieval
@@ -29,7 +30,7 @@ from jointwise.model.parts import build_encoder
 from jointwise.training.checkpoint import load_weights
 from jointwise.training.device import pick_device
 from jointwise.training.model_card import ModelCard
-from jointwise.training.model_folder import copy_model, load_model
+from jointwise.training.model_folder import copy_model, load_model, model_folder
 
 
 class Recognizer:
@@ -60,9 +61,10 @@ class Recognizer:
         self.device = device
         self._inputs = Inputs(card, device)
         self._encoder = encoder.to(device).eval()
-        self._classifier = classifier
-        self._answers = None if classifier is None else Answers(card, classifier.to(device).eval())
+        self._classifier = None if classifier is None else classifier.to(device).eval()
         self._retrieval = Retrieval(card, self._inputs, self._encoder, folder)
+        self._teaching = Teaching(card, self._inputs, self._encoder, self._classifier, self._retrieval)
+        self._answers = self._teaching.answers()
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto", encoder: str = "student") -> Recognizer:
@@ -89,25 +91,68 @@ class Recognizer:
                 config, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed
             )
             load_weights(classifier, weights, folder)
-            return cls(card, classifier.encoder, classifier, pick_device(device), folder)
+            return cls(card, classifier.encoder, classifier, pick_device(device), folder)._with_taught()
         pretrained = build_encoder(config, card.skeleton, card.coordinates)
         prefix = f"{encoder}."
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         load_weights(pretrained, own, folder)
-        return cls(card, pretrained, None, pick_device(device), folder)
+        return cls(card, pretrained, None, pick_device(device), folder)._with_taught(encoder)
 
-    def save(self, folder: str | Path) -> None:
-        """Writes the model folder, which is all that `from_pretrained` needs.
+    def _with_taught(self, encoder: str = "student") -> Recognizer:
+        """With the actions that its folder has; they were taught to the student, so a teacher has none."""
+        self._teaching.load(model_folder(self._opened_from()), encoder)
+        self._answers = self._teaching.answers()
+        return self
+
+    def enroll(
+        self,
+        name: str,
+        clips: Recording | list[Recording] | tuple[Recording, ...],
+        data: str | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Teaches an action by one to five clips of it; nothing is trained. `save` keeps it.
 
         Args:
-            folder: A folder that does not exist yet, or is empty.
+            name: Its name, which `predict`, `timeline` and all else then give beside the classes.
+            clips: Recordings of it, each as `predict` takes one; or a folder of them.
+            data: The training data, of which the first lesson of a classifier takes clips; None: those of the card.
+            reading: What is said of files, as `jointwise.read` takes it; None: nothing.
+
+        Raises:
+            ConfigError: The name is none or is taken, or there is no clip.
+            DataError: The training data are not on this machine.
+            ReadError: A clip cannot be used; nothing is taught then.
+        """
+        self._teaching.enroll(name, clips, data, reading)
+        self._answers = self._teaching.answers()
+
+    def forget(self, name: str) -> None:
+        """Removes a taught action. Raises ConfigError where there is none of this name."""
+        self._teaching.forget(name)
+        self._answers = self._teaching.answers()
+
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """The actions that were taught by example, the last of `classes`."""
+        return self._teaching.names
+
+    def save(self, folder: str | Path | None = None) -> None:
+        """Writes the model folder, with what was taught; it is all that `from_pretrained` needs.
+
+        Args:
+            folder: A folder that does not exist yet, or is empty. None: the one that it was opened from, where only
+                what was taught changes.
 
         Raises:
             CheckpointError: The recogniser was not opened from a folder.
-            ConfigError: The folder is a file, or has something in it.
+            ConfigError: The folder is a file, or has something in it; or the own one belongs to the package or the hub.
             StorageError: It cannot be written.
         """
-        copy_model(self._opened_from(), Path(folder))
+        opened = self._opened_from()
+        if folder is not None:
+            copy_model(opened, Path(folder))
+        self._teaching.save(own_folder(opened) if folder is None else Path(folder))
 
     def push_to_hub(self, repository: str, private: bool = True) -> str:
         """Uploads the model to the Hugging Face hub, with a card that is written from what its training recorded.
@@ -136,15 +181,15 @@ class Recognizer:
     def __repr__(self) -> str:
         """One line: what the model is, which actions and joints it knows, and what it was trained on."""
         card = self.card
-        knows = f"{len(card.classes)} classes" if card.classes else "pre-trained only, no class names"
+        knows = f"{len(self.classes)} classes" if self.classes else "pre-trained only, no class names"
         joints = f"{len(card.skeleton.joints)} joints ({card.skeleton.name}), {card.coordinates}D"
         quick = ", made with --quick" if card.config.quick else ""
         return f"Recognizer({card.system}{quick}, {knows}, {joints}, trained on {card.data}, {self.device})"
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the actions, in the order of labels; empty for a model that was not fine-tuned."""
-        return self.card.classes
+        """The names of the actions, in the order of labels, then taught ones; empty for a model that knows none."""
+        return (*self.card.classes, *self.taught)
 
     @overload
     def predict(self, recording: Recording) -> Prediction: ...  # for a folder, too, a list
@@ -324,8 +369,9 @@ class Recognizer:
         """The classifier as it answers. Raises CheckpointError where there is none."""
         if self._answers is None:
             raise CheckpointError(
-                "this model is pre-trained only, it knows no class names. Fine-tune it first: jointwise finetune RUN "
-                "--data DATA; or use .features()."
+                f"this model is pre-trained only, it knows {'one taught action' if self.taught else 'no class names'}. "
+                "Fine-tune it first: jointwise finetune RUN --data DATA; or teach it two actions or more: jointwise "
+                "enroll; or use .features()."
             )
         return self._answers
 
