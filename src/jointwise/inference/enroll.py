@@ -30,7 +30,7 @@ from jointwise.training.model_folder import model_folder
 from jointwise.training.progress import watched
 from jointwise.training.shipped import SHIPPED
 
-PER_CLASS = 20  # clips of a known class that the space is computed from
+PER_CLASS = 40  # clips of a known class that the space is computed from
 WITHOUT_CLASSES = "synthetic"  # the data that tell how features vary within a class, for a model that has no classes
 
 _AT_ONCE = 64  # clips

@@ -44,8 +44,8 @@ class Space:
     known: Tensor
 
     def vectors(self, features: Tensor) -> Tensor:
-        """Features (B, F) as vectors of length 1 in this space."""
-        centred = features - self.mean
+        """Features (B, F) as vectors of length 1. A joint that is never seen has features of 0 and counts as mean."""
+        centred = (features - self.mean) * (features != 0)
         return functional.normalize(centred + ((centred @ self.axes.T) * (self.gains - 1)) @ self.axes, dim=1)
 
     def prototype(self, features: Tensor) -> Tensor:
