@@ -68,15 +68,19 @@ class Teaching:
         """Features of a clip."""
         return len(self._card.skeleton.joints) * self._card.config.encoder.width
 
-    def answers(self) -> Answers | None:
-        """The model as it answers; None for one that knows fewer than two actions: it could only give one answer."""
+    def answers(self, card: ModelCard) -> Answers | None:
+        """The model as it answers; None for one that knows fewer than two actions: it could only give one answer.
+
+        Args:
+            card: What it is, with the calibration by which it answers.
+        """
         if self._taught is None or not self.names:
-            return None if self._classifier is None else Answers(self._card, self._classifier)
+            return None if self._classifier is None else Answers(card, self._classifier)
         if self._classifier is None and len(self.names) < 2:
             return None
         segment = self._card.config.clip.segment
         model = TaughtClassifier(self._encoder, self._classifier, segment, self._taught)
-        return Answers(self._card, model.eval(), self.names)
+        return Answers(card, model.eval(), self.names)
 
     def load(self, folder: Path, encoder: str) -> None:
         """Opens what was taught before.

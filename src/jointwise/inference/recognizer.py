@@ -10,27 +10,26 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from jointwise.data.centring import prepare_sequence
-from jointwise.data.clips import Clips
-from jointwise.data.sequence import Sequence
+from jointwise.data.dataset import Part
+from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
-from jointwise.inference.answers import NONE, Answer, Answers, Prediction, check_finite
+from jointwise.inference.answers import Answers, Prediction, check_finite, predictions
 from jointwise.inference.enroll import Teaching, own_folder
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
 from jointwise.inference.nearest import Neighbour, Retrieval
 from jointwise.inference.occlusion import Occlusion, occlusion
-from jointwise.inference.timeline import HOP, SWITCH_COST, WINDOW, Segment, join_windows, windows_of_persons
-from jointwise.model.build import build_classifier
+from jointwise.inference.opening import open_model
+from jointwise.inference.stream import Said, Stream
+from jointwise.inference.timeline import SWITCH_COST, Segment, timeline
+from jointwise.inference.windows import HOP, WINDOW
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS
-from jointwise.model.parts import build_encoder
-from jointwise.training.checkpoint import load_weights
 from jointwise.training.device import pick_device
-from jointwise.training.model_card import ModelCard
-from jointwise.training.model_folder import copy_model, load_model, model_folder
+from jointwise.training.model_card import Calibration, ModelCard
+from jointwise.training.model_folder import copy_model, model_folder
 
 
 class Recognizer:
@@ -64,7 +63,7 @@ class Recognizer:
         self._classifier = None if classifier is None else classifier.to(device).eval()
         self._retrieval = Retrieval(card, self._inputs, self._encoder, folder)
         self._teaching = Teaching(card, self._inputs, self._encoder, self._classifier, self._retrieval)
-        self._answers = self._teaching.answers()
+        self._answers = self._teaching.answers(card)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto", encoder: str = "student") -> Recognizer:
@@ -80,29 +79,11 @@ class Recognizer:
             CheckpointError: There is no model in the folder or on the hub, or it is damaged.
             ConfigError: The encoder or the device is unknown.
         """
-        encoders = ("student", "teacher")
-        if encoder not in encoders:
-            raise ConfigError(unknown("encoder", encoder, encoders))
-        folder = Path(folder)
-        card, weights = load_model(folder)
-        config = card.config
-        if card.kind == "classifier":
-            classifier = build_classifier(
-                config, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed
-            )
-            load_weights(classifier, weights, folder)
-            return cls(card, classifier.encoder, classifier, pick_device(device), folder)._with_taught()
-        pretrained = build_encoder(config, card.skeleton, card.coordinates)
-        prefix = f"{encoder}."
-        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-        load_weights(pretrained, own, folder)
-        return cls(card, pretrained, None, pick_device(device), folder)._with_taught(encoder)
-
-    def _with_taught(self, encoder: str = "student") -> Recognizer:
-        """With the actions that its folder has; they were taught to the student, so a teacher has none."""
-        self._teaching.load(model_folder(self._opened_from()), encoder)
-        self._answers = self._teaching.answers()
-        return self
+        card, opened, classifier = open_model(Path(folder), encoder)
+        recognizer = cls(card, opened, classifier, pick_device(device), Path(folder))
+        recognizer._teaching.load(model_folder(Path(folder)), encoder)
+        recognizer._answers = recognizer._teaching.answers(card)
+        return recognizer
 
     def enroll(
         self,
@@ -125,12 +106,12 @@ class Recognizer:
             ReadError: A clip cannot be used; nothing is taught then.
         """
         self._teaching.enroll(name, clips, data, reading)
-        self._answers = self._teaching.answers()
+        self._answers = self._teaching.answers(self.card)
 
     def forget(self, name: str) -> None:
         """Removes a taught action. Raises ConfigError where there is none of this name."""
         self._teaching.forget(name)
-        self._answers = self._teaching.answers()
+        self._answers = self._teaching.answers(self.card)
 
     @property
     def taught(self) -> tuple[str, ...]:
@@ -141,8 +122,7 @@ class Recognizer:
         """Writes the model folder, with what was taught; it is all that `from_pretrained` needs.
 
         Args:
-            folder: A folder that does not exist yet, or is empty. None: the one that it was opened from, where only
-                what was taught changes.
+            folder: A new folder, or an empty one. None: the own one, in which only what was taught changes.
 
         Raises:
             CheckpointError: The recogniser was not opened from a folder.
@@ -243,28 +223,7 @@ class Recognizer:
         """
         answers = self._trained()
         for chosen in batched(recordings, batch):
-            yield from self._predict_batch(answers, chosen, reading or {})
-
-    def _predict_batch(
-        self, answers: Answers, recordings: list[Recording], reading: Mapping[str, Any]
-    ) -> list[Prediction | ReadError]:
-        """The answer to each of a few recordings."""
-        failed: list[ReadError | None] = []
-        clips: list[Clips] = []
-        sequences: list[Sequence] = []
-        for recording in recordings:
-            try:
-                sequence = self._inputs.sequence(recording, reading)
-                clips.append(self._inputs.clip(sequence))
-                sequences.append(sequence)
-                failed.append(None)
-            except ReadError as error:
-                failed.append(error)
-        named = (
-            answer if isinstance(answer, ReadError) else answer.prediction(answers.classes, sequence)
-            for answer, sequence in zip(answers.of(clips, sequences), sequences, strict=True)
-        )
-        return [error or next(named) for error in failed]
+            yield from predictions(self._inputs, answers, chosen, reading)
 
     def timeline(
         self,
@@ -294,32 +253,62 @@ class Recognizer:
             ConfigError: The window or the hop is not positive.
             ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
         """
-        answers = self._trained()
-        sequence = self._inputs.sequence(recording, reading)
-        found = windows_of_persons(sequence, window, hop)
-        named: list[Answer] = []
-        for some in batched(found, 64):
-            pieces = [prepare_sequence(piece) for *_, piece in some]
-            for answer in answers.of([self._inputs.whole(piece) for piece in pieces], pieces):
-                if isinstance(answer, ReadError):
-                    raise answer
-                named.append(answer)
-        offset = sequence.begin
-        return join_windows(
-            [(person, begin + offset, end + offset) for person, begin, end, _ in found],
-            np.array([answer.probabilities for answer in named]),
-            np.array([bool(answer.reason) for answer in named]),
-            (*answers.classes, NONE),
-            sequence.fps,
-            switch_cost,
-        )
+        recorded = self._inputs.recorded(recording, reading)
+        return timeline(self._inputs, self._trained(), recorded, window, hop, switch_cost)
+
+    def stream(
+        self,
+        frames: Iterable[npt.ArrayLike | Mapping[str, Any]] = (),
+        *,
+        layout: str | Skeleton | None = None,
+        fps: float | None = None,
+        units: str | None = None,
+        up: str | None = None,
+        window: float = WINDOW,
+        hop: float = HOP,
+        switch_cost: float = SWITCH_COST,
+    ) -> Stream:
+        """Names what every person does while frames come in, as `timeline` does for a recording.
+
+        Args:
+            frames: Frames for a loop over the events, `for event in recognizer.stream(frames)`: arrays of positions, or
+                arguments of `Stream.push` by name. Without them, frames are given to `Stream.push`.
+            layout: The joints, or the name of a shipped layout; None: those of the model, by their number.
+            fps: Frames per second that the camera gives; None: those of the model's data.
+            units: The unit of the coordinates, such as `m`; None: bodies tell it.
+            up: The axis that points up, such as `y`, or `-y`; None: bodies tell it.
+            window: Seconds that one answer looks at.
+            hop: Seconds between two answers.
+            switch_cost: What a change of action costs, in nats.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
+            ConfigError: A value cannot be meant.
+        """
+        said = Said(layout, fps, units, up)
+        return Stream(self._inputs, self._trained(), frames, said, window, hop, switch_cost)
+
+    def calibrate(self, recordings: Part | list[Recording], labels: list[str] | None = None) -> Calibration:
+        """Fits probabilities, and the threshold of NONE, to labelled recordings of persons who did not train.
+
+        Args:
+            recordings: As `predict` takes them, without folders; or a part of a data set.
+            labels: The name of the action of each; None: a part of a data set and Sequences have labels of their own.
+
+        Returns:
+            What was found. This recognizer answers by it; `model_folder.save_calibration` keeps it with the model.
+
+        Raises:
+            ConfigError: A label is missing, or is none of the classes.
+            DataError: There are too few recordings.
+            ReadError: A recording cannot be used.
+        """
+        found = self._trained().calibrate(self._inputs, recordings, labels)
+        self.card = self._trained().card
+        return found
 
     def nearest(
-        self,
-        recording: Recording,
-        count: int = 5,
-        data: str | None = None,
-        reading: Mapping[str, Any] | None = None,
+        self, recording: Recording, count: int = 5, data: str | None = None, reading: Mapping[str, Any] | None = None
     ) -> list[Neighbour]:
         """The training clips that the model finds most like a recording.
 

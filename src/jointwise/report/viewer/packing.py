@@ -250,7 +250,7 @@ def _pack_answer(answer: Answer, truth: str | None) -> dict[str, Any]:
 
 def _pack_lanes(timeline: Sequence[Segment]) -> list[dict[str, Any]]:
     """For each person the segments as [start, end, label, probability, whether it is none of the classes]."""
-    lanes: dict[int, list[list[Any]]] = {}
+    lanes: dict[int | str, list[list[Any]]] = {}
     for part in sorted(timeline, key=lambda part: (part.person, part.start)):
         row = [round(part.start, 3), round(part.end, 3), part.label, round(part.probability, 4), part.label == NONE]
         lanes.setdefault(part.person, []).append(row)

@@ -77,7 +77,7 @@ def answers_by(model: str) -> AskRecognizer:
         answer = Answer(model, tuple(recognizer.predict(recording).probabilities.items()))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", JointwiseWarning)  # the answer gave them already
-            segments = recognizer.timeline(recording)
+            segments = recognizer.timeline(ready)  # of the persons who are drawn
         late = ready.begin / ready.fps  # a timeline counts from the first frame of the file
         timeline = (replace(segment, start=segment.start - late, end=segment.end - late) for segment in segments)
         clip = replace(clip, answers=(answer,), timeline=tuple(timeline))
