@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -153,6 +155,38 @@ class Answers:
         unmoved = outside(movement(sequence), known) if known else None
         reason = unmoved or unlike_any(probabilities, self.classes, found)
         return Answer(probabilities, reason or "", SURE if unmoved else _DOUBT if reason else _HARDLY)
+
+
+def predictions(
+    inputs: Inputs, answers: Answers, recordings: list[Recording], reading: Mapping[str, Any] | None = None
+) -> list[Prediction | ReadError]:
+    """Name the actions of a few recordings at once.
+
+    Args:
+        inputs: Makes clips of them.
+        answers: The classifier.
+        recordings: As `Recognizer.predict` takes them, without folders.
+        reading: What is said of files, as `jointwise.read` takes it; None: nothing.
+
+    Returns:
+        The prediction of each, or the error that says why there is none.
+    """
+    failed: list[ReadError | None] = []
+    clips: list[Clips] = []
+    sequences: list[Sequence] = []
+    for recording in recordings:
+        try:
+            sequence = inputs.sequence(recording, reading)
+            clips.append(inputs.clip(sequence))
+            sequences.append(sequence)
+            failed.append(None)
+        except ReadError as error:
+            failed.append(error)
+    named = (
+        answer if isinstance(answer, ReadError) else answer.prediction(answers.classes, sequence)
+        for answer, sequence in zip(answers.of(clips, sequences), sequences, strict=True)
+    )
+    return [error or next(named) for error in failed]
 
 
 def unlike_any(

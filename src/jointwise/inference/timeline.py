@@ -9,16 +9,19 @@ import warnings
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.centring import prepare_sequence
 from jointwise.data.conventions import guess_up
 from jointwise.data.sequence import Sequence
 from jointwise.errors import JointwiseWarning, ReadError
 from jointwise.inference.answers import NONE, SURE, Answer, Answers
 from jointwise.inference.inputs import Fit, Inputs, Joints
-from jointwise.inference.windows import Person, Window
+from jointwise.inference.many import batched
+from jointwise.inference.windows import Person, Window, windows_of
 
 # What a change of action costs, in nats: a change happens where the answers speak for it by more than this. The best of
 # 0 to 8 on concatenated clips of training subjects (lab/LOG.md).
@@ -339,3 +342,36 @@ class Namer:
             return self._inputs.fitted(placed, self._fit)
         except ReadError as error:
             return error
+
+
+def timeline(
+    inputs: Inputs, answers: Answers, recorded: Sequence, window: float, hop: float, switch_cost: float
+) -> list[Segment]:
+    """What every person of a recording does over time.
+
+    Args:
+        inputs: What the model takes.
+        answers: What it says.
+        recorded: What `Inputs.recorded` returns.
+        window: Seconds that one answer looks at.
+        hop: Seconds between two answers.
+        switch_cost: What a change of action costs, in nats.
+
+    Returns:
+        The segments, person by person in order of time.
+
+    Raises:
+        ConfigError: The window or the hop is not positive.
+        ReadError: The recording has no valid joint, or does not fit the model.
+    """
+    windows = windows_of(recorded, window, hop)
+    first = next(windows, None)
+    if first is None:  # nobody, or nobody for long
+        prepare_sequence(recorded)
+        return []
+    fit = inputs.fit(recorded, first.piece)
+    joints = Joints(recorded.skeleton, recorded.skeleton)
+    namer = Namer(inputs, answers, joints, recorded.fps, switch_cost, fit, zero=recorded.begin / recorded.fps)
+    events = [event for some in batched(chain([first], windows), 64) for event in namer.name(some)]
+    segments = [event for event in [*events, *namer.leave()] if isinstance(event, Segment)]
+    return sorted(segments, key=lambda segment: (segment.person, segment.start))
