@@ -8,7 +8,8 @@ training subject, on which all was chosen; `final` scores test subjects and writ
 import json
 import sys
 import warnings
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ from jointwise.data.dataset import Dataset
 from jointwise.evaluation import knn
 from jointwise.evaluation.features import RAW_FRAMES, extract, raw_features
 from jointwise.evaluation.paired import paired_interval
+from jointwise.inference.enroll import some_of_each
 from jointwise.inference.taught import Space, Taught
 
 SEEDS = 3
 DRAWS = 20
 SHOTS = (1, 2, 5)
-METHODS = ("run", "base", "raw 1-NN", "raw in the run's way")
 
 
 def features_of(recognizer: Recognizer, sequences: Any) -> tuple[Tensor, Tensor | None]:
@@ -59,83 +60,103 @@ def nearest_scores(features: Tensor, queries: np.ndarray, clips: list[np.ndarray
     return knn.nearest_scores(features[np.concatenate(clips)], labels, features[queries], len(clips))
 
 
+def without_known(space: Space) -> Space:
+    """A space in which nothing is compared with known classes."""
+    return replace(space, known=space.known[:0])
+
+
+@cache
+def of_base(data: str, split: str | None) -> Tensor:
+    """Features of `base` of all recordings of a data set."""
+    store = load_dataset(data, split=split).store
+    return features_of(Recognizer.from_pretrained("base", "cpu"), (store[place] for place in range(len(store))))[0]
+
+
+@cache
+def base_space() -> Space:
+    """The space that `base` is taught in, from some clips of `synthetic`."""
+    part = load_dataset("synthetic").train
+    chosen = some_of_each(part.labels)
+    rows, _ = features_of(Recognizer.from_pretrained("base", "cpu"), (part[int(place)] for place in chosen))
+    labels = torch.from_numpy(part.labels[chosen])
+    return without_known(Space.fitted(rows, labels, int(labels.max()) + 1))
+
+
+class Measured:
+    """One seed: features of all clips under each method, and who is in which part.
+
+    Args:
+        dataset: The data.
+        run: A run that does not know some of the classes.
+    """
+
+    def __init__(self, dataset: Dataset, run: Path) -> None:
+        model = Recognizer.from_pretrained(run, "cpu")
+        ids = np.concatenate([dataset.train.ids, dataset.test.ids])
+        self.train = np.arange(len(ids)) < len(dataset.train)
+        self.names = np.array(dataset.classes)[dataset.store.index["label"][ids]]
+        self.subjects = dataset.store.index["subject"][ids]
+        self.own, self.scores = features_of(model, (dataset.store[int(place)] for place in ids))
+        self.general = of_base(dataset.address, dataset.split_name)[ids]
+        cutter = ClipCutter.from_store(dataset.store, RAW_FRAMES)
+        self.raw = functional.normalize(
+            extract(raw_features(dataset.skeleton.root_index), cutter, torch.from_numpy(ids)), dim=1
+        )
+        self.known = list(model.classes)
+        self.new = sorted(set(dataset.classes) - set(self.known))
+        self.learned = [np.flatnonzero(self.train & (self.names == name)) for name in self.known]
+        places = np.array([self.known.index(name) if name in self.known else -1 for name in self.names])
+        chosen = some_of_each(np.where(self.train, places, -1))
+        labels = torch.from_numpy(places[chosen])
+        self.space = Space.fitted(self.own[chosen], labels, len(self.known))
+        self.raw_space = without_known(Space.fitted(self.raw[chosen], labels, len(self.known)))
+
+    def draw(self, name: str, shots: int, draws: np.random.Generator) -> np.ndarray:
+        """Some training clips of a class."""
+        return draws.choice(np.flatnonzero(self.train & (self.names == name)), shots, replace=False)
+
+    def among_new(self, queries: np.ndarray, taught: list[np.ndarray]) -> dict[str, Tensor]:
+        """Scores of each method among the taught actions only."""
+        return {
+            "run": taught_scores(without_known(self.space), self.own, None, queries, taught),
+            "base": taught_scores(base_space(), self.general, None, queries, taught),
+            "raw 1-NN": nearest_scores(self.raw, queries, taught),
+            "raw in the run's way": taught_scores(self.raw_space, self.raw, None, queries, taught),
+        }
+
+    def among_all(self, queries: np.ndarray, taught: list[np.ndarray], few: list[np.ndarray]) -> dict[str, Tensor]:
+        """Scores of each method among all actions; `few` are as many clips of each known one as of a taught one."""
+        return {
+            "run": taught_scores(self.space, self.own, self.scores, queries, taught),
+            "raw 1-NN": nearest_scores(self.raw, queries, [*self.learned, *taught]),
+            "base": taught_scores(base_space(), self.general, None, queries, [*few, *taught]),
+            "raw 1-NN, few of all": nearest_scores(self.raw, queries, [*few, *taught]),
+        }
+
+
 def measure(dataset: Dataset, run: Path, seed: int) -> list[dict[str, Any]]:
     """Accuracy of each method, task, number of shots and scored subject, as a mean over draws."""
-    model = Recognizer.from_pretrained(run, "cpu")
-    base = Recognizer.from_pretrained("base", "cpu")
-    ids = np.concatenate([dataset.train.ids, dataset.test.ids])
-    train = np.arange(len(ids)) < len(dataset.train)
-    names = np.array(dataset.classes)[np.concatenate([dataset.train.labels, dataset.test.labels])]
-    subjects = np.concatenate([dataset.train.subjects, dataset.test.subjects])
-    own, probabilities = features_of(model, (dataset.store[int(place)] for place in ids))
-    general, _ = features_of(base, (dataset.store[int(place)] for place in ids))
-    raw = extract(
-        raw_features(dataset.skeleton.root_index), ClipCutter.from_store(dataset.store, RAW_FRAMES), torch.tensor(ids)
-    )
-    known = list(model.classes)
-    new = sorted(set(dataset.classes) - set(known))
-    learned = [np.flatnonzero(train & (names == name)) for name in known]
-    labels = torch.repeat_interleave(torch.tensor([len(some) for some in learned]))
-    ways = {
-        kind: Space.fitted(rows[np.concatenate(learned)], labels, len(known))
-        for kind, rows in (("run", own), ("raw", functional.normalize(raw)))
-    }
-    alone = {kind: Space(way.mean, way.axes, way.gains, way.known[:0]) for kind, way in ways.items()}
-    synthetic = load_dataset("synthetic")
-    their, _ = features_of(base, synthetic.train)
-    fitted = Space.fitted(their, torch.from_numpy(synthetic.train.labels), len(synthetic.classes))
-    plain = Space(fitted.mean, fitted.axes, fitted.gains, fitted.known[:0])
+    clips = Measured(dataset, run)
     found = []
-    for task, classes in (("new", new), ("all", [*known, *new])):
-        queries = np.flatnonzero(~train & np.isin(names, classes))
+    for task, classes in (("new", clips.new), ("all", [*clips.known, *clips.new])):
+        queries = np.flatnonzero(~clips.train & np.isin(clips.names, classes))
+        names, subjects = clips.names[queries], clips.subjects[queries]
         for shots in SHOTS:
-            hits: dict[str, list[np.ndarray]] = {method: [] for method in METHODS}
+            hits: dict[str, list[np.ndarray]] = {}
             for draw in range(DRAWS):
                 draws = np.random.default_rng([seed, shots, draw])
-                every = {
-                    name: draws.choice(np.flatnonzero(train & (names == name)), shots, replace=False)
-                    for name in [*new, *known]
-                }
-                taught = [every[name] for name in new]
-                unit = functional.normalize(raw)
-                if task == "new":
-                    scores = {
-                        "run": taught_scores(alone["run"], own, None, queries, taught),
-                        "base": taught_scores(plain, general, None, queries, taught),
-                        "raw 1-NN": nearest_scores(raw, queries, taught),
-                        "raw in the run's way": taught_scores(alone["raw"], unit, None, queries, taught),
-                    }
-                else:
-                    few = [every[name] for name in classes]
-                    scores = {
-                        "run": taught_scores(ways["run"], own, probabilities, queries, taught),
-                        "base": taught_scores(plain, general, None, queries, few),
-                        "raw 1-NN": nearest_scores(raw, queries, [*learned, *taught]),
-                        "raw 1-NN, few of all": nearest_scores(raw, queries, few),
-                    }
+                taught, few = ([clips.draw(name, shots, draws) for name in some] for some in (clips.new, clips.known))
+                scores = clips.among_new(queries, taught) if task == "new" else clips.among_all(queries, taught, few)
                 for method, values in scores.items():
-                    right = np.array(classes)[values.argmax(1).numpy()] == names[queries]
-                    hits.setdefault(method, []).append(right)
-            for method, draws_of in hits.items():
-                if not draws_of:
-                    continue
-                mean = np.mean(draws_of, 0)
-                taught_ones = np.isin(names[queries], new)
-                found.append(
-                    {
-                        "seed": seed,
-                        "task": task,
-                        "shots": shots,
-                        "method": method,
-                        "accuracy": float(mean.mean()),
-                        "of_new": float(mean[taught_ones].mean()),
-                        "of_known": float(mean[~taught_ones].mean()) if task == "all" else None,
-                        "subjects": {
-                            str(subject): float(mean[subjects[queries] == subject].mean())
-                            for subject in np.unique(subjects[queries])
-                        },
-                    }
-                )
+                    hits.setdefault(method, []).append(np.array(classes)[values.argmax(1).numpy()] == names)
+            is_new = np.isin(names, clips.new)
+            for method, rights in hits.items():
+                mean = np.mean(rights, 0)
+                row = {"seed": seed, "task": task, "shots": shots, "method": method, "accuracy": float(mean.mean())}
+                if task == "all":
+                    row |= {"of_new": float(mean[is_new].mean()), "of_known": float(mean[~is_new].mean())}
+                of_subjects = {str(who): float(mean[subjects == who].mean()) for who in np.unique(subjects)}
+                found.append(row | {"subjects": of_subjects})
     return found
 
 
@@ -173,7 +194,7 @@ def main() -> None:
                 opponent = "raw 1-NN, few of all" if (task, method) == ("all", "base") else "raw 1-NN"
                 line = {"task": task, "shots": shots, "method": method, "opponent": opponent}
                 for key in ("accuracy", "of_new", "of_known"):
-                    values = [row[key] for row in some if row["method"] == method and row[key] is not None]
+                    values = [row[key] for row in some if row["method"] == method and key in row]
                     line |= {key: float(np.mean(values))} if values else {}
                 line["difference"] = compare(method, opponent)
                 summary.append(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -205,7 +206,7 @@ class Teaching:
         space = Space.fitted(self._features(clips), torch.from_numpy(labels[kept]), classes)
         return space if self._card.classes else replace(space, known=space.known[:0])
 
-    def _clips_with_labels(self, data: str | None) -> tuple[Part, np.ndarray, int]:
+    def _clips_with_labels(self, data: str | None) -> tuple[Part, npt.NDArray[np.int64], int]:
         """Clips that tell how features vary within a class, their classes (n,), and how many classes there are."""
         if self._card.classes:
             try:
@@ -222,15 +223,30 @@ class Teaching:
         part = part.labelled
         number = np.array([classes.index(name) if name in classes else -1 for name in dataset.classes])
         labels = number[part.labels]
-        chosen: list[int] = []
-        for label, name in enumerate(classes):
-            own = np.flatnonzero(labels == label)
-            if not len(own):
-                raise DataError(
-                    f"{dataset.address}: no clip of '{name}', which the model knows. Name the data of its training."
-                )
-            chosen += own[np.unique(np.linspace(0, len(own) - 1, PER_CLASS).astype(int))].tolist()
+        missing = set(range(len(classes))) - set(labels.tolist())
+        if missing:
+            raise DataError(
+                f"{dataset.address}: no clip of '{classes[min(missing)]}', which the model knows. Name the data of its "
+                "training."
+            )
+        chosen = some_of_each(labels)
         return Part(part.store, part.ids[chosen]), labels[chosen], len(classes)
+
+
+def some_of_each(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Places of up to PER_CLASS clips of each class, evenly chosen.
+
+    Args:
+        labels: (n,) classes of the clips; −1: of none.
+
+    >>> some_of_each(np.array([0, 1, -1, 0])).tolist()
+    [0, 3, 1]
+    """
+    chosen = []
+    for label in np.unique(labels[labels >= 0]):
+        own = np.flatnonzero(labels == label)
+        chosen.append(own[np.unique(np.linspace(0, len(own) - 1, PER_CLASS).astype(int))])
+    return np.concatenate(chosen)
 
 
 def own_folder(opened: Path) -> Path:
