@@ -7,7 +7,7 @@ import pytest
 
 from jointwise.data.sequence import Bools, Floats
 from jointwise.data.skeletons import NTU25, get_skeleton
-from jointwise.data.tracking import Bones, Detection, Tracks, link_persons
+from jointwise.data.tracking import Bones, Detection, Tracker, Tracks, link_persons
 
 BODY = np.array([[0, 0], [0, 0.5], [0, 1]], np.float32)
 TWINS = Path(__file__).parents[3] / "shared/formats/twins"
@@ -158,6 +158,19 @@ def test_two_persons_with_one_number_are_told_apart_by_places() -> None:
     np.testing.assert_array_equal(tracks.positions[:, :, 0, 1], [[0.0] * 20, [2.0] * 20])
     assert "Two persons of frame 7 have the same number" in tracks.notes[0]
     assert link_persons(frames, 3, 2, track="file").positions[0, 1, 0, 1] == 2  # by order
+
+
+def test_a_tracker_follows_persons_frame_by_frame_and_forgets_who_left() -> None:
+    tracker = Tracker(30.0)
+    there = [BODY, BODY + np.float32(5)]
+    assert tracker.follow(there, 0) == [0, 1]
+    assert tracker.follow(there[::-1], 1) == [1, 0]
+    assert tracker.follow([], 2) == []
+    assert tracker.follow(there[1:], 3) == [1]
+    assert tracker.follow(there, 17) == [2, 1]  # the first was last seen more than half a second ago
+    for time in range(18, 400):
+        tracker.follow([BODY + np.float32(9 * time)], time)  # another person in each frame
+    assert len(tracker._tracks) == 16
 
 
 def test_who_walks_on_while_half_of_the_body_is_hidden_stays_one_person() -> None:

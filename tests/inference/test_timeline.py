@@ -7,14 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from jointwise import cli
 from jointwise.data.dataset import Dataset
 from jointwise.data.formats import npz
-from jointwise.errors import ConfigError
-from jointwise.inference.answers import NONE
+from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import KINECT20
+from jointwise.errors import ConfigError, ReadError
+from jointwise.inference.answers import NONE, Answer
 from jointwise.inference.recognizer import Recognizer
-from jointwise.inference.timeline import cut_segments, join_windows, smooth_labels, window_frames
+from jointwise.inference.timeline import Course, Segment, Smoother, smooth_labels
+from jointwise.inference.windows import LEAST_SEEN, Window, windows_of
 
 
 def dense_course(scores: np.ndarray, cost: float) -> float:
@@ -35,27 +41,105 @@ def test_the_smoothed_course_is_the_best_of_all(seed: int, cost: float) -> None:
     assert value == pytest.approx(dense_course(scores, cost))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_an_action_is_told_as_soon_as_nothing_can_change_it_and_after_the_lag_at_the_latest(seed: int) -> None:
+    scores = np.log(np.random.default_rng(seed).dirichlet(np.ones(3), 60))
+    for lag in (1, 5, 100):
+        smoother, told = Smoother(2.0, lag), []
+        for count, row in enumerate(scores, 1):
+            told += smoother.push(row)
+            assert count - lag <= len(told) < count
+        told += smoother.close()
+        assert len(told) == 60
+        if lag == 100:
+            best = scores[range(60), told].sum() - 2.0 * np.count_nonzero(np.diff(told))
+            for changed in range(60):  # no other action in one window, and none in all, is better
+                for action in range(3):
+                    other = [*told[:changed], action, *told[changed + 1 :]]
+                    assert best >= scores[range(60), other].sum() - 2.0 * np.count_nonzero(np.diff(other)) - 1e-9
+
+
+def test_what_stays_open_between_two_actions_is_decided_after_the_lag() -> None:
+    even = np.log([0.5, 0.5])
+    smoother = Smoother(2.0, 3)
+    told = [smoother.push(even) for _ in range(6)]
+    assert told[:4] == [[], [], [], [0, 0, 0]]
+    assert [action for actions in told for action in actions] + smoother.close() == [0] * 6
+
+
+def windows_in(sequence: Sequence, window: float, hop: float) -> list[Window]:
+    return list(windows_of(sequence, window, hop))
+
+
 def test_windows_cover_a_recording_to_its_last_frame() -> None:
     for frames in (1, 5, 59, 60, 61, 200):
-        windows = window_frames(frames, 30, 2.0, 0.5)
-        assert windows[0][0] == 0
-        assert windows[-1][1] == frames
-        assert {end - begin for begin, end in windows} == {min(60, frames)}
-        assert all(0 < b - a <= 15 for (a, _), (b, _) in pairwise(windows))
+        found = windows_in(Sequence(np.ones((1, frames, 20, 3), np.float32), KINECT20), 2.0, 0.5)
+        assert found[0].begin == 0
+        assert found[-1].end == frames
+        assert {one.end - one.begin for one in found} == {min(60, frames)}
+        assert all(0 < after.begin - before.begin <= 15 for before, after in pairwise(found))
     with pytest.raises(ConfigError, match="above 0 seconds"):
-        window_frames(10, 30, 2.0, 0.0)
+        windows_in(Sequence(np.ones((1, 10, 20, 3), np.float32), KINECT20), 2.0, 0.0)
+
+
+@settings(max_examples=30)
+@given(
+    seen=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=40)),
+    length=st.integers(1, 12),
+    step=st.integers(1, 12),
+)
+def test_windows_hold_what_the_recording_holds(seen: np.ndarray, length: int, step: int) -> None:
+    """Against windows that are cut from the whole recording at once."""
+    persons, frames = seen.shape
+    positions = np.random.default_rng(0).normal(size=(persons, frames, 20, 3)).astype(np.float32)
+    recording = Sequence(positions, KINECT20, np.repeat(seen[..., None], 20, 2), fps=1.0)
+    expected = []
+    if seen.any():
+        start = int(seen.any(0).argmax())
+        ends = list(range(start + length, frames + 1, step))
+        ends += [frames] if not ends or ends[-1] != frames else []
+        for end in ends:
+            begin = max(start, end - length)
+            expected += [
+                (person, begin, end) for person in range(persons) if seen[person, begin:end].mean() >= LEAST_SEEN
+            ]
+    found = windows_in(recording, length, step)
+    assert sorted((one.end, one.begin, one.person) for one in found) == sorted((e, b, p) for p, b, e in expected)
+    for one in found:
+        part = slice(one.begin, one.end)
+        there = np.flatnonzero(seen[one.person, part])
+        assert (one.first - one.begin, one.last - one.begin) == (there[0], there[-1] + 1)
+        np.testing.assert_array_equal(one.piece.validity[0], recording.validity[one.person, part])
+        np.testing.assert_array_equal(one.piece.positions[0][there], recording.positions[one.person, part][there])
+
+
+def course_of(actions: list[int], spans: list[tuple[int, int]], person: int = 0, cost: float = 0.0) -> list[Segment]:
+    """The segments of windows that show walking (0), waving (1) or nothing (2)."""
+    course = Course(person, ("walk", "wave", NONE), 10.0, cost)
+    piece = Sequence(np.ones((1, 1, 20, 3), np.float32), KINECT20)
+    segments = []
+    for action, (begin, end) in zip(actions, spans, strict=True):
+        shares = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1]][action])
+        answer = Answer(shares, "It stands still." if action == 2 else "")
+        segments += course.push(Window(person, begin, end, begin, end, piece), answer)
+    return segments + course.close()
 
 
 def test_segments_follow_one_another_and_change_between_windows() -> None:
-    windows = [(0, 20), (10, 30), (20, 40), (30, 50)]
-    probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6]])
-    first, second = cut_segments(np.array([0, 0, 1, 1]), probabilities, windows, 10.0, ("walk", "wave"), 3)
+    first, second = course_of([0, 0, 1, 1], [(0, 20), (10, 30), (20, 40), (30, 50)], 3)
     assert (first.person, first.start, first.end, first.label) == (3, 0.0, 2.5, "walk")
     assert (second.start, second.end, second.label) == (2.5, 5.0, "wave")
-    assert first.probability == pytest.approx(0.8)
-    assert second.probability == pytest.approx(0.7)
-    (only,) = cut_segments(np.array([1]), probabilities[:1], windows[:1], 10.0, ("walk", "wave"))
+    assert first.probability == pytest.approx(0.9, abs=1e-3)
+    assert second.probability == pytest.approx(0.8, abs=1e-3)
+    (only,) = course_of([1], [(0, 20)])
     assert (only.start, only.end, only.label) == (0.0, 2.0, "wave")
+
+
+def test_between_windows_that_do_not_overlap_there_is_nothing() -> None:
+    first, second = course_of([0, 0], [(0, 20), (21, 41)])
+    assert (first.end, second.start) == (2.0, 2.1)
+    (whole,) = course_of([0, 0], [(0, 20), (20, 40)])
+    assert (whole.start, whole.end) == (0.0, 4.0)
 
 
 def test_a_timeline_names_every_person_from_the_first_frame_of_the_file(finetuned: Path, dataset: Dataset) -> None:
@@ -93,12 +177,18 @@ def test_two_persons_have_timelines_and_one_who_leaves_has_a_gap(finetuned: Path
 
 
 def test_standing_still_in_between_is_none_of_the_actions() -> None:
-    windows = [(0, begin, begin + 20) for begin in range(0, 100, 10)]
-    probabilities = np.tile([0.9, 0.1], (10, 1))
-    none = np.array([False] * 3 + [True] * 4 + [False] * 3)
-    found = join_windows(windows, probabilities, none, ("walk", "wave", NONE), 10.0)
+    found = course_of([0] * 3 + [2] * 4 + [0] * 3, [(begin, begin + 20) for begin in range(0, 100, 10)], cost=4.0)
     assert [segment.label for segment in found] == ["walk", NONE, "walk"]
-    assert join_windows([], np.zeros((0, 2)), np.zeros(0, bool), ("walk", "wave", NONE), 10.0) == []
+
+
+def test_a_recording_of_nobody_is_refused_and_one_of_a_moment_has_no_segment(finetuned: Path, dataset: Dataset) -> None:
+    recognizer = Recognizer.from_pretrained(finetuned)
+    own = dataset.test[0].on_persons([0])
+    with pytest.raises(ReadError, match="no valid person"):
+        recognizer.timeline(replace(own, valid=np.zeros_like(own.validity)))
+    positions, valid = np.tile(own.positions, (1, 9, 1, 1)), np.tile(own.validity, (1, 9, 1))
+    valid[:, 3:] = False
+    assert recognizer.timeline(replace(own, positions=positions, valid=valid)) == []
 
 
 @pytest.mark.slow

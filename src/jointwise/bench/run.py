@@ -14,6 +14,7 @@ from typing import Any
 from jointwise.bench.experiment import experiment
 from jointwise.bench.figures import GROUPS, BenchDevice, Figure
 from jointwise.bench.score import time_to_score
+from jointwise.bench.streams import measure_stream
 from jointwise.errors import ConfigError, JointwiseError, unknown
 from jointwise.report.tables.bench_figures import PLAIN, Row
 from jointwise.training.checkpoint import read_json, write_json
@@ -25,6 +26,7 @@ Program = Callable[[BenchDevice, Path, str, Mapping[str, str]], dict[str, Any]]
 PROGRAMS: dict[str, Program] = {  # measurements that are more than the repetition of a step
     "score": time_to_score,
     "experiment": lambda on, _folder, _data, _options: experiment(on),
+    "stream": lambda on, _folder, _data, _options: measure_stream(on),
 }
 
 

@@ -18,6 +18,7 @@ from jointwise.cli import (
     layouts_command,
     model_commands,
     report_commands,
+    stream_command,
     training_commands,
 )
 from jointwise.cli.arguments import LIST_SETTINGS, Parser, add_list_of_settings, describe_settings
@@ -36,6 +37,7 @@ EXAMPLES = """examples:
   jointwise table --data utd-mhad --labels 0.1 1.0 --seeds 3      (all systems side by side)
   jointwise finetune base --data gestures/ --labels 5shot --unlabelled pseudo      (from the model in the package)
   jointwise predict RUN recording.mat
+  jointwise stream RUN < frames.jsonl      (live: lines of JSON in, lines of JSON out)
   jointwise view recording.mat
   jointwise convert results.json --out clips/   (any known file to jointwise's own .npz; jointwise formats lists them)
   jointwise convert recording.mat --to glb      (to open it in Blender)
@@ -81,6 +83,7 @@ COMMANDS = {
     "table": Command(report_commands.table, report_commands.add_table_arguments, many_processes=True),
     "models": Command(model_commands.models, model_commands.add_models_arguments),
     "predict": Command(model_commands.predict, model_commands.add_predict_arguments),
+    "stream": Command(stream_command.stream, stream_command.add_stream_arguments),
     "export": Command(export_command.export, export_command.add_export_arguments),
     "import": Command(model_commands.import_, model_commands.add_import_arguments),
     "report": Command(report_commands.report, report_commands.add_report_arguments),

@@ -206,20 +206,12 @@ def add_data(parser: Parser, split: str = "the first") -> None:
 
 def add_reading(parser: Parser) -> None:
     """Add what users can say of recordings: --format, --layout, --fps, --units, --up, --image-size and others."""
-    from jointwise.data.conventions import UNITS, UP
-
     group = parser.add_argument_group("what the files do not say, or say wrongly")
     group.add_argument("--format", metavar="NAME", default="auto", help="jointwise formats lists them (default: auto)")
-    group.add_argument("--layout", metavar="NAME|FILE", help="the joints: a name such as coco17, or a YAML file")
-    group.add_argument("--fps", metavar="F", type=float, help="frames per second")
-    group.add_argument("--units", choices=tuple(UNITS), help="unit of the coordinates; image: parts of the image")
-    group.add_argument("--up", choices=UP, metavar="AXIS", help=f"axis that points up: {', '.join(UP)}")
+    add_meaning(group)
     group.add_argument("--image-size", metavar="WxH", help="of the image in pixels, for coordinates in parts of it")
     group.add_argument(
         "--persons", metavar="N", type=int, help="most persons to keep, those seen longest (default: all)"
-    )
-    group.add_argument(
-        "--min-confidence", metavar="C", type=float, default=0.3, help="below it a joint is not seen (default: 0.3)"
     )
     group.add_argument(
         "--track",
@@ -227,6 +219,32 @@ def add_reading(parser: Parser) -> None:
         default="auto",
         help="who is who over time: the file's numbers, else by place; the file's only; its order (default: auto)",
     )
+
+
+def add_meaning(group: argparse._ArgumentGroup) -> None:
+    """Add what users can say of any poses, in files or live: --layout, --fps, --units, --up, --min-confidence."""
+    from jointwise.data.conventions import UNITS, UP
+
+    group.add_argument("--layout", metavar="NAME|FILE", help="the joints: a name such as coco17, or a YAML file")
+    group.add_argument("--fps", metavar="F", type=float, help="frames per second")
+    group.add_argument("--units", choices=tuple(UNITS), help="unit of the coordinates; image: parts of the image")
+    group.add_argument("--up", choices=UP, metavar="AXIS", help=f"axis that points up: {', '.join(UP)}")
+    group.add_argument(
+        "--min-confidence", metavar="C", type=float, default=0.3, help="below it a joint is not seen (default: 0.3)"
+    )
+
+
+def meaning_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What the options of `add_meaning` say.
+
+    Raises:
+        ConfigError: A value cannot be meant.
+    """
+    if args.fps is not None and not 0 < args.fps < float("inf"):
+        raise ConfigError(f"--fps {args.fps:g}: frames per second must be above 0.")
+    if not 0 <= args.min_confidence <= 1:
+        raise ConfigError(f"--min-confidence {args.min_confidence:g}: confidences are parts of 1, such as 0.3.")
+    return {name: getattr(args, name) for name in ("layout", "fps", "units", "up", "min_confidence")}
 
 
 def reading_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -241,21 +259,12 @@ def reading_options(args: argparse.Namespace) -> dict[str, Any]:
         if match is None or "0" in (match[1], match[2]):
             raise ConfigError(f"--image-size {args.image_size}: expected width x height in pixels, such as 1920x1080.")
         size = (int(match[1]), int(match[2]))
-    if args.fps is not None and not 0 < args.fps < float("inf"):
-        raise ConfigError(f"--fps {args.fps:g}: frames per second must be above 0.")
     if args.persons is not None and args.persons < 1:
         raise ConfigError(f"--persons {args.persons}: at least one person is kept.")
-    if not 0 <= args.min_confidence <= 1:
-        raise ConfigError(f"--min-confidence {args.min_confidence:g}: confidences are parts of 1, such as 0.3.")
-    return {
+    return meaning_options(args) | {
         "format": args.format,
-        "layout": args.layout,
-        "fps": args.fps,
-        "units": args.units,
-        "up": args.up,
         "image_size": size,
         "persons": args.persons,
-        "min_confidence": args.min_confidence,
         "track": args.track,
     }
 

@@ -114,7 +114,8 @@ def add_bench_arguments(parser: Parser) -> None:
         help="yardstick (default): ratios to plain code; scaling: cost as work grows; stores: as data grow; "
         "shards: to 1,000 hours in 500 shards; "
         "gpu: all systems on a GPU; score: how soon recommended is as good as the final system, also with settings of "
-        "yours (--clip.frames 64); experiment: the report's, in minutes",
+        "yours (--clip.frames 64); experiment: the report's, in minutes; stream: a live stream on one core, and memory "
+        "over a million frames",
     )
     parser.add_argument("--data", default="synthetic", help="that score trains on: synthetic (default) or utd-mhad")
     parser.add_argument("--compile", action="store_true", help="compile the transformer blocks (torch.compile)")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from jointwise.data.memory_limit import check_memory
@@ -21,6 +21,7 @@ _FARTHEST_PER_SECOND = 2.0  # with so much more for each second since the person
 _BONE_WEIGHT = 2.0  # of the difference of bone lengths, beside the distance of joints
 _VELOCITY_MEMORY = 0.5  # share of the velocity before in that of a person
 _LENGTH_MEMORY = 0.9  # share of the lengths before in the bone lengths of a person
+_SIZES = 99  # bodies that tell the usual size of a body
 
 Bones = Sequence[tuple[int, int]]
 
@@ -120,7 +121,9 @@ def _slots(
     if named:
         order: dict[int | str | None, int] = {}
         return [[order.setdefault(person.person, len(order)) for person in frame] for frame in frames], ()
-    slots, dropped = _drop_ghosts(_assign(frames, fps, np.array(bones, int).reshape(-1, 2)), fps)
+    tracker = Tracker(fps, bones)
+    followed = [tracker.follow([person.points for person in frame], time) for time, frame in enumerate(frames)]
+    slots, dropped = _drop_ghosts(followed, fps)
     if shared is None:
         return slots, dropped
     note = f"Two persons of frame {shared} have the same number: persons are linked by places and bone lengths instead."
@@ -164,37 +167,64 @@ class _Track:
         self.time = time
 
 
-def _assign(frames: list[list[Detection]], fps: float, bones: npt.NDArray[np.int_]) -> list[list[int]]:
-    """The slot of each detection: that of the nearest person of the frames before, in the cheapest assignment of all.
+class Tracker:
+    """Follows persons from frame to frame: a file's, or those of a live stream.
 
-    Costs are in units of the body size, so that pixels and metres are treated alike.
+    A person who is not seen for GAP_SECONDS is forgotten.
+
+    Args:
+        fps: Frames per second.
+        bones: Pairs of joints whose distance tells persons apart where they cross.
     """
-    size = _body_size(frames)
-    longest_gap = max(1, round(GAP_SECONDS * fps))
-    tracks: list[_Track] = []
-    slots: list[list[int]] = []
-    for time, frame in enumerate(frames):
-        bodies = [np.asarray(person.points, np.float32) / size for person in frame]
-        lengths = [np.linalg.norm(body[bones[:, 0]] - body[bones[:, 1]], axis=-1) for body in bodies]
-        near = [slot for slot, track in enumerate(tracks) if time - track.time <= longest_gap]
-        places = [-1] * len(frame)
-        if frame and near:
+
+    def __init__(self, fps: float, bones: Bones = ()) -> None:
+        self._fps = fps
+        self._bones = np.array(bones, int).reshape(-1, 2)
+        self._longest_gap = max(1, round(GAP_SECONDS * fps))
+        self._tracks: dict[int, _Track] = {}
+        self._sizes: deque[float] = deque(maxlen=_SIZES)
+        self._count = 0
+
+    def follow(self, bodies: Sequence[Floats], time: int) -> list[int]:
+        """Find out who is who in the next frame.
+
+        Args:
+            bodies: (V, C) points of each person, in any order; NaN where a joint was not seen.
+            time: Number of the frame, above that of the frame before.
+
+        Returns:
+            The number of each person, from 0 in order of appearance: that of the nearest person of the frames before,
+            in the cheapest assignment of all.
+        """
+        near = {slot: track for slot, track in self._tracks.items() if time - track.time <= self._longest_gap}
+        self._tracks = near
+        bodies = [np.asarray(body, np.float32) for body in bodies]
+        lengths = [np.linalg.norm(body[self._bones[:, 0]] - body[self._bones[:, 1]], axis=-1) for body in bodies]
+        self._sizes.extend(size for body in bodies if (size := _body_size(body)) > 0)
+        places = [-1] * len(bodies)
+        if bodies and near:
+            slots = list(near)
             pairs = zip(bodies, lengths, strict=True)
-            costs = np.array([[tracks[slot].cost(*pair, time) for slot in near] for pair in pairs])
-            limits = [_FARTHEST + _FARTHEST_PER_SECOND * (time - tracks[slot].time) / fps for slot in near]
-            too_far = costs > limits
+            costs = np.array([[near[slot].cost(*pair, time) for slot in slots] for pair in pairs]) / self._size
+            limits = [_FARTHEST + _FARTHEST_PER_SECOND * (time - near[slot].time) / self._fps for slot in slots]
+            too_far = ~(costs <= limits)
             costs[too_far] = 1e3  # more than all others together, so that as many as possible are linked
             for row, column in zip(*linear_sum_assignment(costs), strict=True):
                 if not too_far[row, column]:
-                    places[row] = near[column]
+                    places[row] = slots[column]
         for row, (body, length) in enumerate(zip(bodies, lengths, strict=True)):
             if places[row] < 0:
-                places[row] = len(tracks)
-                tracks.append(_Track(time, body, np.zeros(body.shape[-1], np.float32), length))
+                places[row] = self._count
+                near[self._count] = _Track(time, body, np.zeros(body.shape[-1], np.float32), length)
+                self._count += 1
             else:
-                tracks[places[row]].update(body, length, time)
-        slots.append(places)
-    return slots
+                near[places[row]].update(body, length, time)
+        return places
+
+    @property
+    def _size(self) -> float:
+        """The usual size of a body so far; costs are in it, so that pixels and metres are treated alike."""
+        return float(np.median(self._sizes)) if self._sizes else 1.0
 
 
 def _drop_ghosts(slots: list[list[int]], fps: float) -> tuple[list[list[int]], tuple[str, ...]]:
@@ -211,15 +241,10 @@ def _drop_ghosts(slots: list[list[int]], fps: float) -> tuple[list[list[int]], t
     return [[number[slot] for slot in frame] for frame in slots], (note,)
 
 
-def _body_size(frames: list[list[Detection]]) -> np.float32:
-    """The typical size of a body: the median diagonal of the box around its joints; 1 where there is none."""
-    sizes = []
-    for person in (person for frame in frames for person in frame):
-        seen = person.points[np.isfinite(person.points).all(-1)]
-        if len(seen) > 1:
-            sizes.append(np.linalg.norm(np.ptp(seen, axis=0)))
-    size = np.float32(np.median(sizes)) if sizes else np.float32(0)
-    return size if size > 0 else np.float32(1)
+def _body_size(points: Floats) -> float:
+    """The diagonal of the box around the joints (V, C) that are seen; 0 where there are none."""
+    seen = points[np.isfinite(points).all(-1)]
+    return float(np.linalg.norm(np.ptp(seen, axis=0))) if len(seen) else 0.0
 
 
 def _mean(values: Floats) -> Floats:

@@ -24,10 +24,16 @@ class Fitted:
     Args:
         sequence: The recording.
         notes: What was done, and what should be looked at, in sentences.
+        turned: The axis that pointed up and was turned; None where the axes stay.
+        told: Whether it is settled which axis points up.
+        factor: What coordinates were multiplied by.
     """
 
     sequence: Sequence
     notes: tuple[str, ...] = ()
+    turned: str | None = None
+    told: bool = True
+    factor: float = 1.0
 
 
 def without_signs(sequence: Sequence, stated: bool) -> Fitted:
@@ -78,6 +84,7 @@ def in_axes(sequence: Sequence, axes: Conventions) -> Fitted:
     if notes:  # a body that is none tells no axes
         return Fitted(sequence, tuple(notes))
     up = sequence.up or guess_up(sequence)
+    turned = None
     if up is not None and axes.up is not None and up != axes.up:
         if sequence.positions.shape[-1] == 2 and "z" in up + axes.up:
             raise ReadError(f"{sequence.source}: {up} is said to point up, but 2D poses have no axis z. Say y, or -y.")
@@ -91,14 +98,25 @@ def in_axes(sequence: Sequence, axes: Conventions) -> Fitted:
             f"{told}, and the recording is turned to {axes.up} up, as the model was trained."
             + ("" if sequence.up else f" If it is right as it is, say so: up='{axes.up}' in read or Sequence.")
         )
-        sequence = convert(replace(sequence, up=up), units=None, up=axes.up)
+        sequence, turned = turned_to(sequence, up, axes), up
     mirrored = is_mirrored(sequence)
     if mirrored is not None and mirrored != bool(axes.mirrored):
         notes.append(
             "the body is a mirror image of those that the model was trained on: an axis points the other way, or left "
             "and right joints are exchanged. Left and right may be confused in the answer."
         )
-    return Fitted(sequence, tuple(notes))
+    return Fitted(sequence, tuple(notes), turned, axes.up is None or up is not None)
+
+
+def turned_to(sequence: Sequence, up: str, axes: Conventions) -> Sequence:
+    """A recording with an axis turned to where it points up in the data of a model.
+
+    Args:
+        sequence: A recording (M, T, V, C).
+        up: The axis that points up in it.
+        axes: Those of the data that the model was trained on.
+    """
+    return convert(replace(sequence, up=up), units=None, up=axes.up)
 
 
 def in_size(sequence: Sequence, trained: float | None) -> Fitted:
@@ -122,5 +140,5 @@ def in_size(sequence: Sequence, trained: float | None) -> Fitted:
             if trained / _ALIKE <= size * factor <= trained * _ALIKE:
                 moved = replace(sequence, positions=sequence.positions * np.float32(factor), units=other)
                 told = f"coordinates are {UNITS[unit]} here, {UNITS[other]} where the model was trained: converted."
-                return Fitted(moved, (told,))
+                return Fitted(moved, (told,), factor=factor)
     return Fitted(sequence, (f"{warning} The answer is worth little then.",))

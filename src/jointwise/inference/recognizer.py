@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,12 +14,15 @@ import torch
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.clips import Clips
 from jointwise.data.sequence import Sequence
+from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
-from jointwise.inference.answers import NONE, Answer, Answers, Prediction, check_finite
-from jointwise.inference.inputs import Inputs
+from jointwise.inference.answers import Answers, Prediction, check_finite
+from jointwise.inference.inputs import Inputs, Joints
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
-from jointwise.inference.timeline import HOP, SWITCH_COST, WINDOW, Segment, join_windows, windows_of_persons
+from jointwise.inference.stream import Said, Stream
+from jointwise.inference.timeline import SWITCH_COST, Namer, Segment
+from jointwise.inference.windows import HOP, WINDOW, windows_of
 from jointwise.model.build import build_classifier
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
@@ -247,24 +251,51 @@ class Recognizer:
             ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
         """
         answers = self._trained()
-        sequence = self._inputs.sequence(recording, reading)
-        found = windows_of_persons(sequence, window, hop)
-        named: list[Answer] = []
-        for some in batched(found, 64):
-            pieces = [prepare_sequence(piece) for *_, piece in some]
-            for answer in answers.of([self._inputs.whole(piece) for piece in pieces], pieces):
-                if isinstance(answer, ReadError):
-                    raise answer
-                named.append(answer)
-        offset = sequence.begin
-        return join_windows(
-            [(person, begin + offset, end + offset) for person, begin, end, _ in found],
-            np.array([answer.probabilities for answer in named]),
-            np.array([bool(answer.reason) for answer in named]),
-            (*answers.classes, NONE),
-            sequence.fps,
-            switch_cost,
-        )
+        sequence = self._inputs.recorded(recording, reading)
+        windows = windows_of(sequence, window, hop)
+        first = next(windows, None)
+        if first is None:  # nobody, or nobody for long
+            prepare_sequence(sequence)
+            return []
+        fit = self._inputs.fit(sequence, first.piece)
+        joints = Joints(sequence.skeleton, sequence.skeleton)
+        zero = sequence.begin / sequence.fps
+        namer = Namer(self._inputs, answers, joints, sequence.fps, switch_cost, fit, zero)
+        events = [event for some in batched(chain([first], windows), 64) for event in namer.name(some)]
+        segments = [event for event in [*events, *namer.leave()] if isinstance(event, Segment)]
+        return sorted(segments, key=lambda segment: (segment.person, segment.start))
+
+    def stream(
+        self,
+        frames: Iterable[npt.ArrayLike | Mapping[str, Any]] = (),
+        *,
+        layout: str | Skeleton | None = None,
+        fps: float | None = None,
+        units: str | None = None,
+        up: str | None = None,
+        window: float = WINDOW,
+        hop: float = HOP,
+        switch_cost: float = SWITCH_COST,
+    ) -> Stream:
+        """Names what every person does while frames come in, as `timeline` does for a recording.
+
+        Args:
+            frames: Frames for a loop over the events, `for event in recognizer.stream(frames)`: arrays of positions, or
+                arguments of `Stream.push` by name. Without them, frames are given to `Stream.push`.
+            layout: The joints, or the name of a shipped layout; None: those of the model, by their number.
+            fps: Frames per second that the camera gives; None: those of the model's data.
+            units: The unit of the coordinates, such as `m`; None: bodies tell it.
+            up: The axis that points up, such as `y`, or `-y`; None: bodies tell it.
+            window: Seconds that one answer looks at.
+            hop: Seconds between two answers.
+            switch_cost: What a change of action costs, in nats.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
+            ConfigError: A value cannot be meant.
+        """
+        said = Said(layout, fps, units, up)
+        return Stream(self._inputs, self._trained(), frames, said, window, hop, switch_cost)
 
     def _trained(self) -> Answers:
         """The classifier as it answers. Raises CheckpointError where there is none."""

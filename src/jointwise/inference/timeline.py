@@ -1,23 +1,31 @@
-"""What a person does over time: answers of overlapping windows, smoothed into segments."""
+"""What persons do over time: answers of overlapping windows, smoothed and joined to segments as soon as they are final.
+
+A file and a live stream are named by the same code: a file is a stream whose frames are all there.
+"""
 
 from __future__ import annotations
 
+import warnings
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.conventions import guess_up
 from jointwise.data.sequence import Sequence
-from jointwise.errors import ConfigError
+from jointwise.errors import JointwiseWarning, ReadError
+from jointwise.inference.answers import NONE, Answer, Answers
+from jointwise.inference.inputs import Fit, Inputs, Joints
+from jointwise.inference.windows import Person, Window
 
-WINDOW = 2.0  # seconds that one answer looks at
-HOP = 0.5  # seconds between two answers
 # What a change of action costs, in nats: a change happens where the answers speak for it by more than this. The best of
 # 0 to 8 on concatenated clips of training subjects (lab/LOG.md).
 SWITCH_COST = 4.0
-LEAST_SEEN = 0.5  # of the frames of a window, in which a person is seen; less is no answer
+LAG = 20  # windows that a name may wait for later ones: 10 seconds at the default hop
 _SURE = 0.999  # probability of "none of these" where movement tells it
+_LEAST = 1e-12  # probability of anything
 
 
 @dataclass(frozen=True)
@@ -25,47 +33,114 @@ class Segment:
     """What one person does from a time to a time.
 
     Args:
-        person: The person's slot in the recording, from 0.
+        person: The person's slot in the recording, from 0; of a stream, the person's number or name.
         start: First moment, in seconds from the first frame.
         end: Last moment, in seconds.
         label: Name of the action, or that of none of them.
         probability: Mean probability of the action over the windows of the segment.
     """
 
-    person: int
+    person: Person
     start: float
     end: float
     label: str
     probability: float
 
 
-def window_frames(frames: int, fps: float, window: float, hop: float) -> list[tuple[int, int]]:
-    """Where the windows of a recording lie.
+@dataclass(frozen=True)
+class Named:
+    """What a model says of one person in one window.
 
     Args:
-        frames: Frames of the recording, T.
-        fps: Frames per second.
-        window: Length of a window, in seconds.
-        hop: From the start of a window to that of the next, in seconds.
-
-    Returns:
-        First frame, and frame behind the last, of each window. The last one ends with the recording. A recording that
-        is shorter than a window is one window.
-
-    Raises:
-        ConfigError: A length is not positive.
-
-    >>> window_frames(100, 10, 4, 3)
-    [(0, 40), (30, 70), (60, 100)]
+        person: Who it is.
+        start: Begin of the window, in seconds.
+        end: End of the window, in seconds.
+        label: The most probable class in this window; NONE where it shows none of them.
+        probability: The probability of the most probable class.
+        smoothed: The action with the windows before in view: it changes less often, and later.
+        probabilities: The probabilities of all classes, in descending order.
+        reason: Why the label is NONE, as a sentence; empty where it is a class.
     """
-    if not window > 0 or not hop > 0:
-        raise ConfigError(f"window {window} and hop {hop} must be above 0 seconds.")
-    length = min(frames, max(1, round(window * fps)))
-    step = max(1, round(hop * fps))
-    starts = list(range(0, frames - length + 1, step))
-    if starts[-1] != frames - length:
-        starts.append(frames - length)
-    return [(start, start + length) for start in starts]
+
+    person: Person
+    start: float
+    end: float
+    label: str
+    probability: float
+    smoothed: str
+    probabilities: dict[str, float]
+    reason: str = ""
+
+
+class Smoother:
+    """The most likely course of actions, where every change of action has a cost (Viterbi), told as soon as it is sure.
+
+    The action of a window is told when all courses that can still become the best agree on it; after `lag` windows it
+    is that of the course that is best by then.
+
+    Args:
+        switch_cost: Cost of a change, at least 0.
+        lag: Windows that an action waits for at most.
+    """
+
+    def __init__(self, switch_cost: float = SWITCH_COST, lag: int = LAG) -> None:
+        self._cost, self._lag = switch_cost, lag
+        self._best: npt.NDArray[np.float64] | None = None
+        self._came_from: deque[npt.NDArray[np.int64]] = deque()  # of all windows that wait, but for the oldest
+        self._waiting = 0
+
+    @property
+    def leader(self) -> int:
+        """The last action of the course that is best so far."""
+        assert self._best is not None  # a window was pushed
+        return int(self._best.argmax())
+
+    def push(self, scores: npt.NDArray[np.float64]) -> list[int]:
+        """Take the next window.
+
+        Args:
+            scores: (K,) log probabilities of the actions.
+
+        Returns:
+            The actions that are sure now, of the oldest windows that waited.
+        """
+        self._waiting += 1
+        if self._best is None:
+            self._best = scores.astype(np.float64)
+        else:
+            leader = self.leader
+            floor = self._best[leader] - self._cost
+            stays = self._best >= floor
+            self._came_from.append(np.where(stays, np.arange(len(scores)), leader))
+            self._best = np.where(stays, self._best, floor) + scores
+        told = []
+        while self._waiting > 1:
+            oldest = self._ancestors()
+            if (oldest[np.isfinite(self._best)] == oldest[self.leader]).all() or self._waiting > self._lag:
+                self._best[oldest != oldest[self.leader]] = -np.inf
+                told.append(self._tell_oldest())
+            else:
+                break
+        return told
+
+    def close(self) -> list[int]:
+        """The actions of all windows that waited, as no more will come."""
+        return [self._tell_oldest() for _ in range(self._waiting)]
+
+    def _ancestors(self) -> npt.NDArray[np.int64]:
+        """(K,) the action in the oldest window of the course that ends with each action."""
+        assert self._best is not None  # a window was pushed
+        actions = np.arange(len(self._best))
+        for came_from in reversed(self._came_from):
+            actions = came_from[actions]
+        return actions
+
+    def _tell_oldest(self) -> int:
+        action = int(self._ancestors()[self.leader])
+        self._waiting -= 1
+        if self._came_from:
+            self._came_from.popleft()
+        return action
 
 
 def smooth_labels(scores: npt.NDArray[np.float64], switch_cost: float = SWITCH_COST) -> npt.NDArray[np.int64]:
@@ -76,117 +151,194 @@ def smooth_labels(scores: npt.NDArray[np.float64], switch_cost: float = SWITCH_C
         switch_cost: Cost of a change, at least 0.
 
     Returns:
-        (n,) the action of each window: the course whose sum of scores, less its changes' costs, is largest.
+        (n,) the action of each window: the course whose sum of scores, less its changes' costs, is largest; except that
+        no action waits for more than LAG windows.
 
     >>> scores = np.log([[0.9, 0.1], [0.4, 0.6], [0.9, 0.1]])
     >>> smooth_labels(scores, 0.0).tolist(), smooth_labels(scores, 1.0).tolist()
     ([0, 1, 0], [0, 0, 0])
     """
-    count, actions = scores.shape
-    best = scores[0].copy()
-    came_from = np.zeros((count, actions), np.int64)
-    for place in range(1, count):
-        leader = int(best.argmax())
-        stays = best >= best[leader] - switch_cost
-        came_from[place] = np.where(stays, np.arange(actions), leader)
-        best = np.where(stays, best, best[leader] - switch_cost) + scores[place]
-    course = np.empty(count, np.int64)
-    course[-1] = best.argmax()
-    for place in range(count - 1, 0, -1):
-        course[place - 1] = came_from[place, course[place]]
-    return course
+    smoother = Smoother(switch_cost)
+    return np.array([action for row in scores for action in smoother.push(row)] + smoother.close(), np.int64)
 
 
-def cut_segments(
-    course: npt.NDArray[np.int64],
-    probabilities: npt.NDArray[np.float64],
-    windows: list[tuple[int, int]],
-    fps: float,
-    labels: tuple[str, ...],
-    person: int = 0,
-) -> list[Segment]:
-    """Join windows of the same action to segments.
+class Course:
+    """What one person does, from one window to the next.
 
-    An action changes in the middle between the centres of two windows.
+    An action changes in the middle between the centres of two windows. A segment begins and ends where the person is
+    seen. Between windows that do not overlap nobody was seen, and there is none.
 
     Args:
-        course: (n,) the action of each window, a place in `labels`.
-        probabilities: (n, K) of each action in each window.
-        windows: First frame, and frame behind the last, of each window.
-        fps: Frames per second.
-        labels: (K,) names of the actions.
-        person: The person's slot.
-
-    Returns:
-        The segments in order of time; the first one starts with the first window, the last one ends with the last.
-    """
-    centres = np.array(windows).mean(1) / fps
-    changes = np.flatnonzero(np.diff(course)) + 1
-    begins = [windows[0][0] / fps, *((centres[changes - 1] + centres[changes]) / 2).tolist()]
-    ends = [*begins[1:], windows[-1][1] / fps]
-    segments = []
-    for part, start, end in zip(np.split(np.arange(len(course)), changes), begins, ends, strict=True):
-        action = int(course[part[0]])
-        segments.append(
-            Segment(person, float(start), float(end), labels[action], float(probabilities[part, action].mean()))
-        )
-    return segments
-
-
-def windows_of_persons(sequence: Sequence, window: float, hop: float) -> list[tuple[int, int, int, Sequence]]:
-    """The windows of a recording in which somebody is seen, person by person.
-
-    Args:
-        sequence: A prepared recording (M, T, V, C).
-        window: Length of a window, in seconds.
-        hop: From the start of a window to that of the next, in seconds.
-
-    Returns:
-        (person, first frame, frame behind the last, the recording of this person in these frames) of each window in
-        which the person is seen in at least LEAST_SEEN of the frames.
-    """
-    found = []
-    for person in range(sequence.persons):
-        alone = sequence.on_persons([person])
-        seen = alone.validity[0].any(1)
-        for begin, end in window_frames(sequence.frames, sequence.fps, window, hop):
-            if seen[begin:end].mean() >= LEAST_SEEN:
-                found.append((person, begin, end, alone.on_frames(begin, end)))
-    return found
-
-
-def join_windows(
-    windows: list[tuple[int, int, int]],
-    probabilities: npt.NDArray[np.float64],
-    none: npt.NDArray[np.bool_],
-    labels: tuple[str, ...],
-    fps: float,
-    switch_cost: float = SWITCH_COST,
-) -> list[Segment]:
-    """The segments of all persons, from the answers of their windows.
-
-    Args:
-        windows: (person, first frame, frame behind the last) of each of n windows, person by person, in order of time.
-        probabilities: (n, K) of the actions.
-        none: (n,) whether a window shows none of the actions.
-        labels: (K + 1,) names of the actions, and of none of them.
+        person: Who it is.
+        labels: (K,) names of the actions, and of none of them.
         fps: Frames per second.
         switch_cost: Cost of a change, in nats.
-
-    Returns:
-        The segments, person by person. Between windows that do not overlap nobody was seen, and there is none.
+        zero: Time of frame 0, in seconds.
     """
-    if not windows:
-        return []
-    own = np.where(none[:, None], 1 - _SURE, 1.0) * probabilities
-    scored = np.column_stack([own, np.where(none, _SURE, 1 - _SURE)])
-    scored /= scored.sum(1, keepdims=True)
-    places = np.array(windows)
-    apart = (np.diff(places[:, 0]) != 0) | (places[1:, 1] > places[:-1, 2])
-    segments: list[Segment] = []
-    for _, group in groupby(range(len(windows)), key=np.concatenate([[0], np.cumsum(apart)]).__getitem__):
-        part = list(group)
-        course = smooth_labels(np.log(np.maximum(scored[part], 1e-12)), switch_cost)
-        frames = [(int(begin), int(end)) for begin, end in places[part, 1:]]
-        segments += cut_segments(course, scored[part], frames, fps, labels, int(places[part[0], 0]))
-    return segments
+
+    def __init__(
+        self, person: Person, labels: tuple[str, ...], fps: float, switch_cost: float = SWITCH_COST, zero: float = 0.0
+    ) -> None:
+        self._person, self._labels, self._fps, self._cost, self._zero = person, labels, fps, switch_cost, zero
+        self._begin()
+
+    def _begin(self) -> None:
+        self._smoother = Smoother(self._cost)
+        self._waiting: deque[tuple[Window, npt.NDArray[np.float64]]] = deque()
+        self._last: Window | None = None  # the last window that was pushed
+        self._told: Window | None = None  # the last window whose action was told
+        self._action = -1
+        self._start = 0.0
+        self._sum, self._count = 0.0, 0
+
+    @property
+    def smoothed(self) -> str:
+        """The action in the window that was pushed last, with those before in view."""
+        return self._labels[self._smoother.leader]
+
+    @property
+    def end(self) -> int:
+        """The frame behind the window that was pushed last; -1 where there is none."""
+        return -1 if self._last is None else self._last.end
+
+    def push(self, window: Window, answer: Answer) -> list[Segment]:
+        """Take the answer of the next window.
+
+        Args:
+            window: A window of this person.
+            answer: What it shows.
+
+        Returns:
+            The segments that are final now.
+        """
+        ended = self.close() if self._last is not None and window.begin > self._last.end else []
+        self._last = window
+        none = bool(answer.reason)
+        probabilities = np.append((1 - _SURE if none else 1.0) * answer.probabilities, _SURE if none else 1 - _SURE)
+        probabilities /= probabilities.sum()
+        self._waiting.append((window, probabilities))
+        return ended + self._tell(self._smoother.push(np.log(np.maximum(probabilities, _LEAST))))
+
+    def close(self) -> list[Segment]:
+        """The segments of all windows that waited, as no more will overlap them."""
+        ended = self._tell(self._smoother.close())
+        if self._told is not None:
+            ended.append(self._segment(self._zero + self._told.last / self._fps))
+        self._begin()
+        return ended
+
+    def _tell(self, actions: list[int]) -> list[Segment]:
+        """The segments that end with the actions of the oldest windows that waited."""
+        ended = []
+        for action in actions:
+            window, probabilities = self._waiting.popleft()
+            if self._told is None:
+                self._start = self._zero + window.first / self._fps
+            elif action != self._action:
+                change = (self._told.begin + self._told.end + window.begin + window.end) / 4
+                moment = self._zero + change / self._fps
+                ended.append(self._segment(moment))
+                self._start, self._sum, self._count = moment, 0.0, 0
+            self._told, self._action = window, action
+            self._sum += float(probabilities[action])
+            self._count += 1
+        return ended
+
+    def _segment(self, end: float) -> Segment:
+        return Segment(self._person, self._start, end, self._labels[self._action], self._sum / self._count)
+
+
+class Namer:
+    """Names windows of any persons in order of time, and joins them to segments.
+
+    Args:
+        inputs: What the model takes.
+        answers: What it says.
+        joints: How the joints of the windows become those of the model.
+        fps: Frames per second.
+        switch_cost: Cost of a change, in nats.
+        fit: How the windows are brought to axes and unit of the model; None: the first windows tell.
+        zero: Time of frame 0, in seconds.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        answers: Answers,
+        joints: Joints,
+        fps: float,
+        switch_cost: float = SWITCH_COST,
+        fit: Fit | None = None,
+        zero: float = 0.0,
+    ) -> None:
+        self._inputs, self._answers, self._joints, self._fit = inputs, answers, joints, fit
+        self._fps, self._cost, self.zero = fps, switch_cost, zero
+        self._courses: dict[Person, Course] = {}
+
+    def name(self, windows: Iterable[Window]) -> list[Named | Segment]:
+        """Name some windows at once.
+
+        Args:
+            windows: In order of time.
+
+        Returns:
+            The answer to each, and before it the segments that are final with it.
+        """
+        windows = list(windows)
+        events: list[Named | Segment] = []
+        for window, answer in zip(windows, self._answers_to(windows), strict=True):
+            labels = (*self._answers.classes, NONE)
+            course = self._courses.setdefault(
+                window.person, Course(window.person, labels, self._fps, self._cost, self.zero)
+            )
+            events += course.push(window, answer)
+            start, end = (self.zero + place / self._fps for place in (window.begin, window.end))
+            said = answer.prediction(self._answers.classes, window.piece)
+            events.append(
+                Named(
+                    window.person,
+                    start,
+                    end,
+                    said.label,
+                    said.probability,
+                    course.smoothed,
+                    said.probabilities,
+                    said.reason,
+                )
+            )
+        return events
+
+    def leave(self, begin: int | None = None) -> list[Segment]:
+        """The last segments of persons who have left.
+
+        Args:
+            begin: First frame of all windows that may come; None: none will.
+        """
+        gone = [person for person, course in self._courses.items() if begin is None or course.end < begin]
+        return [segment for person in gone for segment in self._courses.pop(person).close()]
+
+    def _answers_to(self, windows: list[Window]) -> list[Answer]:
+        """The answer to each window. One that cannot be used shows none of the classes, with a warning."""
+        pieces: list[Sequence | ReadError] = [self._fitted(window) for window in windows]
+        usable = [piece for piece in pieces if isinstance(piece, Sequence)]
+        found = iter(self._answers.of([self._inputs.whole(piece) for piece in usable], usable))
+        answers = []
+        for window, piece in zip(windows, pieces, strict=True):
+            answer = piece if isinstance(piece, ReadError) else next(found)
+            if isinstance(answer, ReadError):
+                where = f"person {window.person}, frames {window.begin} to {window.end - 1}: {answer}"
+                warnings.warn(where, JointwiseWarning, stacklevel=4)
+                classes = len(self._answers.classes)
+                answer = Answer(np.full(classes, 1 / classes), str(answer))
+            answers.append(answer)
+        return answers
+
+    def _fitted(self, window: Window) -> Sequence | ReadError:
+        """The window as the model takes it."""
+        try:
+            placed = self._joints.take(window.piece)
+            if self._fit is None or (not self._fit.told and guess_up(placed) is not None):
+                self._fit = self._inputs.fit(placed, placed)
+            return self._inputs.fitted(placed, self._fit)
+        except ReadError as error:
+            return error
