@@ -82,6 +82,11 @@ class Inputs:
         )
 
     @property
+    def together(self) -> bool:
+        """Whether the model names what several persons do together, not each alone."""
+        return self._card.together
+
+    @property
     def fps(self) -> float:
         """The frame rate of the model's data; 30 where they have several."""
         rates = self._card.fps

@@ -232,7 +232,8 @@ class Recognizer:
     ) -> list[Segment]:
         """Names what every person does over time.
 
-        Each person is looked at alone, in overlapping windows whose answers are smoothed.
+        Each person is looked at alone, in overlapping windows whose answers are smoothed. Only where most recordings of
+        the training show several persons, all who are seen in a window are looked at together.
 
         Args:
             recording: As `predict` takes one.
@@ -252,7 +253,7 @@ class Recognizer:
         """
         answers = self._trained()
         sequence = self._inputs.recorded(recording, reading)
-        windows = windows_of(sequence, window, hop)
+        windows = windows_of(sequence, window, hop, self._inputs.together)
         first = next(windows, None)
         if first is None:  # nobody, or nobody for long
             prepare_sequence(sequence)

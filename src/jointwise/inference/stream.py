@@ -172,7 +172,7 @@ class Stream:
         joints = self._inputs.joints(skeleton, "stream")
         namer = Namer(self._inputs, self._answers, joints, self.fps, self._cost, zero=self._zero)
         tracker = Tracker(self.fps, skeleton.bone_indices)
-        return _Followed(Windows(like, self._window, self._hop), namer, tracker)
+        return _Followed(Windows(like, self._window, self._hop, self._inputs.together), namer, tracker)
 
     def _layout(self, joints: int) -> Skeleton:
         """The layout of frames with so many joints."""

@@ -319,12 +319,15 @@ class Namer:
 
     def _answers_to(self, windows: list[Window]) -> list[Answer]:
         """The answer to each window. One that cannot be used shows none of the classes, with a warning."""
-        pieces: list[Sequence | ReadError] = [self._fitted(window) for window in windows]
-        usable = [piece for piece in pieces if isinstance(piece, Sequence)]
-        found = iter(self._answers.of([self._inputs.whole(piece) for piece in usable], usable))
+        shown = {id(window.piece): window for window in windows}  # persons who are named together show the same
+        pieces = {key: self._fitted(window) for key, window in shown.items()}
+        told: dict[int, Answer | ReadError] = {key: one for key, one in pieces.items() if isinstance(one, ReadError)}
+        usable = {key: one for key, one in pieces.items() if isinstance(one, Sequence)}
+        clips = [self._inputs.whole(piece) for piece in usable.values()]
+        told |= zip(usable, self._answers.of(clips, list(usable.values())), strict=True)
         answers = []
-        for window, piece in zip(windows, pieces, strict=True):
-            answer = piece if isinstance(piece, ReadError) else next(found)
+        for window in windows:
+            answer = told[id(window.piece)]
             if isinstance(answer, ReadError):
                 where = f"person {window.person}, frames {window.begin} to {window.end - 1}: {answer}"
                 warnings.warn(where, JointwiseWarning, stacklevel=4)
