@@ -1,6 +1,7 @@
-"""Draws the pictures of the documentation: embedded motions, the pipeline, growing cost, the skeletons of a report.
+"""Draws the pictures of the documentation: embedded motions, the pipeline, growing cost, a report, timelines.
 
-Run: python docs/draw.py [REPORT], where REPORT is the report.html of a demo, which is photographed in Chromium.
+Run: python docs/draw.py [REPORT RUN], where REPORT is the report.html of a demo, which is photographed in Chromium, and
+RUN its fine-tuned run, whose answers are drawn over time.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from jointwise.data.centring import prepare_sequence
 from jointwise.data.clips import ClipCutter
 from jointwise.data.sequence import Sequence
 from jointwise.data.synthetic import ACTIONS, generate
+from jointwise.inference.recognizer import Recognizer
 from jointwise.model.masks import MASKS, motion_scores
 from jointwise.model.tokens import to_segments, token_validity
+from jointwise.report.timeline_picture import write_timelines
 
 HERE = Path(__file__).parent / "pictures"
 LEFT = "#2b6cb0"
@@ -324,10 +327,45 @@ def shoot_report(path: Path, report: Path, clip: str = "hug") -> None:
         browser.close()
 
 
+def two_persons(first: list[str], second: list[str], still: int = 60) -> Sequence:
+    """Two persons side by side who do one embedded motion after another, and stand still in between.
+
+    Args:
+        first: Names of the motions of the first person.
+        second: Those of the second, who comes later and leaves at the same time.
+        still: Frames of standing still after each motion.
+    """
+    found = {ACTIONS[sequence.label or 0]: sequence for sequence in generate(subjects=[3], cameras=[2])}
+    lines = []
+    for names, aside in ((first, -0.6), (second, 0.6)):
+        pieces = [found[name].positions[0] for name in names]
+        held = [np.concatenate([piece, np.repeat(piece[-1:], still, 0)]) for piece in pieces]
+        lines.append(np.concatenate(held) + np.array([aside, 0, 0], np.float32))
+    frames = max(map(len, lines))
+    positions = np.zeros((2, frames, *lines[0].shape[1:]), np.float32)
+    valid = np.zeros(positions.shape[:3], bool)
+    for person, line in enumerate(lines):
+        positions[person, -len(line) :] = line
+        valid[person, -len(line) :] = True
+    return Sequence(positions, found[first[0]].skeleton, valid, fps=found[first[0]].fps, source="two persons")
+
+
+def draw_timeline(path: Path, run: Path) -> None:
+    """What a recogniser says of two persons over time.
+
+    Args:
+        path: The picture.
+        run: Folder of a run that was fine-tuned on the embedded data.
+    """
+    recording = two_persons(["clap", "kick", "sit down", "draw circle clockwise"], ["cross arms", "jump", "bow"])
+    write_timelines(path, [(recording.source, Recognizer.from_pretrained(run).timeline(recording))])
+
+
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 2:
         shoot_report(HERE / "skeletons.png", Path(sys.argv[1]))
+        draw_timeline(HERE / "timelines.png", Path(sys.argv[2]))
     draw_motions(HERE / "synthetic.png")
     draw_pipeline(HERE / "pipeline.png")
     bench = HERE.parents[1] / "results" / "bench"

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jointwise.cli.arguments import Parser, add_reading, reading_options
-from jointwise.cli.output import describe_sizes, print_columns, show_progress, stem_of
+from jointwise.cli.output import (
+    describe_sizes,
+    grouped_warnings,
+    print_columns,
+    show_progress,
+    show_progress_beside,
+    stem_of,
+)
 from jointwise.data.findings import STOP
 from jointwise.errors import ConfigError, counted, first_few, group_messages
 
@@ -242,7 +249,13 @@ def add_view_arguments(parser: Parser) -> None:
     parser.add_argument(
         "path", metavar="PATH", help="recording, folder of recordings, run, or name of a prepared data set"
     )
-    parser.add_argument("--run", metavar="RUN", help="folder of a fine-tuned run, whose answers are shown beside")
+    parser.add_argument(
+        "--model",
+        "--run",  # its first name
+        metavar="RUN",
+        help="folder of a fine-tuned run: shows its answer, what that rests on, the nearest training clips, and what "
+        "every person does over time",
+    )
     parser.add_argument("--out", metavar="FILE", type=Path, help="the page (default: <name>-view.html)")
     add_reading(parser)
 
@@ -250,8 +263,10 @@ def add_view_arguments(parser: Parser) -> None:
 def view(args: argparse.Namespace) -> None:
     """Write a page that plays recordings in 3D: a file, a folder of files, a run's clips, or a prepared data set."""
     from jointwise.report.viewer import answers_by, find_clips, no_answer, write_view
+    from jointwise.training.progress import showing
 
-    ask = answers_by(args.run) if args.run is not None else no_answer
-    source = find_clips(args.path, show_progress, ask, reading_options(args))
+    ask = answers_by(args.model) if args.model is not None else no_answer
+    with grouped_warnings(), showing(show_progress_beside):
+        source = find_clips(args.path, show_progress, ask, reading_options(args))
     out = args.out or Path(f"{stem_of(args.path)}-view.html")
     print(write_view(out, source.title, source.clips, source.notes))

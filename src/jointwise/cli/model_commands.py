@@ -7,7 +7,6 @@ import csv
 import json
 import shlex
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jointwise.cli.arguments import Parser, add_reading, reading_options
-from jointwise.cli.output import print_columns, show_progress_beside
+from jointwise.cli.output import grouped_warnings, print_columns, show_progress_beside
 from jointwise.config.recipes import QUICK_NOTE
-from jointwise.errors import ConfigError, JointwiseWarning, ReadError, group_messages, writing
+from jointwise.errors import ConfigError, ReadError, group_messages, writing
 
 if TYPE_CHECKING:
     from jointwise.inference.answers import Prediction
@@ -62,6 +61,9 @@ def add_predict_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--timeline", action="store_true", help="name what every person does over time, in place of one action a file"
     )
+    parser.add_argument(
+        "--plot", metavar="FILE", type=Path, help="with --timeline: draw the timelines of all persons (.png or .svg)"
+    )
     add_reading(parser)
 
 
@@ -72,7 +74,7 @@ def predict(args: argparse.Namespace) -> None:
         args: Arguments of `add_predict_arguments`.
 
     Raises:
-        ConfigError: A folder has no recording.
+        ConfigError: A folder has no recording, or a picture cannot be drawn.
         ReadError: Recordings cannot be used; raised after the others are predicted.
     """
     from jointwise.data.formats import known_names, recordings_in
@@ -80,6 +82,8 @@ def predict(args: argparse.Namespace) -> None:
     from jointwise.inference.recognizer import Recognizer
 
     reading = reading_options(args)
+    if args.plot and not args.timeline:
+        raise ConfigError(f"--plot {args.plot}: it draws timelines. Add --timeline.")
     recognizer = Recognizer.from_pretrained(args.start)
     paths: list[Path] = []
     for path in args.paths:
@@ -92,7 +96,7 @@ def predict(args: argparse.Namespace) -> None:
         return
     errors: list[ReadError] = []
     notes: list[str] = []
-    with _table(args.csv, ["path", "label", "probability", *recognizer.classes]) as write_row, _grouped_warnings():
+    with _table(args.csv, ["path", "label", "probability", *recognizer.classes]) as write_row, grouped_warnings():
         answers: Iterable[Prediction | ReadError] = recognizer.predict_each(paths, reading=reading)
         if sys.stderr.isatty() and (args.csv or not sys.stdout.isatty()):  # else the lines show how far it is
             answers = show_progress_beside(answers, len(paths), "predict")
@@ -120,16 +124,21 @@ def _print_timelines(
     """Print or write what every person does over time in each recording."""
     from jointwise.inference.many import unusable
     from jointwise.inference.timeline import Segment
+    from jointwise.report.timeline_picture import check_picture, write_timelines
 
+    if args.plot:
+        check_picture(args.plot, len(paths))
+    timelines: list[tuple[str, list[Segment]]] = []
     errors: list[ReadError] = []
     columns = ["path", *(field.name for field in fields(Segment))]
-    with _table(args.csv, columns) as write_row, _grouped_warnings():
+    with _table(args.csv, columns) as write_row, grouped_warnings():
         for path in paths:
             try:
                 segments = recognizer.timeline(path, reading=reading)
             except ReadError as error:
                 errors.append(error)
                 continue
+            timelines.append((str(path), segments))
             for segment in segments:
                 write_row([str(path), *astuple(segment)])
             if args.json:
@@ -137,6 +146,9 @@ def _print_timelines(
             elif not args.csv:
                 print(path)
                 print_columns((f"person {segment.person}", _span_of(segment)) for segment in segments)
+    if args.plot and timelines:
+        write_timelines(args.plot, timelines)
+        print(f"{len(timelines)} of {len(paths)} recordings: {args.plot}", file=sys.stderr)
     if errors:
         raise errors[0] if len(paths) == 1 else unusable(errors, len(paths))
 
@@ -168,20 +180,6 @@ def _table(path: Path | None, columns: list[str]) -> Iterator[Callable[[list[Any
         table = csv.writer(file)
         table.writerow(columns)
         yield table.writerow
-
-
-@contextmanager
-def _grouped_warnings() -> Iterator[None]:
-    """Collects the warnings of the block about single recordings, and gives them as one at its end."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    ours = [str(one.message) for one in caught if issubclass(one.category, JointwiseWarning)]
-    for one in caught:
-        if not issubclass(one.category, JointwiseWarning):
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    if ours:
-        warnings.warn(ours[0] if len(ours) == 1 else "\n" + group_messages(ours), JointwiseWarning, stacklevel=3)
 
 
 def add_import_arguments(parser: Parser) -> None:

@@ -1,10 +1,14 @@
-"""How commands print: two columns of names and values, and progress bars."""
+"""How commands print: two columns of names and values, progress bars, and many warnings as one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from jointwise.errors import JointwiseWarning, group_messages
 
 if TYPE_CHECKING:
     from jointwise.data.dataset import Dataset
@@ -72,3 +76,17 @@ def stem_of(path: str | Path) -> str:
     """The name of what is written of a path: without ending where it is a file; a folder may have a dot in its name."""
     place = Path(path).resolve()
     return place.name if place.is_dir() else place.stem
+
+
+@contextmanager
+def grouped_warnings() -> Iterator[None]:
+    """Collects the warnings of the block about single recordings, and gives them as one at its end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    ours = [str(one.message) for one in caught if issubclass(one.category, JointwiseWarning)]
+    for one in caught:
+        if not issubclass(one.category, JointwiseWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if ours:
+        warnings.warn(ours[0] if len(ours) == 1 else "\n" + group_messages(ours), JointwiseWarning, stacklevel=3)

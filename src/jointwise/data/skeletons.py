@@ -213,10 +213,13 @@ class Skeleton:
         return self.lateral is not None and bool(sided) and all(self.mirror_permutation[i] != i for i in sided)
 
     @cached_property
-    def body_parts(self) -> tuple[int, ...]:
-        """For each joint the number of its part of the body: left and right arm and leg, head, trunk.
+    def part_names(self) -> tuple[str, ...]:
+        """For each joint the name of its part of the body: left and right arm and leg, head, trunk.
 
-        Numbers start at 0 and have no gaps. A joint that belongs to none of the six parts is a part of its own.
+        A joint that belongs to none of the six parts is a part of its own.
+
+        >>> get_skeleton("kinect20").part_names[:5]
+        ('head', 'trunk', 'trunk', 'trunk', 'left arm')
         """
 
         def part_of(joint: str) -> str:
@@ -228,9 +231,13 @@ class Skeleton:
             part = next((name for name, joints in _BODY_PARTS.items() if rest in joints), known)
             return f"{side} {part}" if part in ("arm", "leg") else part
 
-        parts = [part_of(joint) for joint in self.joints]
-        numbers = {part: number for number, part in enumerate(dict.fromkeys(parts))}
-        return tuple(numbers[part] for part in parts)
+        return tuple(part_of(joint) for joint in self.joints)
+
+    @cached_property
+    def body_parts(self) -> tuple[int, ...]:
+        """For each joint the number of its part of the body, as in `part_names`; from 0, without gaps."""
+        numbers = {part: number for number, part in enumerate(dict.fromkeys(self.part_names))}
+        return tuple(numbers[part] for part in self.part_names)
 
 
 def skeleton_of(layout: Layout) -> Skeleton:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from jointwise.data.clips import ClipCutter, Clips
+from jointwise.data.clips import ClipCutter, Clips, Persons
 from jointwise.errors import DataError
 from jointwise.evaluation.blind_clips import tell_blind
 from jointwise.model.classifier import encode
@@ -35,12 +35,20 @@ def encoder_features(encoder: nn.Module, segment: int, pooling: str) -> FeatureF
         The feature function.
     """
 
-    def features(clips: Clips) -> Tensor:
-        persons = clips.persons()
-        tokens, valid = encode(encoder, persons, segment)
-        return mean_over_clips(POOLINGS[pooling](tokens.float(), valid), persons.clip, persons.clips)
+    return lambda clips: person_features(encoder, clips.persons(), segment, pooling)
 
-    return features
+
+def person_features(encoder: nn.Module, persons: Persons, segment: int, pooling: str) -> Tensor:
+    """Features (B, F) of the B clips that persons belong to; the rest as `encoder_features`.
+
+    Args:
+        encoder: In evaluation mode.
+        persons: The valid persons of the clips.
+        segment: Frames per segment.
+        pooling: A key of POOLINGS.
+    """
+    tokens, valid = encode(encoder, persons, segment)
+    return mean_over_clips(POOLINGS[pooling](tokens.float(), valid), persons.clip, persons.clips)
 
 
 def raw_features(root: int | None) -> FeatureFunction:

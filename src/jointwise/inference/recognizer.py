@@ -20,6 +20,8 @@ from jointwise.evaluation.features import encoder_features
 from jointwise.inference.answers import Answers, Prediction, check_finite
 from jointwise.inference.inputs import Inputs, Joints
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
+from jointwise.inference.nearest import Neighbour, Retrieval
+from jointwise.inference.occlusion import Occlusion, occlusion
 from jointwise.inference.stream import Said, Stream
 from jointwise.inference.timeline import SWITCH_COST, Namer, Segment
 from jointwise.inference.windows import HOP, WINDOW, windows_of
@@ -64,6 +66,7 @@ class Recognizer:
         self._encoder = encoder.to(device).eval()
         self._classifier = classifier
         self._answers = None if classifier is None else Answers(card, classifier.to(device).eval())
+        self._retrieval = Retrieval(card, self._inputs, self._encoder, folder)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto", encoder: str = "student") -> Recognizer:
@@ -297,6 +300,57 @@ class Recognizer:
         """
         said = Said(layout, fps, units, up)
         return Stream(self._inputs, self._trained(), frames, said, window, hop, switch_cost)
+
+    def nearest(
+        self,
+        recording: Recording,
+        count: int = 5,
+        data: str | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> list[Neighbour]:
+        """The training clips that the model finds most like a recording.
+
+        The data must be on this machine. The first call computes the features of all clips, and keeps them beside the
+        data for the next.
+
+        Args:
+            recording: As `predict` takes one.
+            count: How many.
+            data: Other clips to search, a data set or a folder as `--data` takes it; None: those of the training.
+            reading: What is said of a file, as `jointwise.read` takes it; None: nothing.
+
+        Returns:
+            The clips, most similar first.
+
+        Raises:
+            ConfigError: The count is below 1, or the data are unknown.
+            DataError: The data are not on this machine, or have changed since the training.
+            ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
+        """
+        return self._retrieval.nearest(self._inputs.sequence(recording, reading), count, data)
+
+    def occlusion(
+        self, recording: Recording, label: str | None = None, reading: Mapping[str, Any] | None = None
+    ) -> Occlusion:
+        """What the answer to a recording rests on: how it changes where joints, or spans of time, are hidden.
+
+        Args:
+            recording: As `predict` takes one.
+            label: The class that is asked about; None: the most probable one.
+            reading: What is said of a file, as `jointwise.read` takes it; None: nothing.
+
+        Raises:
+            CheckpointError: The model was never fine-tuned, so it has no class names.
+            ConfigError: The model has no such class.
+            ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
+        """
+        answers = self._trained()
+        sequence = self._inputs.sequence(recording, reading)
+        clip, segments = self._inputs.clip(sequence), self.card.config.segments
+        found = occlusion(answers, clip, sequence, segments, label, self._encoder.centre)
+        if isinstance(found, ReadError):
+            raise found
+        return found
 
     def _trained(self) -> Answers:
         """The classifier as it answers. Raises CheckpointError where there is none."""

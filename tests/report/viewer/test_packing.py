@@ -17,13 +17,16 @@ from helpers import tiny
 from helpers.stick import STICK, stick_sequence
 from helpers.viewed import HUG, WAVE, compared, synthetic_clip
 from jointwise import cli
+from jointwise.data.cleaning import CLEANING, Cleaned
 from jointwise.data.dataset import Dataset
 from jointwise.data.formats import npz
 from jointwise.data.formats.skeleton import write
 from jointwise.data.skeletons import COCO17, KINECT20, NTU25, unnamed_skeleton
 from jointwise.data.synthetic import generate
 from jointwise.errors import ConfigError, DataError, ReadError
+from jointwise.inference.answers import NONE
 from jointwise.inference.recognizer import Recognizer
+from jointwise.inference.timeline import Segment
 from jointwise.report.viewer import MOST_BYTES, Answer, Clip, Panel, answers_by, clip_of, find_clips, viewer, write_view
 from jointwise.report.viewer.packing import STEPS, drawn_bones, pack
 from jointwise.report.viewer.screen import display_axes, to_display
@@ -375,8 +378,51 @@ def test_a_layout_without_middles_is_drawn_with_shoulders_and_hips() -> None:
 def test_a_recogniser_answers_to_own_recordings(finetuned: Path, dataset: Dataset, tmp_path: Path):
     own = dataset.test[0]
     npz.write(tmp_path / "own.npz", own)
-    cli.run(["view", str(tmp_path / "own.npz"), "--run", str(finetuned), "--out", str(tmp_path / "page.html")])
-    (answer,) = find_clips(str(tmp_path / "own.npz"), ask=answers_by(str(finetuned))).clips[0].answers
-    assert dict(answer.scores) == pytest.approx(Recognizer.from_pretrained(finetuned).predict(own).probabilities)
-    likeliest = max(answer.scores, key=lambda pair: pair[1])[0]
-    assert likeliest in (tmp_path / "page.html").read_text("utf-8")
+    cli.run(["view", str(tmp_path / "own.npz"), "--model", str(finetuned), "--out", str(tmp_path / "page.html")])
+    (clip,) = find_clips(str(tmp_path / "own.npz"), ask=answers_by(str(finetuned))).clips
+    recognizer = Recognizer.from_pretrained(finetuned)
+    (answer,) = clip.answers
+    assert dict(answer.scores) == pytest.approx(recognizer.predict(own).probabilities)
+    assert list(clip.timeline) == recognizer.timeline(own) != []
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert f'"{max(answer.scores, key=lambda pair: pair[1])[0]}"' in page
+    assert f'"{clip.timeline[0].label}"' in page
+
+
+def test_a_timeline_begins_where_the_clip_does_and_names_the_persons_that_are_drawn(
+    finetuned: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    own = next(sequence for sequence in (*dataset.train, *dataset.test) if sequence.persons == 2)
+    late = np.zeros((2, 30, *own.positions.shape[2:]), np.float32)
+    absent = np.zeros((2, 30, own.positions.shape[2]), bool)
+    longer = replace(
+        own, positions=np.concatenate([late, own.positions], 1), valid=np.concatenate([absent, own.validity], 1)
+    )
+    ask = answers_by(str(finetuned))
+    clip = clip_of(longer, ask=ask)
+    assert clip.frames == own.frames
+    assert {segment.person for segment in clip.timeline} == {0, 1}
+    assert min(segment.start for segment in clip.timeline) == pytest.approx(0)
+    assert max(segment.end for segment in clip.timeline) == pytest.approx(own.frames / own.fps)
+    cleaning = Recognizer.from_pretrained(finetuned).card.cleaning
+    monkeypatch.setitem(CLEANING, cleaning, lambda sequence: Cleaned(sequence.on_persons([1]), {}))
+    other = clip_of(own, ask=answers_by(str(finetuned)))
+    assert other.panels[0].positions.shape[0] == 1
+    assert {segment.person for segment in other.timeline} == {0}
+    assert (other.panels[0].valid[0] == own.validity[1]).all()
+
+
+def test_timelines_are_packed_as_lanes_and_none_of_the_classes_is_told_apart():
+    walk, none, wave = (
+        Segment(0, 0.0, 1.23456, "walk", 0.87654),
+        Segment(0, 1.23456, 2.0, NONE, 0.999),
+        Segment(2, 0.5, 2.0, "wave", 0.4),
+    )
+    clip = replace(synthetic_clip(WAVE), timeline=(wave, none, walk))
+    assert pack([clip], 10**7)["clips"][0]["lanes"] == [
+        {"person": 0, "segments": [[0, 1.235, "walk", 0.8765, False], [1.235, 2, NONE, 0.999, True]]},
+        {"person": 2, "segments": [[0.5, 2, "wave", 0.4, False]]},
+    ]
+    assert pack([synthetic_clip(WAVE)], 10**7)["clips"][0]["lanes"] == []
+    assert "none of the classes" in viewer([clip])
+    assert "none of the classes" not in viewer([replace(clip, timeline=(walk,))])

@@ -1,8 +1,10 @@
 """The viewer in a real browser: it loads, plays, scrubs, turns, and asks for nothing."""
 
 import io
+import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from helpers.viewed import HUG, WAVE, compared, synthetic_clip
 from jointwise.data.skeletons import NTU25
+from jointwise.inference.answers import NONE
+from jointwise.inference.timeline import Segment
 from jointwise.report.page import write_report
-from jointwise.report.viewer import write_view
+from jointwise.report.viewer import Bars, person_colours, write_view
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -148,6 +152,40 @@ def test_scrubbing_shows_another_pose_and_pauses(visit: Visit):
     visit.settle()
     assert scrub.get_attribute("aria-valuetext") == f"frame 31 of {visit.state('clip.frames')}, 1.00 s"
     assert (np.abs(visit.picture() - first).max(-1) > 40).sum() > 100
+
+
+def test_a_panel_with_weights_is_coloured_by_them_and_spans_say_what_is_left(browser: Browser, tmp_path: Path):
+    clip = synthetic_clip(WAVE)
+    (panel,) = clip.panels
+    joints = len(panel.skeleton.joints)
+    weighed = [
+        replace(panel, title=title, weights=np.full(joints, weight)) for title, weight in (("0", 0.0), ("1", 1.0))
+    ]
+    half = clip.frames / clip.fps / 2
+    clip = replace(
+        clip,
+        panels=(panel, *weighed),
+        bars=(Bars("What <it> rests on", (("without the head", 0.25, "25.0 %"),), "So much is left."),),
+        spans=((0.0, half, 0.2, "60 % without it"), (half, 2 * half, 1.0, "5 % without it")),
+    )
+    visit = Visit(
+        browser, write_view(tmp_path / "why.html", "Why", [clip]), reduced_motion="reduce", color_scheme="light"
+    )
+    sides, none, all_of_it = (visit.picture(place) for place in range(3))
+    assert min(reds_and_blues(sides)) > 300
+    assert max(reds_and_blues(none)) == 0
+    purple = all_of_it[..., 0] - all_of_it[..., 1] > 60
+    assert purple.sum() > 1000
+    now = visit.page.locator(".sv-now").last
+    assert now.inner_text() == "60 % without it"
+    visit.page.evaluate(f"{VIEWER}.seek({clip.frames - 1})")
+    visit.settle()
+    assert now.inner_text() == "5 % without it"
+    said = visit.page.locator(".sv-shares").inner_text()
+    assert " ".join(said.split()) == "What <it> rests on So much is left. without the head 25.0 %"
+    assert visit.page.locator(".sv-for-weights").is_visible()
+    assert visit.wrong == []
+    visit.page.close()
 
 
 def test_keys_play_step_change_speed_clip_and_view(visit: Visit):
@@ -330,3 +368,106 @@ def test_the_view_stays_where_it_was_turned_to_when_bodies_are_drawn(visit: Visi
         visit.settle()
         assert visit.state("stage.asBody") is pressed
         assert visit.page.evaluate(f"{VIEWER}.stage.camera.position.toArray()") == pytest.approx(turned)
+
+
+# --- timelines ---
+
+
+@pytest.fixture(scope="module")
+def tracked(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
+    """A page of `hug`, whose first person waves, does nothing that is known and claps, and whose second comes late."""
+    clip = synthetic_clip(HUG)
+    end = clip.frames / clip.fps
+    timeline = (
+        Segment(0, 0.0, 0.5, "wave", 0.812),
+        Segment(0, 0.5, 1.0, NONE, 0.999),
+        Segment(0, 1.0, end, "<b>clap</b>", 0.4),
+        Segment(1, 0.75, end, "walk", 0.6),
+    )
+    file = tmp_path_factory.mktemp("tracked") / "view.html"
+    write_view(file, "Tracks", [replace(clip, timeline=timeline), synthetic_clip(WAVE)])
+    visit = Visit(browser, file, reduced_motion="reduce", color_scheme="light")
+    yield visit
+    assert visit.wrong == []
+    assert visit.requests == [file.as_uri()]
+    visit.page.close()
+
+
+def now(visit: Visit) -> list[str]:
+    visit.settle()
+    return visit.page.locator(".sv-now").all_inner_texts()
+
+
+def test_each_person_has_a_lane_in_the_colour_of_its_skeleton_with_what_is_done_now(tracked: Visit):
+    tracked.page.evaluate(f"{VIEWER}.choose(0)")
+    assert tracked.page.locator(".sv-who").all_inner_texts() == ["person 0", "person 1"]
+    assert now(tracked) == ["wave 81 %", "not seen"]
+    for time, words in ((0.7, [NONE, "not seen"]), (1.2, ["<b>clap</b> 40 %", "walk 60 %"])):
+        tracked.page.evaluate(f"{VIEWER}.seekTime({time})")
+        assert now(tracked) == words
+    dots = tracked.page.evaluate(
+        "[...document.querySelectorAll('.sv-who i')].map((dot) => getComputedStyle(dot).backgroundColor)"
+    )
+    lefts = [tuple(round(255 * part) for part in person_colours(person)[1]) for person in (0, 1)]
+    assert [tuple(map(int, re.findall(r"\d+", dot))) for dot in dots] == lefts
+    hatched = "getComputedStyle(document.querySelector('.sv-segment.sv-none')).backgroundImage"
+    assert tracked.page.evaluate(hatched).startswith("repeating-linear-gradient")
+    assert tracked.page.get_by_text("none of the classes").is_visible()
+
+
+def test_segments_lie_at_their_time_and_the_cursor_moves_with_the_clip(tracked: Visit):
+    tracked.page.evaluate(f"{VIEWER}.choose(0)")
+    lane = tracked.page.locator(".sv-lane").first
+    box = lane.bounding_box()
+    assert box is not None
+    length = tracked.page.evaluate(f"{VIEWER}.clip.frames / {VIEWER}.clip.fps")
+    places = [block.bounding_box() for block in lane.locator(".sv-segment").all()]
+    starts = [(place["x"] - box["x"]) / box["width"] * length for place in places if place is not None]
+    assert starts == pytest.approx([0, 0.5, 1.0], abs=0.01)
+
+    def cursor() -> float:
+        tracked.settle()
+        place = lane.locator(".sv-cursor").bounding_box()
+        assert place is not None
+        return (place["x"] + place["width"] / 2 - box["x"]) / box["width"] * length
+
+    tracked.page.evaluate(f"{VIEWER}.seek(30)")
+    assert cursor() == pytest.approx(30 / tracked.state("clip.fps"), abs=0.02)
+    tracked.page.evaluate(f"{VIEWER}.play(true)")
+    tracked.wait_until(f"{VIEWER}.time > 33")
+    tracked.page.evaluate(f"{VIEWER}.play(false)")
+    assert cursor() > 31 / tracked.state("clip.fps")
+
+
+def test_a_lane_is_reached_and_moved_along_by_mouse_and_keys(tracked: Visit):
+    tracked.page.evaluate(f"{VIEWER}.choose(0), {VIEWER}.play(true)")
+    first, second = tracked.page.get_by_role("slider", name=re.compile("person")).all()
+    fps = tracked.state("clip.fps")
+    box = first.bounding_box()
+    assert box is not None
+    first.click(position={"x": box["width"] / 2, "y": 5})
+    assert tracked.state("time") == pytest.approx(tracked.state("clip.frames") / 2, abs=1)
+    assert not tracked.state("playing")
+    first.focus()
+    tracked.page.keyboard.press("Home")
+    for key, seconds in (("ArrowRight", 0.5), ("ArrowRight", 1), ("ArrowRight", 1), ("ArrowLeft", 0.5)):
+        tracked.settle()
+        tracked.page.keyboard.press(key)
+        assert tracked.state("time") == pytest.approx(seconds * fps, abs=1)
+    tracked.settle()
+    assert first.get_attribute("aria-valuetext") == f"0.50 s: {NONE}"
+    tracked.page.keyboard.press("Tab")
+    assert second.evaluate("(lane) => lane === document.activeElement")
+    tracked.page.keyboard.press("ArrowRight")
+    assert tracked.state("time") == pytest.approx(0.75 * fps, abs=1)
+
+
+def test_lanes_fit_a_phone_and_vanish_with_a_clip_that_has_none(tracked: Visit):
+    tracked.page.evaluate(f"{VIEWER}.choose(0)")
+    tracked.page.set_viewport_size({"width": 390, "height": 844})
+    assert tracked.page.evaluate("document.documentElement.scrollWidth") == 390
+    widths = tracked.page.evaluate("[...document.querySelectorAll('.sv-lane')].map((lane) => lane.clientWidth)")
+    assert min(widths) > 340
+    tracked.page.set_viewport_size({"width": 900, "height": 760})
+    tracked.page.evaluate(f"{VIEWER}.choose(1)")
+    assert tracked.page.locator(".sv-lane").count() == 0

@@ -15,8 +15,9 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from jointwise.errors import DataError, writing
+from jointwise.inference.answers import NONE
 from jointwise.report.templates import templates
-from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
+from jointwise.report.viewer.clips import Answer, Bars, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import example_clip
 from jointwise.report.viewer.packing import as_json, frame_limit, pack, printable
 from jointwise.report.viewer.sources import Source, answers_by, clip_of, find_clips, no_answer
@@ -24,6 +25,7 @@ from jointwise.report.viewer.sources import Source, answers_by, clip_of, find_cl
 __all__ = [
     "MOST_BYTES",
     "Answer",
+    "Bars",
     "Clip",
     "Panel",
     "Source",
@@ -42,7 +44,7 @@ __all__ = [
 ]
 
 VIEWER_FOLDER = Path(__file__).parent
-SCRIPTS = ("vendor/three.min.js", "scene.js", "viewer.js")
+SCRIPTS = ("vendor/three.min.js", "scene.js", "panels.js", "viewer.js")
 MOST_BYTES = 3_000_000  # of a page; longer clips are thinned to fit
 OWN_BYTES = 12_000  # of the page around the data of the clips and the scripts
 FEWEST_FRAMES = 16  # of a thinned clip; where fewer would remain, `clips_that_fit` leaves clips out
@@ -132,6 +134,9 @@ def viewer(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Markup:
             panels=max(len(clip.panels) for clip in clips),
             persons=max(panel.positions.shape[0] for clip in clips for panel in clip.panels),
             bones=any(panel.skeleton.bones for clip in clips for panel in clip.panels),
+            weighted=any(panel.weights is not None for clip in clips for panel in clip.panels),
+            lanes=any(clip.timeline for clip in clips),
+            outside=any(segment.label == NONE for clip in clips for segment in clip.timeline),
             hiding=any(panel.hiding for clip in clips for panel in clip.panels),
             thinned=[
                 (printable(clip.title), content["frames"], clip.frames)

@@ -1,4 +1,4 @@
-"""What the viewer shows: clips of panels side by side, and the answers of recognisers."""
+"""What the viewer shows: clips of panels side by side, and what recognisers say of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from jointwise.data.kinematics import body_at_rest
 from jointwise.data.sequence import Bools, Floats
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import DataError
+from jointwise.inference.timeline import Segment
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,7 @@ class Panel:
         valid: (M, T, V); joints that are not valid are drawn faintly.
         shown: (M, T, V); joints that are not shown are not drawn, or as a dot in a panel with `hiding`. None: all are.
         hiding: Whether the panel is about joints that are hidden from the student.
+        weights: (V,) from 0 to 1, by which joints are coloured in place of left and right; None: they are not.
 
     Raises:
         DataError: Shapes do not fit together, or a valid joint has no finite coordinates.
@@ -35,6 +38,7 @@ class Panel:
     valid: Bools
     shown: Bools | None = None
     hiding: bool = False
+    weights: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         shape = np.shape(self.positions)
@@ -50,6 +54,8 @@ class Panel:
                     f"panel '{self.title}': {name} has shape {np.shape(mask)}, positions need {shape[:3]} "
                     "(persons, frames, joints)."
                 )
+        if self.weights is not None and np.shape(self.weights) != (joints,):
+            raise DataError(f"panel '{self.title}': {np.shape(self.weights)} weights for {joints} joints.")
         broken = self.drawn & self.valid & ~np.isfinite(self.positions).all(-1)
         if broken.any():
             person, frame, joint = np.argwhere(broken)[0].tolist()
@@ -111,6 +117,21 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Bars:
+    """Named shares of a clip, drawn as bars under it.
+
+    Args:
+        title: Title of the list.
+        rows: (name, value from 0 to 1, the value in words) in order.
+        words: A sentence below the title; empty for none.
+    """
+
+    title: str
+    rows: tuple[tuple[str, float, str], ...]
+    words: str = ""
+
+
+@dataclass(frozen=True)
 class Clip:
     """One entry of the viewer: panels side by side that play together.
 
@@ -120,6 +141,10 @@ class Clip:
         panels: At least one; all have the same number of frames.
         truth: The true class; None if unknown.
         answers: Answers of recognisers.
+        timeline: What each person does over time, in seconds from the first frame of the clip.
+        bars: What else is said of it.
+        spans: (begin, end, weight, words) of spans of time: in seconds from the first frame of the clip, from 0 to 1,
+            and what is said of them.
 
     Raises:
         DataError: There is no panel, the panels have different lengths, or the frame rate is not a positive number.
@@ -130,6 +155,9 @@ class Clip:
     panels: tuple[Panel, ...]
     truth: str | None = None
     answers: tuple[Answer, ...] = ()
+    timeline: tuple[Segment, ...] = ()
+    bars: tuple[Bars, ...] = ()
+    spans: tuple[tuple[float, float, float, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.panels:

@@ -15,6 +15,8 @@ from jointwise.data.rest_pose import ball_radius, bone_radii
 from jointwise.data.sequence import Bools
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import DataError
+from jointwise.inference.answers import NONE
+from jointwise.inference.timeline import Segment
 from jointwise.report.viewer.clips import Answer, Clip, Panel
 from jointwise.report.viewer.screen import extent, points_down, to_display
 
@@ -139,7 +141,10 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
     lowest *= scale
     highest *= scale
     size *= scale
-    arrays = [scale * to_display(group[0].positions[:, packed_frames], group[0].skeleton, down) for group in groups]
+    arrays = [
+        scale * to_display(group[0].positions[:, packed_frames], group[0].skeleton, _is_down(group[0], clip, down))
+        for group in groups
+    ]
     low, high = _range(arrays, lowest, highest, size)
     step = max(high - low, 1e-6) / STEPS
     panels = [
@@ -150,6 +155,7 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
             "valid": pack_bits(panel.valid[:, packed_frames]),
             "shown": pack_bits(panel.drawn[:, packed_frames]),
             "hiding": panel.hiding,
+            "weights": None if panel.weights is None else np.round(panel.weights, 3).tolist(),
         }
         for panel in clip.panels
     ]
@@ -160,6 +166,9 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
         "of": clip.frames,
         "truth": clip.truth,
         "answers": [_pack_answer(answer, clip.truth) for answer in clip.answers],
+        "lanes": _pack_lanes(clip.timeline),
+        "bars": [{"title": one.title, "words": one.words, "rows": one.rows} for one in clip.bars],
+        "spans": [(*(round(number, 3) for number in span[:3]), span[3]) for span in clip.spans],
         "low": low,
         "step": step,
         "arrays": [
@@ -170,6 +179,11 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
         "size": size,
         "stature": clip.panels[0].stature * scale or size,
     }
+
+
+def _is_down(panel: Panel, clip: Clip, down: bool) -> bool:
+    """Whether the y axis of a panel points down: as `down` says of the first one; others may be of other data."""
+    return down if panel.skeleton == clip.panels[0].skeleton else points_down(panel)
 
 
 def _range(
@@ -232,6 +246,15 @@ def _pack_answer(answer: Answer, truth: str | None) -> dict[str, Any]:
     ranked = sorted(answer.scores, key=lambda pair: -pair[1])
     rows = [pair for place, pair in enumerate(ranked) if place < BARS or pair[0] == truth]
     return {"title": answer.title, "rows": [[name, round(float(share), 4)] for name, share in rows]}
+
+
+def _pack_lanes(timeline: Sequence[Segment]) -> list[dict[str, Any]]:
+    """For each person the segments as [start, end, label, probability, whether it is none of the classes]."""
+    lanes: dict[int | str, list[list[Any]]] = {}
+    for part in sorted(timeline, key=lambda part: (part.person, part.start)):
+        row = [round(part.start, 3), round(part.end, 3), part.label, round(part.probability, 4), part.label == NONE]
+        lanes.setdefault(part.person, []).append(row)
+    return [{"person": person, "segments": rows} for person, rows in lanes.items()]
 
 
 def _base64(content: bytes) -> str:

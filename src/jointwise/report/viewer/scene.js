@@ -4,6 +4,7 @@ const SkeletonStage = (() => {
 const LEVELS = 32767; // a coordinate k stands for low + (k + LEVELS) * step
 const FAINT = 0.28; // share of its colour that a missing joint keeps
 const GHOST = 0.16; // share of its colour that a joint hidden from the student keeps
+const SHADES = 20; // of the colours of weights
 const UP = new THREE.Vector3(0, 1, 0);
 
 // --- decoding -------------------------------------------------------------------------------------------------------
@@ -35,6 +36,7 @@ function decode(clip, skeletons) {
     return {
       title: panel.title,
       hiding: panel.hiding,
+      weights: panel.weights,
       skeleton,
       positions,
       persons: places / clip.frames / skeleton.joints.length,
@@ -60,6 +62,7 @@ function readColours(root) {
   return {
     panel: colour("panel"), line: colour("line"), grid: colour("grid"), shadow: colour("shadow"),
     persons: [sides(""), sides("-2")],
+    weights: [colour("light"), colour("heavy")],
   };
 }
 
@@ -158,11 +161,24 @@ class PanelScene {
     this.grid.material.color.copy(colours.grid);
     this.joints.shadow.material.color.copy(colours.shadow);
     for (const bones of this.bones.values()) bones.shadow.material.color.copy(colours.shadow);
-    this.tones = [];
-    for (const sides of colours.persons) {
-      const mixed = (share) => sides.map((colour) => colours.panel.clone().lerp(colour, share));
-      this.tones.push({ full: sides, faint: mixed(FAINT), ghost: mixed(GHOST) });
-    }
+    const tonesOf = (full) => {
+      const mixed = (share) => full.map((colour) => colours.panel.clone().lerp(colour, share));
+      return { full, faint: mixed(FAINT), ghost: mixed(GHOST) };
+    };
+    this.tones = colours.persons.map(tonesOf);
+    this.heat = tonesOf(Array.from({ length: SHADES + 1 }, (_, shade) => {
+      const [light, heavy] = colours.weights;
+      return light.clone().lerp(heavy, shade / SHADES);
+    }));
+  }
+
+  /** The colour of a joint, or of a bone between two: by their weight where the panel has weights, else by their side. */
+  colourOf(person, shade, from, to = from) {
+    const { skeleton, weights } = this.panel;
+    if (weights) return this.heat[shade][Math.round((SHADES * (weights[from] + weights[to])) / 2)];
+    const [start, end] = [skeleton.sides[from], skeleton.sides[to]];
+    const side = start && end && start !== end ? 0 : end || start; // a line from left to right is trunk
+    return this.tones[person % this.tones.length][shade][side];
   }
 
   /** Places all joints and bones for a time in frames; between two frames they are interpolated linearly. */
@@ -180,13 +196,12 @@ class PanelScene {
     for (let person = 0; person < persons; person++) {
       const first = (person * frames + frame) * count;
       const second = (person * frames + next) * count;
-      const tone = this.tones[person % this.tones.length];
       for (let joint = 0; joint < count; joint++) {
         const point = points[joint].fromArray(positions, 3 * (first + joint));
         if (shown[second + joint]) point.lerp(later.fromArray(positions, 3 * (second + joint)), time - frame);
         const [radius, shade] = this.jointLook(first + joint, joint);
         matrix.makeScale(radius, radius, radius).setPosition(point);
-        this.joints.set(person * count + joint, matrix, tone[shade][skeleton.sides[joint]]);
+        this.joints.set(person * count + joint, matrix, this.colourOf(person, shade, joint));
         if (shade !== "ghost") this.drawn.joints++;
         if (shade === "faint") this.drawn.faint++;
       }
@@ -195,10 +210,8 @@ class PanelScene {
         const bones = this.bones.get(shape);
         if (!shown[first + from] || !shown[first + to]) return bones.set(place + person, nothing);
         const certain = valid[first + from] && valid[first + to];
-        const [start, end] = [skeleton.sides[from], skeleton.sides[to]];
-        const side = start && end && start !== end ? 0 : end || start; // a line from left to right is trunk
         this.placeBone(matrix, points[from], points[to], certain ? 1 : 0.7);
-        bones.set(place + person, matrix, tone[certain ? "full" : "faint"][side]);
+        bones.set(place + person, matrix, this.colourOf(person, certain ? "full" : "faint", from, to));
         this.drawn.bones++;
       });
     }
@@ -208,7 +221,7 @@ class PanelScene {
 
   /** Radius and tone of a joint: full, faint where it is missing, a dot where it is hidden from the student. */
   jointLook(place, joint) {
-    const radius = this.radii[joint];
+    const radius = this.radii[joint] + 0.6 * this.jointRadius * (this.panel.weights?.[joint] ?? 0);
     if (!this.panel.shown[place]) return [this.panel.hiding ? 0.4 * this.jointRadius : 0, "ghost"];
     return this.panel.valid[place] ? [radius, "full"] : [0.85 * radius, "faint"];
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jointwise.data.centring import prepare_sequence
+from jointwise.data.cleaning import CLEANING
 from jointwise.data.dataset import load_dataset
 from jointwise.data.datasets import DATASETS, existing_path, holds_data_set, is_pool, is_store
 from jointwise.data.datasets.folder_settings import SETTINGS
@@ -17,13 +19,14 @@ from jointwise.data.formats import read, recordings_in
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
-from jointwise.errors import DataError, JointwiseError, ReadError, counted
-from jointwise.report.viewer.clips import Answer, Clip, recorded_panel
+from jointwise.errors import DataError, JointwiseError, JointwiseWarning, ReadError, counted
+from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
+from jointwise.report.viewer.reasons import with_reasons
 from jointwise.training.checkpoint import read_json
 from jointwise.training.example_clips import PREDICTED, choose_examples, read_examples
 
-AskRecognizer = Callable[[Sequence], tuple[Answer, ...]]
+AskRecognizer = Callable[[Clip, Sequence, Sequence], Clip]  # the clip, as read, as prepared -> the clip with answers
 MOST_FILES = 12
 MOST_CLASSES = 24
 
@@ -43,27 +46,44 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def no_answer(_sequence: Sequence) -> tuple[Answer, ...]:
-    """The answers where no recogniser is asked: none."""
-    return ()
+def no_answer(clip: Clip, _recording: Sequence, _ready: Sequence) -> Clip:
+    """The clip as it is, where no recogniser is asked."""
+    return clip
 
 
-def answers_by(run: str) -> AskRecognizer:
-    """What a trained model says to recordings.
+def answers_by(model: str) -> AskRecognizer:
+    """What a trained model says of recordings.
 
     Args:
-        run: Folder of a fine-tuned run; its name stands on the page.
+        model: Folder of a fine-tuned run or of its model; its name stands on the page.
 
     Returns:
-        Recording -> the answer of the model.
+        What adds to a clip the answer of the model, what it rests on, the nearest training clips, and the timelines of
+        the persons. Where the model's cleaning finds other persons than the file names, these are drawn.
 
     Raises:
         CheckpointError: There is no model in the folder, or it is pre-trained only.
     """
-    from jointwise.inference.recognizer import Recognizer  # here: it imports torch, which other pages do without
+    from jointwise.inference.recognizer import Recognizer  # here: a page without a model needs none
 
-    recognizer = Recognizer.from_pretrained(run)
-    return lambda sequence: (Answer(run, tuple(recognizer.predict(sequence).probabilities.items())),)
+    recognizer = Recognizer.from_pretrained(model)
+    clean = CLEANING[recognizer.card.cleaning]
+
+    def ask(clip: Clip, recording: Sequence, ready: Sequence) -> Clip:
+        cleaned = clean(recording).sequence
+        if cleaned is not recording:
+            ready = prepare_sequence(cleaned)
+            clip = replace(clip, panels=(_recorded(ready),))
+        answer = Answer(model, tuple(recognizer.predict(recording).probabilities.items()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", JointwiseWarning)  # the answer gave them already
+            segments = recognizer.timeline(ready)  # of the persons who are drawn
+        late = ready.begin / ready.fps  # a timeline counts from the first frame of the file
+        timeline = (replace(segment, start=segment.start - late, end=segment.end - late) for segment in segments)
+        clip = replace(clip, answers=(answer,), timeline=tuple(timeline))
+        return with_reasons(clip, recognizer, recording, ready)
+
+    return ask
 
 
 def clip_of(
@@ -77,14 +97,18 @@ def clip_of(
         sequence: The recording.
         title: Name of the clip; None: where the recording comes from.
         truth: The true class; None if unknown.
-        ask: Recording -> the answers of recognisers to it.
+        ask: Adds what a recogniser says to the clip of a recording.
 
     Raises:
         ReadError: No person has a valid joint.
     """
     ready = prepare_sequence(sequence)
-    panel = recorded_panel("recording", ready.skeleton, ready.positions, ready.validity)
-    return Clip(title or ready.source, ready.fps, (panel,), truth, ask(sequence))
+    return ask(Clip(title or ready.source, ready.fps, (_recorded(ready),), truth), sequence, ready)
+
+
+def _recorded(ready: Sequence) -> Panel:
+    """The panel of a prepared recording."""
+    return recorded_panel("recording", ready.skeleton, ready.positions, ready.validity)
 
 
 def find_clips(
@@ -101,7 +125,7 @@ def find_clips(
     Args:
         place: Name of a data set, or path of a file, folder or run.
         progress: Shows the progress while a data set is prepared.
-        ask: Recording -> the answers of recognisers to it; a run's own clips are not asked about.
+        ask: Adds what a recogniser says to the clip of a recording; a run's own clips are not asked about.
         reading: What the user says of files, as arguments of `read`; a data set does not take them.
 
     Raises:

@@ -2,14 +2,7 @@
 (() => {
 "use strict";
 
-function element(name, style, text) {
-  const made = document.createElement(name);
-  if (style) made.className = style;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const { element } = SkeletonPanels;
 
 class Viewer {
   constructor(root) {
@@ -22,7 +15,8 @@ class Viewer {
     this.seen = find(".sv-seen");
     this.readout = find(".sv-time");
     this.cells = find(".sv-cells");
-    this.answers = find(".sv-answers");
+    this.tracks = find(".sv-tracks");
+    this.below = find(".sv-panels");
     this.playButton = find(".sv-play");
     this.bodyButton = find(".sv-body"); // none where no skeleton has bones
     this.onScreen = true;
@@ -82,9 +76,10 @@ class Viewer {
     const titles = this.panels.map((panel) => panel.title).join(", ");
     this.root.querySelector("canvas").setAttribute("aria-label", `${clip.title}, in 3D: ${titles}`);
     this.scrub.max = clip.frames - 1;
+    for (const entry of this.root.querySelectorAll(".sv-for-weights")) entry.hidden = !this.panels.some((panel) => panel.weights);
     for (const entry of this.root.querySelectorAll(".sv-for-two")) entry.hidden = this.panels[0].persons < 2;
     this.markSeen();
-    this.showAnswers();
+    this.showPanels();
     this.time = 0;
     this.stage?.show(this.panels, clip);
     this.redraw();
@@ -124,6 +119,11 @@ class Viewer {
     this.play(false);
     this.time = Math.min(Math.max(frame, 0), this.clip.frames - 1);
     this.redraw();
+  }
+
+  /** Pauses at the first frame that is not before a time in seconds. */
+  seekTime(seconds) {
+    this.seek(Math.ceil(seconds * this.clip.fps - 1e-6));
   }
 
   faster(steps) {
@@ -194,39 +194,13 @@ class Viewer {
     return false;
   }
 
-  showAnswers() {
-    const { truth, answers } = this.clip;
-    const parts = [];
-    if (truth && answers.length) {
-      const line = element("p", "sv-truth", "True class: ");
-      line.append(element("b", "", truth));
-      parts.push(line);
-    }
-    for (const answer of answers) parts.push(this.bars(answer, truth));
-    this.answers.replaceChildren(...parts);
-  }
-
-  bars(answer, truth) {
-    const block = element("div", "sv-answer");
-    const verdict = element("p", "sv-verdict");
-    verdict.append(element("b", "", answer.title));
-    const predicted = answer.rows[0][0];
-    if (truth === null) verdict.append(element("span", "", predicted));
-    else if (predicted === truth) verdict.append(element("span", "sv-is-right", `✓ right: ${predicted}`));
-    else verdict.append(element("span", "sv-is-wrong", `✗ wrong: ${predicted}`));
-    const list = element("ol");
-    for (const [name, share] of answer.rows) {
-      const row = element("li", name === truth ? "sv-is-true" : "");
-      const track = element("span", "sv-track");
-      const bar = element("i");
-      bar.style.width = `${100 * share}%`;
-      track.append(bar);
-      track.setAttribute("aria-hidden", "true");
-      row.append(element("span", "", name + (name === truth ? " (true)" : "")), track, element("span", "", percent(share)));
-      list.append(row);
-    }
-    block.append(verdict, list);
-    return block;
+  /** What a model says of the clip: a panel each, see panels.js. */
+  showPanels() {
+    const made = (makers) => makers.map((make) => make(this.clip, this)).filter(Boolean);
+    const [beside, below] = [made(SkeletonPanels.tracks), made(SkeletonPanels.below)];
+    this.tracks.replaceChildren(...beside.map((panel) => panel.element));
+    this.below.replaceChildren(...below.map((panel) => panel.element));
+    this.following = [...beside, ...below].filter((panel) => panel.at);
   }
 
   showTime(frame) {
@@ -236,6 +210,7 @@ class Viewer {
     this.scrub.value = frame;
     this.scrub.setAttribute("aria-valuetext", words);
     this.readout.textContent = `${frame + 1} / ${frames} · ${seconds(frame)} / ${seconds(frames)} s`;
+    for (const panel of this.following) panel.at(frame / fps);
     this.panels.forEach((panel, index) => {
       const note = panel.hiding && !this.anythingShown(panel, frame) ? "nothing in this frame" : "";
       const shown = this.cells.children[index].querySelector("small");
