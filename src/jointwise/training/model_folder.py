@@ -19,7 +19,7 @@ from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
 from jointwise.training.hub import CARD, MODEL_FILES, hub_address, open_hub
-from jointwise.training.model_card import FORMAT, ModelCard
+from jointwise.training.model_card import FORMAT, Calibration, ModelCard
 from jointwise.training.shipped import SHIPPED, shipped_models
 
 SEEN = "trained_on.npy"
@@ -44,6 +44,22 @@ def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: 
     content = asdict(card)
     del content["costs"]
     write_json(folder / "config.json", content | card.costs.to_card())
+
+
+def save_calibration(path: Path, calibration: Calibration) -> None:
+    """Writes a calibration into the card of a classifier, in place of an earlier one; nothing else changes.
+
+    Args:
+        path: The run folder or the model folder.
+        calibration: What was found.
+
+    Raises:
+        CheckpointError: There is no model, or its card is damaged.
+        StorageError: The card cannot be written.
+    """
+    file = model_folder(path) / "config.json"
+    load_card(path)  # a damaged card is not written again
+    write_json(file, read_json(file) | {"calibration": asdict(calibration)})
 
 
 def load_trained_on(path: Path) -> set[str]:
@@ -148,6 +164,8 @@ def load_card(path: Path) -> ModelCard:
             content["recorded"] = Skeleton.from_json(content["recorded"])
         if content.get("conventions"):
             content["conventions"] = Conventions(**content["conventions"])
+        if content.get("calibration"):
+            content["calibration"] = Calibration(**content["calibration"])
         content |= {key: tuple(content[key]) for key in ("movement", "fps") if content.get(key) is not None}
         costs = Costs.from_json(content)
         card = ModelCard(**{key: content[key] for key in content if key not in COST_KEYS}, costs=costs)
