@@ -33,7 +33,7 @@ from jointwise.evaluation.segments import OVERLAPS, Span, count_matches, edit_sc
 from jointwise.inference.answers import NONE, Answer
 from jointwise.inference.inputs import Joints
 from jointwise.inference.timeline import SWITCH_COST, Course, Namer, Segment
-from jointwise.inference.windows import HOP, WINDOW, Window, windows_of
+from jointwise.inference.windows import HOP, Window, windows_of
 
 CLIPS = 8  # in a recording
 MOST = 24  # recordings that settings are chosen on
@@ -89,7 +89,7 @@ def answers_in(recognizer: Recognizer, recording: Sequence, window: float) -> li
     sequence = inputs.recorded(recording)
     windows = list(windows_of(sequence, window, HOP, inputs.together))
     joints = Joints(sequence.skeleton, sequence.skeleton)
-    namer = Namer(inputs, answers, joints, sequence.fps, fit=inputs.fit(sequence, windows[0].piece))
+    namer = Namer(inputs, answers, joints, sequence.fps, 0.0, inputs.fit(sequence, windows[0].piece))
     some = [windows[start : start + 64] for start in range(0, len(windows), 64)]
     return [pair for part in some for pair in zip(part, namer._answers_to(part), strict=True)]
 
@@ -117,7 +117,7 @@ def score(recording: Sequence, true: list[Span], segments: list[Segment]) -> Cou
     return np.array(counts)
 
 
-def score_test(recognizer: Recognizer, dataset: Dataset, window: float, cost: float) -> tuple[Any, Counts]:
+def score_test(recognizer: Recognizer, dataset: Dataset, window: float | None, cost: float) -> tuple[Any, Counts]:
     """Subject of each timeline of the test part, and its counts."""
     subjects, counts = [], []
     for subject, recording, true in recordings_of(dataset):
@@ -159,7 +159,7 @@ def choose(
         answers = [answers_in(recognizer, recording, window) for recording, _ in chosen]
         for cost in costs:
             counts = [
-                score(recording, true, smoothed(recognizer, recording, told, cost))
+                score(recording, true, smoothed(recognizer, recording, told, cost * window / HOP))
                 for (recording, true), told in zip(chosen, answers, strict=True)
             ]
             row = dict(zip(NAMES, np.round(figures(np.concatenate(counts)), 1).tolist(), strict=True))
@@ -184,7 +184,7 @@ def measure_split(args: argparse.Namespace, split: str | None) -> tuple[dict[str
     """One split: what was chosen, how good single clips are, and the counts of both settings."""
     dataset = load_dataset(args.data, split=split)
     about: dict[str, Any] = {"split": dataset.split}
-    settings = {"package": {"window": WINDOW, "cost": SWITCH_COST}}
+    settings: dict[str, Any] = {"package": {"window": None, "cost": SWITCH_COST}}
     if args.run:
         final = Recognizer.from_pretrained(args.run)
     else:
@@ -197,7 +197,10 @@ def measure_split(args: argparse.Namespace, split: str | None) -> tuple[dict[str
         about |= {"held_out_subjects": held, "chosen": chosen, "tried": tried}
         final = train(dataset, Path(f"{stem}-final"), FINAL)
     counts = [score_test(final, dataset, **setting) for setting in settings.values()]
-    return about | {"clips_cut_by_hand": cut_by_hand(final, dataset)}, counts
+    return about | {
+        "package": {"window": final._inputs.window, "cost": SWITCH_COST},
+        "clips_cut_by_hand": cut_by_hand(final, dataset),
+    }, counts
 
 
 def main() -> None:
@@ -208,11 +211,11 @@ def main() -> None:
     parser.add_argument("--splits", nargs="+", default=[None])
     parser.add_argument("--run")
     parser.add_argument("--windows", type=float, nargs="+", default=[1.0, 2.0, 4.0, 8.0])
-    parser.add_argument("--costs", type=float, nargs="+", default=[0.0, 2.0, 4.0, 8.0, 16.0])
+    parser.add_argument("--costs", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0, 4.0])
     args = parser.parse_args()
     warnings.simplefilter("ignore", JointwiseWarning)
     splits, counts = zip(*(measure_split(args, split) for split in args.splits), strict=True)
-    result: dict[str, Any] = {"data": args.data, "run": args.run, "package": {"window": WINDOW, "cost": SWITCH_COST}}
+    result: dict[str, Any] = {"data": args.data, "run": args.run}
     for name, found in zip(("at_package", "at_chosen"), zip(*counts, strict=True), strict=False):
         subjects, values = (np.concatenate(part) for part in zip(*found, strict=True))
         result[name] = {

@@ -10,8 +10,9 @@ import numpy as np
 from jointwise.data.sequence import Bools, Floats, Sequence
 from jointwise.errors import ConfigError
 
-WINDOW = 2.0  # seconds that one answer looks at
+WINDOW = 2.0  # seconds that one answer looks at, where it is not known how long recordings of the training are
 HOP = 0.5  # seconds between two answers
+LONGEST = 8.0  # seconds: of recordings of minutes, one answer need not see more
 LEAST_SEEN = 0.5  # of the frames of a window, in which a person is seen; less is no answer
 
 Person = int | str  # the slot of a person in a file, or the number or name that a stream gives
@@ -37,6 +38,20 @@ class Window:
     first: int
     last: int
     piece: Sequence
+
+
+def usual_window(seconds: float | None) -> float:
+    """Seconds that one answer looks at, if nothing else is said: two thirds of a recording of the training.
+
+    Longer ones show two actions more often, shorter ones less of an action than was learned (lab/LOG.md).
+
+    Args:
+        seconds: Usual length of a recording of the training; None where it is not known.
+
+    >>> usual_window(3.0), usual_window(None), usual_window(60.0)
+    (2.0, 2.0, 8.0)
+    """
+    return WINDOW if seconds is None else min(max(round(seconds * 2 / 3, 1), HOP), LONGEST)
 
 
 class _Ring:
