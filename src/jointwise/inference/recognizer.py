@@ -24,7 +24,7 @@ from jointwise.inference.onnx_export import Exported, export_onnx
 from jointwise.inference.opening import open_model
 from jointwise.inference.stream import Said, Stream
 from jointwise.inference.timeline import SWITCH_COST, Segment, timeline
-from jointwise.inference.windows import HOP, WINDOW
+from jointwise.inference.windows import HOP
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS
@@ -229,20 +229,22 @@ class Recognizer:
     def timeline(
         self,
         recording: Recording,
-        window: float = WINDOW,
+        window: float | None = None,
         hop: float = HOP,
         switch_cost: float = SWITCH_COST,
         reading: Mapping[str, Any] | None = None,
     ) -> list[Segment]:
         """Names what every person does over time.
 
-        Each person is looked at alone, in overlapping windows whose answers are smoothed.
+        Each person is looked at alone, in overlapping windows whose answers are smoothed. Only where most recordings of
+        the training show several persons, all who are seen in a window are looked at together.
 
         Args:
             recording: As `predict` takes one.
-            window: Seconds that one answer looks at; about as long as the recordings of the training.
+            window: Seconds that one answer looks at; None: two thirds of a usual recording of the training.
             hop: Seconds between two answers.
-            switch_cost: What a change of action costs, in nats; higher gives fewer and longer segments.
+            switch_cost: What a change of action costs, in nats for each answer that sees it; higher gives fewer and
+                longer segments.
             reading: What is said of a file, as `jointwise.read` takes it; None: nothing.
 
         Returns:
@@ -265,7 +267,7 @@ class Recognizer:
         fps: float | None = None,
         units: str | None = None,
         up: str | None = None,
-        window: float = WINDOW,
+        window: float | None = None,
         hop: float = HOP,
         switch_cost: float = SWITCH_COST,
     ) -> Stream:
@@ -278,9 +280,9 @@ class Recognizer:
             fps: Frames per second that the camera gives; None: those of the model's data.
             units: The unit of the coordinates, such as `m`; None: bodies tell it.
             up: The axis that points up, such as `y`, or `-y`; None: bodies tell it.
-            window: Seconds that one answer looks at.
+            window: Seconds that one answer looks at; None: two thirds of a usual recording of the training.
             hop: Seconds between two answers.
-            switch_cost: What a change of action costs, in nats.
+            switch_cost: What a change of action costs, in nats for each answer that sees it.
 
         Raises:
             CheckpointError: The model was never fine-tuned, so it has no class names.
