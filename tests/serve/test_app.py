@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import jointwise
@@ -25,7 +25,7 @@ from jointwise.data.datasets import DATASETS
 from jointwise.data.datasets.labels_file import read_labels
 from jointwise.data.formats import npz
 from jointwise.data.sequence import Sequence
-from jointwise.errors import ReadError
+from jointwise.errors import CheckpointError, ReadError
 from jointwise.inference.recognizer import Recognizer
 from jointwise.serve.app import create_api
 from jointwise.serve.desk import Desk
@@ -33,6 +33,7 @@ from jointwise.serve.guard import Guard
 from jointwise.serve.limits import Limits
 from jointwise.serve.models import Models
 from jointwise.serve.readers import Readers, label_of
+from jointwise.serve.spans import Span, around
 
 pytestmark = pytest.mark.slow  # a server, and a process that reads
 
@@ -196,9 +197,7 @@ def test_the_process_that_reads_has_its_memory_limited() -> None:
         ({"sec-fetch-site": "same-origin"}, 200),
     ],
 )
-def test_only_this_page_may_ask_and_only_under_its_own_name(
-    page: Served, headers: dict[str, str], status: int
-) -> None:
+def test_only_this_page_may_ask_and_only_under_its_own_name(page: Served, headers: dict[str, str], status: int) -> None:
     reply = page.ask("GET", "/api/about", headers=headers)
     assert reply.status == status
     assert "default-src 'none'" in reply.headers["content-security-policy"]
@@ -313,9 +312,7 @@ def test_spans_of_a_person_do_not_overlap(empty: Served, files: Path) -> None:
     assert put(empty, key, later | {"start": 0.3}, SPAN).json["spans"][0] == SPAN
 
 
-def test_labels_are_downloaded_as_json_as_a_table_and_as_a_data_set(
-    empty: Served, files: Path, tmp_path: Path
-) -> None:
+def test_labels_are_downloaded_as_json_as_a_table_and_as_a_data_set(empty: Served, files: Path, tmp_path: Path) -> None:
     one, two = empty.open(files / "one.npz"), empty.open(files / "two.npz")
     empty.open(files / "one.npz")  # never watched, so without spans
     assert put(empty, one, SPAN, SPAN | {"start": 0.3, "end": 0.5, "label": "left, then right"}).status == 200
@@ -351,6 +348,51 @@ def test_the_table_of_recordings_with_one_span_each_is_taken_by_init(
     (tmp_path / "labels.csv").write_bytes(empty.get("/api/labels.csv").body)
     labels = read_labels(tmp_path / "labels.csv", ["one.npz", "two.npz"])
     assert {name: row.label for name, row in labels.items()} == {"one.npz": "up", "two.npz": "left"}
+
+
+def test_the_model_is_taught_by_spans_and_keeps_it_only_where_that_is_wanted(
+    registered: Path, finetuned: Path, files: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    Recognizer.from_pretrained(finetuned).save(model)
+    with serving(Desk(Models((str(model),)), Limits())) as page:
+        key = page.open(files / "one.npz")
+        assert "no span is labelled" in page.ask("POST", "/api/classes", {"name": "nod"}).detail
+        seconds = page.get("/api/recordings").json[0]["seconds"]
+        nod = {"person": 0, "start": 0.0, "end": seconds, "label": "nod", "corrected": True}
+        assert put(page, key, nod).status == 200
+        taught = page.ask("POST", "/api/classes", {"name": "nod"}).json
+        assert (taught["taught"], taught["classes"]) == (["nod"], [*tiny.CLASSES, "nod"])
+        view = page.get(f"/api/recordings/{key}/view").json
+        assert view["spans"] == [nod]  # the correction stays where the model is asked again
+        assert Recognizer.from_pretrained(model).taught == ()
+        assert page.ask("POST", "/api/classes", {"name": "nod"}).status == 409
+        assert page.ask("DELETE", "/api/classes?name=nod").json["taught"] == []
+        assert page.ask("POST", "/api/classes", {"name": "nod", "keep": True}).status == 201
+        assert Recognizer.from_pretrained(model).taught == ("nod",)
+        assert page.ask("DELETE", "/api/classes?name=walk").status == 409
+
+
+def test_a_model_that_is_pre_trained_only_names_nothing_until_it_is_taught_two_actions(
+    pretrained: Path, files: Path
+) -> None:
+    with serving(Desk(Models((str(pretrained),)), Limits())) as page:
+        assert page.get("/api/about").json["models"][0]["names_actions"] is False
+        key = page.open(files / "one.npz")
+        assert page.get(f"/api/recordings/{key}/view").json["spans"] == []
+    with pytest.raises(CheckpointError, match="nothing to compare"):
+        Models((str(pretrained), str(pretrained)))
+
+
+def test_what_the_model_says_fills_the_time_that_corrections_leave() -> None:
+    told = [Span(0, 0.0, 3.0, "walk"), Span(0, 3.0, 4.0, "sit"), Span(1, 0.0, 4.0, "walk")]
+    kept = [Span(0, 1.0, 2.0, "wave", True), Span(0, 2.98, 4.0, "bow", True)]
+    assert around(kept, told) == (
+        *kept,
+        Span(0, 0.0, 1.0, "walk"),
+        Span(0, 2.0, 2.98, "walk"),
+        Span(1, 0.0, 4.0, "walk"),
+    )
 
 
 def test_without_a_label_there_is_no_data_set(empty: Served, files: Path) -> None:
@@ -412,10 +454,7 @@ def test_a_stream_says_what_the_timeline_says(page: Served, finetuned: Path) -> 
         for line in stream_lines(walk):
             socket.send(line)
         socket.send('{"end": true}')
-        events = []
-        with pytest.raises(ConnectionClosed):
-            while True:
-                events.append(json.loads(socket.recv(timeout=20)))
+        events = [json.loads(message) for message in socket]
     segments = [event for event in events if event["event"] == "segment"]
     told = Recognizer.from_pretrained(finetuned).timeline(walk)
     assert [event["label"] for event in segments] == [one.label for one in told]

@@ -9,7 +9,8 @@ export class Labels {
   constructor({ recording, spans, classes }) {
     Object.assign(this, { id: recording.id, seconds: recording.seconds, persons: recording.persons, spans, classes });
     this.past = [];
-    this.changed = () => {};
+    this.changed = () => {}; // draws the spans again
+    this.saved = () => {};
   }
 
   of(person) {
@@ -75,6 +76,7 @@ export class Labels {
   /** One request after the other: the last state is what the server keeps. */
   save() {
     this.changed();
+    this.saved();
     const spans = this.spans.map((span) => ({ ...span }));
     this.saving = (this.saving ?? Promise.resolve()).then(() =>
       during("Keeping the labels …", () => send("PUT", `/api/recordings/${this.id}/spans`, { spans })));
