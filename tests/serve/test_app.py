@@ -94,7 +94,7 @@ def test_an_upload_is_watched_with_what_the_model_says(empty: Served, files: Pat
     assert [(lane["person"], row[2]) for lane in lanes for row in lane["segments"]] == [
         (segment.person, segment.label) for segment in told
     ]
-    assert [lane["by"] for lane in clip["lanes"] if lane["by"]] == [str(finetuned)] * len(lanes)
+    assert [lane["by"] for lane in clip["lanes"] if lane["by"]] == ["finetune"] * len(lanes)
     best = recognizer.predict(jointwise.read(files / "two.npz")).probabilities
     assert [answer["rows"][0][0] for answer in clip["answers"]] == [max(best, key=lambda name: best[name])] * 2
     assert [bars["title"] for bars in clip["bars"]][-1] == "Nearest training clips"

@@ -83,7 +83,7 @@ def create_api(desk: Desk) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        **{"telemetry": silent},  # nothing leaves this machine; older versions have no such argument
+        telemetry=silent,  # type: ignore[arg-type]  # nothing leaves this machine; older versions ignore it
         responses={code: {"model": Problem} for code in (403, 404, 409, 413, 422, 503)},
     )
     app.exception_handler(RequestValidationError)(_invalid)

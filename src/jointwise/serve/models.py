@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -147,9 +147,27 @@ class Models:
             clip = replace(
                 clip,
                 answers=(*clip.answers, answer),
-                compared=(*clip.compared, (name, timeline_of(other, ready))),
+                compared=(*clip.compared, (short_names(self.names)[name], timeline_of(other, ready))),
             )
         return clip
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Names of models as the shortest ends of their paths that tell them apart.
+
+    Args:
+        names: Paths of runs, or other names of models.
+
+    >>> short_names(["runs/a/semi-seed0", "runs/b/semi-seed0"])["runs/a/semi-seed0"]
+    'a/semi-seed0'
+    """
+    parts = {name: name.rstrip("/").split("/") for name in names}
+    longest = max((len(part) for part in parts.values()), default=1)
+    for count in range(1, longest + 1):
+        short = {name: "/".join(part[-count:]) for name, part in parts.items()}
+        if len(set(short.values())) == len(parts):
+            return short
+    return {name: name for name in parts}
 
 
 def _open(name: str) -> Recognizer:

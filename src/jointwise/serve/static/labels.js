@@ -229,14 +229,14 @@ class Editor {
       "The likeliest actions at this moment, what they rest on, the nearest training clips (W)");
     this.form.append(this.who, ...[this.name, this.start, this.end].map((field) => field.parentElement), list,
       this.addButton, this.splitButton, this.removeButton, this.undoButton, this.whyButton);
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.apply();
-      this.lane.bar.focus();
-    });
+    this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("change", () => this.span && this.apply());
     this.form.addEventListener("keydown", (event) => {
       event.stopPropagation(); // the keys of the viewer are letters
+      if (event.key === "Enter" && event.target.tagName === "INPUT") {
+        event.preventDefault();
+        if (this.apply()) this.lane.bar.focus();
+      }
       if (event.key === "Escape") this.lane.bar.focus();
     });
     labels.changed = () => {
@@ -300,16 +300,19 @@ class Editor {
     this.whyButton.hidden = !this.explain;
   }
 
+  /** Takes what the fields say, and tells whether that could be. */
   apply() {
     const label = this.name.value.trim();
     const [start, end] = [Number(this.start.value), Number(this.end.value)];
-    if (!label || !Number.isFinite(start) || !Number.isFinite(end)) return this.name.focus();
-    if (this.span) return this.labels.set(this.span, { label, start, end });
-    const [begin, last] = this.labels.room(this.lane.person, this.seconds);
-    if (Math.min(end, last) - Math.max(start, begin) < LEAST) return this.start.focus();
-    this.span = this.labels.add(this.lane.person, Math.max(start, begin), Math.min(end, last), label);
-    this.labels.changed();
-    return undefined;
+    const [begin, last] = this.labels.room(this.lane.person, this.seconds, this.span);
+    const wrong = label ? Math.min(end, last) - Math.max(start, begin) >= LEAST ? null : this.start : this.name;
+    if (wrong) wrong.focus();
+    else if (this.span) this.labels.set(this.span, { label, start, end });
+    else {
+      this.span = this.labels.add(this.lane.person, Math.max(start, begin), Math.min(end, last), label);
+      this.labels.changed();
+    }
+    return !wrong;
   }
 
   remove() {
