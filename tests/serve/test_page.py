@@ -62,7 +62,7 @@ class Visit:
     def __init__(self, browser: Browser, served: Served, **context: Any) -> None:
         settings: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
         self.page: Page = browser.new_page(**settings | context)
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(10_000)
         self.wrong: list[str] = []
         self.elsewhere: list[str] = []
         self.page.on("console", lambda message: message.type == "error" and self.wrong.append(message.text))
@@ -96,7 +96,7 @@ class Visit:
 
     def idle(self) -> None:
         """Waits until nothing is asked for any more."""
-        expect(self.page.locator("#busy")).to_be_hidden(timeout=20_000)
+        expect(self.page.locator("#busy")).to_be_hidden(timeout=10_000)
 
     def spans(self, served: Served) -> list[tuple[int, float, float, str]]:
         """What the server keeps of the first recording."""

@@ -188,7 +188,7 @@ class EditableLane extends SkeletonPanels.Lane {
       Enter: () => editor.name.focus(),
       i: () => this.begin(),
       o: () => this.end(),
-      s: () => editor.span && labels.split(editor.span, this.now),
+      s: () => editor.span && labels.split(editor.span, this.moment),
       Delete: () => editor.remove(),
       Backspace: () => editor.remove(),
       w: () => editor.why(),
@@ -197,25 +197,25 @@ class EditableLane extends SkeletonPanels.Lane {
     if (!action) return super.key(event);
     event.preventDefault();
     event.stopPropagation();
-    editor.select(this, labels.at(this.person, this.now));
+    editor.select(this, labels.at(this.person, this.moment));
     action();
   }
 
   /** Where the viewer stands; `seconds` is where it was drawn last. */
-  get now() {
+  get moment() {
     return Math.floor(this.viewer.time) / this.viewer.clip.fps;
   }
 
   /** The span at the cursor begins there; where there is none, the next one does. */
   begin() {
-    const span = this.editor.span ?? this.labels.of(this.person).find(({ start }) => start > this.now);
-    if (span) this.labels.set(span, { start: this.now });
+    const span = this.editor.span ?? this.labels.of(this.person).find(({ start }) => start > this.moment);
+    if (span) this.labels.set(span, { start: this.moment });
   }
 
   /** The span at the cursor ends there; where there is none, the one before does. */
   end() {
-    const span = this.editor.span ?? this.labels.of(this.person).findLast(({ end }) => end <= this.now + 1e-6);
-    if (span) this.labels.set(span, { end: this.now });
+    const span = this.editor.span ?? this.labels.of(this.person).findLast(({ end }) => end <= this.moment + 1e-6);
+    if (span) this.labels.set(span, { end: this.moment });
   }
 
   at(seconds) {
@@ -283,10 +283,10 @@ class Editor {
   }
 
   get seconds() {
-    return this.lane.now;
+    return this.lane.moment;
   }
 
-  select(lane, span = this.labels.at(lane.person, lane.now)) {
+  select(lane, span = this.labels.at(lane.person, lane.moment)) {
     if (this.lane === lane && this.span === span && this.ready) return;
     [this.lane, this.span, this.ready] = [lane, span, true];
     this.lanes.forEach((one) => one.show());
