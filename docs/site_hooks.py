@@ -21,6 +21,7 @@ from jointwise.data.rest_pose import rest_place
 from jointwise.data.skeletons import skeleton_of, split_side
 
 ROOT = Path(__file__).parents[1]
+_leads_outside: dict[str, list[str]] = {}  # address of another site -> the pages that link to it
 TAKEN_IN = {  # files beside docs/ that are pages of the site, too
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -29,6 +30,7 @@ TAKEN_IN = {  # files beside docs/ that are pages of the site, too
 }
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+_OUTSIDE = re.compile(r"\]\((https?://[^)\s]+)\)")
 _EXAMPLE = re.compile(r"(?:^>>> .*\n?)(?:^(?!\s*$).*\n?)*", re.MULTILINE)
 
 
@@ -100,11 +102,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         config: The settings of the site.
         files: All files of the site.
     """
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation"]  # the column would hold one line
     for mark, table in TABLES.items():
         if f"<!-- {mark} -->" in markdown:
             markdown = markdown.replace(f"<!-- {mark} -->", table())
     markdown = re.sub(r"^```math\n(.*?)^```", r"$$\n\1$$", markdown, flags=re.DOTALL | re.MULTILINE)
     here = page.file.src_uri
+    for address in _OUTSIDE.findall(markdown):
+        _leads_outside.setdefault(address, []).append(here)
     beside = {place: source for source, place in TAKEN_IN.items()}
     source = beside.get(here, f"docs/{here}")
     return _LINK.sub(lambda link: _link(link, source, here), markdown)
@@ -134,6 +140,16 @@ def on_page_content(html_text: str, page: Page, config: MkDocsConfig, files: Fil
     return _MATH.sub(
         lambda found: convert(html.unescape(found[2]), display="inline" if found[1] == "span" else "block"), html_text
     )
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Lists the links to other sites, which a build does not follow: it needs no network.
+
+    Args:
+        config: The settings of the site.
+    """
+    lines = [f"{address}  {', '.join(pages)}\n" for address, pages in sorted(_leads_outside.items())]
+    Path(config.site_dir, "links-to-other-sites.txt").write_text("".join(lines), "utf-8")
 
 
 class Examples(griffe.Extension):
@@ -231,9 +247,7 @@ def picture_of(layout: Layout) -> str:
     ]
     box = f"{left - edge:.1f} {top - edge:.1f} {right - left + 2 * edge:.1f} {bottom - top + 2 * edge:.1f}"
     style = f'class="layout" style="stroke-width: {0.008 * size:.2f}"'
-    return (
-        f'<svg {style} viewBox="{box}" role="img" aria-label="{layout.name}">{"".join(bones)}{"".join(dots)}</svg>'
-    )
+    return f'<svg {style} viewBox="{box}" role="img" aria-label="{layout.name}">{"".join(bones)}{"".join(dots)}</svg>'
 
 
 TABLES: dict[str, Callable[[], str]] = {"formats": table_of_formats, "layouts": sections_of_layouts}

@@ -1,4 +1,4 @@
-"""The tutorials run as they stand: every block of code, in order, in one folder; and what they show is what comes out."""
+"""The tutorials run as they stand, block after block in one folder, and what they show is what is printed."""
 
 import contextlib
 import io
