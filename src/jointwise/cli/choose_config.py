@@ -241,11 +241,13 @@ def with_known_names(config: Config) -> Config:
     """The config, after a check that each name in it is known, before data is loaded.
 
     Raises:
-        ConfigError: A mask, axis, target, pooling or objective is unknown.
+        ConfigError: A mask, axis, target, pooling or objective is unknown, or a tracker is, or is not installed.
     """
     from jointwise.model.build import check_names
+    from jointwise.training.tracking import check_tracker
 
     check_names(config)
+    check_tracker(config.execution.track)
     return config
 
 
