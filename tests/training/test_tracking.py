@@ -174,9 +174,9 @@ def test_a_tracker_that_fails_is_given_up_with_one_warning_and_ends_nothing(
                 service.fails = call if step > before else service.fails
                 track({"step": step, "loss": 1.0})
 
-    with opened_run(tmp_path / "run", tiny.config(), {"stage": "pretrain"}, resume=False):
-        with pytest.warns(JointwiseWarning) as caught:
-            five_lines()
+    opened = opened_run(tmp_path / "run", tiny.config(), {"stage": "pretrain"}, resume=False)
+    with opened, pytest.warns(JointwiseWarning) as caught:
+        five_lines()
     (message,) = [str(one.message) for one in caught]
     assert message.startswith(f"{name} failed ({call}: no network), so nothing more is tracked there.")
     assert [step for step, _ in service.lines] == [*range(1, before + 1)]
