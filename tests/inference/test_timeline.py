@@ -120,7 +120,7 @@ def course_of(actions: list[int], spans: list[tuple[int, int]], person: int = 0,
     segments = []
     for action, (begin, end) in zip(actions, spans, strict=True):
         shares = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.1]][action])
-        answer = Answer(shares, "It stands still." if action == 2 else "")
+        answer = Answer(shares, "It stands still.", 999.0) if action == 2 else Answer(shares)
         segments += course.push(Window(person, begin, end, begin, end, piece), answer)
     return segments + course.close()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import jointwise
 from jointwise.cli import (
+    calibrate_command,
     convert_command,
     data_commands,
     doctor_commands,
@@ -37,6 +38,7 @@ EXAMPLES = """examples:
   jointwise table --data utd-mhad --labels 0.1 1.0 --seeds 3      (all systems side by side)
   jointwise finetune base --data gestures/ --labels 5shot --unlabelled pseudo      (from the model in the package)
   jointwise predict RUN recording.mat
+  jointwise calibrate RUN --data utd-mhad      (probabilities to believe, and "none of these")
   jointwise stream RUN < frames.jsonl      (live: lines of JSON in, lines of JSON out)
   jointwise view recording.mat
   jointwise convert results.json --out clips/   (any known file to jointwise's own .npz; jointwise formats lists them)
@@ -80,6 +82,7 @@ COMMANDS = {
     "pretrain": Command(training_commands.pretrain, training_commands.add_pretrain_arguments, many_processes=True),
     "finetune": Command(training_commands.finetune, training_commands.add_finetune_arguments, many_processes=True),
     "evaluate": Command(training_commands.evaluate, training_commands.add_evaluate_arguments, many_processes=True),
+    "calibrate": Command(calibrate_command.calibrate, calibrate_command.add_calibrate_arguments),
     "table": Command(report_commands.table, report_commands.add_table_arguments, many_processes=True),
     "models": Command(model_commands.models, model_commands.add_models_arguments),
     "predict": Command(model_commands.predict, model_commands.add_predict_arguments),

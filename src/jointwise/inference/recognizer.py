@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -11,29 +10,26 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from jointwise.data.centring import prepare_sequence
-from jointwise.data.clips import Clips
-from jointwise.data.sequence import Sequence
+from jointwise.data.dataset import Part
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
-from jointwise.inference.answers import Answers, Prediction, check_finite
-from jointwise.inference.inputs import Inputs, Joints
+from jointwise.inference.answers import Answers, Prediction, check_finite, predictions
+from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
 from jointwise.inference.nearest import Neighbour, Retrieval
 from jointwise.inference.occlusion import Occlusion, occlusion
+from jointwise.inference.onnx_export import Exported, export_onnx
+from jointwise.inference.opening import open_model
 from jointwise.inference.stream import Said, Stream
-from jointwise.inference.timeline import SWITCH_COST, Namer, Segment
-from jointwise.inference.windows import HOP, WINDOW, windows_of
-from jointwise.model.build import build_classifier
+from jointwise.inference.timeline import SWITCH_COST, Segment, timeline
+from jointwise.inference.windows import HOP, WINDOW
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS
-from jointwise.model.parts import build_encoder
-from jointwise.training.checkpoint import load_weights
 from jointwise.training.device import pick_device
-from jointwise.training.model_card import ModelCard
-from jointwise.training.model_folder import copy_model, load_model
+from jointwise.training.model_card import Calibration, ModelCard
+from jointwise.training.model_folder import copy_model
 
 
 class Recognizer:
@@ -82,23 +78,8 @@ class Recognizer:
             CheckpointError: There is no model in the folder or on the hub, or it is damaged.
             ConfigError: The encoder or the device is unknown.
         """
-        encoders = ("student", "teacher")
-        if encoder not in encoders:
-            raise ConfigError(unknown("encoder", encoder, encoders))
-        folder = Path(folder)
-        card, weights = load_model(folder)
-        config = card.config
-        if card.kind == "classifier":
-            classifier = build_classifier(
-                config, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed
-            )
-            load_weights(classifier, weights, folder)
-            return cls(card, classifier.encoder, classifier, pick_device(device), folder)
-        pretrained = build_encoder(config, card.skeleton, card.coordinates)
-        prefix = f"{encoder}."
-        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-        load_weights(pretrained, own, folder)
-        return cls(card, pretrained, None, pick_device(device), folder)
+        card, opened, classifier = open_model(Path(folder), encoder)
+        return cls(card, opened, classifier, pick_device(device), Path(folder))
 
     def save(self, folder: str | Path) -> None:
         """Writes the model folder, which is all that `from_pretrained` needs.
@@ -202,28 +183,7 @@ class Recognizer:
         """
         answers = self._trained()
         for chosen in batched(recordings, batch):
-            yield from self._predict_batch(answers, chosen, reading or {})
-
-    def _predict_batch(
-        self, answers: Answers, recordings: list[Recording], reading: Mapping[str, Any]
-    ) -> list[Prediction | ReadError]:
-        """The answer to each of a few recordings."""
-        failed: list[ReadError | None] = []
-        clips: list[Clips] = []
-        sequences: list[Sequence] = []
-        for recording in recordings:
-            try:
-                sequence = self._inputs.sequence(recording, reading)
-                clips.append(self._inputs.clip(sequence))
-                sequences.append(sequence)
-                failed.append(None)
-            except ReadError as error:
-                failed.append(error)
-        named = (
-            answer if isinstance(answer, ReadError) else answer.prediction(answers.classes, sequence)
-            for answer, sequence in zip(answers.of(clips, sequences), sequences, strict=True)
-        )
-        return [error or next(named) for error in failed]
+            yield from predictions(self._inputs, answers, chosen, reading)
 
     def timeline(
         self,
@@ -253,20 +213,8 @@ class Recognizer:
             ConfigError: The window or the hop is not positive.
             ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
         """
-        answers = self._trained()
-        sequence = self._inputs.recorded(recording, reading)
-        windows = windows_of(sequence, window, hop)
-        first = next(windows, None)
-        if first is None:  # nobody, or nobody for long
-            prepare_sequence(sequence)
-            return []
-        fit = self._inputs.fit(sequence, first.piece)
-        joints = Joints(sequence.skeleton, sequence.skeleton)
-        zero = sequence.begin / sequence.fps
-        namer = Namer(self._inputs, answers, joints, sequence.fps, switch_cost, fit, zero)
-        events = [event for some in batched(chain([first], windows), 64) for event in namer.name(some)]
-        segments = [event for event in [*events, *namer.leave()] if isinstance(event, Segment)]
-        return sorted(segments, key=lambda segment: (segment.person, segment.start))
+        recorded = self._inputs.recorded(recording, reading)
+        return timeline(self._inputs, self._trained(), recorded, window, hop, switch_cost)
 
     def stream(
         self,
@@ -300,12 +248,27 @@ class Recognizer:
         said = Said(layout, fps, units, up)
         return Stream(self._inputs, self._trained(), frames, said, window, hop, switch_cost)
 
+    def calibrate(self, recordings: Part | list[Recording], labels: list[str] | None = None) -> Calibration:
+        """Fits probabilities, and the threshold of NONE, to labelled recordings of persons who did not train.
+
+        Args:
+            recordings: As `predict` takes them, without folders; or a part of a data set.
+            labels: The name of the action of each; None: a part of a data set and Sequences have labels of their own.
+
+        Returns:
+            What was found. This recognizer answers by it; `model_folder.save_calibration` keeps it with the model.
+
+        Raises:
+            ConfigError: A label is missing, or is none of the classes.
+            DataError: There are too few recordings.
+            ReadError: A recording cannot be used.
+        """
+        found = self._trained().calibrate(self._inputs, recordings, labels)
+        self.card = self._trained().card
+        return found
+
     def nearest(
-        self,
-        recording: Recording,
-        count: int = 5,
-        data: str | None = None,
-        reading: Mapping[str, Any] | None = None,
+        self, recording: Recording, count: int = 5, data: str | None = None, reading: Mapping[str, Any] | None = None
     ) -> list[Neighbour]:
         """The training clips that the model finds most like a recording.
 
@@ -350,6 +313,15 @@ class Recognizer:
         if isinstance(found, ReadError):
             raise found
         return found
+
+    def export(self, path: str | Path, int8: bool = False) -> Exported:
+        """Writes the model as an ONNX file, which runs without PyTorch; raises what `export_onnx` raises.
+
+        Args:
+            path: The file, such as `model.onnx`.
+            int8: Whether weights are stored in 8 bits: a quarter of the size, and slightly other answers.
+        """
+        return export_onnx(self.card, self._encoder, self._classifier, Path(path), int8)
 
     def _trained(self) -> Answers:
         """The classifier as it answers. Raises CheckpointError where there is none."""

@@ -9,22 +9,24 @@ import warnings
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.centring import prepare_sequence
 from jointwise.data.conventions import guess_up
 from jointwise.data.sequence import Sequence
 from jointwise.errors import JointwiseWarning, ReadError
-from jointwise.inference.answers import NONE, Answer, Answers
+from jointwise.inference.answers import NONE, SURE, Answer, Answers
 from jointwise.inference.inputs import Fit, Inputs, Joints
-from jointwise.inference.windows import Person, Window
+from jointwise.inference.many import batched
+from jointwise.inference.windows import Person, Window, windows_of
 
 # What a change of action costs, in nats: a change happens where the answers speak for it by more than this. The best of
 # 0 to 8 on concatenated clips of training subjects (lab/LOG.md).
 SWITCH_COST = 4.0
 LAG = 20  # windows that a name may wait for later ones: 10 seconds at the default hop
-_SURE = 0.999  # probability of "none of these" where movement tells it
 _LEAST = 1e-12  # probability of anything
 
 
@@ -213,9 +215,7 @@ class Course:
         """
         ended = self.close() if self._last is not None and window.begin > self._last.end else []
         self._last = window
-        none = bool(answer.reason)
-        probabilities = np.append((1 - _SURE if none else 1.0) * answer.probabilities, _SURE if none else 1 - _SURE)
-        probabilities /= probabilities.sum()
+        probabilities = answer.with_none
         self._waiting.append((window, probabilities))
         return ended + self._tell(self._smoother.push(np.log(np.maximum(probabilities, _LEAST))))
 
@@ -329,7 +329,7 @@ class Namer:
                 where = f"person {window.person}, frames {window.begin} to {window.end - 1}: {answer}"
                 warnings.warn(where, JointwiseWarning, stacklevel=4)
                 classes = len(self._answers.classes)
-                answer = Answer(np.full(classes, 1 / classes), str(answer))
+                answer = Answer(np.full(classes, 1 / classes), str(answer), SURE)
             answers.append(answer)
         return answers
 
@@ -342,3 +342,36 @@ class Namer:
             return self._inputs.fitted(placed, self._fit)
         except ReadError as error:
             return error
+
+
+def timeline(
+    inputs: Inputs, answers: Answers, recorded: Sequence, window: float, hop: float, switch_cost: float
+) -> list[Segment]:
+    """What every person of a recording does over time.
+
+    Args:
+        inputs: What the model takes.
+        answers: What it says.
+        recorded: What `Inputs.recorded` returns.
+        window: Seconds that one answer looks at.
+        hop: Seconds between two answers.
+        switch_cost: What a change of action costs, in nats.
+
+    Returns:
+        The segments, person by person in order of time.
+
+    Raises:
+        ConfigError: The window or the hop is not positive.
+        ReadError: The recording has no valid joint, or does not fit the model.
+    """
+    windows = windows_of(recorded, window, hop)
+    first = next(windows, None)
+    if first is None:  # nobody, or nobody for long
+        prepare_sequence(recorded)
+        return []
+    fit = inputs.fit(recorded, first.piece)
+    joints = Joints(recorded.skeleton, recorded.skeleton)
+    namer = Namer(inputs, answers, joints, recorded.fps, switch_cost, fit, zero=recorded.begin / recorded.fps)
+    events = [event for some in batched(chain([first], windows), 64) for event in namer.name(some)]
+    segments = [event for event in [*events, *namer.leave()] if isinstance(event, Segment)]
+    return sorted(segments, key=lambda segment: (segment.person, segment.start))
