@@ -47,7 +47,7 @@ def check_values(args: argparse.Namespace) -> None:
     check_options(getattr(args, "settings", {}))
     if getattr(args, "config", None):
         read_layer(args.config)
-    if "resume" in args:  # of a command that trains
+    if "start" in args and "resume" in args:  # of a command that trains
         run_or_system(args.start)
     if "protocol" in args:
         check_evaluated(args.protocol, args.start == RAW)

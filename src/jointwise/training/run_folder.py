@@ -216,24 +216,15 @@ def _read_settings(path: Path) -> Settings:
 
 
 def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
-    """All settings of a run that has begun, finished or not, and its about.json.
-
-    Raises:
-        CheckpointError: The folder is not a run, was stopped before it began, or is damaged.
-    """
-    if (folder / "config.yaml").is_file() and not _begun(folder):
-        raise CheckpointError(f"{folder}: nothing to resume here, it was stopped at once. Start it without --resume.")
-    return describe_run(folder)
-
-
-def describe_run(folder: Path) -> tuple[Settings, dict[str, Any]]:
-    """All settings of a run, also of one that has not done anything yet, and its about.json.
+    """All settings of a run, finished or not, and its about.json.
 
     Raises:
         CheckpointError: The folder is not a run, or is damaged.
     """
     if not (folder / "config.yaml").is_file():
         raise CheckpointError(f"{folder}: no run here (no config.yaml in it).{runs_in(folder) or ' Check the path.'}")
+    if not _begun(folder):
+        raise CheckpointError(f"{folder}: nothing to resume here, it was stopped at once. Start it without --resume.")
     about = read_json(folder / "about.json")
     missing = [key for key in ("system", "stage", "seed", "labels") if key not in about]
     if missing:
@@ -272,6 +263,22 @@ def read_log(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
+def check_deletable(folder: Path) -> None:
+    """Checks that a folder is a run and nothing more, so that it may be deleted.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        CheckpointError: It is no run, is a link to one, or holds other runs.
+    """
+    if folder.is_symlink() or not all((folder / name).is_file() for name in _DESCRIPTION):
+        raise CheckpointError(f"{folder}: no run here, so nothing is deleted.{runs_in(folder)}")
+    inside = [run for run in runs_below(folder) if run != folder]
+    if inside:
+        raise CheckpointError(f"{folder}: holds another run, {inside[0]}. Delete that first, or move it.")
+
+
 def delete_run(folder: Path) -> None:
     """Delete a run, with its checkpoint, its model and its results.
 
@@ -279,14 +286,10 @@ def delete_run(folder: Path) -> None:
         folder: The run folder.
 
     Raises:
-        CheckpointError: The folder is no run, holds other runs, or another process trains it; nothing is deleted.
+        CheckpointError: It is not only a run, see `check_deletable`, or another process trains it. Nothing is deleted.
         StorageError: The disk refuses.
     """
-    if not all((folder / name).is_file() for name in _DESCRIPTION) or folder.is_symlink():
-        raise CheckpointError(f"{folder}: no run here, so nothing is deleted.{runs_in(folder)}")
-    inside = runs_below(folder)[1:]
-    if inside:
-        raise CheckpointError(f"{folder}: holds another run, {inside[0]}. Delete that first, or move it.")
+    check_deletable(folder)
     busy = CheckpointError(f"{folder}: a training of this run is going on. Stop it first. Nothing was deleted.")
     with locked(folder / LOCK, busy), writing(folder):
         shutil.rmtree(folder)
