@@ -47,7 +47,7 @@ def check_values(args: argparse.Namespace) -> None:
     check_options(getattr(args, "settings", {}))
     if getattr(args, "config", None):
         read_layer(args.config)
-    if "resume" in args:  # of a command that trains
+    if "start" in args and "resume" in args:  # of a command that trains
         run_or_system(args.start)
     if "protocol" in args:
         check_evaluated(args.protocol, args.start == RAW)
@@ -237,15 +237,36 @@ def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
     return with_known_names(make_config(None, file=args.config, options=args.settings, fixed=fixed))
 
 
+def config_of_calibration(args: argparse.Namespace, run: Path) -> Config:
+    """The config of a calibration: that of the run. Who is held out and where it runs (`execution`) may change.
+
+    Args:
+        args: Arguments of the command.
+        run: Folder of the run.
+
+    Raises:
+        CheckpointError: There is no such run.
+        ConfigError: Another setting is given.
+    """
+    from jointwise.config.layers import Fixed, make_config
+    from jointwise.training.run_folder import read_run_settings
+
+    settings, _ = read_run_settings(run)
+    free = {name: settings.pop(name) for name in ("execution", "validation_subjects")}
+    return make_config(None, options=args.settings, fixed=Fixed(run, settings, base=free))
+
+
 def with_known_names(config: Config) -> Config:
     """The config, after a check that each name in it is known, before data is loaded.
 
     Raises:
-        ConfigError: A mask, axis, target, pooling or objective is unknown.
+        ConfigError: A mask, axis, target, pooling or objective is unknown, or a tracker is, or is not installed.
     """
     from jointwise.model.build import check_names
+    from jointwise.training.tracking import check_tracker
 
     check_names(config)
+    check_tracker(config.execution.track)
     return config
 
 

@@ -1,4 +1,4 @@
-"""The class probabilities that a classifier gives evaluation clips, and its operations per clip."""
+"""The logits and class probabilities that a classifier gives evaluation clips, and its operations per clip."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ from jointwise.training.device import autocast
 from jointwise.training.progress import watched
 
 
-@torch.no_grad()
 def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 128) -> np.ndarray:
-    """Class probabilities of evaluation clips.
+    """Class probabilities (n, K) of evaluation clips; arguments as of `class_logits`."""
+    scores: np.ndarray = class_logits(module, cutter, ids, precision, batch).softmax(-1).numpy()
+    return scores
+
+
+@torch.no_grad()
+def class_logits(module: Classifier, cutter: ClipCutter, ids: Tensor, precision: str, batch: int = 128) -> Tensor:
+    """Logits of evaluation clips.
 
     Args:
         module: The classifier; it is left in evaluation mode.
@@ -28,7 +34,7 @@ def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision:
         batch: Clips at once.
 
     Returns:
-        (n, K) probabilities.
+        (n, K) logits, on the CPU.
     """
     module.eval()
     parts, blind = [], 0
@@ -38,10 +44,9 @@ def class_scores(module: Classifier, cutter: ClipCutter, ids: Tensor, precision:
         blind += clips.blind
         with autocast(cutter.device, precision):
             logits = module(clips.persons())
-        parts.append(logits.float().softmax(-1).cpu())
+        parts.append(logits.float().cpu())
     tell_blind(blind, len(ids))
-    scores: np.ndarray = torch.cat(distributed.all_gather_concat(parts)).numpy()
-    return scores
+    return torch.cat(distributed.all_gather_concat(parts))
 
 
 def classifier_gflops(module: Classifier, dataset: Dataset, frames: int, device: torch.device) -> float:

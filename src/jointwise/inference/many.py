@@ -12,9 +12,10 @@ import numpy.typing as npt
 import torch
 
 from jointwise.data.clips import Clips, Persons
+from jointwise.data.dataset import Part
 from jointwise.data.formats import known_names, recordings_in
 from jointwise.data.sequence import Sequence
-from jointwise.errors import ReadError, group_messages
+from jointwise.errors import ConfigError, ReadError, group_messages, unknown
 
 Item = TypeVar("Item")
 Recording = Sequence | npt.NDArray[np.floating] | str | Path
@@ -42,6 +43,36 @@ def recordings_of(recording: object) -> list[Recording] | None:
     if not inside:
         raise ReadError(f"{recording}: no recording in this folder. Known files: {known_names()}.")
     return None if inside == [Path(recording)] else [*inside]
+
+
+def label_places(
+    recordings: Part | list[Recording], labels: list[str] | None, classes: tuple[str, ...]
+) -> npt.NDArray[np.int64]:
+    """The classes of labelled recordings.
+
+    Args:
+        recordings: A part of a data set, or a list.
+        labels: (n,) names of their classes; None: a part has names, Sequences have places in `classes`.
+        classes: (K,) names of the classes of a model.
+
+    Returns:
+        (n,) places in `classes`.
+
+    Raises:
+        ConfigError: A label is missing, or is none of the classes.
+    """
+    if labels is None and isinstance(recordings, Part):
+        names = recordings.store.description.classes
+        labels = [names[label] if label >= 0 else "" for label in recordings.labels]
+    if labels is None:
+        own = [recording.label if isinstance(recording, Sequence) else None for recording in recordings]
+        labels = ["" if label is None or not 0 <= label < len(classes) else classes[label] for label in own]
+    if len(labels) != len(recordings):
+        raise ConfigError(f"{len(labels)} labels for {len(recordings)} recordings. Give one name for each.")
+    for place, label in enumerate(labels):
+        if label not in classes:
+            raise ConfigError(f"recording {place}: " + (unknown("class", label, classes) if label else "no label."))
+    return np.array([classes.index(label) for label in labels], np.int64)
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

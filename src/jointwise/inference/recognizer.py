@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -11,29 +10,27 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from jointwise.data.centring import prepare_sequence
-from jointwise.data.clips import Clips
-from jointwise.data.sequence import Sequence
+from jointwise.data.dataset import Part
 from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
-from jointwise.inference.answers import Answers, Prediction, check_finite
-from jointwise.inference.inputs import Inputs, Joints
+from jointwise.inference.answers import Answers, Prediction, check_finite, predictions
+from jointwise.inference.enroll import Teaching, own_folder
+from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
 from jointwise.inference.nearest import Neighbour, Retrieval
 from jointwise.inference.occlusion import Occlusion, occlusion
+from jointwise.inference.onnx_export import Exported, export_onnx
+from jointwise.inference.opening import open_model
 from jointwise.inference.stream import Said, Stream
-from jointwise.inference.timeline import SWITCH_COST, Namer, Segment
-from jointwise.inference.windows import HOP, WINDOW, windows_of
-from jointwise.model.build import build_classifier
+from jointwise.inference.timeline import SWITCH_COST, Segment, timeline
+from jointwise.inference.windows import HOP
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS
-from jointwise.model.parts import build_encoder
-from jointwise.training.checkpoint import load_weights
 from jointwise.training.device import pick_device
-from jointwise.training.model_card import ModelCard
-from jointwise.training.model_folder import copy_model, load_model
+from jointwise.training.model_card import Calibration, ModelCard
+from jointwise.training.model_folder import copy_model, model_folder
 
 
 class Recognizer:
@@ -64,9 +61,10 @@ class Recognizer:
         self.device = device
         self._inputs = Inputs(card, device)
         self._encoder = encoder.to(device).eval()
-        self._classifier = classifier
-        self._answers = None if classifier is None else Answers(card, classifier.to(device).eval())
+        self._classifier = None if classifier is None else classifier.to(device).eval()
         self._retrieval = Retrieval(card, self._inputs, self._encoder, folder)
+        self._teaching = Teaching(card, self._inputs, self._encoder, self._classifier, self._retrieval)
+        self._answers = self._teaching.answers(card)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto", encoder: str = "student") -> Recognizer:
@@ -82,36 +80,60 @@ class Recognizer:
             CheckpointError: There is no model in the folder or on the hub, or it is damaged.
             ConfigError: The encoder or the device is unknown.
         """
-        encoders = ("student", "teacher")
-        if encoder not in encoders:
-            raise ConfigError(unknown("encoder", encoder, encoders))
-        folder = Path(folder)
-        card, weights = load_model(folder)
-        config = card.config
-        if card.kind == "classifier":
-            classifier = build_classifier(
-                config, card.recipe, card.skeleton, card.coordinates, len(card.classes), card.seed
-            )
-            load_weights(classifier, weights, folder)
-            return cls(card, classifier.encoder, classifier, pick_device(device), folder)
-        pretrained = build_encoder(config, card.skeleton, card.coordinates)
-        prefix = f"{encoder}."
-        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-        load_weights(pretrained, own, folder)
-        return cls(card, pretrained, None, pick_device(device), folder)
+        card, opened, classifier = open_model(Path(folder), encoder)
+        recognizer = cls(card, opened, classifier, pick_device(device), Path(folder))
+        recognizer._teaching.load(model_folder(Path(folder)), encoder)
+        recognizer._answers = recognizer._teaching.answers(card)
+        return recognizer
 
-    def save(self, folder: str | Path) -> None:
-        """Writes the model folder, which is all that `from_pretrained` needs.
+    def enroll(
+        self,
+        name: str,
+        clips: Recording | list[Recording] | tuple[Recording, ...],
+        data: str | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Teaches an action by one to five clips of it; nothing is trained. `save` keeps it.
 
         Args:
-            folder: A folder that does not exist yet, or is empty.
+            name: Its name, which `predict`, `timeline` and all else then give beside the classes.
+            clips: Recordings of it, each as `predict` takes one; or a folder of them.
+            data: The training data, of which the first lesson of a classifier takes clips; None: those of the card.
+            reading: What is said of files, as `jointwise.read` takes it; None: nothing.
+
+        Raises:
+            ConfigError: The name is none or is taken, or there is no clip.
+            DataError: The training data are not on this machine.
+            ReadError: A clip cannot be used; nothing is taught then.
+        """
+        self._teaching.enroll(name, clips, data, reading)
+        self._answers = self._teaching.answers(self.card)
+
+    def forget(self, name: str) -> None:
+        """Removes a taught action. Raises ConfigError where there is none of this name."""
+        self._teaching.forget(name)
+        self._answers = self._teaching.answers(self.card)
+
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """The actions that were taught by example, the last of `classes`."""
+        return self._teaching.names
+
+    def save(self, folder: str | Path | None = None) -> None:
+        """Writes the model folder, with what was taught; it is all that `from_pretrained` needs.
+
+        Args:
+            folder: A new folder, or an empty one. None: the own one, in which only what was taught changes.
 
         Raises:
             CheckpointError: The recogniser was not opened from a folder.
-            ConfigError: The folder is a file, or has something in it.
+            ConfigError: The folder is a file, or has something in it; or the own one belongs to the package or the hub.
             StorageError: It cannot be written.
         """
-        copy_model(self._opened_from(), Path(folder))
+        opened = self._opened_from()
+        if folder is not None:
+            copy_model(opened, Path(folder))
+        self._teaching.save(own_folder(opened) if folder is None else Path(folder))
 
     def push_to_hub(self, repository: str, private: bool = True) -> str:
         """Uploads the model to the Hugging Face hub, with a card that is written from what its training recorded.
@@ -140,15 +162,15 @@ class Recognizer:
     def __repr__(self) -> str:
         """One line: what the model is, which actions and joints it knows, and what it was trained on."""
         card = self.card
-        knows = f"{len(card.classes)} classes" if card.classes else "pre-trained only, no class names"
+        knows = f"{len(self.classes)} classes" if self.classes else "pre-trained only, no class names"
         joints = f"{len(card.skeleton.joints)} joints ({card.skeleton.name}), {card.coordinates}D"
         quick = ", made with --quick" if card.config.quick else ""
         return f"Recognizer({card.system}{quick}, {knows}, {joints}, trained on {card.data}, {self.device})"
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the actions, in the order of labels; empty for a model that was not fine-tuned."""
-        return self.card.classes
+        """The names of the actions, in the order of labels, then taught ones; empty for a model that knows none."""
+        return (*self.card.classes, *self.taught)
 
     @overload
     def predict(self, recording: Recording) -> Prediction: ...  # for a folder, too, a list
@@ -202,46 +224,27 @@ class Recognizer:
         """
         answers = self._trained()
         for chosen in batched(recordings, batch):
-            yield from self._predict_batch(answers, chosen, reading or {})
-
-    def _predict_batch(
-        self, answers: Answers, recordings: list[Recording], reading: Mapping[str, Any]
-    ) -> list[Prediction | ReadError]:
-        """The answer to each of a few recordings."""
-        failed: list[ReadError | None] = []
-        clips: list[Clips] = []
-        sequences: list[Sequence] = []
-        for recording in recordings:
-            try:
-                sequence = self._inputs.sequence(recording, reading)
-                clips.append(self._inputs.clip(sequence))
-                sequences.append(sequence)
-                failed.append(None)
-            except ReadError as error:
-                failed.append(error)
-        named = (
-            answer if isinstance(answer, ReadError) else answer.prediction(answers.classes, sequence)
-            for answer, sequence in zip(answers.of(clips, sequences), sequences, strict=True)
-        )
-        return [error or next(named) for error in failed]
+            yield from predictions(self._inputs, answers, chosen, reading)
 
     def timeline(
         self,
         recording: Recording,
-        window: float = WINDOW,
+        window: float | None = None,
         hop: float = HOP,
         switch_cost: float = SWITCH_COST,
         reading: Mapping[str, Any] | None = None,
     ) -> list[Segment]:
         """Names what every person does over time.
 
-        Each person is looked at alone, in overlapping windows whose answers are smoothed.
+        Each person is looked at alone, in overlapping windows whose answers are smoothed. Only where most recordings of
+        the training show several persons, all who are seen in a window are looked at together.
 
         Args:
             recording: As `predict` takes one.
-            window: Seconds that one answer looks at; about as long as the recordings of the training.
+            window: Seconds that one answer looks at; None: two thirds of a usual recording of the training.
             hop: Seconds between two answers.
-            switch_cost: What a change of action costs, in nats; higher gives fewer and longer segments.
+            switch_cost: What a change of action costs, in nats for each answer that sees it; higher gives fewer and
+                longer segments.
             reading: What is said of a file, as `jointwise.read` takes it; None: nothing.
 
         Returns:
@@ -253,20 +256,8 @@ class Recognizer:
             ConfigError: The window or the hop is not positive.
             ReadError: The recording cannot be read, has no valid joint, or does not fit the model.
         """
-        answers = self._trained()
-        sequence = self._inputs.recorded(recording, reading)
-        windows = windows_of(sequence, window, hop)
-        first = next(windows, None)
-        if first is None:  # nobody, or nobody for long
-            prepare_sequence(sequence)
-            return []
-        fit = self._inputs.fit(sequence, first.piece)
-        joints = Joints(sequence.skeleton, sequence.skeleton)
-        zero = sequence.begin / sequence.fps
-        namer = Namer(self._inputs, answers, joints, sequence.fps, switch_cost, fit, zero)
-        events = [event for some in batched(chain([first], windows), 64) for event in namer.name(some)]
-        segments = [event for event in [*events, *namer.leave()] if isinstance(event, Segment)]
-        return sorted(segments, key=lambda segment: (segment.person, segment.start))
+        recorded = self._inputs.recorded(recording, reading)
+        return timeline(self._inputs, self._trained(), recorded, window, hop, switch_cost)
 
     def stream(
         self,
@@ -276,7 +267,7 @@ class Recognizer:
         fps: float | None = None,
         units: str | None = None,
         up: str | None = None,
-        window: float = WINDOW,
+        window: float | None = None,
         hop: float = HOP,
         switch_cost: float = SWITCH_COST,
     ) -> Stream:
@@ -289,9 +280,9 @@ class Recognizer:
             fps: Frames per second that the camera gives; None: those of the model's data.
             units: The unit of the coordinates, such as `m`; None: bodies tell it.
             up: The axis that points up, such as `y`, or `-y`; None: bodies tell it.
-            window: Seconds that one answer looks at.
+            window: Seconds that one answer looks at; None: two thirds of a usual recording of the training.
             hop: Seconds between two answers.
-            switch_cost: What a change of action costs, in nats.
+            switch_cost: What a change of action costs, in nats for each answer that sees it.
 
         Raises:
             CheckpointError: The model was never fine-tuned, so it has no class names.
@@ -300,12 +291,27 @@ class Recognizer:
         said = Said(layout, fps, units, up)
         return Stream(self._inputs, self._trained(), frames, said, window, hop, switch_cost)
 
+    def calibrate(self, recordings: Part | list[Recording], labels: list[str] | None = None) -> Calibration:
+        """Fits probabilities, and the threshold of NONE, to labelled recordings of persons who did not train.
+
+        Args:
+            recordings: As `predict` takes them, without folders; or a part of a data set.
+            labels: The name of the action of each; None: a part of a data set and Sequences have labels of their own.
+
+        Returns:
+            What was found. This recognizer answers by it; `model_folder.save_calibration` keeps it with the model.
+
+        Raises:
+            ConfigError: A label is missing, or is none of the classes.
+            DataError: There are too few recordings.
+            ReadError: A recording cannot be used.
+        """
+        found = self._trained().calibrate(self._inputs, recordings, labels)
+        self.card = self._trained().card
+        return found
+
     def nearest(
-        self,
-        recording: Recording,
-        count: int = 5,
-        data: str | None = None,
-        reading: Mapping[str, Any] | None = None,
+        self, recording: Recording, count: int = 5, data: str | None = None, reading: Mapping[str, Any] | None = None
     ) -> list[Neighbour]:
         """The training clips that the model finds most like a recording.
 
@@ -351,12 +357,22 @@ class Recognizer:
             raise found
         return found
 
+    def export(self, path: str | Path, int8: bool = False) -> Exported:
+        """Writes the model as an ONNX file, which runs without PyTorch; raises what `export_onnx` raises.
+
+        Args:
+            path: The file, such as `model.onnx`.
+            int8: Whether weights are stored in 8 bits: a quarter of the size, and slightly other answers.
+        """
+        return export_onnx(self.card, self._encoder, self._classifier, Path(path), int8)
+
     def _trained(self) -> Answers:
         """The classifier as it answers. Raises CheckpointError where there is none."""
         if self._answers is None:
             raise CheckpointError(
-                "this model is pre-trained only, it knows no class names. Fine-tune it first: jointwise finetune RUN "
-                "--data DATA; or use .features()."
+                f"this model is pre-trained only, it knows {'one taught action' if self.taught else 'no class names'}. "
+                "Fine-tune it first: jointwise finetune RUN --data DATA; or teach it two actions or more: jointwise "
+                "enroll; or use .features()."
             )
         return self._answers
 

@@ -37,7 +37,7 @@ from jointwise.training.model_card import ModelCard, some_sequences
 from jointwise.training.model_folder import encoder_weights, load_card, load_trained_on, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
-from jointwise.training.run_folder import about_run, opened_run, resume_command
+from jointwise.training.run_folder import ARGUMENTS, about_run, opened_run, resume_command
 
 UNLABELLED = ("pseudo",)  # how unlabelled clips can be used
 _MOVEMENTS = 400  # sequences, which tell how much bodies move
@@ -123,19 +123,21 @@ def finetune(
     if which != "student" and not pretrained:
         raise ConfigError(f"--encoder {which}: from random weights there is one encoder. Leave it out.")
     check_names(config)
-    arguments = dataset.arguments  # those of the command: subjects and joints are left out below
+    arguments = [
+        str(pretrained or config.system),
+        *dataset.arguments,
+    ]  # those of the command: subjects and joints are left out below
     dataset = dataset.hold_out(config.validation_subjects)
     check_trainable(dataset, config.allow_duplicates)
     check_folder(results, dataset)
-    run = _prepare(config, dataset, seed, labels, folder, pretrained, which, unlabelled)
+    run = prepare_finetune(config, dataset, seed, labels, folder, pretrained, which, unlabelled)
     pick_device(config.execution.device)  # a missing one leaves no folder behind
-    copy = ["--results", str(results)] if results else []
-    copy += ["--unlabelled", unlabelled] if unlabelled else []
-    command = resume_command(FINETUNE, str(pretrained or config.system), arguments, folder, *copy)
-    with opened_run(folder, run.config, run.about, resume):
+    arguments += ["--results", str(results)] if results else []
+    arguments += ["--unlabelled", unlabelled] if unlabelled else []
+    with opened_run(folder, run.config, run.about | {ARGUMENTS: arguments}, resume):
         if distributed.is_main_process():
             write_json(folder / "labelled.json", run.labelled.names)
-        evaluation = _score(run, _train(run, command))
+        evaluation = _score(run, train_classifier(run, resume_command(FINETUNE, arguments, folder)))
         _save(run, evaluation)
         if results is not None:
             save_result(results, evaluation, run.cutter.device)
@@ -206,7 +208,7 @@ class FinetuneRun:
         return self.module.average or self.module
 
 
-def _prepare(
+def prepare_finetune(
     config: Config,
     dataset: Dataset,
     seed: int,
@@ -216,7 +218,18 @@ def _prepare(
     which: str,
     unlabelled: str | None,
 ) -> FinetuneRun:
-    """Builds the classifier, with the weights of the pre-trained encoder where there is one, and chooses the labels."""
+    """Builds the classifier, with the weights of the pre-trained encoder where there is one, and chooses the labels.
+
+    Args:
+        config: As `finetune` takes it.
+        dataset: As `finetune` takes it, after the validation subjects are held out.
+        seed: As `finetune` takes it.
+        labels: As `finetune` takes it.
+        folder: As `finetune` takes it; nothing is written.
+        pretrained: As `finetune` takes it.
+        which: As `finetune` takes it.
+        unlabelled: As `finetune` takes it.
+    """
     before = load_card(pretrained) if pretrained else None
     config = with_coordinate_scale(config, dataset, before.config if before else None)
     recipe = config.finetune if pretrained else config.scratch
@@ -263,8 +276,16 @@ def _task(run: FinetuneRun) -> tuple[Task, Order]:
     return SemiTask(run.module, cutter, label_loss, order, first, semi, run.seed), order
 
 
-def _train(run: FinetuneRun, command: str) -> dict[str, Any]:
-    """Trains the classifier; returns what it took, for Costs. command: what resumes the run, for messages."""
+def train_classifier(run: FinetuneRun, command: str) -> dict[str, Any]:
+    """Trains the classifier, from the checkpoint in the folder of the run if there is one.
+
+    Args:
+        run: Its folder has been opened.
+        command: What resumes the run, for messages.
+
+    Returns:
+        What it took, for Costs.
+    """
     config = run.config
     recipe = run.recipe
     distributed.convert_sync_batchnorm(run.module)
@@ -277,7 +298,7 @@ def _train(run: FinetuneRun, command: str) -> dict[str, Any]:
 
 
 def _score(run: FinetuneRun, took: dict[str, Any]) -> Evaluation:
-    """Scores the test part with the trained classifier; took: what `_train` returned."""
+    """Scores the test part with the trained classifier; took: what `train_classifier` returned."""
     config = run.config
     before = run.before
     device = run.cutter.device

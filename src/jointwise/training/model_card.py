@@ -32,6 +32,31 @@ MIN_SHARED_JOINTS = 5  # joints that model and data must have in common
 _LOOKED_AT = 40  # sequences, which tell the axes of a data set
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What held-out clips told about the probabilities of a classifier.
+
+    Args:
+        temperature: Logits are divided by it before they become probabilities.
+        threshold: A clip whose most probable class has less, after `temperature`, is answered with none of them.
+        held_out: Whose clips these were, such as `subjects 3, 7`.
+        clips: How many.
+        accuracy: Share of them that was recognised.
+        error_before: Their expected calibration error at temperature 1.
+        error_after: The same at `temperature`.
+        rejected: Share of them below `threshold`, although they show known classes.
+    """
+
+    temperature: float
+    threshold: float
+    held_out: str
+    clips: int
+    accuracy: float
+    error_before: float
+    error_after: float
+    rejected: float
+
+
 @dataclass
 class ModelCard:
     """What a model is and what it was made from: the content of config.json.
@@ -64,6 +89,9 @@ class ModelCard:
         conventions: The axes of the data, as their bodies tell them; None in cards of before.
         movement: Of a classifier, the `movement_range` of its training part; None where unknown.
         fps: Lowest and highest frame rate in the training part; None in cards of before.
+        recording_seconds: Median length of the recordings in the training part; None in cards of before.
+        together: Whether most recordings of the training part show several persons: what they do is named together.
+        calibration: Of a classifier, what `jointwise calibrate` found; None before.
         costs: What the training took, stage by stage; its fields stand at the top level of config.json.
         code_version: The version of jointwise that wrote the card.
         format: Version of this format.
@@ -94,6 +122,9 @@ class ModelCard:
     conventions: Conventions | None = None
     movement: tuple[float, float] | None = None
     fps: tuple[float, float] | None = None
+    recording_seconds: float | None = None
+    together: bool = False
+    calibration: Calibration | None = None
     costs: Costs = field(default_factory=Costs)
     code_version: str = jointwise.__version__
     format: int = FORMAT
@@ -123,6 +154,8 @@ class ModelCard:
             sources=_sources(dataset),
             conventions=conventions_of(dataset),
             fps=_frame_rates(dataset),
+            recording_seconds=_usual_seconds(dataset),
+            together=_together(dataset),
             **facts,
         )
 
@@ -347,3 +380,15 @@ def _frame_rates(dataset: Dataset) -> tuple[float, float] | None:
     """Lowest and highest frame rate in the training part of data; None where it is empty."""
     rates = dataset.store.index["fps"][dataset.train.ids]
     return (float(rates.min()), float(rates.max())) if len(rates) else None
+
+
+def _usual_seconds(dataset: Dataset) -> float | None:
+    """Median length of the recordings in the training part of data; None where it is empty."""
+    index = dataset.store.index[dataset.train.ids]
+    return float(np.median(index["frames"] / index["fps"])) if len(index) else None
+
+
+def _together(dataset: Dataset) -> bool:
+    """Whether more than half of the recordings in the training part of data show several persons."""
+    persons = dataset.store.index["persons"][dataset.train.ids]
+    return 2 * int((persons > 1).sum()) > len(persons)

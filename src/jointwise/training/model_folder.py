@@ -19,7 +19,7 @@ from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
 from jointwise.training.hub import CARD, MODEL_FILES, hub_address, open_hub
-from jointwise.training.model_card import FORMAT, ModelCard
+from jointwise.training.model_card import FORMAT, Calibration, ModelCard
 from jointwise.training.shipped import SHIPPED, shipped_models
 
 SEEN = "trained_on.npy"
@@ -46,6 +46,22 @@ def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: 
     write_json(folder / "config.json", content | card.costs.to_card())
 
 
+def save_calibration(path: Path, calibration: Calibration) -> None:
+    """Writes a calibration into the card of a classifier, in place of an earlier one; nothing else changes.
+
+    Args:
+        path: The run folder or the model folder.
+        calibration: What was found.
+
+    Raises:
+        CheckpointError: There is no model, or its card is damaged.
+        StorageError: The card cannot be written.
+    """
+    file = model_folder(path) / "config.json"
+    load_card(path)  # a damaged card is not written again
+    write_json(file, read_json(file) | {"calibration": asdict(calibration)})
+
+
 def load_trained_on(path: Path) -> set[str]:
     """Digests of the sequences that a model was trained on.
 
@@ -65,14 +81,23 @@ def load_trained_on(path: Path) -> set[str]:
         ) from error
 
 
+def runs_below(path: Path) -> list[Path]:
+    """The run folders at a path and below, as deep as commands put them.
+
+    Args:
+        path: The folder.
+    """
+    return sorted(card.parent for depth in range(_DEPTH + 1) for card in path.glob("*/" * depth + "config.yaml"))
+
+
 def runs_in(path: Path) -> str:
     """Which runs lie below a folder that is none itself, as a sentence for messages; empty where there are none.
 
     Args:
         path: The folder.
     """
-    found = [card.parent for depth in range(1, _DEPTH + 1) for card in path.glob("*/" * depth + "config.yaml")]
-    return f" Runs in it: {first_few([str(run) for run in sorted(found)])}. Name one." if found else ""
+    found = [str(run) for run in runs_below(path)]
+    return f" Runs in it: {first_few(found)}. Name one." if found else ""
 
 
 def model_folder(path: Path) -> Path:
@@ -148,6 +173,8 @@ def load_card(path: Path) -> ModelCard:
             content["recorded"] = Skeleton.from_json(content["recorded"])
         if content.get("conventions"):
             content["conventions"] = Conventions(**content["conventions"])
+        if content.get("calibration"):
+            content["calibration"] = Calibration(**content["calibration"])
         content |= {key: tuple(content[key]) for key in ("movement", "fps") if content.get(key) is not None}
         costs = Costs.from_json(content)
         card = ModelCard(**{key: content[key] for key in content if key not in COST_KEYS}, costs=costs)

@@ -28,6 +28,7 @@ class Line:
         colour: Number in the style sheet's palette, 1 to 7.
         dashed: Whether the line is dashed.
         dotted: Whether the line is dotted.
+        dots: (N,) radius of the dot at each point, 0 for none; None: one dot at the end of the line.
     """
 
     label: str
@@ -36,6 +37,7 @@ class Line:
     colour: int = 1
     dashed: bool = False
     dotted: bool = False
+    dots: NDArray[np.float64] | None = None
 
     @property
     def style(self) -> str:
@@ -153,7 +155,7 @@ def line_chart(
         x, y = thin(line.x, line.y)
         drawable = np.isfinite(y) & ((y > 0) | (not y_axis.log))
         points = [(across(a), down(b)) if shown else None for a, b, shown in zip(x, y, drawable, strict=True)]
-        parts.append(_curve(points, line.style))
+        parts.append(_curve(points, line.style, line.dots))
     return Markup('<svg class="lines" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>').format(
         width, height, f"{title}. {_describe_lines(lines, along)}", Markup("").join(parts)
     )
@@ -169,19 +171,21 @@ def _tick(x: float, y: float, label: str) -> Markup:
     return line + Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(x, y + 17, label)
 
 
-def _curve(points: Sequence[tuple[float, float] | None], style: str) -> Markup:
-    """A path through the points, broken where one is missing, with a dot at its end."""
+def _curve(points: Sequence[tuple[float, float] | None], style: str, dots: NDArray[np.float64] | None = None) -> Markup:
+    """A path through the points, broken where one is missing, with its dots."""
     steps = []
     connected = False  # to the point before
     for point in points:
         if point is not None:
             steps.append(f"{'L' if connected else 'M'}{point[0]:.1f} {point[1]:.1f}")
         connected = point is not None
-    ends = [point for point in points if point is not None][-1:]
-    dots = Markup("").join(
-        Markup('<circle class="end {}" cx="{:.1f}" cy="{:.1f}" r="2.6"/>').format(style, *end) for end in ends
+    ends = [(*point, 2.6) for point in points if point is not None][-1:]
+    if dots is not None:
+        ends = [(*point, radius) for point, radius in zip(points, dots.tolist(), strict=True) if point and radius]
+    circles = Markup("").join(
+        Markup('<circle class="end {}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>').format(style, *end) for end in ends
     )
-    return Markup('<path class="line {}" d="{}"/>').format(style, "".join(steps)) + dots
+    return Markup('<path class="line {}" d="{}"/>').format(style, "".join(steps)) + circles
 
 
 def _describe_lines(lines: Sequence[Line], along: str) -> str:

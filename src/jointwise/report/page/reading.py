@@ -7,7 +7,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jointwise.errors import DataError
+from jointwise.evaluation.calibration import Reliability, probabilities, reliability
+from jointwise.evaluation.protocols import FINETUNE, RAW, SEMI
 from jointwise.report.page.confusion import Confusion, count_confusions
 from jointwise.report.tables.completions import is_completion
 from jointwise.training.example_clips import Examples, read_examples
 
+TRAINED = "as trained"
+CALIBRATED = "calibrated"
+FITTED = "calibrated on these clips"  # of a run whose clips are those of held-out training subjects
 SCHEMA = 1  # the newest schema of result files that is understood
 
 
@@ -160,12 +165,15 @@ class Result:
         facts: Content of the file.
         confusion: Confusions of its classes; None without scores of single clips.
         scores: (K,) scores of each recording, by its name.
+        reliability: How the probabilities of a classifier go with its accuracy, by TRAINED and, where the run
+            beside the result was calibrated, CALIBRATED or FITTED; empty where scores are no such probabilities.
     """
 
     name: str
     facts: Facts
     confusion: Confusion | None
     scores: Mapping[str, NDArray[np.floating]]
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
 
 
 def read_run(folder: Path) -> Run:
@@ -204,8 +212,25 @@ def read_result(path: Path) -> Result:
     clips = path.with_suffix(".npz")
     if not clips.exists() or is_completion(facts.values):  # a completion has errors, not scores of classes
         return Result(path.stem, facts, None, {})
-    confusion, scores = _read_clips(clips, facts.names("classes"))
-    return Result(path.stem, facts, confusion, scores)
+    confusion, labels, scores, ids = _read_clips(clips, facts.names("classes"))
+    by_name = {str(name): row for name, row in zip(ids, scores, strict=True)}
+    return Result(path.stem, facts, confusion, by_name, _reliability(facts, labels, scores))
+
+
+def _reliability(facts: Facts, labels: NDArray[np.int64], scores: NDArray[np.floating]) -> dict[str, Reliability]:
+    """How probabilities and accuracy go together, before and after the calibration of the run beside the result."""
+    classifier = facts.text("protocol") in (FINETUNE, SEMI) and facts.text("system") != RAW
+    if not classifier or not len(labels) or (scores < 0).any() or not np.allclose(scores.sum(1), 1, atol=1e-3):
+        return {}
+    found = {TRAINED: reliability(scores, labels)}
+    card = facts.path.parent.parent / "model" / "config.json"
+    if facts.path.parent.name == "results" and card.is_file():
+        temperature = _read_object(card, "train the model anew").within("calibration").number("temperature")
+        if temperature:
+            logits = np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+            fitted = facts.within("split").values.get("is_test") is False
+            found[FITTED if fitted else CALIBRATED] = reliability(probabilities(logits, temperature), labels)
+    return found
 
 
 def _read_object(path: Path, remedy: str) -> Facts:
@@ -252,8 +277,10 @@ def _parse_metrics(line: bytes) -> dict[str, float]:
     return {key: float(value) for key, value in record.items()}
 
 
-def _read_clips(path: Path, names: Sequence[str]) -> tuple[Confusion | None, dict[str, NDArray[np.floating]]]:
-    """The confusions of the clips of a result (None without clips), and the scores of each clip by its name."""
+def _read_clips(
+    path: Path, names: Sequence[str]
+) -> tuple[Confusion | None, NDArray[np.int64], NDArray[np.floating], NDArray[np.str_]]:
+    """The confusions of the clips of a result (None without clips), and their labels, scores and names."""
     remedy = "Repeat the evaluation, or delete this file to report without it."
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -269,8 +296,7 @@ def _read_clips(path: Path, names: Sequence[str]) -> tuple[Confusion | None, dic
     if scores.shape[1] != len(classes):
         raise DataError(f"{path}: scores for {scores.shape[1]} classes, but {len(classes)} class names. {remedy}")
     if len(labels) == 0:
-        return None, {}
+        return None, labels, scores, ids
     if labels.min() < 0 or labels.max() >= len(classes) or np.isnan(scores).any():
         raise DataError(f"{path}: labels outside 0…{len(classes) - 1}, or scores that are not numbers. {remedy}")
-    by_name = {str(name): row for name, row in zip(ids, scores, strict=True)}
-    return count_confusions(labels.astype(np.int64), scores, classes), by_name
+    return count_confusions(labels.astype(np.int64), scores, classes), labels, scores, ids

@@ -17,6 +17,8 @@ from jointwise.report.page.confusion import ClassScore, Confusion, Pair
 from jointwise.report.page.heat_map import has_hover_counts, heat_map
 from jointwise.report.page.provenance import Origin, device, known_facts, labels_in_words, parameters, result_origin
 from jointwise.report.page.reading import Facts, Result
+from jointwise.report.page.reliability import draw_reliability
+from jointwise.report.page.runs import Chart
 from jointwise.report.page.scales import NOTHING, count, percent, short
 from jointwise.report.tables.completions import MEASURES, shown
 
@@ -108,6 +110,7 @@ class ResultView:
         warnings: What a reader should know before trusting the figures.
         origin: Provenance.
         confusion: Confusions; None without scores of single clips.
+        reliability: Stated probabilities beside accuracy, drawn; None where scores are no probabilities.
     """
 
     system: str
@@ -123,6 +126,7 @@ class ResultView:
     warnings: tuple[str, ...]
     origin: Origin
     confusion: Confusion | None
+    reliability: Chart | None = None
 
     @property
     def details(self) -> str:
@@ -201,6 +205,7 @@ def view_result(result: Result) -> ResultView:
         warnings=result_warnings(result),
         origin=result_origin(result),
         confusion=result.confusion,
+        reliability=draw_reliability(result.reliability),
     )
 
 
