@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup hooks demo test quick coverage check results
+.PHONY: setup hooks demo test quick coverage check results docs release
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -39,3 +39,9 @@ check: setup
 
 results: setup  # README's and docs' tables, rendered from results/
 	$(BIN)/python -m jointwise.report.tables README.md docs/results.md docs/performance.md
+
+release: setup  # sdist and wheel in dist/, tried in a fresh environment; TAG=1 then tags the commit; nothing is pushed
+	.ci/release $(BIN)/python $(if $(TAG),--tag)
+
+docs: setup  # the site of the documentation in build/site/; a link or an anchor that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

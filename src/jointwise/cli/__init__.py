@@ -20,6 +20,7 @@ from jointwise.cli import (
     layouts_command,
     model_commands,
     report_commands,
+    runs_command,
     stream_command,
     training_commands,
 )
@@ -86,6 +87,7 @@ COMMANDS = {
     "evaluate": Command(training_commands.evaluate, training_commands.add_evaluate_arguments, many_processes=True),
     "calibrate": Command(calibrate_command.calibrate, calibrate_command.add_calibrate_arguments),
     "table": Command(report_commands.table, report_commands.add_table_arguments, many_processes=True),
+    "runs": Command(runs_command.runs, runs_command.add_runs_arguments),
     "models": Command(model_commands.models, model_commands.add_models_arguments),
     "predict": Command(model_commands.predict, model_commands.add_predict_arguments),
     "stream": Command(stream_command.stream, stream_command.add_stream_arguments),
