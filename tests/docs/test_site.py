@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,6 +90,25 @@ def test_every_public_name_is_on_a_page_of_the_api(site: Path) -> None:
         assert re.search(rf'id="jointwise\.[\w.]+\.{name}"', found), name
     assert "&gt;&gt;&gt;" in found
     assert "<blockquote>" not in found, "an example that became a quotation"
+
+
+def classes_in(annotation: Any) -> set[str]:
+    """The names of the classes of the package in a type, such as Segment in list[Segment]."""
+    inside = set().union(*(classes_in(part) for part in typing.get_args(annotation)))
+    own = isinstance(annotation, type) and annotation.__module__.startswith("jointwise.")
+    return inside | ({annotation.__name__} if own else set())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", ["Recognizer", "Sequence", "read", "load_dataset", "formats"])
+def test_what_public_functions_return_is_on_a_page_of_the_api(site: Path, of: str) -> None:
+    found = "".join(content(page) for page in (site / "api").glob("*.html"))
+    thing = getattr(jointwise, of)
+    methods = [value for name, value in vars(thing).items() if not name.startswith("_")] if of[0].isupper() else [thing]
+    functions = [getattr(method, "__func__", getattr(method, "fget", method)) for method in methods]
+    returned = [typing.get_type_hints(one).get("return") for one in functions if callable(one)]
+    for name in set().union(*map(classes_in, returned)):
+        assert re.search(rf'id="jointwise\.[\w.]+\.{name}"', found), name
 
 
 @pytest.mark.slow
