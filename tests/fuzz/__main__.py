@@ -20,11 +20,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="targets whose names begin so")
     parser.add_argument("--found", type=Path, default=Path("build/fuzz"), help="folder for inputs that ended badly")
     args = parser.parse_args()
-    names = [name for name in TARGETS if name.startswith(args.only)]
+    weights = {name: target.weight for name, target in TARGETS.items() if name.startswith(args.only)}
     with tempfile.TemporaryDirectory() as place:
         samples = Path(place, "samples")
-        write_samples(samples, names)
-        outcomes = run_requests(samples, requests_for(names, args.inputs, args.seed), args.jobs)
+        write_samples(samples, weights)
+        outcomes = run_requests(samples, requests_for(weights, args.inputs, args.seed), args.jobs)
         print(as_table(outcomes))
         seen: Counter[str] = Counter()
         for name, case, kind, why in sorted(outcomes.bad, key=str):

@@ -138,11 +138,14 @@ def run_requests(samples: Path, requests: Iterable[Request], jobs: int) -> Outco
     return outcomes
 
 
-def requests_for(names: list[str], inputs: int, seed: int) -> list[Request]:
-    """Requests for about so many inputs, divided evenly among the targets."""
-    each = -(-inputs // len(names))
+def requests_for(weights: dict[str, int], inputs: int, seed: int) -> list[Request]:
+    """Requests for about so many inputs, divided among targets by their weights."""
+    each = {name: -(-inputs * weight // sum(weights.values())) for name, weight in weights.items()}
     return [
-        (name, begin, min(begin + CHUNK, each), seed, None) for begin in range(0, each, CHUNK) for name in names
+        (name, begin, min(begin + CHUNK, each[name]), seed, None)
+        for begin in range(0, max(each.values()), CHUNK)
+        for name in weights
+        if begin < each[name]
     ]
 
 

@@ -11,8 +11,36 @@ from typing import Any
 
 import yaml
 
-_BYTES = (b"\0", b"\xff", b"\x80", b"\r", b"\n", b",", b'"', b"[", b"{", b"-", b"\xc2\xb2", b"\xff\xfe", b"\xef\xbb\xbf")
-_NUMBERS = ("-1", "0", "1e308", "-1e308", "1e400", "nan", "inf", "2147483648", "9" * 19, "9" * 400, "1e-320", "²", "0x10")
+_BYTES = (
+    b"\0",
+    b"\xff",
+    b"\x80",
+    b"\r",
+    b"\n",
+    b",",
+    b'"',
+    b"[",
+    b"{",
+    b"-",
+    b"\xc2\xb2",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+)
+_NUMBERS = (
+    "-1",
+    "0",
+    "1e308",
+    "-1e308",
+    "1e400",
+    "nan",
+    "inf",
+    "2147483648",
+    "9" * 19,
+    "9" * 400,
+    "1e-320",
+    "²",
+    "0x10",
+)
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _ENDINGS = (".json", ".jsonl", ".yaml", ".npz", ".pth", ".safetensors", ".pkl")
 
@@ -100,7 +128,9 @@ def _insert(content: bytes, rng: random.Random, _other: bytes) -> bytes:
 def _number(content: bytes, rng: random.Random, _other: bytes) -> bytes:
     begin = _place(content, rng)
     found = _NUMBER.search(content, begin) or _NUMBER.search(content)
-    return content if found is None else content[: found.start()] + rng.choice(_NUMBERS).encode() + content[found.end() :]
+    return (
+        content if found is None else content[: found.start()] + rng.choice(_NUMBERS).encode() + content[found.end() :]
+    )
 
 
 def _binary_number(content: bytes, rng: random.Random, _other: bytes) -> bytes:

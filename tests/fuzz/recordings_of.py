@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -159,6 +160,8 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
 
 
 def shared_samples() -> list[Path]:
-    """Files that other programs wrote, where they are beside the repository."""
-    files = sorted(SHARED.rglob("*")) if SHARED.is_dir() else []
-    return [file for file in files if file.is_file() and file.stat().st_size < MOST_BYTES and file.suffix != ".md"]
+    """Files that other programs wrote, where they are beside the repository; of the frames in a folder the first."""
+    files = sorted(SHARED.rglob("*"), reverse=True) if SHARED.is_dir() else []
+    small = [file for file in files if file.is_file() and file.stat().st_size < MOST_BYTES and file.suffix != ".md"]
+    kinds = {(file.parent, re.sub(r"\d+", "", file.name)): file for file in small}
+    return sorted(kinds.values())

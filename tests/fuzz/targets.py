@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -37,7 +38,7 @@ from jointwise.report.tables.tables import tables
 from jointwise.stages.finetune import finetune
 from jointwise.stages.mamp_checkpoint import import_mamp
 from jointwise.stages.pretrain import pretrain
-from jointwise.training.checkpoint import Checkpoint, read_json
+from jointwise.training.checkpoint import Checkpoint
 from jointwise.training.device import pick_device
 from jointwise.training.model_card import Calibration
 from jointwise.training.model_folder import load_trained_on, save_calibration
@@ -55,11 +56,13 @@ class Target:
         write: Writes the files into a folder.
         read: Reads them from it.
         damaged: Patterns of the files that are damaged.
+        weight: How many more inputs it gets than others.
     """
 
     write: Callable[[Path], Any]
     read: Callable[[Path], Any]
     damaged: tuple[str, ...] = ("**/*",)
+    weight: int = 1
 
     def files(self, folder: Path) -> list[Path]:
         """The files that are damaged."""
@@ -72,10 +75,8 @@ class Target:
 
 def _read_recording(folder: Path, form: str) -> None:
     place = next(path for path in (folder, *sorted(folder.rglob("*"))) if _is_recording(path))
-    try:
+    with suppress(JointwiseError):
         detect(place)
-    except JointwiseError:
-        pass
     read(place, format=form)
 
 
@@ -232,7 +233,7 @@ def _read_run(folder: Path) -> None:
 def _read_checkpoint(run: Path) -> None:
     state = Checkpoint(run / "checkpoint")
     if state.exists():
-        read_json(state.folder / "state.json")
+        state.state()
 
 
 def _use_model(run: Path) -> None:
@@ -303,27 +304,28 @@ def _recordings() -> dict[str, Target]:
         f"format {name}": Target(write, partial(_read_recording, form=name.partition("-")[0]))
         for name, write in SAMPLES.items()
     }
-    shared = {f"shared {file.parent.name} {file.name}": Target(partial(_copy, file), _read_detected) for file in shared_samples()}
+    shared = {
+        f"shared {file.parent.name} {file.name}": Target(partial(_copy, file), _read_detected)
+        for file in shared_samples()
+    }
     return made | shared
 
 
 TARGETS: dict[str, Target] = {
     **_recordings(),
-    "own folder": Target(
-        _own_folder, lambda f: _read_source(source_of(f / "own")), ("own/*.yaml", "own/*.csv")
-    ),
+    "own folder": Target(_own_folder, lambda f: _read_source(source_of(f / "own")), ("own/*.yaml", "own/*.csv"), 4),
     "own folder by pattern": Target(
         _own_folder_by_pattern, lambda f: _read_source(source_of(f / "own")), ("own/dataset.yaml",)
     ),
     "prepared npz": Target(_prepared_npz, partial(_read_prepared, name="mine.npz")),
     "prepared pkl": Target(_pyskl, partial(_read_prepared, name="ntu60_hrnet.pkl")),
     "prepared npy": Target(_stgcn, partial(_read_prepared, name="train_data_joint.npy")),
-    "store": Target(_store, lambda f: _read_store(f / "store-1")),
+    "store": Target(_store, lambda f: _read_store(f / "store-1"), weight=4),
     "joined store": Target(_joined, lambda f: _read_store(f / "joined"), ("joined/store.json", "store-*/*")),
     "journal": Target(_journal, _read_journal),
-    "pre-trained run": Target(_pretrained, _read_run),
-    "classifier": Target(_classifier, _read_run),
-    "results": Target(_results, _read_results),
+    "pre-trained run": Target(_pretrained, _read_run, weight=4),
+    "classifier": Target(_classifier, _read_run, weight=4),
+    "results": Target(_results, _read_results, weight=2),
     "steps": Target(_steps, scratch_steps),
     "bench": Target(_bench, lambda f: bench_table(f / "bench.json")),
     "settings": Target(_settings, lambda f: build_config(read_layer(f / "own.yaml").settings)),

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from jointwise.config.layers import to_settings
 from jointwise.config.schema import Config
+from jointwise.data.array_files import load_arrays
 from jointwise.data.dataset import Dataset, Part
+from jointwise.data.label_subset import Labels
+from jointwise.data.typed_files import convert_as, read_as
 from jointwise.errors import ConfigError, DataError, writing
 from jointwise.evaluation.metrics import macro_f1, telling_ranks, top_k_hits
 from jointwise.evaluation.protocols import SEMI
@@ -26,6 +30,8 @@ from jointwise.training.costs import Costs
 from jointwise.training.provenance import peak_memory, provenance
 
 SCHEMA = 1
+_REPEAT = "Delete it and run its command again."
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 TEST_LOG = "test_scorings.jsonl"  # each scoring of test subjects: choosing a number on them would show here
 
 
@@ -59,6 +65,68 @@ class ClipErrors:
             scores[name] = float(np.nanmean(values))
             intervals[name] = bootstrap_interval([Measurement(values, subjects)])
         return {"scores": scores, "unit": self.unit, "interval": intervals}
+
+
+class SavedSplit(TypedDict):
+    """How a result says what was scored."""
+
+    name: str
+    key: NotRequired[str]  # results before there were several splits have none
+    is_test: bool
+    train: _Count
+    test: _Count
+    labelled: _Count
+    train_sha256: str
+    test_sha256: str
+    labelled_sha256: str
+
+
+class SavedStage(TypedDict):
+    """What is needed of the settings of a stage."""
+
+    batch: _Count
+
+
+class SavedConfig(TypedDict):
+    """What is needed of settings."""
+
+    quick: NotRequired[bool]
+    pretrain: SavedStage
+    finetune: SavedStage
+    scratch: SavedStage
+
+
+class SavedResult(TypedDict):
+    """What tables need of the JSON of a result, as `Evaluation.summary` makes it; there is more in it."""
+
+    data: str
+    data_fingerprint: str
+    system: str
+    protocol: str
+    labels: Labels
+    seed: int
+    fold: int | None
+    folds: NotRequired[int | None]
+    initialisation: str
+    pretrained_on: NotRequired[str | None]
+    unlabelled: NotRequired[str | None]
+    encoder: str
+    pooling: str | None
+    scores: dict[str, float]
+    interval: dict[str, Any]
+    unit: NotRequired[str]
+    n: int
+    split: SavedSplit
+    joints: NotRequired[str | None]
+    left_out: NotRequired[str | None]
+    classes: list[str]
+    terms: str
+    config: SavedConfig
+    precision: str
+    commit: str | None
+    versions: dict[str, str]
+    command: str
+    created: str
 
 
 @dataclass(frozen=True)
@@ -304,6 +372,18 @@ def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> P
     return path
 
 
+def read_result(path: Path) -> SavedResult:
+    """A result whose clips were recognised.
+
+    Raises:
+        DataError: The file is missing or damaged, or a result of another kind.
+    """
+    found = read_as(path, SavedResult, DataError, _REPEAT)
+    if "top1" not in found["scores"]:
+        raise DataError(f"{path}: a result without 'top1'. {_REPEAT}")
+    return found
+
+
 def read_results(folder: Path) -> list[dict[str, Any]]:
     """All results in `folder` and below, each with its path under "path".
 
@@ -312,22 +392,51 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     """
     results = []
     for path in sorted(folder.rglob("*.json")):
-        try:
-            content = json.loads(path.read_text())
-        except ValueError as error:
-            raise DataError(f"{path}: damaged result ({error}). Delete it and run its command again.") from error
+        content = read_as(path, cast(type[Any], Any), DataError, _REPEAT)  # the names of labelled clips are a list
         if isinstance(content, dict) and "protocol" in content:
-            results.append(content | {"path": path})
+            Costs.from_json(content, str(path), DataError)
+            results.append(dict(convert_as(content, SavedResult, str(path), DataError, _REPEAT)) | {"path": path})
     return results
+
+
+def read_scored(path: Path, keys: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+    """Arrays with a row for each clip that a result scored, from the .npz beside its JSON.
+
+    Args:
+        path: The JSON file.
+        keys: Which arrays: `ids` and `subjects` beside `labels` and `scores`, or beside errors.
+
+    Returns:
+        They by name: `ids` text, the others numbers, `scores` (N, K) and those beside it (N,).
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    place = path.with_suffix(".npz")
+    try:
+        arrays = load_arrays(place)
+        found = {key: arrays[key] for key in keys}
+        for key, array in found.items():
+            kinds = {"ids": "U", "subjects": "iu", "labels": "iu"}.get(key, "fiu")
+            if array.dtype.kind not in kinds or array.ndim != (2 if key == "scores" else 1):
+                raise ValueError(f"'{key}' is of another kind")
+        if len({len(array) for array in found.values()}) > 1:
+            raise ValueError(f"{', '.join(f'{key} {array.shape}' for key, array in found.items())} differ in length")
+        if "labels" in found and "scores" in found and len(found["labels"]):
+            low, high = found["labels"].min(), found["labels"].max()
+            if low < 0 or high >= found["scores"].shape[1] or np.isnan(found["scores"]).any():
+                raise ValueError("labels of other classes, or scores that are no numbers")
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{place}: damaged, the scores of clips cannot be read ({error}). {_REPEAT}") from error
+    return found
 
 
 def read_hits(path: Path, k: int) -> Measurement:
     """The top-k hits of each clip of the result at `path`, from the .npz beside its JSON."""
-    with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
-        return Measurement(top_k_hits(clips["scores"], clips["labels"], k), clips["subjects"])
+    clips = read_scored(path, ("scores", "labels", "subjects"))
+    return Measurement(top_k_hits(clips["scores"], clips["labels"], k), clips["subjects"])
 
 
 def read_names(path: Path) -> list[str]:
     """The names of the clips a result scored, in the order of its hits."""
-    with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
-        return [str(name) for name in clips["ids"]]
+    return [str(name) for name in read_scored(path, ("ids",))["ids"]]
