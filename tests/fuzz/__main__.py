@@ -4,6 +4,7 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from fuzz.harness import FINE, as_table, requests_for, run_requests, write_samples
@@ -24,7 +25,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         samples = Path(place, "samples")
         write_samples(samples, weights)
-        outcomes = run_requests(samples, requests_for(weights, args.inputs, args.seed), args.jobs)
+        outcomes = run_requests(samples, requests_for(weights, args.inputs, args.seed), args.jobs, partial(print, flush=True))
         print(as_table(outcomes))
         seen: Counter[str] = Counter()
         for name, case, kind, why in sorted(outcomes.bad, key=str):
@@ -35,7 +36,7 @@ def main() -> int:
                 kept = args.found / name / str(case) / file.relative_to(samples / name)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_bytes(content)
-                print(f"\n{kind}: {why}\n  {kept}")
+                print(f"{kind}: {why}\n  {kept}")
         print("\n".join(f"{count:7}  {cause}" for cause, count in seen.most_common()))
     return 0 if set(outcomes.total()) <= set(FINE) else 1
 

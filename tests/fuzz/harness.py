@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,13 +109,16 @@ class Worker:
             self.process = None
 
 
-def run_requests(samples: Path, requests: Iterable[Request], jobs: int) -> Outcomes:
+def run_requests(
+    samples: Path, requests: Iterable[Request], jobs: int, tell: Callable[[str], None] = lambda _: None
+) -> Outcomes:
     """Run cases in several processes.
 
     Args:
         samples: What `write_samples` wrote.
         requests: What to run.
         jobs: Number of processes.
+        tell: Gets a line for each case that ends badly, when it does.
     """
     waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
     for request in [*requests, *[None] * jobs]:
@@ -128,6 +131,8 @@ def run_requests(samples: Path, requests: Iterable[Request], jobs: int) -> Outco
             for answer in worker.run(request):
                 with lock:
                     outcomes.add(request, *answer)
+                    if answer[1] not in FINE:
+                        tell(f"{request[0]}, case {answer[0]}: {answer[1]}: {answer[2]}")
         worker.close()
 
     threads = [threading.Thread(target=work) for _ in range(jobs)]

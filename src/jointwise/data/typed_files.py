@@ -46,7 +46,7 @@ def read_as(path: Path, kind: type[T], error: type[JointwiseError], hint: str) -
     try:
         content = path.read_bytes()
     except OSError as problem:
-        raise error(f"{path}: missing, or not to be read ({problem.strerror or problem}). {hint}") from problem
+        raise error(f"{path}: cannot be read ({problem.strerror or problem}). {hint}") from problem
     return parse_as(content, kind, str(path), error, hint, is_yaml=path.suffix.lower() in YAML_ENDINGS)
 
 
@@ -106,7 +106,7 @@ def read_lines(path: Path, kind: type[T], error: type[JointwiseError], hint: str
     try:
         lines = path.read_bytes().splitlines(keepends=True)
     except OSError as problem:
-        raise error(f"{path}: missing, or not to be read ({problem.strerror or problem}). {hint}") from problem
+        raise error(f"{path}: cannot be read ({problem.strerror or problem}). {hint}") from problem
     found = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
