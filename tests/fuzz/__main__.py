@@ -25,7 +25,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         samples = Path(place, "samples")
         write_samples(samples, weights)
-        outcomes = run_requests(samples, requests_for(weights, args.inputs, args.seed), args.jobs, partial(print, flush=True))
+        outcomes = run_requests(
+            samples, requests_for(weights, args.inputs, args.seed), args.jobs, partial(print, flush=True)
+        )
         print(as_table(outcomes))
         seen: Counter[str] = Counter()
         for name, case, kind, why in sorted(outcomes.bad, key=str):

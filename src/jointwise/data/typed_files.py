@@ -87,7 +87,7 @@ def convert_as(content: Any, kind: type[T], where: str, error: type[JointwiseErr
     """
     try:
         found = msgspec.convert(content, kind)
-    except (msgspec.ValidationError, OverflowError) as problem:
+    except (msgspec.ValidationError, ValueError, OverflowError) as problem:
         raise error(f"{where}: damaged ({explain(str(problem))}). {hint}") from problem
     except JointwiseError as problem:  # of the checks of a dataclass
         raise error(f"{where}: damaged ({_shortened(str(problem))}) {hint}") from problem
@@ -146,8 +146,18 @@ def _shortened(text: str) -> str:
 
 def _parse_yaml(content: bytes | str) -> Any:
     text = content if isinstance(content, str) else content.decode("utf-8-sig")
+    _check_nesting(text)
     value = yaml.load(text, _LOADER)  # of plain values only: both loaders are safe ones
     return {} if value is None else value
+
+
+def _check_nesting(text: str) -> None:
+    """Raise ValueError for brackets inside each other at which the library hangs, or ends the process."""
+    depth = 0
+    for mark in re.findall(r"[][{}]|(?:[-?:][ \t]+){50}", text):
+        depth = depth + 1 if mark in "[{" else max(0, depth - 1) if mark in "]}" else _DEEPEST + 1
+        if depth > _DEEPEST:
+            raise ValueError(f"more than {_DEEPEST} values inside each other")
 
 
 def _check_plain(content: Any) -> None:

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict, TypeVar
+from typing import Annotated, Any, NotRequired, TypedDict, TypeVar, cast
 
 import msgspec
 import torch
@@ -58,12 +58,12 @@ def write_text(path: Path, text: str) -> None:
         unfinished.replace(path)
 
 
-def read_json(path: Path, kind: type[T]) -> T:
+def read_json(path: Path, kind: type[T] = cast(Any, Any)) -> T:  # noqa: B008
     """Reads JSON that this package wrote into a run.
 
     Args:
         path: The file.
-        kind: What it must hold, as for `read_as`.
+        kind: What it must hold, as for `read_as`; by default any JSON.
 
     Raises:
         CheckpointError: The file is missing or damaged.

@@ -215,7 +215,7 @@ def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> 
     if _begun(folder):
         before = _read_settings(folder / "config.yaml")
         check_same_settings(folder, {**before, "execution": None}, {**settings, "execution": None})
-        check_same_settings(folder, dict(read_about(folder)), about)
+        check_same_settings(folder, read_as(folder / "about.json", dict[str, Any], CheckpointError, _ANOTHER), about)
         return
     write_json(folder / "about.json", about)
     write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
