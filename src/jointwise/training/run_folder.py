@@ -223,6 +223,8 @@ def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> 
 
 def _read_settings(path: Path) -> Settings:
     settings = read_as(path, dict[str, Any], CheckpointError, _ANOTHER)
+    if not settings:
+        raise CheckpointError(f"{path}: damaged (it is empty). {_ANOTHER}")
     # what the run did not know yet has its default: it was begun before the setting existed
     return to_settings(build_config(settings))
 
@@ -248,8 +250,8 @@ def read_about(folder: Path) -> About:
     """
     path = folder / "about.json"
     about = read_as(path, About, CheckpointError, _ANOTHER)
-    for name in (about["system"], about["stage"], about["labels"]):
-        check_name(name, str(path), CheckpointError)
+    for key, name in (("system", about["system"]), ("stage", about["stage"]), ("labels", about["labels"])):
+        check_name(name, f"{path}: {key}", CheckpointError)
     return about
 
 
