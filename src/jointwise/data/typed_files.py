@@ -24,7 +24,7 @@ KINDS = {  # msgspec's name of a type -> ours
     "null": "null",
 }
 _DEEPEST = 50  # values inside each other; the files that jointwise reads have 8
-_MOST_VALUES = 5_000_000  # in one file, with those that YAML repeats by a name
+_MOST_VALUES = 1_000_000  # in one file, with those that YAML repeats by a name
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # several times as fast, where it is built in
 # what YAML's loader raises beside its own errors, for a date of the 45th, `!!bool x` and alike
 _YAML_ERRORS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)

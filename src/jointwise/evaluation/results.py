@@ -30,6 +30,7 @@ from jointwise.training.costs import Costs
 from jointwise.training.provenance import peak_memory, provenance
 
 SCHEMA = 1
+_AGAIN = "Repeat the evaluation, or delete this file to report without it."
 _REPEAT = "Delete it and run its command again."
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 TEST_LOG = "test_scorings.jsonl"  # each scoring of test subjects: choosing a number on them would show here
@@ -427,7 +428,7 @@ def read_scored(path: Path, keys: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
             if low < 0 or high >= found["scores"].shape[1] or np.isnan(found["scores"]).any():
                 raise ValueError("labels of other classes, or scores that are no numbers")
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{place}: damaged, the scores of clips cannot be read ({error}). {_REPEAT}") from error
+        raise DataError(f"{place}: damaged, the scores of clips cannot be read ({error}). {_AGAIN}") from error
     return found
 
 
