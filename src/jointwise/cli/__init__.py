@@ -15,10 +15,12 @@ from jointwise.cli import (
     convert_command,
     data_commands,
     doctor_commands,
+    enroll_command,
     export_command,
     layouts_command,
     model_commands,
     report_commands,
+    runs_command,
     stream_command,
     training_commands,
 )
@@ -38,6 +40,7 @@ EXAMPLES = """examples:
   jointwise table --data utd-mhad --labels 0.1 1.0 --seeds 3      (all systems side by side)
   jointwise finetune base --data gestures/ --labels 5shot --unlabelled pseudo      (from the model in the package)
   jointwise predict RUN recording.mat
+  jointwise enroll RUN "wave hello" one.mat two.mat      (a new action from one to five clips; nothing is trained)
   jointwise calibrate RUN --data utd-mhad      (probabilities to believe, and "none of these")
   jointwise stream RUN < frames.jsonl      (live: lines of JSON in, lines of JSON out)
   jointwise view recording.mat
@@ -84,10 +87,12 @@ COMMANDS = {
     "evaluate": Command(training_commands.evaluate, training_commands.add_evaluate_arguments, many_processes=True),
     "calibrate": Command(calibrate_command.calibrate, calibrate_command.add_calibrate_arguments),
     "table": Command(report_commands.table, report_commands.add_table_arguments, many_processes=True),
+    "runs": Command(runs_command.runs, runs_command.add_runs_arguments),
     "models": Command(model_commands.models, model_commands.add_models_arguments),
     "predict": Command(model_commands.predict, model_commands.add_predict_arguments),
     "stream": Command(stream_command.stream, stream_command.add_stream_arguments),
     "export": Command(export_command.export, export_command.add_export_arguments),
+    "enroll": Command(enroll_command.enroll, enroll_command.add_enroll_arguments),
     "import": Command(model_commands.import_, model_commands.add_import_arguments),
     "report": Command(report_commands.report, report_commands.add_report_arguments),
     "bench": Command(report_commands.bench, report_commands.add_bench_arguments),

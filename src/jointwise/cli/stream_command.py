@@ -36,7 +36,7 @@ def add_stream_arguments(parser: Parser) -> None:
         "--window",
         metavar="S",
         type=float,
-        help="seconds that one answer looks at: about as long as training clips (2)",
+        help="seconds that one answer looks at (two thirds of a usual recording of the training)",
     )
     parser.add_argument("--hop", metavar="S", type=float, help="seconds between two answers (0.5)")
     add_meaning(parser.add_argument_group("what the frames do not say"))
@@ -95,7 +95,7 @@ def frame_of(line: str | bytes, min_confidence: float = 0.3) -> dict[str, Any]:
     """
     try:
         frame = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ReadError(f"no JSON: {error}. A frame is one line.") from None
     persons = frame.get("persons", [frame] if "positions" in frame else None) if isinstance(frame, dict) else None
     if not isinstance(persons, list) or not all(isinstance(one, dict) and "positions" in one for one in persons):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,9 +24,10 @@ from jointwise.data.typed_files import read_as
 from jointwise.errors import CheckpointError, ConfigError, writing
 from jointwise.training import distributed
 from jointwise.training.checkpoint import read_metrics, write_json, write_text
-from jointwise.training.model_folder import runs_in
+from jointwise.training.model_folder import runs_below, runs_in
 
 LOCK = "training.lock"  # held by the process that trains the run
+ARGUMENTS = "arguments"  # in about.json: what the command that resumes the run takes, see `resume_command`
 _ANOTHER = "Start another run with --run."
 _DESCRIPTION = ("about.json", "config.yaml")  # written in this order, before anything else
 
@@ -46,6 +48,7 @@ class About(TypedDict):
     pretrained: NotRequired[str | None]
     encoder: NotRequired[str | None]
     unlabelled: NotRequired[str | None]
+    arguments: NotRequired[list[str] | None]
 
 
 def runs_folder(dataset: Dataset, quick: bool) -> Path:
@@ -117,17 +120,15 @@ def training_name(pretrained: bool, unlabelled: str | None) -> str:
     return "finetune" if pretrained else "scratch"
 
 
-def resume_command(stage: str, start: str, data: list[str], folder: Path, *more: str) -> str:
-    """The command that resumes a run, for messages.
+def resume_command(stage: str, arguments: list[str], folder: Path) -> str:
+    """The command that resumes a run.
 
     Args:
         stage: `pretrain` or `finetune`.
-        start: The system or run that it started from.
-        data: The arguments that name its data.
+        arguments: What the command needs beside the run folder: system or run to start from, the data, and others.
         folder: The run folder.
-        more: Further arguments.
     """
-    return shlex.join(["jointwise", stage, start, *data, "--run", str(folder), "--resume", *more])
+    return shlex.join(["jointwise", stage, *arguments, "--run", str(folder), "--resume"])
 
 
 def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str) -> dict[str, Any]:
@@ -163,7 +164,7 @@ def opened_run(folder: Path, config: Config, about: dict[str, Any], resume: bool
     Args:
         folder: The run folder.
         config: The settings; of a resumed run, all but those of execution must be the same.
-        about: What `about_run` returns; the same for a resumed run.
+        about: What `about_run` returns; the same for a resumed run, but for ARGUMENTS, which are renewed.
         resume: Whether the run continues one that exists.
 
     Raises:
@@ -215,7 +216,10 @@ def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> 
     if _begun(folder):
         before = _read_settings(folder / "config.yaml")
         check_same_settings(folder, {**before, "execution": None}, {**settings, "execution": None})
-        check_same_settings(folder, read_as(folder / "about.json", dict[str, Any], CheckpointError, _ANOTHER), about)
+        known = read_as(folder / "about.json", dict[str, Any], CheckpointError, _ANOTHER)
+        check_same_settings(folder, known | {ARGUMENTS: None}, about | {ARGUMENTS: None})
+        if known != about:
+            write_json(folder / "about.json", about)
         return
     write_json(folder / "about.json", about)
     write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
@@ -286,3 +290,35 @@ def read_log(folder: Path) -> list[dict[str, float]]:
     """
     path = folder / "metrics.jsonl"
     return read_metrics(path, CheckpointError) if path.is_file() else []
+
+
+def check_deletable(folder: Path) -> None:
+    """Checks that a folder is a run and nothing more, so that it may be deleted.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        CheckpointError: It is no run, is a link to one, or holds other runs.
+    """
+    if folder.is_symlink() or not all((folder / name).is_file() for name in _DESCRIPTION):
+        raise CheckpointError(f"{folder}: no run here, so nothing is deleted.{runs_in(folder)}")
+    inside = [run for run in runs_below(folder) if run != folder]
+    if inside:
+        raise CheckpointError(f"{folder}: holds another run, {inside[0]}. Delete that first, or move it.")
+
+
+def delete_run(folder: Path) -> None:
+    """Delete a run, with its checkpoint, its model and its results.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        CheckpointError: It is not only a run, see `check_deletable`, or another process trains it. Nothing is deleted.
+        StorageError: The disk refuses.
+    """
+    check_deletable(folder)
+    busy = CheckpointError(f"{folder}: a training of this run is going on. Stop it first. Nothing was deleted.")
+    with locked(folder / LOCK, busy), writing(folder):
+        shutil.rmtree(folder)
