@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict, cast
+from typing import Any, cast
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -18,11 +17,11 @@ from jointwise.config.layers import to_settings
 from jointwise.config.schema import Config
 from jointwise.data.array_files import load_arrays
 from jointwise.data.dataset import Dataset, Part
-from jointwise.data.label_subset import Labels
 from jointwise.data.typed_files import convert_as, read_as
 from jointwise.errors import ConfigError, DataError, writing
 from jointwise.evaluation.metrics import macro_f1, telling_ranks, top_k_hits
 from jointwise.evaluation.protocols import SEMI
+from jointwise.evaluation.saved_result import SavedResult
 from jointwise.evaluation.statistics import INTERVAL_METHOD, LEVEL, Measurement, bootstrap_interval
 from jointwise.training import distributed
 from jointwise.training.checkpoint import write_json
@@ -32,7 +31,6 @@ from jointwise.training.provenance import peak_memory, provenance
 SCHEMA = 1
 _AGAIN = "Repeat the evaluation, or delete this file to report without it."
 _REPEAT = "Delete it and run its command again."
-_Count = Annotated[int, msgspec.Meta(ge=0)]
 TEST_LOG = "test_scorings.jsonl"  # each scoring of test subjects: choosing a number on them would show here
 
 
@@ -66,68 +64,6 @@ class ClipErrors:
             scores[name] = float(np.nanmean(values))
             intervals[name] = bootstrap_interval([Measurement(values, subjects)])
         return {"scores": scores, "unit": self.unit, "interval": intervals}
-
-
-class SavedSplit(TypedDict):
-    """How a result says what was scored."""
-
-    name: str
-    key: NotRequired[str]  # results before there were several splits have none
-    is_test: bool
-    train: _Count
-    test: _Count
-    labelled: _Count
-    train_sha256: str
-    test_sha256: str
-    labelled_sha256: str
-
-
-class SavedStage(TypedDict):
-    """What is needed of the settings of a stage."""
-
-    batch: _Count
-
-
-class SavedConfig(TypedDict):
-    """What is needed of settings."""
-
-    quick: NotRequired[bool]
-    pretrain: SavedStage
-    finetune: SavedStage
-    scratch: SavedStage
-
-
-class SavedResult(TypedDict):
-    """What tables need of the JSON of a result, as `Evaluation.summary` makes it; there is more in it."""
-
-    data: str
-    data_fingerprint: str
-    system: str
-    protocol: str
-    labels: Labels
-    seed: int
-    fold: int | None
-    folds: NotRequired[int | None]
-    initialisation: str
-    pretrained_on: NotRequired[str | None]
-    unlabelled: NotRequired[str | None]
-    encoder: str
-    pooling: str | None
-    scores: dict[str, float]
-    interval: dict[str, Any]
-    unit: NotRequired[str]
-    n: int
-    split: SavedSplit
-    joints: NotRequired[str | None]
-    left_out: NotRequired[str | None]
-    classes: list[str]
-    terms: str
-    config: SavedConfig
-    precision: str
-    commit: str | None
-    versions: dict[str, str]
-    command: str
-    created: str
 
 
 @dataclass(frozen=True)

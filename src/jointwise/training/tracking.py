@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jointwise.config.layers import leaves
-from jointwise.errors import ConfigError, JointwiseWarning, unknown
+from jointwise.data.typed_files import read_as
+from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, unknown
 from jointwise.training import distributed
 from jointwise.training.checkpoint import read_json, write_json
-from jointwise.training.run_folder import read_run_settings
 
 OFF = "none"  # the value of execution.track without a tracker
 IDS = "trackers.json"  # of a run folder: tracker -> its name for the run, under which a resumed run goes on
@@ -200,8 +200,8 @@ def _metrics(line: Line) -> Line:
 
 def _facts(folder: Path) -> dict[str, Any]:
     """All settings of a run by dotted name, and what it is about."""
-    settings, about = read_run_settings(folder)
-    return dict(leaves(settings)) | about
+    settings = read_as(folder / "config.yaml", dict[str, Any], CheckpointError, "Copy the run again.")
+    return dict(leaves(settings)) | read_json(folder / "about.json", dict[str, Any])
 
 
 def _id_of(folder: Path, name: str) -> str | None:

@@ -20,11 +20,11 @@ from jointwise.data.names import check_name
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.content import digest, fingerprint
-from jointwise.data.store.shards import Ints, Member, Shard, ShardedRows, Shards
-from jointwise.data.typed_files import convert_as, read_as
+from jointwise.data.store.header import PREPARE_AGAIN, read_header
+from jointwise.data.store.shards import Ints, ShardedRows, Shards
+from jointwise.data.typed_files import convert_as
 from jointwise.errors import ConfigError, DataError, first_few, printable
 
-VERSION = 2
 UNKNOWN = -1  # a label, subject or camera that the recording does not state
 UNUSED = 0  # the part of a sequence under a split
 TRAIN = 1
@@ -53,7 +53,6 @@ _METRES_BEFORE_KEY = ("synthetic", "utd-mhad", "sbu", "wmft", "ntu60", "ntu120")
 ROWS_DIGESTED = "rows_digested"  # key of store.json; missing in stores of before
 _ROWS_CHECKED = 20e6  # bytes of rows that are compared with their digests whenever a store is opened
 _NAMES_SHOWN = 60  # of classes or subjects, in a message
-PREPARE_AGAIN = "Delete the folder and prepare it again."
 NO_LABEL = "unlabelled"  # in place of the name of a class
 
 
@@ -111,31 +110,6 @@ class Description:
         """
         known = {"metres": content.get("data") in _METRES_BEFORE_KEY} | content
         return convert_as(known, cls, where, DataError, PREPARE_AGAIN)
-
-
-@dataclass(frozen=True)
-class _Header:
-    """What store.json holds."""
-
-    version: int
-    description: dict[str, Any]
-    preparation: str
-    fingerprint: str
-    splits: dict[str, str]
-    summary: dict[str, Any]
-    revision: str
-    rows_digested: bool = False
-    shards: tuple[Shard, ...] = ()
-    mixture: tuple[Member, ...] = ()
-
-
-def _read_header(path: Path) -> _Header:
-    content = read_as(path, dict[str, Any], DataError, PREPARE_AGAIN)
-    if content.get("version", VERSION) != VERSION:
-        raise DataError(
-            f"{path.parent}: store of version {content['version']!s:.20}, this is {VERSION}. Prepare it again."
-        )
-    return convert_as(content, _Header, str(path), DataError, PREPARE_AGAIN)
 
 
 @dataclass(frozen=True)
@@ -204,7 +178,7 @@ class Store:
         if not (path / "store.json").is_file():
             raise DataError(f"{path}: no store here. Make it with: jointwise prepare NAME --root DIR.")
         try:
-            header = _read_header(path / "store.json")
+            header = read_header(path / "store.json")
             self.joined = header.shards  # empty: all rows are here
             self.positions = self._rows("positions")
             self.valid = self._rows("valid")

@@ -11,9 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Annotated, Any, NotRequired, Self, TypedDict
+from typing import Any, Self
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -24,38 +23,16 @@ from jointwise.data.locks import lock_file, locked
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.content import digest, fingerprint
 from jointwise.data.store.growing_array import GrowingArray
+from jointwise.data.store.header import VERSION
+from jointwise.data.store.journal import LeftOutEntry, StoredEntry
 from jointwise.data.store.places import check_replaceable, former_of, move_into_place
-from jointwise.data.store.reader import INDEX, ROWS_DIGESTED, UNKNOWN, VERSION, Description, Parts
+from jointwise.data.store.reader import INDEX, ROWS_DIGESTED, UNKNOWN, Description, Parts
 from jointwise.data.store.shards import Member, Shard
 from jointwise.data.typed_files import parse_as
 from jointwise.errors import DataError, StorageError, StoreBusy, describe_difference, writing
 
 _SAVE_EVERY = 1.0  # seconds of work that a power cut can cost
-Entry = dict[str, Any]  # one line of the journal: that of a _Stored or of a _LeftOut
-_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-_Number = Annotated[int, msgspec.Meta(ge=UNKNOWN, lt=2**31)]
-
-
-class _LeftOut(TypedDict):
-    name: str
-    left_out: str
-    stamp: str
-
-
-class _Stored(TypedDict):
-    name: str
-    row: Annotated[int, msgspec.Meta(ge=0, lt=2**60)]
-    frames: _Count
-    persons: Annotated[int, msgspec.Meta(ge=0, lt=2**15)]
-    label: _Number
-    subject: _Number
-    camera: _Number
-    fps: float
-    digest: str
-    notes: dict[str, int]
-    stamp: str
-    findings: NotRequired[list[tuple[str, str, str]]]  # earlier versions wrote neither of these
-    frame_digests: NotRequired[list[Annotated[int, msgspec.Meta(ge=0, lt=2**32)]]]
+Entry = dict[str, Any]  # one line of the journal: a StoredEntry or a LeftOutEntry
 
 
 class StoreWriter:
@@ -122,7 +99,7 @@ class StoreWriter:
         rows = 0
         for line in journal.read_bytes().splitlines() if journal.is_file() else ():
             try:
-                kind = _LeftOut if b'"left_out"' in line else _Stored
+                kind = LeftOutEntry if b'"left_out"' in line else StoredEntry
                 entry: Entry = dict(parse_as(line, kind, str(journal), DataError, ""))
             except DataError:  # the last line may be cut off by a power cut; what follows a damaged one is read again
                 break
