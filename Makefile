@@ -3,10 +3,11 @@ PYTHON ?= python3
 # What is installed. constraints-lowest.txt instead has the lowest versions that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
+INPUTS ?= 1000000
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup hooks demo test quick coverage check results docs release
+.PHONY: setup hooks demo test quick coverage check results docs release fuzz
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -36,6 +37,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_floors.py
+
+fuzz: setup  # every reader on damaged files: hours; `make fuzz INPUTS=10000` tries fewer. Found inputs: build/fuzz
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $(INPUTS)
 
 results: setup  # README's and docs' tables, rendered from results/
 	$(BIN)/python -m jointwise.report.tables README.md docs/results.md docs/performance.md

@@ -13,7 +13,7 @@ import yaml
 
 import jointwise
 from jointwise.cli import COMMANDS
-from jointwise.data.store.reader import VERSION as STORE
+from jointwise.data.store.header import VERSION as STORE
 from jointwise.evaluation.results import SCHEMA
 from jointwise.training.model_card import FORMAT
 

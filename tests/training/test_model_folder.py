@@ -123,7 +123,7 @@ def test_missing_weights_are_named(copied: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "\x00"])
 def test_a_card_that_is_no_json_is_named(copied: Path, text: str) -> None:
     (copied / "model" / "config.json").write_text(text)
-    with pytest.raises(CheckpointError, match=r"config\.json: missing or damaged"):
+    with pytest.raises(CheckpointError, match=r"config\.json: damaged"):
         load_card(copied)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 from jointwise.data.locks import is_locked
 from jointwise.errors import CheckpointError, ConfigError, DataError
 from jointwise.evaluation.results import read_results
-from jointwise.training.checkpoint import read_json
+from jointwise.training.checkpoint import Checkpoint
 from jointwise.training.model_folder import runs_below
 from jointwise.training.run_folder import ARGUMENTS, LOCK, read_log, read_run_settings, resume_command, training_name
 
@@ -139,11 +138,10 @@ def _done(folder: Path, state: str, steps: int) -> int:
     if state == FINISHED:
         return steps
     if state == RUNNING:
-        with suppress(json.JSONDecodeError):  # the last line is being written
-            log = read_log(folder)
-            return int(log[-1]["step"]) if log else 0
-    checkpoint = folder / "checkpoint" / "state.json"
-    return int(read_json(checkpoint)["step"]) if checkpoint.is_file() else 0
+        log = read_log(folder)
+        return int(log[-1]["step"]) if log else 0
+    checkpoint = Checkpoint(folder / "checkpoint")
+    return checkpoint.state()["step"] if checkpoint.exists() else 0
 
 
 def _files(folder: Path) -> tuple[list[int], float]:

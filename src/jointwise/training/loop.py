@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from jointwise.config.schema import ExecutionConfig, TrainConfig
 from jointwise.data.randomness import seed_for
-from jointwise.errors import JointwiseError, JointwiseWarning, TrainingError, writing
+from jointwise.errors import CheckpointError, JointwiseError, JointwiseWarning, TrainingError, writing
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, Order
-from jointwise.training.checkpoint import Checkpoint, read_json
+from jointwise.training.checkpoint import Checkpoint, read_metrics
 from jointwise.training.device import autocast
 from jointwise.training.forecast import Forecast
 from jointwise.training.optimizer import learning_rate
@@ -245,7 +245,7 @@ class _Training:
     def _fail(self, number: int, what: str) -> NoReturn:
         """Raises TrainingError for a step; number: counted from 1, as in the log and in the names of checkpoints."""
         folder = self.checkpoint.folder
-        last = read_json(folder / "state.json")["step"] if self.checkpoint.exists() else None
+        last = self.checkpoint.state()["step"] if self.checkpoint.exists() else None
         kept = f"the last good checkpoint, of step {last}, is in {folder}" if last else "no checkpoint yet"
         sources = ", ".join(self.task.describe(self.order[number - 1]))
         raise TrainingError(
@@ -309,9 +309,8 @@ class _MetricsLog:
 def _truncate_log(path: Path, step: int) -> None:
     """Drops the lines after a checkpoint, which a resumed run writes again, and a line that a crash cut off."""
     if path.is_file():
-        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        path.write_text("".join(line + "\n" for line in kept))
+        kept = [line for line in read_metrics(path, CheckpointError) if line["step"] <= step]
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
 @contextmanager

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
 from jointwise.config.layers import leaves
-from jointwise.errors import ConfigError, JointwiseWarning, unknown
+from jointwise.data.typed_files import read_as
+from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, unknown
 from jointwise.training import distributed
 from jointwise.training.checkpoint import read_json, write_json
 
@@ -201,14 +200,15 @@ def _metrics(line: Line) -> Line:
 
 def _facts(folder: Path) -> dict[str, Any]:
     """All settings of a run by dotted name, and what it is about."""
-    return dict(leaves(yaml.safe_load((folder / "config.yaml").read_text()))) | read_json(folder / "about.json")
+    settings = read_as(folder / "config.yaml", dict[str, Any], CheckpointError, "Copy the run again.")
+    return dict(leaves(settings)) | read_json(folder / "about.json", dict[str, Any])
 
 
 def _id_of(folder: Path, name: str) -> str | None:
     """What a tracker called this run when it was begun; None: it did not know it."""
-    return read_json(folder / IDS).get(name) if (folder / IDS).is_file() else None
+    return read_json(folder / IDS, dict[str, str]).get(name) if (folder / IDS).is_file() else None
 
 
 def _keep_id(folder: Path, name: str, identity: str) -> None:
-    known = read_json(folder / IDS) if (folder / IDS).is_file() else {}
+    known = read_json(folder / IDS, dict[str, str]) if (folder / IDS).is_file() else {}
     write_json(folder / IDS, known | {name: identity})

@@ -145,7 +145,7 @@ def test_settings_are_utf_8_in_every_locale(tmp_path: Path) -> None:
     )
     assert printed.stdout.strip() == r"'f\xfcr alle'"
     file.write_bytes("terms: für alle".encode("latin-1"))
-    with pytest.raises(DataError, match=r"dataset\.yaml: not readable as YAML"):
+    with pytest.raises(DataError, match=r"dataset\.yaml: damaged, not readable as YAML"):
         read_settings(file)
 
 
@@ -228,18 +228,18 @@ def test_damaged_files_are_listed_and_left_out_on_request(tmp_path: Path) -> Non
     ("content", "message"),
     [
         ("fsp: 30", "unknown setting 'fsp': did you mean 'fps'"),
-        ("fps: -1", "fps -1 is not a positive number"),
-        ("[1, 2]", "expected a mapping"),
+        ("fps: -1", "fps -1.0 is not a positive number"),
+        ("[1, 2]", "expected a group of settings, found a list"),
         ("a: [", "not readable as YAML"),
         ("skeleton: ntu26", "unknown skeleton 'ntu26': did you mean 'ntu25'"),
         ("skeleton: {bones: []}", "no joints. A layout has joints"),
-        ("skeleton: [a, b]", "skeleton: expected a name, a file or a mapping"),
+        ("skeleton: [a, b]", "skeleton: expected text or a group of settings"),
         ("fps: .nan", "is not a positive number"),
-        ("fps: true", "is not a positive number"),
+        ("fps: true", "fps: expected a number or null, found true or false"),
         ("cleaning: clean_nut", "unknown cleaning 'clean_nut': did you mean 'clean_ntu'"),
-        ("terms: 5", "terms must be text"),
-        ("test_files: [3]", "test_files must be a list"),
-        ("test_subjects: 3", "test_subjects must be a list"),
+        ("terms: 5", "terms: expected text, found a whole number"),
+        ("test_files: [3]", r"test_files[0]: expected text"),
+        ("test_subjects: 3", "test_subjects: expected a list"),
         ("test_subjects: [1]\ntest_files: [a]", "Keep one of them"),
         ("subject_pattern: '('", "not a regular expression"),
     ],
