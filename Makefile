@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup hooks demo test quick coverage check results
+.PHONY: setup hooks demo test quick coverage check results camera
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -39,3 +39,7 @@ check: setup
 
 results: setup  # README's and docs' tables, rendered from results/
 	$(BIN)/python -m jointwise.report.tables README.md docs/results.md docs/performance.md
+
+camera: setup  # dist/jointwise_camera-*.whl: MediaPipe Pose for the live page; needs npm
+	$(BIN)/python packages/jointwise-camera/fetch.py
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist packages/jointwise-camera
