@@ -36,7 +36,7 @@ def fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Ten
 
 def fused_long(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """torch's kernel for long rows, written out for short ones."""
-    form = attention._written_out if key.shape[-2] < attention.LONG else fused
+    form = attention.written_out if key.shape[-2] < attention.LONG else fused
     return form(query, key, value, mask)
 
 
@@ -52,7 +52,7 @@ FORMS = {
     "package": attention.attend,
     "fused": fused,
     "fused for long rows": fused_long,
-    "written out": attention._written_out,
+    "written out": attention.written_out,
 }
 torch.set_num_threads(int(sys.argv[1]))
 for stage, system, clips in STEPS:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jointwise import cli
-from jointwise.cli.stream_command import frame_of
+from jointwise.inference.stream_lines import frame_of
 from jointwise.data.dataset import Dataset
 from jointwise.data.sequence import Sequence
 from jointwise.errors import ConfigError, ReadError

@@ -19,6 +19,7 @@ from jointwise.cli import (
     layouts_command,
     model_commands,
     report_commands,
+    serve_command,
     stream_command,
     training_commands,
 )
@@ -41,6 +42,7 @@ EXAMPLES = """examples:
   jointwise calibrate RUN --data utd-mhad      (probabilities to believe, and "none of these")
   jointwise stream RUN < frames.jsonl      (live: lines of JSON in, lines of JSON out)
   jointwise view recording.mat
+  jointwise serve RUN      (a page to drop recordings into)
   jointwise convert results.json --out clips/   (any known file to jointwise's own .npz; jointwise formats lists them)
   jointwise convert recording.mat --to glb      (to open it in Blender)
   jointwise finetune supervised_segments --data gestures/      (a folder of your own: gestures/<class>/<recording>)
@@ -87,6 +89,7 @@ COMMANDS = {
     "models": Command(model_commands.models, model_commands.add_models_arguments),
     "predict": Command(model_commands.predict, model_commands.add_predict_arguments),
     "stream": Command(stream_command.stream, stream_command.add_stream_arguments),
+    "serve": Command(serve_command.serve, serve_command.add_serve_arguments),
     "export": Command(export_command.export, export_command.add_export_arguments),
     "import": Command(model_commands.import_, model_commands.add_import_arguments),
     "report": Command(report_commands.report, report_commands.add_report_arguments),

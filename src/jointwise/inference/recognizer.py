@@ -19,6 +19,7 @@ from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
 from jointwise.inference.nearest import Neighbour, Retrieval
 from jointwise.inference.occlusion import Occlusion, occlusion
+from jointwise.inference.onnx_export import Exported, export_onnx
 from jointwise.inference.opening import open_model
 from jointwise.inference.stream import Said, Stream
 from jointwise.inference.timeline import SWITCH_COST, Segment, timeline
@@ -312,6 +313,15 @@ class Recognizer:
         if isinstance(found, ReadError):
             raise found
         return found
+
+    def export(self, path: str | Path, int8: bool = False) -> Exported:
+        """Writes the model as an ONNX file, which runs without PyTorch; raises what `export_onnx` raises.
+
+        Args:
+            path: The file, such as `model.onnx`.
+            int8: Whether weights are stored in 8 bits: a quarter of the size, and slightly other answers.
+        """
+        return export_onnx(self.card, self._encoder, self._classifier, Path(path), int8)
 
     def _trained(self) -> Answers:
         """The classifier as it answers. Raises CheckpointError where there is none."""

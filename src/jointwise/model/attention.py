@@ -33,7 +33,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
         if key.shape[-2] >= LONG:
             mixed: Tensor = CachedAttention.apply(query, key, value, mask)  # type: ignore[no-untyped-call]
             return mixed
-        return _written_out(query, key, value, mask)
+        return written_out(query, key, value, mask)
     grid = query.shape[:2]
     query, key, value = (part.flatten(0, 1) for part in (query, key, value))  # fused kernels take four axes only
     if mask is not None:
@@ -41,7 +41,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).unflatten(0, grid)
 
 
-def _written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+def written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """As `attend`, in plain operations, none of which makes or meets an infinite number."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     if mask is not None:
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from jointwise.model.attention import attend
+from jointwise.model.attention import attend, written_out
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Rows:
 class Attention(nn.Module):
     """Multi-head self-attention with biased query, key and value projections (Vaswani et al., 2017).
 
+    Where `written_out` is set it computes in plain operations, for a graph that other programs run.
+
     Args:
         width: Features per token, D; a multiple of `heads`.
         heads: Attention heads.
@@ -45,6 +47,7 @@ class Attention(nn.Module):
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of {heads} heads")
         self.heads = heads
+        self.written_out = False
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
@@ -63,7 +66,7 @@ class Attention(nn.Module):
         # -> (3, P, row, head, place in the row, d)
         order = (3, 0, 2, 4, 1, 5) if rows.along_first else (3, 0, 1, 4, 2, 5)
         query, key, value = grid.permute(order).unbind(0)
-        mixed = attend(query, key, value, rows.mask)
+        mixed = (written_out if self.written_out else attend)(query, key, value, rows.mask)
         back = (0, 3, 1, 2, 4) if rows.along_first else (0, 1, 3, 2, 4)
         return self.proj(mixed.permute(back).reshape(persons, count, width))
 

@@ -54,11 +54,9 @@ def _with_centre(places: Tensor, centre: Sequence[int], times: int) -> Tensor:
     """The mean of some joints added `times` to all others."""
     if not centre:
         return places
-    chosen = list(centre)
-    own = places[:, :, chosen]
-    moved = places + times * own.mean(2, keepdim=True)
-    moved[:, :, chosen] = own
-    return moved
+    own = places[:, :, list(centre)].mean(2, keepdim=True)
+    factors = [[0.0 if joint in centre else times] for joint in range(places.shape[2])]
+    return places + own * torch.tensor(factors, dtype=places.dtype, device=places.device)
 
 
 def token_validity(valid: Tensor, length: int) -> Tensor:
