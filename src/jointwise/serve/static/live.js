@@ -11,7 +11,8 @@ const LIMBS = [
   [12, 14], [14, 16], [16, 20], [24, 26], [26, 28], [28, 32], // right: even numbers
 ];
 const HEAD = [0, 2, 5, 7, 8]; // nose, eyes, ears
-const FRAMES_TO_PACE = 12; // pictures from which the frame rate is measured
+const TO_PACE = { pictures: 12, least: 4, seconds: 3 }; // from so many pictures the frame rate is measured; fewer if slow
+const ENOUGH = 8; // pictures a second, below which answers are poor
 const MOST_WAITING = 64_000; // bytes on their way, above which pictures are left out
 const find = (id) => document.getElementById(id);
 
@@ -103,9 +104,12 @@ function showDone({ start, end, label, probability }) {
   find("done").prepend(row);
 }
 
-/** The WebSocket to the stream: joints go out, answers come back. */
+/** The WebSocket to the stream: joints go out, answers come back. The newest one is shown. */
 class Stream {
+  static newest;
+
   constructor(fps) {
+    Stream.newest = this;
     this.lane = new Lane();
     this.missed = 0; // seconds of the last picture with somebody in it
     find("done").replaceChildren();
@@ -122,6 +126,7 @@ class Stream {
   }
 
   hear(message) {
+    if (Stream.newest !== this) return;
     if (message.error) return say(message.error, true);
     if (message.event === "segment") {
       this.lane.segment(message);
@@ -147,6 +152,7 @@ class Stream {
   /** Ends the stream once its last answers have come. */
   async end() {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ end: true }));
+    else this.socket.close();
     await this.closed;
   }
 }
@@ -226,7 +232,8 @@ async function openDetector() {
 
 // --- start and stop -----------------------------------------------------------------------------------------------------
 
-let run; // what goes on now: {camera, stream, stopped}
+let run; // what goes on now: {camera, stream, times, taken, begin, stopped}
+let idle; // settles when the detector has nothing to do
 
 async function start() {
   const mine = (run = { times: [], begin: 0 });
@@ -246,16 +253,28 @@ async function start() {
     await video.play();
     say("Loading what finds your joints …");
     const pose = await openDetector();
+    await idle;
     pose.reset();
     pose.onResults((found) => run === mine && see(mine, found));
     say("Getting ready: the first picture takes a while …");
+    idle = look(pose, mine);
+    await idle;
+  } catch (error) {
+    if (run === mine) await stop(error.message, true);
+  }
+}
+
+/** Has the joints found in one picture after the other. */
+async function look(pose, mine) {
+  try {
     while (!mine.stopped) {
       mine.taken = performance.now() / 1000;
       await pose.send({ image: video });
       await nextPicture();
     }
   } catch (error) {
-    if (run === mine) await stop(error.message, true);
+    detector = undefined; // it does not recover
+    if (run === mine) await stop(`Finding the joints failed: ${error.message ?? error}`, true);
   }
 }
 
@@ -271,13 +290,16 @@ function see(mine, { poseLandmarks, poseWorldLandmarks }) {
   draw(poseLandmarks);
   mine.times.push(mine.taken);
   if (mine.stream) return mine.stream.push(poseWorldLandmarks, mine.taken - mine.begin);
-  if (mine.times.length <= FRAMES_TO_PACE) return say("Measuring how many pictures come in a second …");
-  const fps = paceOf(mine.times.slice(1)); // the first picture takes longer
+  const times = mine.times.slice(1); // the first picture takes longer
+  const slow = times.length >= TO_PACE.least && times.at(-1) - times[0] > TO_PACE.seconds;
+  if (times.length < TO_PACE.pictures && !slow) return say("Measuring how many pictures come in a second …");
+  const fps = paceOf(times);
+  const rate = `${fps} picture${fps === 1 ? "" : "s"} a second`;
   mine.begin = mine.taken;
-  find("pace").textContent = `${fps} pictures a second`;
+  find("pace").textContent = rate;
   mine.stream = new Stream(fps);
   mine.stream.opened.then(
-    () => say(fps < 8 ? `Only ${fps} pictures a second: answers may be poor. Close other programs.` : "Running.", fps < 8),
+    () => say(fps < ENOUGH ? `Only ${rate}: too few for fast movements. Is hardware acceleration on?` : "Running.", fps < ENOUGH),
     (error) => run === mine && stop(error.message, true),
   );
   mine.stream.closed.then(() => run === mine && stop("jointwise has ended the stream. Press Start to go on.", true));
@@ -317,7 +339,7 @@ const script = (address) =>
 
 /** Finds out what there is: a model that names actions, and the package with the camera's files. */
 async function prepare() {
-  if (!["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)) find("where").textContent = ` on ${location.hostname}`;
+  if (!["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)) find("where").textContent = ` on ${location.host}`;
   const { models } = await (await fetch("/api/about")).json();
   const [model] = models;
   if (!model) return say("No model names actions here. Start the page with one: jointwise serve RUN", true);
