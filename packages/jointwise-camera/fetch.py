@@ -39,7 +39,9 @@ def download(place: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         sys.exit("npm is needed to get MediaPipe Pose: install Node.js, then run this again.")
-    done = subprocess.run([npm, "pack", PACKAGE], cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [npm, "pack", PACKAGE], cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     archives = list(place.glob("*.tgz"))
     if done.returncode or len(archives) != 1:
         sys.exit(f"npm could not get {PACKAGE}:\n{done.stderr.strip()}")
@@ -50,7 +52,9 @@ def check(archive: Path) -> Path:
     """The archive, if it is the one that was looked at when this was written."""
     found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != SHA512:
-        sys.exit(f"the archive of {PACKAGE} is not the one that is known.\nexpected sha512-{SHA512}\nfound    sha512-{found}")
+        sys.exit(
+            f"the archive of {PACKAGE} is not the one that is known.\nexpected sha512-{SHA512}\nfound    sha512-{found}"
+        )
     return archive
 
 

@@ -11,7 +11,7 @@ JOINTS = MEDIAPIPE33.joints
 
 
 def world_landmarks(recording: Sequence) -> tuple[Floats, Bools]:
-    """Person 0 as MediaPipe says it: (T, 33, 3) metres from between the hips, y down, and (T, 33) validity.
+    """Person 0 as MediaPipe says it: (T, 33, 3) metres from between the hips, x right, y down; (T, 33) validity.
 
     Joints that the recording lacks are not seen.
     """
@@ -25,7 +25,7 @@ def world_landmarks(recording: Sequence) -> tuple[Floats, Bools]:
             points[:, place] = recording.positions[0][:, parts].mean(1)
             valid[:, place] = recording.validity[0][:, parts].all(1)
     hips = points[:, [JOINTS.index("left_hip"), JOINTS.index("right_hip")]].mean(1, keepdims=True)
-    return (points - hips) * np.float32([1, -1, -1]), valid
+    return (points - hips) * np.float32([-1, -1, 1]), valid  # a camera of Kinect has x to its left, y up
 
 
 def as_found(points: Floats, valid: Bools) -> list[dict[str, Any]]:
@@ -33,7 +33,9 @@ def as_found(points: Floats, valid: Bools) -> list[dict[str, Any]]:
     frames = []
     for body, seen in zip(points, valid, strict=True):
         world = [_landmark(joint, sure) for joint, sure in zip(body, seen, strict=True)]
-        image = [_landmark(joint * [0.3, 0.4, 0.3] + [0.5, 0.5, 0], sure) for joint, sure in zip(body, seen, strict=True)]
+        image = [
+            _landmark(joint * [0.3, 0.4, 0.3] + [0.5, 0.5, 0], sure) for joint, sure in zip(body, seen, strict=True)
+        ]
         frames.append({"poseLandmarks": image, "poseWorldLandmarks": world})
     return frames
 

@@ -107,7 +107,7 @@ def rest(socket: ClientConnection) -> list[dict[str, Any]]:
     return [json.loads(message) for message in socket]
 
 
-# --- the stream ---------------------------------------------------------------------------------------------------------
+# --- the stream -------------------------------------------------------------------------------------------------------
 
 
 def test_fed_landmarks_are_named_as_by_the_stream_of_a_recognizer(
@@ -142,7 +142,7 @@ def test_a_page_of_somebody_else_gets_no_stream(host: str) -> None:
         connect(f"ws://{host}/api/stream?{QUERY}", origin="http://elsewhere.example")  # type: ignore[arg-type]
 
 
-# --- the files ----------------------------------------------------------------------------------------------------------
+# --- the files --------------------------------------------------------------------------------------------------------
 
 
 def test_only_the_live_page_may_run_webassembly_and_no_page_may_evaluate_text(host: str) -> None:
@@ -179,7 +179,7 @@ def test_the_files_of_the_package_are_served_and_no_others(
             assert ask(host, f"/camera/{name}")[0] == 404
 
 
-# --- a browser ----------------------------------------------------------------------------------------------------------
+# --- a browser --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -247,6 +247,7 @@ def test_without_a_model_the_page_says_how_to_get_one(without_camera: None) -> N
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore:stream")  # how fast pictures come varies on a busy machine
 def test_a_camera_s_picture_is_named(finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """MediaPipe runs here without a graphics card: a picture takes it a second."""
     if not (PACKAGE / "jointwise_camera" / "files").is_dir():

@@ -16,8 +16,8 @@ HOW_TO_GET = (
 )
 # As the policy of all pages, and WebAssembly may run: MediaPipe is compiled to it. Text that is made into code may not.
 POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 KINDS = {".js": "text/javascript", ".wasm": "application/wasm"}
 

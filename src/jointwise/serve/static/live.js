@@ -309,7 +309,8 @@ function see(mine, { poseLandmarks, poseWorldLandmarks }) {
 function paceOf(times) {
   const intervals = times.slice(1).map((time, place) => time - times[place]);
   const middle = intervals.sort((one, other) => one - other)[Math.floor(intervals.length / 2)];
-  return Math.min(60, Math.max(1, Math.round(1 / middle)));
+  const rate = 1 / middle;
+  return Math.min(60, Math.max(0.5, rate < ENOUGH ? Math.round(10 * rate) / 10 : Math.round(rate)));
 }
 
 function release(mine) {
