@@ -44,7 +44,7 @@ def serve(args: argparse.Namespace) -> None:
     """
     try:
         import fastapi  # noqa: F401
-        import multipart  # noqa: F401  # python-multipart
+        import python_multipart  # noqa: F401
         import uvicorn
         import websockets  # noqa: F401
     except ImportError as error:

@@ -80,6 +80,7 @@ def create_api(desk: Desk) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        telemetry=dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False),  # nothing leaves this machine
         responses={code: {"model": Problem} for code in (403, 404, 409, 413, 422, 503)},
     )
     app.exception_handler(RequestValidationError)(_invalid)

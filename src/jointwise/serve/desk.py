@@ -95,8 +95,9 @@ class Desk:
         size = recording.frames * recording.persons
         if size > self.limits.frames:
             raise DataError(
-                f"{recording.source}: {recording.frames} frames of {counted(recording.persons, 'person')}, but the page "
-                f"takes {self.limits.frames:,} at most, over all persons. Cut it, or use jointwise predict --timeline."
+                f"{recording.source}: {recording.frames} frames of {counted(recording.persons, 'person')}, but "
+                f"the page takes {self.limits.frames:,} at most, over all persons. Cut it, or name its actions on the "
+                "command line: jointwise predict RUN FILE --timeline."
             )
         opened = Open(secrets.token_hex(8), recording, self.models.cleaned(recording), truth)
         opened.notes += recording.assumed

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from jointwise.errors import JointwiseError
 from jointwise.inference.recognizer import Recognizer
+from jointwise.inference.stream import Stream
 from jointwise.inference.stream_lines import event_as_json, frame_of
 from jointwise.serve.desk import Desk
 from jointwise.serve.messages import Reading
@@ -42,14 +43,14 @@ def add_stream(app: FastAPI, desk: Desk) -> None:
         await socket.accept()
         open_streams += 1
         try:
-            await _answer(socket, recognizer, reading, desk.limits.body_bytes)
+            await _answer(socket, recognizer, reading)
         except WebSocketDisconnect:
             pass
         finally:
             open_streams -= 1
 
 
-async def _answer(socket: WebSocket, recognizer: Recognizer, reading: Reading, most: int) -> None:
+async def _answer(socket: WebSocket, recognizer: Recognizer, reading: Reading) -> None:
     """Answers frames until the other side ends."""
     live = recognizer.stream(**reading.options())
     count = 0
@@ -59,22 +60,16 @@ async def _answer(socket: WebSocket, recognizer: Recognizer, reading: Reading, m
         try:
             if line.strip().startswith('{"end"') and json.loads(line) == {"end": True}:
                 break
-            if len(line) > most:
-                raise_long(len(line), most)
-            events = await run_in_threadpool(_push, live, line)
+            answers = await run_in_threadpool(_push, live, line)
         except (JointwiseError, ValueError, RecursionError) as error:
-            await socket.send_json({"error": str(error), "line": count})
-            continue
-        for event in events:
-            await socket.send_json(event)
+            answers = [{"error": str(error), "line": count}]
+        for answer in answers:
+            await socket.send_json(answer)
     for event in await run_in_threadpool(live.close):
         await socket.send_json(event_as_json(event))
     await socket.close()
 
 
-def raise_long(length: int, most: int) -> None:
-    raise ValueError(f"a frame of {length} characters; {most} is the limit.")
-
-
-def _push(live: Any, line: str) -> list[dict[str, Any]]:
+def _push(live: Stream, line: str) -> list[dict[str, Any]]:
+    """What a stream says to a line."""
     return [event_as_json(event) for event in live.push(**frame_of(line))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,7 +54,7 @@ class Reading(Strict):
     units: Literal[tuple(UNITS)] | None = None  # type: ignore[valid-type]
     up: Literal[tuple(UP)] | None = None  # type: ignore[valid-type]
 
-    def options(self) -> dict[str, object]:
+    def options(self) -> dict[str, Any]:
         """What was said, as arguments of `jointwise.read`."""
         return self.model_dump(exclude_none=True)
 

@@ -147,7 +147,7 @@ def as_dataset(labelled: Iterable[tuple[Sequence, tuple[Span, ...]]]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="jointwise-") as place:
         folder = Path(place)
         (folder / "clips").mkdir()
-        rows = []
+        rows: list[tuple[str, str]] = []
         for recording, spans in labelled:
             stem = re.sub(r"[^\w.-]+", "_", Path(recording.source).stem)[:60]
             for span in spans:

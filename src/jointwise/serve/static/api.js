@@ -40,18 +40,20 @@ export function unsay() {
 
 let waiting = 0;
 
-/** Shows what is done until it is done; an error becomes a message, and undefined is returned. */
-export async function during(words, work) {
+/** Shows what is done until it is done, with more words after a while; an error becomes a message and undefined. */
+export async function during(words, work, later = "") {
   const line = find("#busy");
   waiting += 1;
   line.textContent = words;
   line.hidden = false;
+  const patience = setTimeout(() => (line.textContent = `${words} ${later}`), 4000);
   try {
     return await work();
   } catch (error) {
     for (const part of error.message.split("\n")) say(part);
     return undefined;
   } finally {
+    clearTimeout(patience);
     waiting -= 1;
     line.hidden = waiting === 0;
   }

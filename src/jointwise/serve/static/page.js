@@ -28,7 +28,8 @@ function listed(list, lines) {
 }
 
 async function watch(recording) {
-  const view = await during(`Looking at ${recording.name} …`, () => ask(`/api/recordings/${recording.id}/view`));
+  const view = await during(`Looking at ${recording.name} …`, () => ask(`/api/recordings/${recording.id}/view`),
+    "The first time it takes a while: the training clips are looked at, for the nearest of them.");
   if (!view) return;
   page.shown = recording.id;
   find("#watch").hidden = false;
@@ -127,8 +128,12 @@ async function upload(files) {
   const query = new URLSearchParams([...said].filter(([, value]) => value !== ""));
   const what = files.length === 1 ? files[0].name : `${files.length} files`;
   const answer = await during(`Reading ${what} …`, () => ask(`/api/recordings?${query}`, { method: "POST", body: form }));
+  answer?.problems.forEach(say);
+  if (/--(layout|fps|units|up)\b/.test(find("#messages").textContent)) {
+    find("#reading").open = true;
+    say("Say it under “What the file does not say”, and drop the file again.");
+  }
   if (!answer) return undefined;
-  answer.problems.forEach(say);
   return answer.recordings.length ? opened(answer.recordings) : undefined;
 }
 
