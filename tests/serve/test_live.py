@@ -2,31 +2,27 @@
 
 import json
 import shutil
-import socket
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from helpers.drawn_person import write_video
 from helpers.landmarks import as_found, as_lines, world_landmarks
+from helpers.served import Served, serving
 from jointwise.data.sequence import Bools, Floats
 from jointwise.data.synthetic import ACTIONS, generate
 from jointwise.inference.recognizer import Recognizer
 from jointwise.inference.stream_lines import event_as_json, frame_of
-from jointwise.serve.app import create_app
 from jointwise.serve.camera import HOW_TO_GET, POLICY
 from jointwise.serve.desk import Desk
 from jointwise.serve.limits import Limits
@@ -48,21 +44,8 @@ FLAGS = (
 )
 
 
-@contextmanager
-def served(*models: Path) -> Iterator[str]:
-    """The page, served in a thread: its host and port."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    desk = Desk(Models(tuple(map(str, models))), Limits())
-    config = uvicorn.Config(create_app(desk), log_level="warning", ws="websockets-sansio")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    listening.close()
+def desk(*models: Path) -> Desk:
+    return Desk(Models(tuple(map(str, models))), Limits())
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +57,10 @@ def without_camera() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def host(finetuned: Path, without_camera: None) -> Iterator[str]:
-    with served(finetuned) as host:
-        yield host
+def served(finetuned: Path, without_camera: None) -> Iterator[Served]:
+    """The pages, with a model."""
+    with serving(desk(finetuned)) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
@@ -85,21 +69,6 @@ def fed() -> tuple[Floats, Bools]:
     clips = [one for one in generate(subjects=(3,), cameras=(2,)) if ACTIONS[one.label] in ("wave", "bow", "clap")]
     parts = [world_landmarks(replace(clip, positions=clip.positions[:1], valid=clip.validity[:1])) for clip in clips]
     return np.concatenate([one[0] for one in parts])[:150], np.concatenate([one[1] for one in parts])[:150]
-
-
-def ask(host: str, path: str) -> tuple[int, dict[str, list[str]], bytes]:
-    """Status, headers by name, and body of an answer."""
-    from http.client import HTTPConnection
-
-    connection = HTTPConnection(host)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    headers: dict[str, list[str]] = {}
-    for name, value in answer.getheaders():
-        headers.setdefault(name.lower(), []).append(value)
-    body = answer.read()
-    connection.close()
-    return answer.status, headers, body
 
 
 def rest(socket: ClientConnection) -> list[dict[str, Any]]:
@@ -111,10 +80,10 @@ def rest(socket: ClientConnection) -> list[dict[str, Any]]:
 
 
 def test_fed_landmarks_are_named_as_by_the_stream_of_a_recognizer(
-    host: str, finetuned: Path, fed: tuple[Floats, Bools]
+    served: Served, finetuned: Path, fed: tuple[Floats, Bools]
 ) -> None:
     lines = [json.dumps(line) for line in as_lines(*fed, FPS)]
-    with connect(f"ws://{host}/api/stream?{QUERY}") as stream:
+    with connect(f"ws://127.0.0.1:{served.port}/api/stream?{QUERY}") as stream:
         for line in lines:
             stream.send(line)
         stream.send('{"end": true}')
@@ -125,44 +94,41 @@ def test_fed_landmarks_are_named_as_by_the_stream_of_a_recognizer(
     assert {event["event"] for event in events} == {"window", "segment"}
 
 
-def test_a_bad_frame_is_answered_and_the_stream_goes_on(host: str, fed: tuple[Floats, Bools]) -> None:
+def test_a_bad_frame_is_answered_and_the_stream_goes_on(served: Served, fed: tuple[Floats, Bools]) -> None:
     first, second = as_lines(fed[0][:2], fed[1][:2], FPS)
-    with connect(f"ws://{host}/api/stream?{QUERY}") as stream:
-        for message in (json.dumps(first), "no JSON", json.dumps({"positions": [[0, 0, 0]]}), json.dumps(second)):
-            stream.send(message)
+    with connect(f"ws://127.0.0.1:{served.port}/api/stream?{QUERY}") as stream:
+        for message in (first, {"positions": [[0, 0, 0]]}, second):
+            stream.send(json.dumps(message))
         stream.send('{"end": true}')
         answers = rest(stream)
-    assert [answer["line"] for answer in answers if "error" in answer] == [2, 3]
-    assert "no JSON" in answers[0]["error"]
-    assert "mediapipe33" in answers[1]["error"]
-
-
-def test_a_page_of_somebody_else_gets_no_stream(host: str) -> None:
-    with pytest.raises(InvalidStatus, match="403"):
-        connect(f"ws://{host}/api/stream?{QUERY}", origin="http://elsewhere.example")  # type: ignore[arg-type]
+    assert [answer["line"] for answer in answers if "error" in answer] == [2]
+    assert "mediapipe33" in answers[0]["error"]
 
 
 # --- the files --------------------------------------------------------------------------------------------------------
 
 
-def test_only_the_live_page_may_run_webassembly_and_no_page_may_evaluate_text(host: str) -> None:
-    policies = {path: ask(host, path)[1]["content-security-policy"] for path in ("/", "/live", "/api/about")}
+def test_only_the_live_page_may_run_webassembly_and_no_page_may_evaluate_text(served: Served) -> None:
+    policies = {path: policies_of(served, path) for path in ("/", "/live", "/api/about")}
     assert policies["/live"] == [POLICY]
     assert "'wasm-unsafe-eval'" in POLICY
     for path, policy in policies.items():
-        assert len(policy) == 1
+        assert len(policy) == 1  # of two, both would hold
         assert "'unsafe-eval'" not in policy[0]
         assert ("wasm" in policy[0]) == (path == "/live")
 
 
-def test_without_the_package_the_camera_s_files_are_missing_with_a_way_to_get_them(host: str) -> None:
-    status, _, body = ask(host, "/camera/pose.js")
-    assert (status, json.loads(body)["detail"]) == (404, HOW_TO_GET)
+def policies_of(served: Served, path: str) -> list[str]:
+    with urlopen(f"{served.address.rstrip('/')}{path}", timeout=30) as answer:
+        return list(answer.headers.get_all("content-security-policy"))
 
 
-def test_the_files_of_the_package_are_served_and_no_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finetuned: Path
-) -> None:
+def test_without_the_package_the_camera_s_files_are_missing_with_a_way_to_get_them(served: Served) -> None:
+    reply = served.get("/camera/pose.js")
+    assert (reply.status, reply.detail) == (404, HOW_TO_GET)
+
+
+def test_the_files_of_the_package_are_served_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = tmp_path / "files"
     files.mkdir()
     (files / "pose.wasm").write_bytes(b"\0asm")
@@ -171,12 +137,12 @@ def test_the_files_of_the_package_are_served_and_no_others(
     package.FILES = files  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "jointwise_camera", package)
     monkeypatch.setattr("jointwise.serve.camera.find_spec", lambda name: True)
-    with served() as host:
-        status, headers, body = ask(host, "/camera/pose.wasm")
-        assert (status, body) == (200, b"\0asm")
-        assert headers["content-type"] == ["application/wasm"]  # else browsers compile it late
+    with serving(desk()) as page:
+        reply = page.get("/camera/pose.wasm")
+        assert (reply.status, reply.body) == (200, b"\0asm")
+        assert reply.headers["content-type"] == "application/wasm"  # else browsers compile it late
         for name in ("secret", "../secret", "%2e%2e%2fsecret", "..%2Fsecret"):
-            assert ask(host, f"/camera/{name}")[0] == 404
+            assert page.get(f"/camera/{name}").status == 404
 
 
 # --- a browser --------------------------------------------------------------------------------------------------------
@@ -192,21 +158,21 @@ def chromium(*flags: str) -> Iterator[Browser]:
         browser.close()
 
 
-def opened(browser: Browser, host: str, wrong: list[str], **context: Any) -> Page:
+def opened(browser: Browser, served: Served, wrong: list[str], **context: Any) -> Page:
     """The live page; what it complains of is put into `wrong`."""
     page = browser.new_page(**context)
     page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(f"http://{host}/live")
+    page.goto(f"{served.address}live")
     return page
 
 
 @pytest.mark.slow
-def test_the_page_shows_what_fed_landmarks_are_named(host: str, fed: tuple[Floats, Bools], tmp_path: Path) -> None:
+def test_the_page_shows_what_fed_landmarks_are_named(served: Served, fed: tuple[Floats, Bools], tmp_path: Path) -> None:
     wrong: list[str] = []
     with chromium() as browser:
         for scheme in ("light", "dark"):
-            page = opened(browser, host, wrong, viewport={"width": 390, "height": 844}, color_scheme=scheme)
+            page = opened(browser, served, wrong, viewport={"width": 390, "height": 844}, color_scheme=scheme)
             expect(page.locator("#status")).to_have_text(HOW_TO_GET)
             expect(page.locator("#start")).to_be_disabled()
             heard: list[dict[str, Any]] = []
@@ -239,8 +205,8 @@ def test_the_page_shows_what_fed_landmarks_are_named(host: str, fed: tuple[Float
 
 @pytest.mark.slow
 def test_without_a_model_the_page_says_how_to_get_one(without_camera: None) -> None:
-    with served() as host, chromium() as browser:
-        page = opened(browser, host, [])
+    with serving(desk()) as served, chromium() as browser:
+        page = opened(browser, served, [])
         expect(page.locator("#status")).to_contain_text("jointwise serve RUN")
         expect(page.locator("#start")).to_be_disabled()
 
@@ -255,12 +221,12 @@ def test_a_camera_s_picture_is_named(finetuned: Path, tmp_path: Path, monkeypatc
     monkeypatch.syspath_prepend(PACKAGE)
     wrong: list[str] = []
     video = write_video(tmp_path / "wave.y4m")
-    with served(finetuned) as host, chromium(f"--use-file-for-fake-video-capture={video}") as browser:
-        page = opened(browser, host, wrong, viewport={"width": 1100, "height": 900})
+    with serving(desk(finetuned)) as served, chromium(f"--use-file-for-fake-video-capture={video}") as browser:
+        page = opened(browser, served, wrong, viewport={"width": 1100, "height": 900})
         sent: list[dict[str, Any]] = []
         others: list[str] = []
         page.on("websocket", lambda ws: ws.on("framesent", lambda text: sent.append(json.loads(text))))
-        page.on("request", lambda request: request.url.startswith(f"http://{host}/") or others.append(request.url))
+        page.on("request", lambda request: request.url.startswith(served.address) or others.append(request.url))
         expect(page.locator("#start")).to_be_enabled()
         page.locator("#start").focus()
         page.keyboard.press("Enter")
