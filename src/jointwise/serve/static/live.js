@@ -172,6 +172,8 @@ function draw(joints) {
   const seen = (number) => (joints[number].visibility ?? 1) >= SEEN;
   context.lineWidth = Math.max(3, canvas.width / 130);
   context.lineCap = "round";
+  context.shadowColor = "#0009"; // so that it is seen on bright pictures
+  context.shadowBlur = 4;
   for (const [from, to] of LIMBS) {
     if (!seen(from) || !seen(to)) continue;
     context.strokeStyle = from % 2 !== to % 2 ? "#e4e5e3" : from % 2 ? "#5aa9f2" : "#f08a42";
