@@ -208,3 +208,38 @@ def test_predict_prints_timelines(
     rows = (tmp_path / "out.csv").read_text().splitlines()
     assert rows[0] == "path,person,start,end,label,probability"
     assert len(rows) == 1 + len(content["segments"])
+
+
+def test_persons_who_are_named_together_share_windows() -> None:
+    seen = np.zeros((3, 40), bool)
+    seen[0], seen[1, :20], seen[2, 3:5] = True, True, True
+    positions = np.random.default_rng(0).normal(size=(3, 40, 20, 3)).astype(np.float32)
+    recording = Sequence(positions, KINECT20, np.repeat(seen[..., None], 20, 2), fps=10.0)
+    together = list(windows_of(recording, 1.0, 1.0, together=True))
+    alone = list(windows_of(recording, 1.0, 1.0))
+    assert [(one.person, one.begin) for one in together] == [(one.person, one.begin) for one in alone]
+    first, second = together[:2]
+    assert (first.person, second.person) == (0, 1)
+    assert first.piece is second.piece
+    np.testing.assert_array_equal(first.piece.positions, positions[:2, :10])
+    assert [one.piece.persons for one in together] == [2, 2, 2, 2, 1, 1]
+
+
+def test_a_model_of_interactions_names_persons_by_what_they_do_together(finetuned: Path, dataset: Dataset) -> None:
+    recognizer = Recognizer.from_pretrained(finetuned)
+    recognizer.card.together = True
+    one, other = (dataset.test[place] for place in (0, 20))
+    frames = min(one.frames, other.frames)
+    pair = replace(
+        one,
+        positions=np.concatenate([clip.positions[:1, :frames] for clip in (one, other)]),
+        valid=np.concatenate([clip.validity[:1, :frames] for clip in (one, other)]),
+    )
+    found = recognizer.timeline(pair, window=60.0)
+    assert [(segment.person, segment.start) for segment in found] == [(0, 0.0), (1, 0.0)]
+    assert found[0] == replace(found[1], person=0)
+    swapped = recognizer.timeline(replace(pair, positions=pair.positions[::-1], valid=pair.validity[::-1]), window=60.0)
+    assert swapped[0].probability == pytest.approx(found[0].probability, abs=1e-4)  # nobody's place matters
+    recognizer.card.together = False
+    alone = recognizer.timeline(pair, window=60.0)
+    assert alone[0].probability != alone[1].probability

@@ -4,6 +4,8 @@ import asyncio
 import csv
 import io
 import json
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -13,17 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import jointwise
 from helpers import tiny
-from helpers.served import Reply, Served, serving
+from helpers.served import Reply, Served, as_form, serving
 from jointwise.data.datasets import DATASETS
 from jointwise.data.datasets.labels_file import read_labels
 from jointwise.data.formats import npz
 from jointwise.data.sequence import Sequence
-from jointwise.errors import ReadError
+from jointwise.errors import CheckpointError, ReadError
 from jointwise.inference.recognizer import Recognizer
 from jointwise.serve.app import create_api
 from jointwise.serve.desk import Desk
@@ -31,6 +33,7 @@ from jointwise.serve.guard import Guard
 from jointwise.serve.limits import Limits
 from jointwise.serve.models import Models
 from jointwise.serve.readers import Readers, label_of
+from jointwise.serve.spans import Span, around
 
 pytestmark = pytest.mark.slow  # a server, and a process that reads
 
@@ -91,7 +94,7 @@ def test_an_upload_is_watched_with_what_the_model_says(empty: Served, files: Pat
     assert [(lane["person"], row[2]) for lane in lanes for row in lane["segments"]] == [
         (segment.person, segment.label) for segment in told
     ]
-    assert [lane["by"] for lane in clip["lanes"] if lane["by"]] == [str(finetuned)] * len(lanes)
+    assert [lane["by"] for lane in clip["lanes"] if lane["by"]] == ["finetune"] * len(lanes)
     best = recognizer.predict(jointwise.read(files / "two.npz")).probabilities
     assert [answer["rows"][0][0] for answer in clip["answers"]] == [max(best, key=lambda name: best[name])] * 2
     assert [bars["title"] for bars in clip["bars"]][-1] == "Nearest training clips"
@@ -146,23 +149,30 @@ def test_readers_survive_files_that_end_or_outlast_the_process(files: Path) -> N
         with (files / "one.npz").open("rb") as file:
             return readers.read([("one.npz", file)], {}).recordings
 
-    for limits, words in (
-        (Limits(read_bytes=30_000_000), "ended the process"),
-        (Limits(read_seconds=0.05), "took longer"),
-    ):
-        readers = Readers(limits)
+    readers = Readers(Limits(read_seconds=2))
+    for code, words in (("input()", "ended the process"), ("import time; time.sleep(30)", "longer than 2 seconds")):
+        command = [sys.executable, "-c", code]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        readers._idle.append(subprocess.Popen(command, **pipes))
         with pytest.raises(ReadError, match=rf"^one\.npz: .*{words}"):
             read(readers)
-        readers.close()
+        assert readers._idle == []
     readers = Readers(Limits())
     readers.warm()
     readers._idle[0].kill()
+    readers._idle[0].wait()
     (recording,) = read(readers)
     assert recording.source == "one.npz"
     assert (recording.positions == jointwise.read(files / "one.npz").positions).all()
     assert readers._idle[0].poll() is None
     readers.close()
     assert readers._idle == []
+
+
+def test_the_process_that_reads_has_its_memory_limited() -> None:
+    code = "from jointwise.serve.reader_process import limit_memory; limit_memory(1 << 31); bytearray(1 << 32)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.stderr.splitlines()[-1] == "MemoryError"
 
 
 # --- what is refused ---
@@ -187,9 +197,7 @@ def test_readers_survive_files_that_end_or_outlast_the_process(files: Path) -> N
         ({"sec-fetch-site": "same-origin"}, 200),
     ],
 )
-def test_only_this_page_may_ask_and_only_under_its_own_name(
-    page: Served, headers: dict[str, str], status: int
-) -> None:
+def test_only_this_page_may_ask_and_only_under_its_own_name(page: Served, headers: dict[str, str], status: int) -> None:
     reply = page.ask("GET", "/api/about", headers=headers)
     assert reply.status == status
     assert "default-src 'none'" in reply.headers["content-security-policy"]
@@ -224,8 +232,9 @@ def test_a_page_for_other_machines_takes_addresses_and_its_own_name_but_no_other
 
 
 def test_what_is_too_large_is_refused_whether_or_not_it_says_so(empty: Served) -> None:
-    for sent in (b"x" * 500_000, iter([b"x" * 100_000] * 5)):
-        reply = empty.ask("POST", "/api/recordings", sent, {"content-type": "multipart/form-data; boundary=b"})
+    body, headers = as_form([("large.npz", b"x" * 500_000)])
+    for sent in (body, iter([body[:200_000], body[200_000:]])):
+        reply = empty.ask("POST", "/api/recordings", sent, headers)
         assert (reply.status, "0.4 MB" in reply.detail) == (413, True)
     assert empty.ask("PUT", "/api/recordings/x/spans", b"x" * 1_100_000).status == 413
     assert empty.get("/api/recordings").json == []
@@ -303,9 +312,7 @@ def test_spans_of_a_person_do_not_overlap(empty: Served, files: Path) -> None:
     assert put(empty, key, later | {"start": 0.3}, SPAN).json["spans"][0] == SPAN
 
 
-def test_labels_are_downloaded_as_json_as_a_table_and_as_a_data_set(
-    empty: Served, files: Path, tmp_path: Path
-) -> None:
+def test_labels_are_downloaded_as_json_as_a_table_and_as_a_data_set(empty: Served, files: Path, tmp_path: Path) -> None:
     one, two = empty.open(files / "one.npz"), empty.open(files / "two.npz")
     empty.open(files / "one.npz")  # never watched, so without spans
     assert put(empty, one, SPAN, SPAN | {"start": 0.3, "end": 0.5, "label": "left, then right"}).status == 200
@@ -341,6 +348,51 @@ def test_the_table_of_recordings_with_one_span_each_is_taken_by_init(
     (tmp_path / "labels.csv").write_bytes(empty.get("/api/labels.csv").body)
     labels = read_labels(tmp_path / "labels.csv", ["one.npz", "two.npz"])
     assert {name: row.label for name, row in labels.items()} == {"one.npz": "up", "two.npz": "left"}
+
+
+def test_the_model_is_taught_by_spans_and_keeps_it_only_where_that_is_wanted(
+    registered: Path, finetuned: Path, files: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    Recognizer.from_pretrained(finetuned).save(model)
+    with serving(Desk(Models((str(model),)), Limits())) as page:
+        key = page.open(files / "one.npz")
+        assert "no span is labelled" in page.ask("POST", "/api/classes", {"name": "nod"}).detail
+        seconds = page.get("/api/recordings").json[0]["seconds"]
+        nod = {"person": 0, "start": 0.0, "end": seconds, "label": "nod", "corrected": True}
+        assert put(page, key, nod).status == 200
+        taught = page.ask("POST", "/api/classes", {"name": "nod"}).json
+        assert (taught["taught"], taught["classes"]) == (["nod"], [*tiny.CLASSES, "nod"])
+        view = page.get(f"/api/recordings/{key}/view").json
+        assert view["spans"] == [nod]  # the correction stays where the model is asked again
+        assert Recognizer.from_pretrained(model).taught == ()
+        assert page.ask("POST", "/api/classes", {"name": "nod"}).status == 409
+        assert page.ask("DELETE", "/api/classes?name=nod").json["taught"] == []
+        assert page.ask("POST", "/api/classes", {"name": "nod", "keep": True}).status == 201
+        assert Recognizer.from_pretrained(model).taught == ("nod",)
+        assert page.ask("DELETE", "/api/classes?name=walk").status == 409
+
+
+def test_a_model_that_is_pre_trained_only_names_nothing_until_it_is_taught_two_actions(
+    pretrained: Path, files: Path
+) -> None:
+    with serving(Desk(Models((str(pretrained),)), Limits())) as page:
+        assert page.get("/api/about").json["models"][0]["names_actions"] is False
+        key = page.open(files / "one.npz")
+        assert page.get(f"/api/recordings/{key}/view").json["spans"] == []
+    with pytest.raises(CheckpointError, match="nothing to compare"):
+        Models((str(pretrained), str(pretrained)))
+
+
+def test_what_the_model_says_fills_the_time_that_corrections_leave() -> None:
+    told = [Span(0, 0.0, 3.0, "walk"), Span(0, 3.0, 4.0, "sit"), Span(1, 0.0, 4.0, "walk")]
+    kept = [Span(0, 1.0, 2.0, "wave", True), Span(0, 2.98, 4.0, "bow", True)]
+    assert around(kept, told) == (
+        *kept,
+        Span(0, 0.0, 1.0, "walk"),
+        Span(0, 2.0, 2.98, "walk"),
+        Span(1, 0.0, 4.0, "walk"),
+    )
 
 
 def test_without_a_label_there_is_no_data_set(empty: Served, files: Path) -> None:
@@ -402,15 +454,11 @@ def test_a_stream_says_what_the_timeline_says(page: Served, finetuned: Path) -> 
         for line in stream_lines(walk):
             socket.send(line)
         socket.send('{"end": true}')
-        events = []
-        with pytest.raises(ConnectionClosed):
-            while True:
-                events.append(json.loads(socket.recv(timeout=20)))
-    segments = [(event["start"], event["end"], event["label"]) for event in events if event["event"] == "segment"]
+        events = [json.loads(message) for message in socket]
+    segments = [event for event in events if event["event"] == "segment"]
     told = Recognizer.from_pretrained(finetuned).timeline(walk)
-    assert segments == [pytest.approx((one.start, one.end)) + (one.label,) for one in told] or [
-        label for _, _, label in segments
-    ] == [one.label for one in told]
+    assert [event["label"] for event in segments] == [one.label for one in told]
+    assert [event["end"] for event in segments] == pytest.approx([one.end for one in told])
     assert any(event["event"] == "window" for event in events)
 
 

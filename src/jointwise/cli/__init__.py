@@ -15,6 +15,7 @@ from jointwise.cli import (
     convert_command,
     data_commands,
     doctor_commands,
+    enroll_command,
     export_command,
     layouts_command,
     model_commands,
@@ -39,6 +40,7 @@ EXAMPLES = """examples:
   jointwise table --data utd-mhad --labels 0.1 1.0 --seeds 3      (all systems side by side)
   jointwise finetune base --data gestures/ --labels 5shot --unlabelled pseudo      (from the model in the package)
   jointwise predict RUN recording.mat
+  jointwise enroll RUN "wave hello" one.mat two.mat      (a new action from one to five clips; nothing is trained)
   jointwise calibrate RUN --data utd-mhad      (probabilities to believe, and "none of these")
   jointwise stream RUN < frames.jsonl      (live: lines of JSON in, lines of JSON out)
   jointwise view recording.mat
@@ -91,6 +93,7 @@ COMMANDS = {
     "stream": Command(stream_command.stream, stream_command.add_stream_arguments),
     "serve": Command(serve_command.serve, serve_command.add_serve_arguments),
     "export": Command(export_command.export, export_command.add_export_arguments),
+    "enroll": Command(enroll_command.enroll, enroll_command.add_enroll_arguments),
     "import": Command(model_commands.import_, model_commands.add_import_arguments),
     "report": Command(report_commands.report, report_commands.add_report_arguments),
     "bench": Command(report_commands.bench, report_commands.add_bench_arguments),

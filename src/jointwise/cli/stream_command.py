@@ -36,7 +36,7 @@ def add_stream_arguments(parser: Parser) -> None:
         "--window",
         metavar="S",
         type=float,
-        help="seconds that one answer looks at: about as long as training clips (2)",
+        help="seconds that one answer looks at (two thirds of a usual recording of the training)",
     )
     parser.add_argument("--hop", metavar="S", type=float, help="seconds between two answers (0.5)")
     add_meaning(parser.add_argument_group("what the frames do not say"))

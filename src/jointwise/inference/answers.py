@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jointwise.data.clips import Clips
 from jointwise.data.dataset import Part
@@ -19,7 +19,6 @@ from jointwise.errors import ReadError
 from jointwise.evaluation.calibration import calibrate
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import Recording, batched, join_clips, label_places
-from jointwise.model.classifier import Classifier
 from jointwise.training.model_card import Calibration, ModelCard
 
 NONE = "none of these"  # the answer to a recording that shows none of the classes
@@ -87,17 +86,19 @@ class Answers:
 
     Args:
         card: What the model is.
-        classifier: Its classifier, in evaluation mode.
+        classifier: From persons to logits, in evaluation mode.
+        taught: Names of actions that it was taught by example; their logits come last.
     """
 
-    def __init__(self, card: ModelCard, classifier: Classifier) -> None:
+    def __init__(self, card: ModelCard, classifier: nn.Module, taught: tuple[str, ...] = ()) -> None:
         self.card = card
         self._classifier = classifier
+        self._taught = taught
 
     @property
     def classes(self) -> tuple[str, ...]:
         """(K,) names of the classes."""
-        return self.card.classes
+        return (*self.card.classes, *self._taught)
 
     def of(self, clips: list[Clips], sequences: list[Sequence]) -> list[Answer | ReadError]:
         """The answer for each of a few clips.

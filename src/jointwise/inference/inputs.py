@@ -21,6 +21,7 @@ from jointwise.data.skeletons import Skeleton, resolve_layout
 from jointwise.errors import JointwiseWarning, ReadError
 from jointwise.inference.fitting import Fitted, in_axes, in_size, turned_to, without_signs
 from jointwise.inference.many import Recording
+from jointwise.inference.windows import usual_window
 from jointwise.training.model_card import ModelCard
 
 
@@ -80,6 +81,16 @@ class Inputs:
         return [own if recorded is None else recorded] + (
             [own] if recorded is not None and own.root is not None else []
         )
+
+    @property
+    def together(self) -> bool:
+        """Whether the model names what several persons do together, not each alone."""
+        return self._card.together
+
+    @property
+    def window(self) -> float:
+        """Seconds that one answer of a timeline looks at, if nothing else is said."""
+        return usual_window(self._card.seconds)
 
     @property
     def fps(self) -> float:

@@ -126,7 +126,7 @@ class Retrieval:
             raise ConfigError(f"{count} nearest clips: ask for 1 or more.")
         vector = self.vectors([self._inputs.clip(sequence)])[0]
         if data not in self._open:
-            dataset, clips = self._clips(data)
+            dataset, clips = self.clips(data)
             self._open[data] = Gallery(clips, dataset.classes, self._kept_features(clips, len(vector)))
         return self._open[data].nearest(vector, count)
 
@@ -138,8 +138,16 @@ class Retrieval:
             person_features(self._encoder, join_clips(clips), config.clip.segment, config.probe.pooling).float().cpu()
         )
 
-    def _clips(self, data: str | None) -> tuple[Dataset, Part]:
-        """The clips to search: those that the model was trained on; of other data, which it never saw, all training."""
+    def clips(self, data: str | None) -> tuple[Dataset, Part]:
+        """The clips to search: those that the model was trained on; of other data, which it never saw, all training.
+
+        Args:
+            data: As for `nearest`.
+
+        Raises:
+            ConfigError: The data are unknown.
+            DataError: The data are not on this machine, or have changed since the training.
+        """
         dataset = self._dataset(data)
         store = dataset.store
         known = np.flatnonzero(np.isin(store.digests, self._trained_on(data)) & store.kept)

@@ -29,7 +29,7 @@ from jointwise.inference.answers import Answers
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import join_clips
 from jointwise.inference.onnx_graph import ClipGraph
-from jointwise.inference.windows import WINDOW
+from jointwise.inference.windows import usual_window
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.training.model_card import ModelCard
@@ -158,7 +158,7 @@ def metadata(card: ModelCard, graph: ClipGraph, int8: bool) -> dict[str, str]:
         "joints": card.skeleton.joints,
         "coordinates": card.coordinates,
         "frames": card.config.clip.frames,
-        "seconds": WINDOW,
+        "seconds": usual_window(card.seconds),
         "fps": card.fps,
         "up": card.axes.up,
         "mirrored": card.axes.mirrored,

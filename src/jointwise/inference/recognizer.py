@@ -15,6 +15,7 @@ from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
 from jointwise.inference.answers import Answers, Prediction, check_finite, predictions
+from jointwise.inference.enroll import Teaching, own_folder
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
 from jointwise.inference.nearest import Neighbour, Retrieval
@@ -23,13 +24,13 @@ from jointwise.inference.onnx_export import Exported, export_onnx
 from jointwise.inference.opening import open_model
 from jointwise.inference.stream import Said, Stream
 from jointwise.inference.timeline import SWITCH_COST, Segment, timeline
-from jointwise.inference.windows import HOP, WINDOW
+from jointwise.inference.windows import HOP
 from jointwise.model.classifier import Classifier
 from jointwise.model.encoders import Encoder
 from jointwise.model.heads import POOLINGS
 from jointwise.training.device import pick_device
 from jointwise.training.model_card import Calibration, ModelCard
-from jointwise.training.model_folder import copy_model
+from jointwise.training.model_folder import copy_model, model_folder
 
 
 class Recognizer:
@@ -60,9 +61,10 @@ class Recognizer:
         self.device = device
         self._inputs = Inputs(card, device)
         self._encoder = encoder.to(device).eval()
-        self._classifier = classifier
-        self._answers = None if classifier is None else Answers(card, classifier.to(device).eval())
+        self._classifier = None if classifier is None else classifier.to(device).eval()
         self._retrieval = Retrieval(card, self._inputs, self._encoder, folder)
+        self._teaching = Teaching(card, self._inputs, self._encoder, self._classifier, self._retrieval)
+        self._answers = self._teaching.answers(card)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str = "auto", encoder: str = "student") -> Recognizer:
@@ -79,20 +81,59 @@ class Recognizer:
             ConfigError: The encoder or the device is unknown.
         """
         card, opened, classifier = open_model(Path(folder), encoder)
-        return cls(card, opened, classifier, pick_device(device), Path(folder))
+        recognizer = cls(card, opened, classifier, pick_device(device), Path(folder))
+        recognizer._teaching.load(model_folder(Path(folder)), encoder)
+        recognizer._answers = recognizer._teaching.answers(card)
+        return recognizer
 
-    def save(self, folder: str | Path) -> None:
-        """Writes the model folder, which is all that `from_pretrained` needs.
+    def enroll(
+        self,
+        name: str,
+        clips: Recording | list[Recording] | tuple[Recording, ...],
+        data: str | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Teaches an action by one to five clips of it; nothing is trained. `save` keeps it.
 
         Args:
-            folder: A folder that does not exist yet, or is empty.
+            name: Its name, which `predict`, `timeline` and all else then give beside the classes.
+            clips: Recordings of it, each as `predict` takes one; or a folder of them.
+            data: The training data, of which the first lesson of a classifier takes clips; None: those of the card.
+            reading: What is said of files, as `jointwise.read` takes it; None: nothing.
+
+        Raises:
+            ConfigError: The name is none or is taken, or there is no clip.
+            DataError: The training data are not on this machine.
+            ReadError: A clip cannot be used; nothing is taught then.
+        """
+        self._teaching.enroll(name, clips, data, reading)
+        self._answers = self._teaching.answers(self.card)
+
+    def forget(self, name: str) -> None:
+        """Removes a taught action. Raises ConfigError where there is none of this name."""
+        self._teaching.forget(name)
+        self._answers = self._teaching.answers(self.card)
+
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """The actions that were taught by example, the last of `classes`."""
+        return self._teaching.names
+
+    def save(self, folder: str | Path | None = None) -> None:
+        """Writes the model folder, with what was taught; it is all that `from_pretrained` needs.
+
+        Args:
+            folder: A new folder, or an empty one. None: the own one, in which only what was taught changes.
 
         Raises:
             CheckpointError: The recogniser was not opened from a folder.
-            ConfigError: The folder is a file, or has something in it.
+            ConfigError: The folder is a file, or has something in it; or the own one belongs to the package or the hub.
             StorageError: It cannot be written.
         """
-        copy_model(self._opened_from(), Path(folder))
+        opened = self._opened_from()
+        if folder is not None:
+            copy_model(opened, Path(folder))
+        self._teaching.save(own_folder(opened) if folder is None else Path(folder))
 
     def push_to_hub(self, repository: str, private: bool = True) -> str:
         """Uploads the model to the Hugging Face hub, with a card that is written from what its training recorded.
@@ -121,15 +162,15 @@ class Recognizer:
     def __repr__(self) -> str:
         """One line: what the model is, which actions and joints it knows, and what it was trained on."""
         card = self.card
-        knows = f"{len(card.classes)} classes" if card.classes else "pre-trained only, no class names"
+        knows = f"{len(self.classes)} classes" if self.classes else "pre-trained only, no class names"
         joints = f"{len(card.skeleton.joints)} joints ({card.skeleton.name}), {card.coordinates}D"
         quick = ", made with --quick" if card.config.quick else ""
         return f"Recognizer({card.system}{quick}, {knows}, {joints}, trained on {card.data}, {self.device})"
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the actions, in the order of labels; empty for a model that was not fine-tuned."""
-        return self.card.classes
+        """The names of the actions, in the order of labels, then taught ones; empty for a model that knows none."""
+        return (*self.card.classes, *self.taught)
 
     @overload
     def predict(self, recording: Recording) -> Prediction: ...  # for a folder, too, a list
@@ -188,20 +229,22 @@ class Recognizer:
     def timeline(
         self,
         recording: Recording,
-        window: float = WINDOW,
+        window: float | None = None,
         hop: float = HOP,
         switch_cost: float = SWITCH_COST,
         reading: Mapping[str, Any] | None = None,
     ) -> list[Segment]:
         """Names what every person does over time.
 
-        Each person is looked at alone, in overlapping windows whose answers are smoothed.
+        Each person is looked at alone, in overlapping windows whose answers are smoothed. Only where most recordings of
+        the training show several persons, all who are seen in a window are looked at together.
 
         Args:
             recording: As `predict` takes one.
-            window: Seconds that one answer looks at; about as long as the recordings of the training.
+            window: Seconds that one answer looks at; None: two thirds of a usual recording of the training.
             hop: Seconds between two answers.
-            switch_cost: What a change of action costs, in nats; higher gives fewer and longer segments.
+            switch_cost: What a change of action costs, in nats for each answer that sees it; higher gives fewer and
+                longer segments.
             reading: What is said of a file, as `jointwise.read` takes it; None: nothing.
 
         Returns:
@@ -224,7 +267,7 @@ class Recognizer:
         fps: float | None = None,
         units: str | None = None,
         up: str | None = None,
-        window: float = WINDOW,
+        window: float | None = None,
         hop: float = HOP,
         switch_cost: float = SWITCH_COST,
     ) -> Stream:
@@ -237,9 +280,9 @@ class Recognizer:
             fps: Frames per second that the camera gives; None: those of the model's data.
             units: The unit of the coordinates, such as `m`; None: bodies tell it.
             up: The axis that points up, such as `y`, or `-y`; None: bodies tell it.
-            window: Seconds that one answer looks at.
+            window: Seconds that one answer looks at; None: two thirds of a usual recording of the training.
             hop: Seconds between two answers.
-            switch_cost: What a change of action costs, in nats.
+            switch_cost: What a change of action costs, in nats for each answer that sees it.
 
         Raises:
             CheckpointError: The model was never fine-tuned, so it has no class names.
@@ -327,8 +370,9 @@ class Recognizer:
         """The classifier as it answers. Raises CheckpointError where there is none."""
         if self._answers is None:
             raise CheckpointError(
-                "this model is pre-trained only, it knows no class names. Fine-tune it first: jointwise finetune RUN "
-                "--data DATA; or use .features()."
+                f"this model is pre-trained only, it knows {'one taught action' if self.taught else 'no class names'}. "
+                "Fine-tune it first: jointwise finetune RUN --data DATA; or teach it two actions or more: jointwise "
+                "enroll; or use .features()."
             )
         return self._answers
 

@@ -20,7 +20,7 @@ from jointwise.errors import ConfigError, JointwiseWarning, ReadError, unknown
 from jointwise.inference.answers import Answers
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.timeline import SWITCH_COST, Named, Namer, Segment
-from jointwise.inference.windows import HOP, WINDOW, Person, Windows
+from jointwise.inference.windows import HOP, Person, Windows
 
 Event = Named | Segment
 _PACE = 1.5  # times faster or slower than stated, from which on frames are not those that were meant
@@ -59,7 +59,7 @@ class Said:
 class Stream:
     """Names what every person does while frames come in, as `Recognizer.timeline` does for a recording.
 
-    Twice a second there is an answer about the last two seconds of each person (`Named`), and a `Segment` as soon as
+    Twice a second there is an answer about the last seconds of each person (`Named`), and a `Segment` as soon as
     nothing that comes can change it. The segments are those that `timeline` finds in the same frames.
 
     Args:
@@ -67,9 +67,9 @@ class Stream:
         answers: What it says.
         frames: Frames for a loop over the events: arrays of positions, or arguments of `push` by name.
         said: What is said of the frames.
-        window: Seconds that one answer looks at.
+        window: Seconds that one answer looks at; None: `Inputs.window`.
         hop: Seconds between two answers.
-        switch_cost: What a change of action costs, in nats.
+        switch_cost: What a change of action costs, in nats for each answer that sees it.
 
     Raises:
         ConfigError: The window or the hop is not positive.
@@ -87,16 +87,17 @@ class Stream:
         answers: Answers,
         frames: Iterable[npt.ArrayLike | Mapping[str, Any]] = (),
         said: Said = Said(),
-        window: float = WINDOW,
+        window: float | None = None,
         hop: float = HOP,
         switch_cost: float = SWITCH_COST,
     ) -> None:
+        window = inputs.window if window is None else window
         if not window > 0 or not hop > 0:
             raise ConfigError(f"window {window} and hop {hop} must be above 0 seconds.")
         self.fps = said.fps or inputs.fps
         self.classes = answers.classes
         self._inputs, self._answers, self._frames, self._said = inputs, answers, frames, said
-        self._window, self._hop, self._cost = window, hop, switch_cost
+        self._window, self._hop, self._cost = window, hop, switch_cost * window / hop
         self._count = self._taken = 0  # frames that were pushed, and those of them that could be used
         self._zero = 0.0  # time of the first frame
         self._latest = -math.inf  # time of the last frame
@@ -172,7 +173,7 @@ class Stream:
         joints = self._inputs.joints(skeleton, "stream")
         namer = Namer(self._inputs, self._answers, joints, self.fps, self._cost, zero=self._zero)
         tracker = Tracker(self.fps, skeleton.bone_indices)
-        return _Followed(Windows(like, self._window, self._hop), namer, tracker)
+        return _Followed(Windows(like, self._window, self._hop, self._inputs.together), namer, tracker)
 
     def _layout(self, joints: int) -> Skeleton:
         """The layout of frames with so many joints."""

@@ -23,9 +23,9 @@ from jointwise.inference.inputs import Fit, Inputs, Joints
 from jointwise.inference.many import batched
 from jointwise.inference.windows import Person, Window, windows_of
 
-# What a change of action costs, in nats: a change happens where the answers speak for it by more than this. The best of
-# 0 to 8 on concatenated clips of training subjects (lab/LOG.md).
-SWITCH_COST = 4.0
+# What a change of action costs, in nats for each of the window / hop answers that see a moment: a change happens where
+# they speak for it by more than this on average. Chosen on clips of training subjects in a row (lab/LOG.md).
+SWITCH_COST = 1.0
 LAG = 20  # windows that a name may wait for later ones: 10 seconds at the default hop
 _LEAST = 1e-12  # probability of anything
 
@@ -81,11 +81,11 @@ class Smoother:
     is that of the course that is best by then.
 
     Args:
-        switch_cost: Cost of a change, at least 0.
+        switch_cost: Cost of a change in nats, at least 0.
         lag: Windows that an action waits for at most.
     """
 
-    def __init__(self, switch_cost: float = SWITCH_COST, lag: int = LAG) -> None:
+    def __init__(self, switch_cost: float, lag: int = LAG) -> None:
         self._cost, self._lag = switch_cost, lag
         self._best: npt.NDArray[np.float64] | None = None
         self._came_from: deque[npt.NDArray[np.int64]] = deque()  # of all windows that wait, but for the oldest
@@ -145,7 +145,7 @@ class Smoother:
         return action
 
 
-def smooth_labels(scores: npt.NDArray[np.float64], switch_cost: float = SWITCH_COST) -> npt.NDArray[np.int64]:
+def smooth_labels(scores: npt.NDArray[np.float64], switch_cost: float) -> npt.NDArray[np.int64]:
     """The most likely course of actions, where every change of action has a cost (Viterbi).
 
     Args:
@@ -179,7 +179,7 @@ class Course:
     """
 
     def __init__(
-        self, person: Person, labels: tuple[str, ...], fps: float, switch_cost: float = SWITCH_COST, zero: float = 0.0
+        self, person: Person, labels: tuple[str, ...], fps: float, switch_cost: float, zero: float = 0.0
     ) -> None:
         self._person, self._labels, self._fps, self._cost, self._zero = person, labels, fps, switch_cost, zero
         self._begin()
@@ -267,7 +267,7 @@ class Namer:
         answers: Answers,
         joints: Joints,
         fps: float,
-        switch_cost: float = SWITCH_COST,
+        switch_cost: float,
         fit: Fit | None = None,
         zero: float = 0.0,
     ) -> None:
@@ -319,12 +319,15 @@ class Namer:
 
     def _answers_to(self, windows: list[Window]) -> list[Answer]:
         """The answer to each window. One that cannot be used shows none of the classes, with a warning."""
-        pieces: list[Sequence | ReadError] = [self._fitted(window) for window in windows]
-        usable = [piece for piece in pieces if isinstance(piece, Sequence)]
-        found = iter(self._answers.of([self._inputs.whole(piece) for piece in usable], usable))
+        shown = {id(window.piece): window for window in windows}  # persons who are named together show the same
+        pieces = {key: self._fitted(window) for key, window in shown.items()}
+        told: dict[int, Answer | ReadError] = {key: one for key, one in pieces.items() if isinstance(one, ReadError)}
+        usable = {key: one for key, one in pieces.items() if isinstance(one, Sequence)}
+        clips = [self._inputs.whole(piece) for piece in usable.values()]
+        told |= zip(usable, self._answers.of(clips, list(usable.values())), strict=True)
         answers = []
-        for window, piece in zip(windows, pieces, strict=True):
-            answer = piece if isinstance(piece, ReadError) else next(found)
+        for window in windows:
+            answer = told[id(window.piece)]
             if isinstance(answer, ReadError):
                 where = f"person {window.person}, frames {window.begin} to {window.end - 1}: {answer}"
                 warnings.warn(where, JointwiseWarning, stacklevel=4)
@@ -345,7 +348,7 @@ class Namer:
 
 
 def timeline(
-    inputs: Inputs, answers: Answers, recorded: Sequence, window: float, hop: float, switch_cost: float
+    inputs: Inputs, answers: Answers, recorded: Sequence, window: float | None, hop: float, switch_cost: float
 ) -> list[Segment]:
     """What every person of a recording does over time.
 
@@ -353,9 +356,9 @@ def timeline(
         inputs: What the model takes.
         answers: What it says.
         recorded: What `Inputs.recorded` returns.
-        window: Seconds that one answer looks at.
+        window: Seconds that one answer looks at; None: `Inputs.window`.
         hop: Seconds between two answers.
-        switch_cost: What a change of action costs, in nats.
+        switch_cost: What a change of action costs, in nats for each answer that sees it.
 
     Returns:
         The segments, person by person in order of time.
@@ -364,14 +367,16 @@ def timeline(
         ConfigError: The window or the hop is not positive.
         ReadError: The recording has no valid joint, or does not fit the model.
     """
-    windows = windows_of(recorded, window, hop)
+    window = inputs.window if window is None else window
+    windows = windows_of(recorded, window, hop, inputs.together)
     first = next(windows, None)
     if first is None:  # nobody, or nobody for long
         prepare_sequence(recorded)
         return []
     fit = inputs.fit(recorded, first.piece)
     joints = Joints(recorded.skeleton, recorded.skeleton)
-    namer = Namer(inputs, answers, joints, recorded.fps, switch_cost, fit, zero=recorded.begin / recorded.fps)
+    cost = switch_cost * window / hop
+    namer = Namer(inputs, answers, joints, recorded.fps, cost, fit, zero=recorded.begin / recorded.fps)
     events = [event for some in batched(chain([first], windows), 64) for event in namer.name(some)]
     segments = [event for event in [*events, *namer.leave()] if isinstance(event, Segment)]
     return sorted(segments, key=lambda segment: (segment.person, segment.start))

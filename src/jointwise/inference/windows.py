@@ -10,8 +10,9 @@ import numpy as np
 from jointwise.data.sequence import Bools, Floats, Sequence
 from jointwise.errors import ConfigError
 
-WINDOW = 2.0  # seconds that one answer looks at
+WINDOW = 2.0  # seconds that one answer looks at, where it is not known how long recordings of the training are
 HOP = 0.5  # seconds between two answers
+LONGEST = 8.0  # seconds: of recordings of minutes, one answer need not see more
 LEAST_SEEN = 0.5  # of the frames of a window, in which a person is seen; less is no answer
 
 Person = int | str  # the slot of a person in a file, or the number or name that a stream gives
@@ -27,7 +28,8 @@ class Window:
         end: The frame behind the last one.
         first: First frame in which the person is seen.
         last: The frame behind the last one in which the person is seen.
-        piece: The person alone in these frames, (1, end - begin, V, C), as recorded.
+        piece: The person alone in these frames, (1, end - begin, V, C), as recorded; or all persons of the window
+            together, (M, end - begin, V, C), the same object for each of them.
     """
 
     person: Person
@@ -36,6 +38,20 @@ class Window:
     first: int
     last: int
     piece: Sequence
+
+
+def usual_window(seconds: float | None) -> float:
+    """Seconds that one answer looks at, if nothing else is said: two thirds of a recording of the training.
+
+    Longer ones show two actions more often, shorter ones less of an action than was learned (lab/LOG.md).
+
+    Args:
+        seconds: Usual length of a recording of the training; None where it is not known.
+
+    >>> usual_window(3.0), usual_window(None), usual_window(60.0)
+    (2.0, 2.0, 8.0)
+    """
+    return WINDOW if seconds is None else min(max(round(seconds * 2 / 3, 1), HOP), LONGEST)
 
 
 class _Ring:
@@ -76,17 +92,18 @@ class Windows:
         like: A recording of any persons and frames, whose layout, frame rate and conventions the windows have.
         window: Length of a window, in seconds.
         hop: From the start of a window to that of the next, in seconds.
+        together: Whether windows show all persons together, not each alone.
 
     Raises:
         ConfigError: A length is not positive.
     """
 
-    def __init__(self, like: Sequence, window: float = WINDOW, hop: float = HOP) -> None:
+    def __init__(self, like: Sequence, window: float = WINDOW, hop: float = HOP, together: bool = False) -> None:
         if not window > 0 or not hop > 0:
             raise ConfigError(f"window {window} and hop {hop} must be above 0 seconds.")
         self.length = max(1, round(window * like.fps))
         self._step = max(1, round(hop * like.fps))
-        self._like = like
+        self._like, self._together = like, together
         self._start: int | None = None  # frame of the first window
         self._end = 0  # end of the next window
         self._done = -1  # end of the last window
@@ -151,35 +168,40 @@ class Windows:
 
     def _cut(self, begin: int, end: int) -> list[Window]:
         """The window of each person who is seen in enough of these frames; forgets who is not seen in them."""
-        found = []
         self._done = end
+        seen: dict[Person, tuple[Floats, Bools]] = {}
         for person, ring in list(self._persons.items()):
             if ring.last < begin:
                 del self._persons[person]
                 continue
             positions, valid = ring.cut(begin, end)
-            seen: Bools = np.asarray(valid.any(1))
-            if seen.mean() < LEAST_SEEN:
-                continue
-            first, behind = begin + int(seen.argmax()), end - int(seen[::-1].argmax())
-            piece = replace(
-                self._like,
-                positions=positions[None],
-                valid=valid[None],
-                confidence=None,
-                begin=self._like.begin + begin,
-            )
+            if valid.any(1).mean() >= LEAST_SEEN:
+                seen[person] = positions, valid
+        whole = self._piece(list(seen.values()), begin) if self._together and seen else None
+        found = []
+        for person, one in seen.items():
+            there = np.flatnonzero(one[1].any(1))
+            first, behind = begin + int(there[0]), begin + int(there[-1]) + 1
+            piece = self._piece([one], begin) if whole is None else whole
             found.append(Window(person, begin, end, first, behind, piece))
         return found
 
+    def _piece(self, persons: list[tuple[Floats, Bools]], begin: int) -> Sequence:
+        """Persons as recorded: positions (T, V, C) and validity (T, V) of each, from a frame on."""
+        positions, valid = (np.stack(part) for part in zip(*persons, strict=True))
+        return replace(self._like, positions=positions, valid=valid, confidence=None, begin=self._like.begin + begin)
 
-def windows_of(sequence: Sequence, window: float = WINDOW, hop: float = HOP) -> Iterator[Window]:
+
+def windows_of(
+    sequence: Sequence, window: float = WINDOW, hop: float = HOP, together: bool = False
+) -> Iterator[Window]:
     """The windows of all persons of a recording, in order of time.
 
     Args:
         sequence: A recording (M, T, V, C).
         window: Length of a window, in seconds.
         hop: From the start of a window to that of the next, in seconds.
+        together: Whether windows show all persons together, not each alone.
 
     Yields:
         Each window in which a person is seen in at least LEAST_SEEN of the frames; `person` is the slot.
@@ -187,7 +209,7 @@ def windows_of(sequence: Sequence, window: float = WINDOW, hop: float = HOP) -> 
     Raises:
         ConfigError: A length is not positive.
     """
-    windows = Windows(sequence, window, hop)
+    windows = Windows(sequence, window, hop, together)
     seen: Bools = np.asarray(sequence.validity.any(2))
     for frame in np.flatnonzero(seen.any(0)).tolist():
         there: dict[Person, tuple[Floats, Bools]] = {

@@ -28,6 +28,9 @@ from jointwise.serve.messages import (
     Data,
     DataRecording,
     FindingGroup,
+    Label,
+    Lesson,
+    ModelAbout,
     Moment,
     Person,
     Problem,
@@ -73,6 +76,7 @@ def create_api(desk: Desk) -> FastAPI:
         yield
         readers.close()
 
+    silent: dict[str, Any] = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
     app = FastAPI(
         title="jointwise",
         version=jointwise.__version__,
@@ -80,30 +84,18 @@ def create_api(desk: Desk) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        telemetry=dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False),  # nothing leaves this machine
+        telemetry=silent,  # type: ignore[arg-type]  # nothing leaves this machine; older versions ignore it
         responses={code: {"model": Problem} for code in (403, 404, 409, 413, 422, 503)},
     )
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(JointwiseError)(_failed)
     _add_files(app)
     _add_recordings(app, desk, readers)
+    _add_lessons(app, desk)
     _add_downloads(app, desk)
     _add_data(app, desk)
     add_stream(app, desk)
     add_camera(app)
-
-    @app.get("/api/about")
-    def about() -> About:
-        """What this page can do."""
-        return About(
-            version=jointwise.__version__,
-            models=desk.models.about(),  # type: ignore[arg-type]
-            data=desk.data,
-            upload_megabytes=desk.limits.upload_bytes / 1e6,
-            layouts=list(SKELETONS),
-            units=list(UNITS),
-            ups=list(UP),
-        )
 
     return app
 
@@ -121,6 +113,35 @@ def _add_files(app: FastAPI) -> None:
         if name not in files:
             raise HTTPException(404, f"no file '{name}'.")
         return FileResponse(files[name], media_type=KINDS.get(files[name].suffix))
+
+
+def _add_lessons(app: FastAPI, desk: Desk) -> None:
+    """What the page can do, and what its model is taught."""
+
+    @app.get("/api/about")
+    def about() -> About:
+        """What this page can do."""
+        return About(
+            version=jointwise.__version__,
+            models=[ModelAbout(**model) for model in desk.models.about()],
+            data=desk.data,
+            upload_megabytes=desk.limits.upload_bytes / 1e6,
+            layouts=list(SKELETONS),
+            units=list(UNITS),
+            ups=list(UP),
+        )
+
+    @app.post("/api/classes", status_code=201)
+    def teach(lesson: Lesson) -> ModelAbout:
+        """Teach the model an action by all spans that are labelled so."""
+        desk.teach(lesson.name, lesson.keep)
+        return ModelAbout(**desk.models.about()[0])
+
+    @app.delete("/api/classes")
+    def forget(name: Annotated[Label, Query()], keep: bool = False) -> ModelAbout:
+        """Remove an action that the model was taught."""
+        desk.forget(name, keep)
+        return ModelAbout(**desk.models.about()[0])
 
 
 def _add_recordings(app: FastAPI, desk: Desk, readers: Readers) -> None:

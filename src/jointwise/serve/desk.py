@@ -17,7 +17,7 @@ from jointwise.inference.answers import NONE
 from jointwise.report.viewer import clip_of, widget
 from jointwise.serve.limits import Limits
 from jointwise.serve.models import Models
-from jointwise.serve.spans import Span, check_spans, piece_of
+from jointwise.serve.spans import Span, around, check_spans, piece_of
 
 VIEW_BYTES = 24_000_000  # of the data of a viewer; it comes from this machine, so it may be large
 MOMENT = 2.0  # seconds that a moment is looked at
@@ -143,12 +143,13 @@ class Desk:
                 lambda ask: clip_of(opened.recording, opened.recording.source, opened.truth, ask)
             )
             if not opened.html:  # nobody else was faster
-                opened.spans = tuple(
+                told = (
                     Span(int(one.person), max(round(one.start, 3), 0.0), round(one.end, 3), one.label)
                     for one in clip.timeline
                     if one.label != NONE
                 )
-                opened.notes += said
+                opened.spans = around((span for span in opened.spans if span.corrected), told)
+                opened.notes = list(dict.fromkeys([*opened.notes, *said]))
                 opened.html = str(widget([clip], VIEW_BYTES))
         return opened
 
@@ -188,6 +189,38 @@ class Desk:
         opened = self.get(key)
         opened.spans = check_spans(spans, opened.ready, self.limits.spans)
         return opened
+
+    def teach(self, name: str, keep: bool) -> None:
+        """Teaches the model an action by all spans that are labelled so.
+
+        Args:
+            name: The label.
+            keep: Whether it is written into the model folder, too.
+
+        Raises:
+            DataError: No span is labelled so.
+            JointwiseError: As `Models.teach`.
+        """
+        pieces = [
+            piece_of(ready, span.person, span.start, span.end)
+            for ready, spans in self.labelled()
+            for span in spans
+            if span.label == name.strip()
+        ]
+        if not pieces:
+            raise DataError(f"no span is labelled '{name}'. Label one to five of them, then teach it.")
+        self.models.teach(name.strip(), pieces, keep)
+        self._ask_again()
+
+    def forget(self, name: str, keep: bool) -> None:
+        """Removes an action that the model was taught; raises what `Models.forget` raises."""
+        self.models.forget(name, keep)
+        self._ask_again()
+
+    def _ask_again(self) -> None:
+        """The model has changed: what it said is asked for again when it is looked at."""
+        for one in self.all():
+            one.html = ""
 
     def labelled(self) -> list[tuple[Sequence, tuple[Span, ...]]]:
         """The recordings that were watched, as shown, with their spans."""

@@ -25,6 +25,7 @@ HEADERS = {
     "cache-control": "no-store",
 }
 UPLOADS = "/api/recordings"
+_DRAINED = 8  # times the limit that is read, and dropped, of what is too large
 
 
 class Guard:
@@ -95,13 +96,15 @@ class Guard:
         problem = f"this is larger than {most / 1e6:g} MB, the limit. Cut it, or convert it on the command line."
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > most:
+            await _drain(receive, _DRAINED * most)
             await _refuse(scope, receive, send, 413, problem)
             return
-        counted, refused, started = 0, False, False
+        counted, ended, refused, started = 0, False, False, False
 
         async def counting() -> Message:
-            nonlocal counted, refused
+            nonlocal counted, ended, refused
             message = await receive()
+            ended = not message.get("more_body", False)
             counted += len(message.get("body", b""))
             if counted > most:
                 refused = True
@@ -126,7 +129,17 @@ class Guard:
             if not refused:
                 raise
         if refused and not started:
+            await _drain(receive, 0 if ended else _DRAINED * most)
             await _refuse(scope, receive, send, 413, problem)
+
+
+async def _drain(receive: Receive, most: int) -> None:
+    """Reads on, and keeps nothing: a browser shows an answer only when it could send all it had."""
+    while most > 0:
+        message = await receive()
+        most -= len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return
 
 
 def _is_address(name: str) -> bool:

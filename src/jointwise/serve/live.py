@@ -15,6 +15,7 @@ from jointwise.inference.stream import Stream
 from jointwise.inference.stream_lines import event_as_json, frame_of
 from jointwise.serve.desk import Desk
 from jointwise.serve.messages import Reading
+from jointwise.serve.models import names_actions
 
 POLICY_VIOLATION, TRY_AGAIN = 1008, 1013  # codes with which a WebSocket is closed
 
@@ -36,7 +37,7 @@ def add_stream(app: FastAPI, desk: Desk) -> None:
     async def stream(socket: WebSocket, reading: Annotated[Reading, Query()]) -> None:
         nonlocal open_streams
         recognizer = desk.models.recognizer
-        if recognizer is None:
+        if recognizer is None or not names_actions(recognizer):
             raise WebSocketException(POLICY_VIOLATION, "no model names actions: jointwise serve RUN.")
         if open_streams >= desk.limits.streams:
             raise WebSocketException(TRY_AGAIN, f"{open_streams} streams are open, which is the limit.")

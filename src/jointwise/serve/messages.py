@@ -114,6 +114,8 @@ class ModelAbout(BaseModel):
     data: str
     terms: str
     classes: list[str]
+    taught: list[str]
+    names_actions: bool
     joints: str
 
 
@@ -127,6 +129,13 @@ class About(BaseModel):
     layouts: list[str]
     units: list[str]
     ups: list[str]
+
+
+class Lesson(Strict):
+    """An action that the model is taught by the spans that are labelled so."""
+
+    name: Label
+    keep: bool = False
 
 
 class DataRecording(BaseModel):

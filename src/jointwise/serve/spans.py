@@ -22,6 +22,7 @@ from jointwise.data.sequence import Sequence
 from jointwise.errors import DataError
 
 LABELS = "labels.csv"
+_LEAST = 0.04  # seconds of a span
 _SLACK = 1e-3  # seconds: times come from the page rounded
 
 
@@ -74,6 +75,29 @@ def check_spans(spans: Iterable[Span], recording: Sequence, most: int) -> tuple[
                 "does one action at a time."
             )
     return tuple(replace(span, label=span.label.strip()) for span in ordered)
+
+
+def around(kept: Iterable[Span], told: Iterable[Span]) -> tuple[Span, ...]:
+    """Spans that stay, and others in the time that they leave free.
+
+    Args:
+        kept: Those that stay.
+        told: The others; what is left of one may be several spans.
+
+    >>> around([Span(0, 1.0, 2.0, "wave")], [Span(0, 0.0, 3.0, "walk")])[1].end
+    1.0
+    """
+    kept = tuple(kept)
+    free = []
+    for span in told:
+        begin = span.start
+        for other in sorted((one for one in kept if one.person == span.person), key=lambda one: one.start):
+            if begin + _LEAST < other.start:
+                free.append(replace(span, start=begin, end=min(span.end, other.start)))
+            begin = max(begin, other.end)
+        if begin + _LEAST < span.end:
+            free.append(replace(span, start=begin))
+    return (*kept, *(span for span in free if span.end - span.start >= _LEAST))
 
 
 def piece_of(recording: Sequence, person: int | None, start: float, end: float) -> Sequence:

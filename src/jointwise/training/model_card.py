@@ -89,6 +89,8 @@ class ModelCard:
         conventions: The axes of the data, as their bodies tell them; None in cards of before.
         movement: Of a classifier, the `movement_range` of its training part; None where unknown.
         fps: Lowest and highest frame rate in the training part; None in cards of before.
+        seconds: Median length of the recordings in the training part; None in cards of before.
+        together: Whether most recordings of the training part show several persons: what they do is named together.
         calibration: Of a classifier, what `jointwise calibrate` found; None before.
         costs: What the training took, stage by stage; its fields stand at the top level of config.json.
         code_version: The version of jointwise that wrote the card.
@@ -120,6 +122,8 @@ class ModelCard:
     conventions: Conventions | None = None
     movement: tuple[float, float] | None = None
     fps: tuple[float, float] | None = None
+    seconds: float | None = None
+    together: bool = False
     calibration: Calibration | None = None
     costs: Costs = field(default_factory=Costs)
     code_version: str = jointwise.__version__
@@ -150,6 +154,8 @@ class ModelCard:
             sources=_sources(dataset),
             conventions=conventions_of(dataset),
             fps=_frame_rates(dataset),
+            seconds=_usual_seconds(dataset),
+            together=_together(dataset),
             **facts,
         )
 
@@ -374,3 +380,15 @@ def _frame_rates(dataset: Dataset) -> tuple[float, float] | None:
     """Lowest and highest frame rate in the training part of data; None where it is empty."""
     rates = dataset.store.index["fps"][dataset.train.ids]
     return (float(rates.min()), float(rates.max())) if len(rates) else None
+
+
+def _usual_seconds(dataset: Dataset) -> float | None:
+    """Median length of the recordings in the training part of data; None where it is empty."""
+    index = dataset.store.index[dataset.train.ids]
+    return float(np.median(index["frames"] / index["fps"])) if len(index) else None
+
+
+def _together(dataset: Dataset) -> bool:
+    """Whether more than half of the recordings in the training part of data show several persons."""
+    persons = dataset.store.index["persons"][dataset.train.ids]
+    return 2 * int((persons > 1).sum()) > len(persons)

@@ -9,7 +9,8 @@ export class Labels {
   constructor({ recording, spans, classes }) {
     Object.assign(this, { id: recording.id, seconds: recording.seconds, persons: recording.persons, spans, classes });
     this.past = [];
-    this.changed = () => {};
+    this.changed = () => {}; // draws the spans again
+    this.saved = () => {};
   }
 
   of(person) {
@@ -75,6 +76,7 @@ export class Labels {
   /** One request after the other: the last state is what the server keeps. */
   save() {
     this.changed();
+    this.saved();
     const spans = this.spans.map((span) => ({ ...span }));
     this.saving = (this.saving ?? Promise.resolve()).then(() =>
       during("Keeping the labels …", () => send("PUT", `/api/recordings/${this.id}/spans`, { spans })));
@@ -227,14 +229,14 @@ class Editor {
       "The likeliest actions at this moment, what they rest on, the nearest training clips (W)");
     this.form.append(this.who, ...[this.name, this.start, this.end].map((field) => field.parentElement), list,
       this.addButton, this.splitButton, this.removeButton, this.undoButton, this.whyButton);
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.apply();
-      this.lane.bar.focus();
-    });
+    this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("change", () => this.span && this.apply());
     this.form.addEventListener("keydown", (event) => {
       event.stopPropagation(); // the keys of the viewer are letters
+      if (event.key === "Enter" && event.target.tagName === "INPUT") {
+        event.preventDefault();
+        if (this.apply()) this.lane.bar.focus();
+      }
       if (event.key === "Escape") this.lane.bar.focus();
     });
     labels.changed = () => {
@@ -298,16 +300,19 @@ class Editor {
     this.whyButton.hidden = !this.explain;
   }
 
+  /** Takes what the fields say, and tells whether that could be. */
   apply() {
     const label = this.name.value.trim();
     const [start, end] = [Number(this.start.value), Number(this.end.value)];
-    if (!label || !Number.isFinite(start) || !Number.isFinite(end)) return this.name.focus();
-    if (this.span) return this.labels.set(this.span, { label, start, end });
-    const [begin, last] = this.labels.room(this.lane.person, this.seconds);
-    if (Math.min(end, last) - Math.max(start, begin) < LEAST) return this.start.focus();
-    this.span = this.labels.add(this.lane.person, Math.max(start, begin), Math.min(end, last), label);
-    this.labels.changed();
-    return undefined;
+    const [begin, last] = this.labels.room(this.lane.person, this.seconds, this.span);
+    const wrong = label ? Math.min(end, last) - Math.max(start, begin) >= LEAST ? null : this.start : this.name;
+    if (wrong) wrong.focus();
+    else if (this.span) this.labels.set(this.span, { label, start, end });
+    else {
+      this.span = this.labels.add(this.lane.person, Math.max(start, begin), Math.min(end, last), label);
+      this.labels.changed();
+    }
+    return !wrong;
   }
 
   remove() {

@@ -10,7 +10,7 @@ const page = { about: undefined, open: [], shown: undefined };
 const plainTracks = SkeletonPanels.tracks[0];
 SkeletonPanels.tracks[0] = (clip, viewer) =>
   viewer.root.labels
-    ? editableLanes(clip, viewer, viewer.root.labels, page.about.models.length ? explain : null)
+    ? editableLanes(clip, viewer, viewer.root.labels, page.about.models[0]?.names_actions ? explain : null)
     : plainTracks(clip, viewer);
 
 /** Puts a viewer into a place of the page, and ends the one that was there. */
@@ -41,7 +41,10 @@ async function watch(recording) {
     `${truth}${recording.seconds.toFixed(1)} s, ${recording.frames} frames, ${persons}, joints: ${recording.joints}`;
   listed(find("#notes"), view.notes);
   const classes = page.about.models[0]?.classes ?? [];
-  showViewer(find("#viewer"), view.html, new Labels({ recording, spans: view.spans, classes }));
+  page.labels = new Labels({ recording, spans: view.spans, classes });
+  page.labels.saved = listLessons;
+  showViewer(find("#viewer"), view.html, page.labels);
+  listLessons();
   const worst = view.findings[0]?.verdict;
   find("#findings summary").textContent = view.findings.length
     ? `Doctor: ${view.findings.length} finding${view.findings.length === 1 ? "" : "s"}, ${worst}`
@@ -67,6 +70,46 @@ function closeMoment() {
   find("#moment-viewer .sv")?.viewer?.close();
   find("#moment-viewer").replaceChildren();
   find("#moment").hidden = true;
+}
+
+// --- what the model is taught --------------------------------------------------------------------------------------
+
+/** The labels that the model does not know, to be taught, and those that it was taught. */
+function listLessons() {
+  const [model] = page.about.models;
+  const section = find("#teach");
+  section.hidden = !model;
+  if (!model) return;
+  const counts = new Map();
+  for (const { label } of page.labels.spans) {
+    if (!model.classes.includes(label)) counts.set(label, (counts.get(label) ?? 0) + 1);
+  }
+  const lessons = [...counts].map(([name, count]) =>
+    lesson(`Teach “${name}” (${count} span${count === 1 ? "" : "s"} here)`, "POST", name));
+  const taught = model.taught.map((name) => lesson(`Forget “${name}”`, "DELETE", name));
+  section.hidden = !lessons.length && !taught.length;
+  section.querySelector("ul").replaceChildren(...lessons, ...taught);
+}
+
+function lesson(words, method, name) {
+  const entry = element("li");
+  const button = Object.assign(element("button", "", words), { type: "button" });
+  button.addEventListener("click", async () => {
+    unsay();
+    await page.labels.saving;
+    const keep = find("#keep").checked;
+    const change = () => method === "POST"
+      ? send("POST", "/api/classes", { name, keep })
+      : ask(`/api/classes?${new URLSearchParams({ name, keep })}`, { method });
+    const model = await during(`${words} …`, change,
+      "The first lesson takes a while: the training clips are looked at.");
+    if (!model) return;
+    page.about.models[0] = model;
+    describe(page.about);
+    await watch(page.open.find(({ id }) => id === page.shown));
+  });
+  entry.append(button);
+  return entry;
 }
 
 // --- open recordings ------------------------------------------------------------------------------------------------
@@ -221,6 +264,10 @@ function describe(about) {
   find("#limits").textContent =
     `Up to ${about.upload_megabytes} MB: OpenPose, AlphaPose, MMPose, COCO, YOLO-pose, MediaPipe, Kinect, ZED, BVH, C3D, ` +
     "TRC, NTU, tables and arrays.";
+  if (about.models[0] && !about.models[0].names_actions) {
+    find("#about").append(element("br"), "It knows no action yet: label spans of two actions, and teach it both.");
+  }
+  if (find("#reading option:nth-child(2)")) return; // filled before
   const fill = (name, values) =>
     find(`#reading [name=${name}]`).append(...values.map((value) => element("option", "", value)));
   fill("layout", about.layouts);
