@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup hooks demo test quick coverage check results camera
+.PHONY: setup hooks demo test quick coverage check results docs release camera
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -43,3 +43,9 @@ results: setup  # README's and docs' tables, rendered from results/
 camera: setup  # dist/jointwise_camera-*.whl: MediaPipe Pose for the live page; needs npm
 	$(BIN)/python packages/jointwise-camera/fetch.py
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist packages/jointwise-camera
+
+release: setup  # sdist and wheel in dist/, tried in a fresh environment; TAG=1 then tags the commit; nothing is pushed
+	.ci/release $(BIN)/python $(if $(TAG),--tag)
+
+docs: setup  # the site of the documentation in build/site/; a link or an anchor that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -81,14 +81,23 @@ def load_trained_on(path: Path) -> set[str]:
         ) from error
 
 
+def runs_below(path: Path) -> list[Path]:
+    """The run folders at a path and below, as deep as commands put them.
+
+    Args:
+        path: The folder.
+    """
+    return sorted(card.parent for depth in range(_DEPTH + 1) for card in path.glob("*/" * depth + "config.yaml"))
+
+
 def runs_in(path: Path) -> str:
     """Which runs lie below a folder that is none itself, as a sentence for messages; empty where there are none.
 
     Args:
         path: The folder.
     """
-    found = [card.parent for depth in range(1, _DEPTH + 1) for card in path.glob("*/" * depth + "config.yaml")]
-    return f" Runs in it: {first_few([str(run) for run in sorted(found)])}. Name one." if found else ""
+    found = [str(run) for run in runs_below(path)]
+    return f" Runs in it: {first_few(found)}. Name one." if found else ""
 
 
 def model_folder(path: Path) -> Path:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,9 +23,10 @@ from jointwise.data.names import check_name
 from jointwise.errors import CheckpointError, ConfigError, writing
 from jointwise.training import distributed
 from jointwise.training.checkpoint import read_json, write_json, write_text
-from jointwise.training.model_folder import runs_in
+from jointwise.training.model_folder import runs_below, runs_in
 
 LOCK = "training.lock"  # held by the process that trains the run
+ARGUMENTS = "arguments"  # in about.json: what the command that resumes the run takes, see `resume_command`
 _DESCRIPTION = ("about.json", "config.yaml")  # written in this order, before anything else
 
 
@@ -97,17 +99,15 @@ def training_name(pretrained: bool, unlabelled: str | None) -> str:
     return "finetune" if pretrained else "scratch"
 
 
-def resume_command(stage: str, start: str, data: list[str], folder: Path, *more: str) -> str:
-    """The command that resumes a run, for messages.
+def resume_command(stage: str, arguments: list[str], folder: Path) -> str:
+    """The command that resumes a run.
 
     Args:
         stage: `pretrain` or `finetune`.
-        start: The system or run that it started from.
-        data: The arguments that name its data.
+        arguments: What the command needs beside the run folder: system or run to start from, the data, and others.
         folder: The run folder.
-        more: Further arguments.
     """
-    return shlex.join(["jointwise", stage, start, *data, "--run", str(folder), "--resume", *more])
+    return shlex.join(["jointwise", stage, *arguments, "--run", str(folder), "--resume"])
 
 
 def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def opened_run(folder: Path, config: Config, about: dict[str, Any], resume: bool
     Args:
         folder: The run folder.
         config: The settings; of a resumed run, all but those of execution must be the same.
-        about: What `about_run` returns; the same for a resumed run.
+        about: What `about_run` returns; the same for a resumed run, but for ARGUMENTS, which are renewed.
         resume: Whether the run continues one that exists.
 
     Raises:
@@ -195,7 +195,10 @@ def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> 
     if _begun(folder):
         before = _read_settings(folder / "config.yaml")
         check_same_settings(folder, {**before, "execution": None}, {**settings, "execution": None})
-        check_same_settings(folder, read_json(folder / "about.json"), about)
+        known = read_json(folder / "about.json")
+        check_same_settings(folder, known | {ARGUMENTS: None}, about | {ARGUMENTS: None})
+        if known != about:
+            write_json(folder / "about.json", about)
         return
     write_json(folder / "about.json", about)
     write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
@@ -258,3 +261,35 @@ def read_log(folder: Path) -> list[dict[str, float]]:
     """The lines of metrics.jsonl of a run; none before the first was written."""
     path = folder / "metrics.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def check_deletable(folder: Path) -> None:
+    """Checks that a folder is a run and nothing more, so that it may be deleted.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        CheckpointError: It is no run, is a link to one, or holds other runs.
+    """
+    if folder.is_symlink() or not all((folder / name).is_file() for name in _DESCRIPTION):
+        raise CheckpointError(f"{folder}: no run here, so nothing is deleted.{runs_in(folder)}")
+    inside = [run for run in runs_below(folder) if run != folder]
+    if inside:
+        raise CheckpointError(f"{folder}: holds another run, {inside[0]}. Delete that first, or move it.")
+
+
+def delete_run(folder: Path) -> None:
+    """Delete a run, with its checkpoint, its model and its results.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        CheckpointError: It is not only a run, see `check_deletable`, or another process trains it. Nothing is deleted.
+        StorageError: The disk refuses.
+    """
+    check_deletable(folder)
+    busy = CheckpointError(f"{folder}: a training of this run is going on. Stop it first. Nothing was deleted.")
+    with locked(folder / LOCK, busy), writing(folder):
+        shutil.rmtree(folder)

@@ -120,7 +120,13 @@ def _size(item: _Item) -> int:
 
 def _read_item(layout: Layout | None, stated: _Stated, item: _Item) -> Sequence:
     """Read a recording. The folder and its settings take precedence over what the file says."""
-    sequence = read(item.path, fps=stated.fps, units=stated.units, up=stated.up)
+    read_file = partial(read, item.path, fps=stated.fps, units=stated.units, up=stated.up)
+    try:
+        sequence = read_file()
+    except ReadError:  # of a file whose joints have no names, the layout may be all that is missing
+        if layout is None:
+            raise
+        sequence = read_file(layout=skeleton_of(layout))
     sequence = replace(sequence, label=item.label)
     if item.subject is not None:
         sequence = replace(sequence, subject=item.subject)
