@@ -7,7 +7,7 @@ INPUTS ?= 1000000
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup hooks demo test quick coverage check results docs release fuzz
+.PHONY: setup hooks demo test quick coverage check results docs release fuzz camera
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -43,6 +43,10 @@ fuzz: setup  # every reader on damaged files: hours; `make fuzz INPUTS=10000` tr
 
 results: setup  # README's and docs' tables, rendered from results/
 	$(BIN)/python -m jointwise.report.tables README.md docs/results.md docs/performance.md
+
+camera: setup  # dist/jointwise_camera-*.whl: MediaPipe Pose for the live page; needs npm
+	$(BIN)/python packages/jointwise-camera/fetch.py
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist packages/jointwise-camera
 
 release: setup  # sdist and wheel in dist/, tried in a fresh environment; TAG=1 then tags the commit; nothing is pushed
 	.ci/release $(BIN)/python $(if $(TAG),--tag)

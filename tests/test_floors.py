@@ -20,6 +20,7 @@ FLOORS = (
     "stages",
     "inference",
     "report",
+    "serve",
     "bench",
     "cli",
 )

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from jointwise import cli
-from jointwise.cli.stream_command import frame_of
 from jointwise.data.dataset import Dataset
 from jointwise.data.sequence import Sequence
 from jointwise.errors import ConfigError, ReadError
 from jointwise.inference.recognizer import Recognizer
+from jointwise.inference.stream_lines import frame_of
 from jointwise.inference.timeline import Segment
 
 

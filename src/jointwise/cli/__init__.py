@@ -21,6 +21,7 @@ from jointwise.cli import (
     model_commands,
     report_commands,
     runs_command,
+    serve_command,
     stream_command,
     training_commands,
 )
@@ -44,6 +45,7 @@ EXAMPLES = """examples:
   jointwise calibrate RUN --data utd-mhad      (probabilities to believe, and "none of these")
   jointwise stream RUN < frames.jsonl      (live: lines of JSON in, lines of JSON out)
   jointwise view recording.mat
+  jointwise serve RUN      (a page to drop recordings into)
   jointwise convert results.json --out clips/   (any known file to jointwise's own .npz; jointwise formats lists them)
   jointwise convert recording.mat --to glb      (to open it in Blender)
   jointwise finetune supervised_segments --data gestures/      (a folder of your own: gestures/<class>/<recording>)
@@ -91,6 +93,7 @@ COMMANDS = {
     "models": Command(model_commands.models, model_commands.add_models_arguments),
     "predict": Command(model_commands.predict, model_commands.add_predict_arguments),
     "stream": Command(stream_command.stream, stream_command.add_stream_arguments),
+    "serve": Command(serve_command.serve, serve_command.add_serve_arguments),
     "export": Command(export_command.export, export_command.add_export_arguments),
     "enroll": Command(enroll_command.enroll, enroll_command.add_enroll_arguments),
     "import": Command(model_commands.import_, model_commands.add_import_arguments),

@@ -96,6 +96,18 @@ def examine(
     return Examination(place, looks, findings, scene.source, scene.folder, scene.prepared, checks)
 
 
+def recordings_at(place: str) -> Recordings:
+    """The recordings that `examine` looks at, to read them one by one.
+
+    Args:
+        place: As for `examine`.
+
+    Raises:
+        JointwiseError: There is nothing to look at.
+    """
+    return _find(place, None, {}).recordings
+
+
 @dataclass(frozen=True)
 class _Scene:
     """What is to be looked at; the fields are those of Examination and Recordings."""

@@ -20,16 +20,26 @@ from jointwise.report.templates import templates
 from jointwise.report.viewer.clips import Answer, Bars, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import example_clip
 from jointwise.report.viewer.packing import as_json, frame_limit, pack, printable
-from jointwise.report.viewer.sources import Source, answers_by, clip_of, find_clips, no_answer
+from jointwise.report.viewer.sources import (
+    AskRecognizer,
+    Source,
+    answers_by,
+    answers_of,
+    clip_of,
+    find_clips,
+    no_answer,
+)
 
 __all__ = [
     "MOST_BYTES",
     "Answer",
+    "AskRecognizer",
     "Bars",
     "Clip",
     "Panel",
     "Source",
     "answers_by",
+    "answers_of",
     "clip_of",
     "clips_that_fit",
     "example_clip",
@@ -40,6 +50,8 @@ __all__ = [
     "recorded_panel",
     "script_policy",
     "viewer",
+    "viewer_files",
+    "widget",
     "write_view",
 ]
 
@@ -53,6 +65,11 @@ FEWEST_FRAMES = 16  # of a thinned clip; where fewer would remain, `clips_that_f
 def _scripts() -> list[str]:
     """three.js and the viewer's own scripts, in the order of the page."""
     return [(VIEWER_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS]
+
+
+def viewer_files() -> dict[str, Path]:
+    """By file name: the style of a page, that of a viewer, and the scripts of a viewer in their order."""
+    return {Path(name).name: VIEWER_FOLDER / name for name in ("style.css", "viewer.css", *SCRIPTS)}
 
 
 def script_policy() -> str:
@@ -120,17 +137,39 @@ def viewer(clips: Sequence[Clip], other_bytes: int = OWN_BYTES) -> Markup:
     Raises:
         DataError: There is no clip, or there are more than fit.
     """
-    if not clips:
-        raise DataError("there is no clip to show.")
-    packed = pack(clips, _data_limit(clips, other_bytes))
     return Markup(
         templates(VIEWER_FOLDER)
         .get_template("viewer.html")
         .render(
             style=Markup((VIEWER_FOLDER / "viewer.css").read_text(encoding="utf-8")),
-            data=Markup(as_json(packed)),
+            widget=widget(clips, _data_limit(clips, other_bytes)),
             scripts=[Markup(script) for script in _scripts()],
             licence=(VIEWER_FOLDER / "vendor" / "three.LICENSE").read_text(encoding="utf-8"),
+        )
+    )
+
+
+def widget(clips: Sequence[Clip], limit: int) -> Markup:
+    """The markup and the data of one viewer, for a page that has the files of `viewer_files`.
+
+    Args:
+        clips: At least one.
+        limit: Bytes that their data may take; frames are left out evenly where they would take more.
+
+    Returns:
+        One element, which `SkeletonViewer.open` brings to life.
+
+    Raises:
+        DataError: There is no clip, or there are more than fit.
+    """
+    if not clips:
+        raise DataError("there is no clip to show.")
+    packed = pack(clips, limit)
+    return Markup(
+        templates(VIEWER_FOLDER)
+        .get_template("widget.html")
+        .render(
+            data=Markup(as_json(packed)),
             panels=max(len(clip.panels) for clip in clips),
             persons=max(panel.positions.shape[0] for clip in clips for panel in clip.panels),
             bones=any(panel.skeleton.bones for clip in clips for panel in clip.panels),

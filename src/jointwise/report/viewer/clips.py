@@ -142,6 +142,7 @@ class Clip:
         truth: The true class; None if unknown.
         answers: Answers of recognisers.
         timeline: What each person does over time, in seconds from the first frame of the clip.
+        compared: (name, timeline) of each further recogniser.
         bars: What else is said of it.
         spans: (begin, end, weight, words) of spans of time: in seconds from the first frame of the clip, from 0 to 1,
             and what is said of them.
@@ -156,6 +157,7 @@ class Clip:
     truth: str | None = None
     answers: tuple[Answer, ...] = ()
     timeline: tuple[Segment, ...] = ()
+    compared: tuple[tuple[str, tuple[Segment, ...]], ...] = ()
     bars: tuple[Bars, ...] = ()
     spans: tuple[tuple[float, float, float, str], ...] = ()
 

@@ -166,7 +166,7 @@ def _pack_clip(clip: Clip, skeletons: list[Skeleton], frames: int) -> dict[str, 
         "of": clip.frames,
         "truth": clip.truth,
         "answers": [_pack_answer(answer, clip.truth) for answer in clip.answers],
-        "lanes": _pack_lanes(clip.timeline),
+        "lanes": _pack_lanes(clip.timeline) + [lane for by, one in clip.compared for lane in _pack_lanes(one, by)],
         "bars": [{"title": one.title, "words": one.words, "rows": one.rows} for one in clip.bars],
         "spans": [(*(round(number, 3) for number in span[:3]), span[3]) for span in clip.spans],
         "low": low,
@@ -248,13 +248,16 @@ def _pack_answer(answer: Answer, truth: str | None) -> dict[str, Any]:
     return {"title": answer.title, "rows": [[name, round(float(share), 4)] for name, share in rows]}
 
 
-def _pack_lanes(timeline: Sequence[Segment]) -> list[dict[str, Any]]:
-    """For each person the segments as [start, end, label, probability, whether it is none of the classes]."""
+def _pack_lanes(timeline: Sequence[Segment], by: str = "") -> list[dict[str, Any]]:
+    """For each person the segments as [start, end, label, probability, whether it is none of the classes].
+
+    `by` names the recogniser where it is not the first.
+    """
     lanes: dict[int | str, list[list[Any]]] = {}
     for part in sorted(timeline, key=lambda part: (part.person, part.start)):
         row = [round(part.start, 3), round(part.end, 3), part.label, round(part.probability, 4), part.label == NONE]
         lanes.setdefault(part.person, []).append(row)
-    return [{"person": person, "segments": rows} for person, rows in lanes.items()]
+    return [{"person": person, "segments": rows, "by": by} for person, rows in lanes.items()]
 
 
 def _base64(content: bytes) -> str:

@@ -48,13 +48,15 @@ function weighedSpans(spans, length) {
   return { parts: [element("span", "sv-who", "rests on"), now, bar], at };
 }
 
-/** The label of a segment, with its probability where it is a class. */
-const said = ([, , label, share, none]) => (none ? label : `${label} ${Math.round(100 * share)} %`);
+/** The label of a segment, with its probability where a model gave it to a class. */
+const said = ([, , label, share, none]) => (none || share === null ? label : `${label} ${Math.round(100 * share)} %`);
 
 class Lane {
-  constructor({ person, segments }, length, viewer) {
-    Object.assign(this, { segments, length, viewer });
-    const name = element("span", "sv-who", `person ${person}`);
+  constructor({ person, segments, by }, length, viewer) {
+    Object.assign(this, { person, segments, length, viewer });
+    const who = `person ${person}${by ? ` · ${by}` : ""}`;
+    const name = element("span", "sv-who", who);
+    if (by) name.title = who;
     name.prepend(element("i"));
     this.bar = element("div", "sv-lane");
     this.cursor = element("b", "sv-cursor");
@@ -65,7 +67,7 @@ class Lane {
     for (const part of this.parts) part.classList.add(`sv-person-${person % 2}`);
     const described = {
       role: "slider", tabindex: 0, "aria-valuemin": 0, "aria-valuemax": length.toFixed(2),
-      "aria-label": `person ${person}: arrow keys jump from action to action`,
+      "aria-label": `${who}: arrow keys jump from action to action`,
     };
     for (const [key, value] of Object.entries(described)) this.bar.setAttribute(key, value);
     this.bar.addEventListener("click", (event) => this.jump(event));
@@ -185,5 +187,5 @@ function barOf(name, share, shown) {
   return row;
 }
 
-return { element, tracks: [timelines], below: [answers] };
+return { element, Lane, weighedSpans, timeAxis, tracks: [timelines], below: [answers] };
 })();

@@ -258,10 +258,19 @@ class Stage {
     this.controls.addEventListener("start", () => (this.moved = true));
     this.controls.addEventListener("change", changed);
     this.colours = readColours(root);
-    new ResizeObserver(() => {
+    this.watch = new ResizeObserver(() => {
       this.resize();
       changed();
-    }).observe(this.cells);
+    });
+    this.watch.observe(this.cells);
+  }
+
+  close() {
+    this.watch.disconnect();
+    this.controls.dispose();
+    this.scenes.forEach((scene) => scene.dispose());
+    this.renderer.dispose();
+    this.renderer.forceContextLoss();
   }
 
   show(panels, clip) {

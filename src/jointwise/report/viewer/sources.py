@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,11 +20,15 @@ from jointwise.data.sequence import Sequence
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.reader import label_name
 from jointwise.errors import DataError, JointwiseError, JointwiseWarning, ReadError, counted
+from jointwise.inference.timeline import Segment
 from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
 from jointwise.report.viewer.reasons import with_reasons
 from jointwise.training.example_clips import PREDICTED, choose_examples, read_examples
 from jointwise.training.run_folder import read_about
+
+if TYPE_CHECKING:
+    from jointwise.inference.recognizer import Recognizer
 
 AskRecognizer = Callable[[Clip, Sequence, Sequence], Clip]  # the clip, as read, as prepared -> the clip with answers
 MOST_FILES = 12
@@ -66,7 +70,16 @@ def answers_by(model: str) -> AskRecognizer:
     """
     from jointwise.inference.recognizer import Recognizer  # here: a page without a model needs none
 
-    recognizer = Recognizer.from_pretrained(model)
+    return answers_of(Recognizer.from_pretrained(model), model)
+
+
+def answers_of(recognizer: Recognizer, name: str) -> AskRecognizer:
+    """What a recogniser says of recordings, as `answers_by`.
+
+    Args:
+        recognizer: The recogniser, fine-tuned.
+        name: Its name on the page.
+    """
     clean = CLEANING[recognizer.card.cleaning]
 
     def ask(clip: Clip, recording: Sequence, ready: Sequence) -> Clip:
@@ -74,16 +87,25 @@ def answers_by(model: str) -> AskRecognizer:
         if cleaned is not recording:
             ready = prepare_sequence(cleaned)
             clip = replace(clip, panels=(_recorded(ready),))
-        answer = Answer(model, tuple(recognizer.predict(recording).probabilities.items()))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", JointwiseWarning)  # the answer gave them already
-            segments = recognizer.timeline(ready)  # of the persons who are drawn
-        late = ready.begin / ready.fps  # a timeline counts from the first frame of the file
-        timeline = (replace(segment, start=segment.start - late, end=segment.end - late) for segment in segments)
-        clip = replace(clip, answers=(answer,), timeline=tuple(timeline))
+        answer = Answer(name, tuple(recognizer.predict(recording).probabilities.items()))
+        clip = replace(clip, answers=(answer,), timeline=timeline_of(recognizer, ready))
         return with_reasons(clip, recognizer, recording, ready)
 
     return ask
+
+
+def timeline_of(recognizer: Recognizer, ready: Sequence) -> tuple[Segment, ...]:
+    """What the persons who are drawn do, in seconds from the first frame that is drawn.
+
+    Args:
+        recognizer: The recogniser, fine-tuned.
+        ready: The recording as prepared.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", JointwiseWarning)  # its answer gave them already
+        segments = recognizer.timeline(ready)
+    late = ready.begin / ready.fps  # a timeline counts from the first frame of the file
+    return tuple(replace(segment, start=segment.start - late, end=segment.end - late) for segment in segments)
 
 
 def clip_of(

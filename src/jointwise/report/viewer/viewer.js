@@ -1,5 +1,5 @@
 // Plays the clips of a viewer: its controls, its keys and its clock; scene.js draws.
-(() => {
+const SkeletonViewer = (() => {
 "use strict";
 
 const { element } = SkeletonPanels;
@@ -20,6 +20,7 @@ class Viewer {
     this.playButton = find(".sv-play");
     this.bodyButton = find(".sv-body"); // none where no skeleton has bones
     this.onScreen = true;
+    this.closing = new AbortController();
     this.time = 0; // in frames
     this.playing = false;
     this.fillChooser();
@@ -54,14 +55,24 @@ class Viewer {
     root.addEventListener("keydown", (event) => this.key(event));
     root.querySelector("canvas").addEventListener("pointerdown", () => root.focus({ preventScroll: true }));
     root.querySelector("canvas").addEventListener("webglcontextrestored", () => this.redraw());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    const repaint = () => {
       this.stage?.repaint();
       this.redraw();
-    });
-    new IntersectionObserver(([entry]) => {
+    };
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint, { signal: this.closing.signal });
+    const watch = new IntersectionObserver(([entry]) => {
       this.onScreen = entry.isIntersecting;
       this.redraw();
-    }).observe(root.querySelector(".sv-stage"));
+    });
+    watch.observe(root.querySelector(".sv-stage"));
+    this.closing.signal.addEventListener("abort", () => watch.disconnect());
+  }
+
+  /** Ends a viewer whose element is taken out of the page: browsers allow few canvases in 3D at once. */
+  close() {
+    this.closing.abort();
+    this.clip = undefined;
+    this.stage?.close();
   }
 
   // --- actions --------------------------------------------------------------------------------------------------------
@@ -242,5 +253,11 @@ class Viewer {
   }
 }
 
-for (const root of document.querySelectorAll(".sv")) root.viewer = new Viewer(root);
+/** Brings the markup of a viewer to life, and returns its Viewer, which stands in `root.viewer` as well. */
+function open(root) {
+  return (root.viewer = new Viewer(root));
+}
+
+document.querySelectorAll(".sv").forEach(open);
+return { open };
 })();

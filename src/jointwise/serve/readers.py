@@ -1,0 +1,188 @@
+"""Uploads become recordings: kept in a folder of their own, read by another process, and deleted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from jointwise.data.formats import npz
+from jointwise.data.sequence import Sequence
+from jointwise.errors import ReadError
+from jointwise.serve.limits import Limits
+from jointwise.serve.reader_process import READ
+
+_LONGEST = 100  # characters of a name
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What was read of an upload.
+
+    Args:
+        recordings: The recordings; `source` is the name of each.
+        problems: What is wrong with other files of it, as sentences.
+    """
+
+    recordings: tuple[Sequence, ...]
+    problems: tuple[str, ...]
+
+
+def label_of(name: str) -> str:
+    """The name of an uploaded file, as a name in a folder of ours.
+
+    Readers tell some formats, and the order of frames, by names. So the last part of the name is kept, without
+    anything that means something to a file system.
+
+    Args:
+        name: As the browser says it.
+
+    >>> label_of("../../etc/.passwd"), label_of("C:\\\\clips\\\\wave 3.bvh"), label_of("")
+    ('passwd', 'wave 3.bvh', 'file')
+    """
+    last = re.split(r"[/\\]", name)[-1]
+    return re.sub(r"[^\w .,+()=@-]", "_", last).lstrip(". ")[-_LONGEST:].lstrip(". ") or "file"
+
+
+class Readers:
+    """The processes that read uploads; each is started when it is needed, and again after it had to be ended.
+
+    Args:
+        limits: How many, and what each may take.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._free = threading.Semaphore(limits.readers)
+        self._idle: list[subprocess.Popen[str]] = []
+        self._lock = threading.Lock()
+
+    def read(self, files: Iterable[tuple[str, IO[bytes]]], options: dict[str, Any]) -> Upload:
+        """Reads uploaded files.
+
+        Args:
+            files: (name, content) of each; a name is a label, never a path.
+            options: What the user says of them, as `jointwise.read` takes it.
+
+        Returns:
+            The recordings among them.
+
+        Raises:
+            ReadError: None of them is a recording, or reading took too long or ended the process.
+        """
+        with tempfile.TemporaryDirectory(prefix="jointwise-", ignore_cleanup_errors=True) as place:
+            folder = Path(place)
+            names = self._keep(folder / "files", files)
+            with self._free:
+                answer = self._ask(folder, options, names)
+            found = tuple(
+                replace(npz.read(folder / READ / Path(one["file"]).name), source=str(one["name"]))
+                for one in answer["recordings"]
+            )
+        problems = tuple(map(str, answer["problems"]))
+        if not found:
+            raise ReadError("\n".join(problems) or "no file was uploaded.")
+        return Upload(found, problems)
+
+    @staticmethod
+    def _keep(folder: Path, files: Iterable[tuple[str, IO[bytes]]]) -> list[str]:
+        """Writes the files under names that are none twice."""
+        folder.mkdir()
+        names: list[str] = []
+        for number, (name, content) in enumerate(files):
+            label = label_of(name)
+            label = label if not (folder / label).exists() else f"{number}-{label}"
+            with (folder / label).open("xb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
+            names.append(label)
+        return names
+
+    def _ask(self, folder: Path, options: dict[str, Any], names: list[str]) -> dict[str, Any]:
+        """What a process says of a folder. Raises ReadError where it says nothing."""
+        process = self._take()
+        seconds = self._limits.read_seconds
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
+        assert process.stdin is not None
+        assert process.stdout is not None
+        timer = threading.Timer(seconds, end)
+        timer.start()
+        try:
+            line = json.dumps({"folder": str(folder), "options": options, "seconds": seconds + 5})
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            reply = process.stdout.readline()
+        except OSError:
+            reply = ""
+        finally:
+            timer.cancel()
+        if reply.endswith("\n") and not late.is_set():
+            with self._lock:
+                self._idle.append(process)
+            answer: dict[str, Any] = json.loads(reply)
+            return answer
+        _end(process)
+        what = names[0] if len(names) == 1 else f"these {len(names)} files"
+        if late.is_set():
+            raise ReadError(f"{what}: reading took longer than {seconds:g} seconds, so it was given up. Cut it.")
+        raise ReadError(
+            f"{what}: reading it ended the process that read it: it is damaged, or takes more memory than an upload "
+            "may. jointwise doctor FILE, on the command line, may say more."
+        )
+
+    def _take(self) -> subprocess.Popen[str]:
+        with self._lock:
+            while self._idle:
+                process = self._idle.pop()
+                if process.poll() is None:
+                    return process
+                _end(process)
+        return self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}  # each takes address space
+        return subprocess.Popen(
+            [sys.executable, "-m", "jointwise.serve.reader_process", str(self._limits.read_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | threads | {"PYTHONIOENCODING": "utf-8", "PYTHONWARNINGS": "ignore"},
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for the page
+        )
+
+    def warm(self) -> None:
+        """Starts one process, so that the first upload need not wait for it."""
+        with self._lock:
+            if not self._idle:
+                self._idle.append(self._start())
+
+    def close(self) -> None:
+        """Ends the processes."""
+        with self._lock:
+            while self._idle:
+                _end(self._idle.pop())
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # one to a process that has gone cannot be flushed
+                pipe.close()
+    process.wait()
