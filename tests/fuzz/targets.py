@@ -14,7 +14,6 @@ import yaml
 
 from fuzz.recordings_of import SAMPLES, shared_samples
 from helpers import made_results, mamp_reference, own_folder, stores, tiny
-from jointwise.cli.stream_command import frame_of
 from jointwise.config.layers import build_config, read_layer, to_settings
 from jointwise.data.dataset import Dataset
 from jointwise.data.datasets import source_of_file
@@ -30,6 +29,7 @@ from jointwise.data.store.writer import StoreWriter
 from jointwise.errors import JointwiseError
 from jointwise.evaluation.results import read_results, save_result
 from jointwise.inference.recognizer import Recognizer
+from jointwise.inference.stream_lines import frame_of
 from jointwise.report.page import render_page
 from jointwise.report.page.reading import read_result, read_run
 from jointwise.report.tables.bench_figures import bench_table

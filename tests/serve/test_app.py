@@ -116,6 +116,16 @@ def test_frames_in_files_of_their_own_are_one_recording_and_problems_are_told(em
     assert [problem.partition(":")[0] for problem in reply.json["problems"]] == ["bad.npz", "no recordings"]
 
 
+def test_what_does_not_fit_the_model_is_shown_and_says_so(empty: Served, tmp_path: Path) -> None:
+    walk = tiny.walk(1, 2, 1)
+    npz.write(tmp_path / "flat.npz", replace(walk, positions=walk.positions[..., :2]))
+    view = empty.get(f"/api/recordings/{empty.open(tmp_path / 'flat.npz')}/view").json
+    assert "sv-stage" in view["html"]
+    assert view["spans"] == []
+    (note,) = [note for note in view["notes"] if "names nothing" in note]
+    assert note.startswith("finetune names nothing. flat.npz: 2 coordinates")
+
+
 def test_names_of_files_are_labels_and_nothing_is_left_behind(
     empty: Served, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +277,10 @@ def test_a_recording_that_is_too_long_is_refused(files: Path) -> None:
     with serving(Desk(Models(), Limits(frames=10))) as page:
         reply = page.upload(files / "one.npz")
         assert (reply.status, "Cut it" in reply.detail) == (422, True)
+    with serving(Desk(Models(), Limits())) as page:
+        slow = io.BytesIO()
+        np.savez(slow, positions=np.zeros((2, 20, 3)), fps=1e-9)
+        assert "1e-09 frames per second" in page.upload(("slow.npz", slow.getvalue())).detail
 
 
 # --- corrections ---
@@ -397,7 +411,7 @@ def test_what_the_model_says_fills_the_time_that_corrections_leave() -> None:
 
 def test_without_a_label_there_is_no_data_set(empty: Served, files: Path) -> None:
     empty.open(files / "one.npz")
-    assert (empty.get("/api/dataset.zip").status, empty.get("/api/labels.json").json) == (422, {"recordings": []})
+    assert (empty.get("/api/dataset.zip").status, empty.get("/api/labels.json").json) == (409, {"recordings": []})
 
 
 # --- moments, data, streams ---

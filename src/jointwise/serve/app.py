@@ -85,7 +85,7 @@ def create_api(desk: Desk) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/openapi.json",
         telemetry=silent,  # type: ignore[arg-type]  # nothing leaves this machine; older versions ignore it
-        responses={code: {"model": Problem} for code in (403, 404, 409, 413, 422, 503)},
+        responses={code: {"model": Problem} for code in (400, 403, 404, 409, 413, 422, 503)},
     )
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(JointwiseError)(_failed)
@@ -149,7 +149,7 @@ def _add_recordings(app: FastAPI, desk: Desk, readers: Readers) -> None:
 
     @app.post(UPLOADS, status_code=201)
     def upload(
-        files: Annotated[list[UploadFile], File(description="a recording, or several")],
+        files: Annotated[list[UploadFile], File(min_length=1, description="a recording, or several")],
         reading: Annotated[Reading, Query()],
     ) -> Uploaded:
         """Open recordings. Files that hold one frame each are one recording."""

@@ -20,7 +20,7 @@ from jointwise.serve.models import Models
 from jointwise.serve.spans import Span, around, check_spans, piece_of
 
 VIEW_BYTES = 24_000_000  # of the data of a viewer; it comes from this machine, so it may be large
-MOMENT = 2.0  # seconds that a moment is looked at
+RATES = (0.1, 10_000.0)  # frames per second
 
 
 class NotOpen(DataError):
@@ -89,7 +89,7 @@ class Desk:
 
         Raises:
             ConfigError: Too many are open.
-            DataError: It is too long.
+            DataError: It is too long, or has no frame rate that can be meant.
             ReadError: Nobody is in it.
         """
         size = recording.frames * recording.persons
@@ -98,6 +98,11 @@ class Desk:
                 f"{recording.source}: {recording.frames} frames of {counted(recording.persons, 'person')}, but "
                 f"the page takes {self.limits.frames:,} at most, over all persons. Cut it, or name its actions on the "
                 "command line: jointwise predict RUN FILE --timeline."
+            )
+        if not RATES[0] <= recording.fps <= RATES[1]:
+            raise DataError(
+                f"{recording.source}: {recording.fps:g} frames per second, but the page takes {RATES[0]:g} to "
+                f"{RATES[1]:g}. Say the right number under 'What the file does not say'."
             )
         opened = Open(secrets.token_hex(8), recording, self.models.cleaned(recording), truth)
         opened.notes += recording.assumed
@@ -198,7 +203,7 @@ class Desk:
             keep: Whether it is written into the model folder, too.
 
         Raises:
-            DataError: No span is labelled so.
+            ConfigError: No span is labelled so.
             JointwiseError: As `Models.teach`.
         """
         pieces = [
@@ -208,7 +213,7 @@ class Desk:
             if span.label == name.strip()
         ]
         if not pieces:
-            raise DataError(f"no span is labelled '{name}'. Label one to five of them, then teach it.")
+            raise ConfigError(f"no span is labelled '{name}'. Label one to five of them, then teach it.")
         self.models.teach(name.strip(), pieces, keep)
         self._ask_again()
 

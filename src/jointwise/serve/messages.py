@@ -50,7 +50,7 @@ class Reading(Strict):
     """What the user says of files that do not say it, or say it wrongly."""
 
     layout: Literal[tuple(SKELETONS)] | None = None  # type: ignore[valid-type]  # never a path
-    fps: Annotated[float, Field(gt=0, le=1e4, allow_inf_nan=False)] | None = None
+    fps: Annotated[float, Field(ge=0.1, le=10_000, allow_inf_nan=False)] | None = None
     units: Literal[tuple(UNITS)] | None = None  # type: ignore[valid-type]
     up: Literal[tuple(UP)] | None = None  # type: ignore[valid-type]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jointwise.data.centring import prepare_sequence
 from jointwise.data.cleaning import CLEANING
 from jointwise.data.sequence import Sequence
-from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning
+from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError
 from jointwise.report.viewer import Answer, Clip, answers_of, no_answer
 from jointwise.report.viewer.sources import timeline_of
 
@@ -138,18 +138,29 @@ class Models:
                 self.recognizer.save()
 
     def _ask(self, clip: Clip, recording: Sequence, ready: Sequence) -> Clip:
-        """The clip with what the models say."""
+        """The clip with what the models say; where a recording does not fit one, that is warned of."""
         if self.recognizer is None or not names_actions(self.recognizer):
             return no_answer(clip, recording, ready)
-        clip = answers_of(self._recognizers[0], self.names[0])(clip, recording, ready)
+        with self._told(self.names[0]):
+            clip = answers_of(self.recognizer, self.names[0])(clip, recording, ready)
         for name, other in zip(self.names[1:], self._recognizers[1:], strict=True):
-            answer = Answer(name, tuple(other.predict(recording).probabilities.items()))
-            clip = replace(
-                clip,
-                answers=(*clip.answers, answer),
-                compared=(*clip.compared, (short_names(self.names)[name], timeline_of(other, ready))),
-            )
+            with self._told(name):
+                answer = Answer(name, tuple(other.predict(recording).probabilities.items()))
+                timeline = timeline_of(other, ready)
+                clip = replace(
+                    clip,
+                    answers=(*clip.answers, answer),
+                    compared=(*clip.compared, (short_names(self.names)[name], timeline)),
+                )
         return clip
+
+    @contextmanager
+    def _told(self, name: str) -> Iterator[None]:
+        """Warns where a model cannot answer."""
+        try:
+            yield
+        except ReadError as error:
+            warnings.warn(f"{short_names(self.names)[name]} names nothing. {error}", JointwiseWarning, stacklevel=3)
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from jointwise.data.datasets.settings_file import describe_folder
 from jointwise.data.doctor import examine
 from jointwise.data.formats import npz
 from jointwise.data.sequence import Sequence
-from jointwise.errors import DataError
+from jointwise.errors import ConfigError, DataError
 
 LABELS = "labels.csv"
 _LEAST = 0.04  # seconds of a span
@@ -166,7 +166,7 @@ def as_dataset(labelled: Iterable[tuple[Sequence, tuple[Span, ...]]]) -> bytes:
         labelled: Recordings with their spans.
 
     Raises:
-        DataError: There is no span.
+        ConfigError: There is no span.
     """
     with tempfile.TemporaryDirectory(prefix="jointwise-") as place:
         folder = Path(place)
@@ -180,7 +180,7 @@ def as_dataset(labelled: Iterable[tuple[Sequence, tuple[Span, ...]]]) -> bytes:
                 npz.write(folder / name, replace(piece, label=None))
                 rows.append((name, span.label))
         if not rows:
-            raise DataError("no span has a label yet. Label one, then download the data set.")
+            raise ConfigError("no span has a label yet. Label one, then download the data set.")
         (folder / LABELS).write_text(_table(("file", "label"), rows), "utf-8")
         looks = examine(str(folder)).recordings
         (folder / SETTINGS).write_text(describe_folder(".", looks, LABELS), "utf-8")

@@ -35,6 +35,12 @@ def sequences(draw: st.DrawFn) -> Sequence:
     return Sequence(positions, skeleton, valid, draw(st.floats(0.1, 1000)), **about)
 
 
+def test_more_persons_than_frames_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    before = Sequence(np.arange(30 * 2 * 2 * 3).reshape(30, 2, 2, 3), BARE)
+    npz.write(tmp_path / "crowd.npz", before)
+    assert (npz.read(tmp_path / "crowd.npz").positions == before.positions).all()
+
+
 @given(sequences())
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, before: Sequence) -> None:
     path = tmp_path_factory.mktemp("npz") / "x.npz"

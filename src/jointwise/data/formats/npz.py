@@ -316,6 +316,8 @@ def write(path: Path, sequence: Sequence) -> None:
         content["layout"] = np.array(skeleton.name)
         details = {"root": skeleton.root, "up": skeleton.up, "lateral": skeleton.lateral}
         content |= {key: np.array(value) for key, value in details.items() if value is not None}
+    if sequence.persons > max(MOST_PERSONS, sequence.frames):  # without a word it is taken for exchanged axes
+        content["axes"] = np.array("MTVC")
     path = Path(path)
     with writing(path), path.open("wb") as file:  # given a path, savez would append .npz to any other ending
         np.savez_compressed(file, **content)

@@ -186,9 +186,9 @@ class EditableLane extends SkeletonPanels.Lane {
     const { editor, labels } = this;
     const actions = {
       Enter: () => editor.name.focus(),
-      i: () => editor.span && labels.set(editor.span, { start: this.seconds }),
-      o: () => editor.span && labels.set(editor.span, { end: this.seconds }),
-      s: () => editor.span && labels.split(editor.span, this.seconds),
+      i: () => this.begin(),
+      o: () => this.end(),
+      s: () => editor.span && labels.split(editor.span, this.moment),
       Delete: () => editor.remove(),
       Backspace: () => editor.remove(),
       w: () => editor.why(),
@@ -197,7 +197,25 @@ class EditableLane extends SkeletonPanels.Lane {
     if (!action) return super.key(event);
     event.preventDefault();
     event.stopPropagation();
+    editor.select(this, labels.at(this.person, this.moment));
     action();
+  }
+
+  /** Where the viewer stands; `seconds` is where it was drawn last. */
+  get moment() {
+    return Math.floor(this.viewer.time) / this.viewer.clip.fps;
+  }
+
+  /** The span at the cursor begins there; where there is none, the next one does. */
+  begin() {
+    const span = this.editor.span ?? this.labels.of(this.person).find(({ start }) => start > this.moment);
+    if (span) this.labels.set(span, { start: this.moment });
+  }
+
+  /** The span at the cursor ends there; where there is none, the one before does. */
+  end() {
+    const span = this.editor.span ?? this.labels.of(this.person).findLast(({ end }) => end <= this.moment + 1e-6);
+    if (span) this.labels.set(span, { end: this.moment });
   }
 
   at(seconds) {
@@ -227,8 +245,13 @@ class Editor {
     this.undoButton = this.button("Undo", () => this.labels.undo(), "Undo the last change (Ctrl Z)");
     this.whyButton = this.button("Why?", () => this.why(),
       "The likeliest actions at this moment, what they rest on, the nearest training clips (W)");
+    const keys = element("p", "sv-keys editor-keys sv-by-key");
+    const named = [["Enter", "label"], ["I", "begin here"], ["O", "end here"], ["S", "split"], ["Delete", "remove"],
+      ["Ctrl Z", "undo"], ["W", "why"]];
+    keys.append("On a lane: ", ...named.flatMap(([key, words], place) =>
+      [place ? ", " : "", element("kbd", "", key), ` ${words}`]), ". Edges of the chosen span are dragged.");
     this.form.append(this.who, ...[this.name, this.start, this.end].map((field) => field.parentElement), list,
-      this.addButton, this.splitButton, this.removeButton, this.undoButton, this.whyButton);
+      this.addButton, this.splitButton, this.removeButton, this.undoButton, this.whyButton, keys);
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("change", () => this.span && this.apply());
     this.form.addEventListener("keydown", (event) => {
@@ -260,10 +283,10 @@ class Editor {
   }
 
   get seconds() {
-    return this.lane.seconds ?? 0;
+    return this.lane.moment;
   }
 
-  select(lane, span = this.labels.at(lane.person, lane.seconds ?? 0)) {
+  select(lane, span = this.labels.at(lane.person, lane.moment)) {
     if (this.lane === lane && this.span === span && this.ready) return;
     [this.lane, this.span, this.ready] = [lane, span, true];
     this.lanes.forEach((one) => one.show());
