@@ -3,10 +3,11 @@ PYTHON ?= python3
 # What is installed. constraints-lowest.txt instead has the lowest versions that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
+INPUTS ?= 1000000
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup hooks demo test quick coverage check results
+.PHONY: setup hooks demo test quick coverage check results docs release fuzz camera
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -37,5 +38,18 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_floors.py
 
+fuzz: setup  # every reader on damaged files: hours; `make fuzz INPUTS=10000` tries fewer. Found inputs: build/fuzz
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $(INPUTS)
+
 results: setup  # README's and docs' tables, rendered from results/
 	$(BIN)/python -m jointwise.report.tables README.md docs/results.md docs/performance.md
+
+camera: setup  # dist/jointwise_camera-*.whl: MediaPipe Pose for the live page; needs npm
+	$(BIN)/python packages/jointwise-camera/fetch.py
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist packages/jointwise-camera
+
+release: setup  # sdist and wheel in dist/, tried in a fresh environment; TAG=1 then tags the commit; nothing is pushed
+	.ci/release $(BIN)/python $(if $(TAG),--tag)
+
+docs: setup  # the site of the documentation in build/site/; a link or an anchor that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation: embedded motions, the pipeline, growing cost, a report, timelines.
+"""Draws the pictures of the documentation: embedded motions, the pipeline, masks, growing cost, a report, timelines.
 
 Run: python docs/draw.py [REPORT RUN], where REPORT is the report.html of a demo, which is photographed in Chromium, and
 RUN its fine-tuned run, whose answers are drawn over time.
@@ -104,11 +104,14 @@ class Tokens:
     parts: dict[str, list[int]]
 
 
-def cut_tokens(action: str, frames: int = 40, segment: int = 4, ratio: float = 0.9) -> Tokens:
-    """Cut, score and mask an embedded motion as in training, with mask `joint-frame`.
+def cut_tokens(
+    action: str, mask: str = "joint-frame", frames: int = 40, segment: int = 4, ratio: float = 0.9
+) -> Tokens:
+    """Cut, score and mask an embedded motion as in training.
 
     Args:
         action: Name of the motion.
+        mask: Which tokens are hidden, a key of MASKS.
         frames: Frames of the clip.
         segment: Frames of a segment.
         ratio: Share of the tokens that are hidden.
@@ -120,7 +123,7 @@ def cut_tokens(action: str, frames: int = 40, segment: int = 4, ratio: float = 0
     persons = clips.persons()
     numbers = to_segments(persons.positions, segment)
     valid = token_validity(persons.valid, segment)
-    strategy = MASKS["joint-frame"]
+    strategy = MASKS[mask]
     count, joints = valid.shape[1:]
     noise = torch.rand((len(valid), count + 1, joints + 1), generator=torch.Generator().manual_seed(8))
     parts = torch.tensor(skeleton.body_parts)
@@ -241,6 +244,26 @@ def draw_pipeline(path: Path) -> None:
     _label(axes, (11.2, top - 0.05), "∥", 15, rotation=-5)
     figure.tight_layout(pad=0.2)
     figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_masks(path: Path, action: str = "throw") -> None:
+    """What each mask hides of one motion: joints from top to bottom, time from left to right.
+
+    Args:
+        path: The picture.
+        action: Name of the motion.
+    """
+    figure, grid = plt.subplots(1, len(MASKS) + 1, figsize=(2.1 * (len(MASKS) + 1), 2.9))
+    for axes, name in zip(grid, [None, *MASKS], strict=True):
+        tokens = cut_tokens(action, name or "random", ratio=0.75)
+        _grid(axes, (0.0, 0.0), tokens, name is not None)
+        axes.set_title(name or "all tokens", fontsize=10, color=MIDDLE)
+        axes.set_xlim(0, GRID[0])
+        axes.set_ylim(0, GRID[1])
+        axes.axis("off")
+    figure.tight_layout(pad=0.4)
+    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 
@@ -368,6 +391,7 @@ if __name__ == "__main__":
         draw_timeline(HERE / "timelines.png", Path(sys.argv[2]))
     draw_motions(HERE / "synthetic.png")
     draw_pipeline(HERE / "pipeline.png")
+    draw_masks(HERE / "masks.png")
     bench = HERE.parents[1] / "results" / "bench"
     draw_scaling(HERE / "scaling.png", bench / "scaling-cpu.json")
     draw_stores(HERE / "stores.png", bench / "stores-cpu.json")

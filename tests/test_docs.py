@@ -182,7 +182,7 @@ def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in headings(linked), f"{target}#{anchor}"
 
 
-@pytest.mark.parametrize("folder", ["decisions", "how-to"])
+@pytest.mark.parametrize("folder", ["api", "decisions", "how-to", "tutorials"])
 def test_an_index_lists_every_page_of_its_folder(folder: str) -> None:
     index = (ROOT / "docs" / folder / "README.md").read_text("utf-8")
     pages = {path.name for path in (ROOT / "docs" / folder).glob("*.md")} - {"README.md"}

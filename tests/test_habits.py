@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-ONLY_CHECKED = {"ruff", "mypy", "types-pyyaml", "pre-commit"}  # `make test` runs without them
+ONLY_CHECKED = {"ruff", "mypy", "types-pyyaml", "pre-commit", "build", "twine"}  # `make test` runs without them
 
 
 def commands_of(target: str) -> list[str]:
@@ -46,6 +46,7 @@ def test_ci_runs_make_check_and_make_test_on_every_python() -> None:
     assert {"make check", "make test"} <= set((ROOT / ".ci" / "run").read_text().splitlines())
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
     assert jobs["test"]["steps"][-1]["run"] == "bash .ci/run"
+    assert jobs["package"]["steps"][-1]["run"] == "make release"
     assert jobs["lowest"]["steps"][-1]["run"] == "make test CONSTRAINTS=constraints-lowest.txt"
     pythons = jobs["test"]["strategy"]["matrix"]["python"]
     named = [line.rpartition(" :: ")[2] for line in PROJECT["classifiers"] if "Python :: 3." in line]

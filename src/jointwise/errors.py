@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+_LONGEST = 10_000  # characters of a message
 _VARYING = re.compile(r"'[^']*'|[-+]?\d[\d.e+-]*")  # what differs between two messages of one cause
 
 
@@ -16,7 +17,13 @@ class JointwiseError(Exception):
     """Base class of all errors that the user can do something about.
 
     The command line prints the message without a traceback. An exception of any other class is a bug in jointwise.
+
+    Args:
+        message: What is wrong, where, and what to do. What a file brings into it does not make it endless.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]} …")
 
 
 class JointwiseWarning(UserWarning):

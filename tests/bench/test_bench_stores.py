@@ -1,5 +1,6 @@
 """The stores of the benchmark are stores, and what is timed happens."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from jointwise.bench import stores
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset
+from jointwise.data.store.content import fingerprint
 from jointwise.data.store.reader import Store
 from jointwise.errors import DataError
 from jointwise.training.batches import BatchOrder
@@ -52,6 +54,9 @@ def test_checking_finds_a_sequence_in_both_parts(path: Path, tmp_path: Path) -> 
     digests[data.test.ids[0]] = digests[data.train.ids[0]]
     shutil.copytree(path, other)
     np.save(other / "digests.npy", digests)
+    header = json.loads((other / "store.json").read_text())
+    header["fingerprint"] = fingerprint(digests.tolist(), data.store.index)
+    (other / "store.json").write_text(json.dumps(header))
     stores.opening(other)(0)
     with pytest.raises(DataError, match="training part"):
         stores.checking(other)(0)

@@ -298,7 +298,7 @@ def test_the_score_is_told_although_the_report_cannot_be_written(
 ) -> None:
     shutil.copytree(finetuned, "run")
     Path("run/results/other.json").write_text('{"protocol": ')
-    with pytest.raises(DataError, match=r"other\.json: this is not JSON"):
+    with pytest.raises(DataError, match=r"other\.json: damaged, not readable as JSON"):
         run("evaluate", "run", "--protocol", "knn", "--data", "tiny")
     out = capsys.readouterr().out
     assert "labelled   30 of 30 training clips" in out

@@ -14,6 +14,7 @@ from rich.console import Console
 
 import jointwise
 from helpers import tiny
+from helpers.in_process import Ended, in_process
 from helpers.made_results import make
 from helpers.stopping import stop_in_step
 from jointwise import cli
@@ -29,30 +30,6 @@ from jointwise.training.loop import Interrupted
 SYSTEMS = (tiny.BASELINE, tiny.SYSTEM)
 TABLE = ("table", "--data", "tiny", "--quick", *tiny.SMALL, "--systems", ",".join(SYSTEMS), "--labels", "0.5")
 FOLDER = Path("runs/quick/tiny/table")
-
-
-class Ended:
-    """A process that has ended."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-    def poll(self) -> int:
-        return self.status
-
-    def send_signal(self, sig: int, /) -> None:
-        raise AssertionError("it has ended")
-
-
-def in_process(stage: Stage) -> Ended:
-    """Runs a stage's command here, as the command line would."""
-    stage.log.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        cli.run(stage.arguments)
-    except JointwiseError as error:
-        stage.log.write_text(f"jointwise: {error}\n")
-        return Ended(1)
-    return Ended(0)
 
 
 @pytest.fixture

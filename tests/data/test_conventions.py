@@ -91,6 +91,12 @@ def test_a_turn_is_a_rotation_that_takes_one_axis_to_the_other(own: str, up: str
     np.testing.assert_array_equal(matrix @ start, end)
 
 
+def test_who_faces_a_camera_with_y_down_faces_it_with_y_up() -> None:
+    """Pose estimators say x right, y down, z away; Kinect says x to its left, y up, z away."""
+    np.testing.assert_array_equal(turn("-y", "y"), np.diag([-1, -1, 1]))
+    np.testing.assert_array_equal(turn("y", "-y"), np.diag([-1, -1, 1]))
+
+
 def test_converting_undoes_what_was_spoiled_and_says_so(recordings: list[Sequence]) -> None:
     one = recordings[0]
     spoiled = moved(one, 1000 * Z_UP)

@@ -8,7 +8,7 @@ import pytest
 
 from jointwise.data.datasets.folder import source_of
 from jointwise.data.formats import npz, read
-from jointwise.data.layouts import alias_spellings, layout_names, load_layout, parse_sources, read_yaml, spelling
+from jointwise.data.layouts import alias_spellings, layout_names, load_layout, parse_sources, spelling
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, skeleton_of
 from jointwise.errors import ConfigError, ReadError
@@ -73,12 +73,12 @@ def test_what_is_no_layout_is_refused_with_the_reason(case: str) -> None:
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none.yaml: not readable as YAML \(No such file"):
+    with pytest.raises(ConfigError, match=r"none.yaml: cannot be read \(No such file"):
         load_layout(tmp_path / "none.yaml")
     path = tmp_path / "broken.yaml"
     path.write_text("joints: [a")
-    with pytest.raises(ConfigError, match=r"broken\.yaml: not readable as YAML"):
-        read_yaml(path)
+    with pytest.raises(ConfigError, match=r"broken\.yaml: damaged, not readable as YAML"):
+        load_layout(path)
     with pytest.raises(ConfigError, match=r"unknown skeleton 'ntu52': did you mean 'ntu25'.*layout.yaml"):
         load_layout("ntu52")
 

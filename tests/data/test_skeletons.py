@@ -84,8 +84,8 @@ def test_the_name_ends_in_the_number_of_joints(skeleton: Skeleton) -> None:
 
 
 def test_json_keeps_a_layout(skeleton: Skeleton) -> None:
-    assert Skeleton.from_json(json.loads(json.dumps(asdict(skeleton)))) == skeleton
-    assert Skeleton.from_json(json.loads(json.dumps(asdict(unnamed_skeleton(7))))) == unnamed_skeleton(7)
+    assert Skeleton(**json.loads(json.dumps(asdict(skeleton)))) == skeleton
+    assert Skeleton(**json.loads(json.dumps(asdict(unnamed_skeleton(7))))) == unnamed_skeleton(7)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ NO_LAYOUT = {
 
 
 @pytest.mark.parametrize("name", NO_LAYOUT)
-@pytest.mark.parametrize("make", [lambda content: Skeleton(**content), Skeleton.from_json])
+@pytest.mark.parametrize("make", [lambda content: Skeleton(**content)])
 def test_what_is_no_layout_is_refused(name: str, make: Callable[[dict[str, Any]], Skeleton]) -> None:
     content, message = NO_LAYOUT[name]
     with pytest.raises(ConfigError, match=f"skeleton 'odd'.*{message}"):

@@ -98,7 +98,7 @@ def test_a_folder_with_results_of_other_data_is_refused(dataset: Dataset, tmp_pa
 
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('{"protocol": ')
-    with pytest.raises(DataError, match=r"x\.json: damaged result .*Delete it and run its command again"):
+    with pytest.raises(DataError, match=r"x\.json: damaged.*Delete it and run its command again"):
         read_results(tmp_path)
 
 

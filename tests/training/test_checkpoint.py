@@ -148,7 +148,7 @@ def test_a_value_that_json_cannot_hold_leaves_the_old_file(tmp_path: Path) -> No
 def test_missing_or_damaged_json_names_the_file(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "x.json").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"x\.json: missing or damaged"):
+    with pytest.raises(CheckpointError, match=r"x\.json: (cannot be read|damaged)"):
         read_json(tmp_path / "x.json")
 
 

@@ -1,8 +1,11 @@
 """Costs: one set of fields for model cards and results, added to stage by stage."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
+from jointwise.errors import CheckpointError
 from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
 
 CPU = torch.device("cpu")
@@ -44,13 +47,17 @@ def test_a_pre_training_that_goes_on_does_not_keep_losses_on_other_data() -> Non
     assert (further.steps["pretrain"], further.held_out) == (50, None)
 
 
+def read(content: dict[str, Any]) -> Costs:
+    return Costs.from_json(content, "config.json", CheckpointError)
+
+
 def test_costs_are_read_from_the_flat_keys_that_they_are_written_to() -> None:
     costs = both_stages().with_gflops(0.25)
     assert set(costs.to_json()) == set(COST_KEYS)
-    assert Costs.from_json({"system": "mamp"} | costs.to_json()) == costs
-    assert Costs.from_json(costs.to_card()).with_gflops(0.25) == costs
+    assert read({"system": "mamp"} | costs.to_json()) == costs
+    assert read(costs.to_card()).with_gflops(0.25) == costs
     assert set(COST_KEYS) - set(costs.to_card()) == {"gflops"}
-    assert Costs.from_json({"steps": {"pretrain": 3}, "held_out": None}) == Costs(steps={"pretrain": 3})
+    assert read({"steps": {"pretrain": 3}, "held_out": None}) == Costs(steps={"pretrain": 3})
 
 
 def test_a_run_file_knows_its_own_stage() -> None:

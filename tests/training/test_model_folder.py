@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from jointwise.data.dataset import Dataset
 from jointwise.errors import CheckpointError
 from jointwise.training.checkpoint import read_json
 from jointwise.training.coordinate_scale import with_coordinate_scale
+from jointwise.training.costs import COST_KEYS
+from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import load_card, load_model, load_trained_on, model_folder, save_model
 
 
@@ -48,6 +51,20 @@ def test_a_card_tells_joints_classes_preparation_data_scores_steps_and_settings(
     config = with_coordinate_scale(tiny.config(), dataset)
     assert load_card(finetuned).config == config
     assert content["settings"] == to_settings(config)
+
+
+def test_a_card_tells_how_long_recordings_are_and_whether_they_show_several_persons(
+    finetuned: Path, dataset: Dataset
+) -> None:
+    card = load_card(finetuned)
+    training = [dataset.train[place] for place in range(len(dataset.train))]
+    assert card.recording_seconds == np.median([clip.frames / clip.fps for clip in training])
+    assert card.together == (np.mean([clip.persons > 1 for clip in training]) > 0.5)
+
+
+def test_no_field_of_a_card_hides_one_of_its_costs() -> None:
+    """They share the top level of config.json."""
+    assert not {field.name for field in fields(ModelCard)} & set(COST_KEYS)
 
 
 def test_a_pretrained_model_holds_student_and_teacher_and_knows_no_classes(pretrained: Path) -> None:
@@ -106,7 +123,7 @@ def test_missing_weights_are_named(copied: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "\x00"])
 def test_a_card_that_is_no_json_is_named(copied: Path, text: str) -> None:
     (copied / "model" / "config.json").write_text(text)
-    with pytest.raises(CheckpointError, match=r"config\.json: missing or damaged"):
+    with pytest.raises(CheckpointError, match=r"config\.json: damaged"):
         load_card(copied)
 
 

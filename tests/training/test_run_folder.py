@@ -175,5 +175,5 @@ def test_a_run_that_was_stopped_before_it_began_starts_anew(tmp_path: Path, conf
 @pytest.mark.parametrize("name", ["../../../x", "a/b", "..", "a\\b", "x\0", "", 3, "x" * 300])
 def test_a_name_that_would_be_a_path_is_refused_when_about_json_is_read(run: Path, name: object) -> None:
     write_json(run / "about.json", {"system": name, "stage": "pretrain", "seed": 0, "labels": "none"})
-    with pytest.raises(CheckpointError, match=r"about\.json: system: .* is no name"):
+    with pytest.raises(CheckpointError, match=r"about\.json: (system: .* is no name|damaged \(system: expected text)"):
         read_run_settings(run)

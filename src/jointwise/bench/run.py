@@ -16,8 +16,8 @@ from jointwise.bench.figures import GROUPS, BenchDevice, Figure
 from jointwise.bench.score import time_to_score
 from jointwise.bench.streams import measure_stream
 from jointwise.errors import ConfigError, JointwiseError, unknown
-from jointwise.report.tables.bench_figures import PLAIN, Row
-from jointwise.training.checkpoint import read_json, write_json
+from jointwise.report.tables.bench_figures import PLAIN, Row, read_rows
+from jointwise.training.checkpoint import write_json
 from jointwise.training.provenance import provenance
 
 SCHEMA = 1
@@ -76,10 +76,7 @@ def run_bench(figures: Iterable[Figure], on: BenchDevice, out: Path, announce: C
         ConfigError: The file holds something else.
         BenchError: A variant failed.
     """
-    old = read_json(out).get("rows") if out.is_file() else []
-    if old is None:
-        raise ConfigError(f"{out} holds no rows of figures. Name another file (--out).")
-    rows: dict[str, Row] = {row["figure"]: row for row in old}
+    rows: dict[str, Row] = {row["figure"]: row for row in (read_rows(out) if out.is_file() else [])}
     for figure in figures:
         announce(figure.name)
         about = {"compiled": on.compiled, **provenance(on.device, "fp32 and bf16")}

@@ -27,8 +27,9 @@ from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset
 from jointwise.data.skeletons import NTU25
 from jointwise.data.store.content import fingerprint
+from jointwise.data.store.header import VERSION
 from jointwise.data.store.join import join_stores
-from jointwise.data.store.reader import ALL, INDEX, TEST, TRAIN, VERSION, Description, Store
+from jointwise.data.store.reader import ALL, INDEX, TEST, TRAIN, Description, Store
 from jointwise.training.batches import BatchOrder
 from jointwise.training.coordinate_scale import median_clip_rms, median_coordinate_rms
 

@@ -280,11 +280,19 @@ def add_seed_and_config(parser: Parser) -> None:
 
 
 def add_run(parser: Parser) -> None:
-    """Add what says where a training is kept: --run, --quick, --resume."""
+    """Add what says where a training is kept and shown: --run, --quick, --resume, --track."""
     default = "runs/[quick/]<data>/<system>/<stage>[-<split>][-<labels>]-seed<k>"
     parser.add_argument("--run", metavar="DIR", type=Path, help=f"run folder (default: {default})")
     add_quick(parser)
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
+    parser.add_argument(
+        "--track",
+        metavar="WHERE",
+        action=_StoreSetting,
+        dest="execution.track",
+        default=argparse.SUPPRESS,
+        help="show the curves of the log while it runs: tensorboard, wandb or mlflow (short for --execution.track)",
+    )
 
 
 def add_quick(parser: Parser) -> None:

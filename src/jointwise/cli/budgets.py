@@ -14,7 +14,8 @@ from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset
 from jointwise.data.store.reader import UNKNOWN
 from jointwise.errors import ConfigError, writing
-from jointwise.training.checkpoint import read_json, write_json
+from jointwise.evaluation.results import read_result
+from jointwise.training.checkpoint import write_json
 
 ALL_LABELS = "1.0"
 PASSES = 80  # over the training clips: what rows with all labels need to converge
@@ -169,8 +170,8 @@ class Choice:
         """
         if self.settings.is_file() and self.record.is_file():
             return
-        results = [read_json(path) for path in self.results]
-        scores = [float(result["scores"]["top1"]) for result in results]
+        results = [read_result(path) for path in self.results]
+        scores = [result["scores"]["top1"] for result in results]
         better = int(scores[1] > scores[0])
         record = {
             "system": self.system,

@@ -47,7 +47,7 @@ def check_values(args: argparse.Namespace) -> None:
     check_options(getattr(args, "settings", {}))
     if getattr(args, "config", None):
         read_layer(args.config)
-    if "resume" in args:  # of a command that trains
+    if "start" in args and "resume" in args:  # of a command that trains
         run_or_system(args.start)
     if "protocol" in args:
         check_evaluated(args.protocol, args.start == RAW)
@@ -260,11 +260,13 @@ def with_known_names(config: Config) -> Config:
     """The config, after a check that each name in it is known, before data is loaded.
 
     Raises:
-        ConfigError: A mask, axis, target, pooling or objective is unknown.
+        ConfigError: A mask, axis, target, pooling or objective is unknown, or a tracker is, or is not installed.
     """
     from jointwise.model.build import check_names
+    from jointwise.training.tracking import check_tracker
 
     check_names(config)
+    check_tracker(config.execution.track)
     return config
 
 

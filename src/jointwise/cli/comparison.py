@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, NotRequired, TypedDict
 
 from jointwise.cli.budgets import Budget, Choice, subjects_to_choose_on
 from jointwise.config.layers import Settings, build_config, to_settings
@@ -48,6 +49,12 @@ def choose_splits(
     elif split is not None or validation or not names:
         return (dataset,)
     return tuple(Dataset.of(dataset.store, dataset.address, name) for name in names)
+
+
+class _Table(TypedDict):
+    """What is needed of table.json, which keeps the settings of a comparison."""
+
+    systems: NotRequired[dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -183,7 +190,7 @@ class Comparison:
     def _save_settings(self) -> None:
         """Keep the settings of every system in the folder. Raises ConfigError where it was started with others."""
         file = self.folder / "table.json"
-        before: Settings = read_json(file) if file.is_file() else {}
+        before: Settings = dict(read_json(file, _Table)) if file.is_file() else {}
         configs = {name: to_settings(config) | {"execution": None} for name, config in self.configs.items()}
         now: Settings = {"data": self.data.name, "data_fingerprint": self.data.store.fingerprint, "quick": self.quick}
         now |= {"left_out": str(self.data.store.left_out) or None}
@@ -191,7 +198,7 @@ class Comparison:
         before = (
             {"steps": Budget().describe()} | before if before else {}
         )  # older tables took all steps as they are set
-        known = before.get("systems", {})
+        known: dict[str, Settings] = before.get("systems", {})
         if before:
             check_same_settings(self.folder, {**before, "systems": {}}, {**now, "systems": {}})
             for name in set(configs) & set(known):

@@ -63,7 +63,11 @@ def run_demo(folder: Path, seed: int, settings: dict[str, str], progress: ShowPr
     report = write_report(folder / "report.html", title, list(runs.values()), [result["path"] for result in results])
     console = Console()
     console.print(tables(results)["results"].to_terminal(title))
-    console.print(what_it_brought(read_json(few), read_json(scratch)), soft_wrap=True, highlight=False)
+    console.print(
+        what_it_brought(read_json(few, dict[str, Any]), read_json(scratch, dict[str, Any])),
+        soft_wrap=True,
+        highlight=False,
+    )
     console.print(f"report: {report}", soft_wrap=True)
     return report
 

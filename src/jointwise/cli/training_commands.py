@@ -7,7 +7,7 @@ import shlex
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jointwise.cli.arguments import (
     EVALUATE_SETTINGS,
@@ -256,7 +256,7 @@ def print_result(results: list[Path], run: Path | None) -> None:
 
     if not is_main_process():
         return
-    content = read_json(results[0])
+    content = read_json(results[0], dict[str, Any])
     scores, interval = content["scores"], content["interval"]
     split = content["split"]
     print(f"{content['system']} on {content['data']}, {content['protocol']}, labels {content['labels']}:")

@@ -17,24 +17,14 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import msgspec
-import yaml
 
 from jointwise.config.recipes import quick_settings, recipes
 from jointwise.config.schema import Config
 from jointwise.config.systems import systems
+from jointwise.data.typed_files import KINDS, parse_as, read_as
 from jointwise.errors import ConfigError, unknown
 
 Settings = dict[str, Any]  # nested: {"encoder": {"width": 64}}
-
-_EXPECTED = {  # msgspec's name of a type -> ours
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "text",
-    "array": "a list such as [7]",
-    "object": "a group of settings",
-    "null": "null",
-}
 
 
 @dataclass(frozen=True)
@@ -217,14 +207,7 @@ def read_layer(path: Path) -> Layer:
     Raises:
         ConfigError: The file is missing, no YAML or no mapping, or a key is unknown.
     """
-    try:
-        settings = yaml.safe_load(path.read_text("utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Check --config.") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path}: expected a mapping of options, found {type(settings).__name__}.")
+    settings = read_as(path, dict[str, Any], ConfigError, "Check --config: it is a YAML file of options.")
     check_keys(settings, asdict(Config()), str(path))
     return Layer(str(path), settings)
 
@@ -274,10 +257,7 @@ def _nested(options: Mapping[str, Any]) -> Settings:
     nested: Settings = {}
     for name, value in options.items():
         if isinstance(value, str) and value.startswith("["):
-            try:
-                value = yaml.safe_load(value)
-            except yaml.YAMLError as error:
-                raise ConfigError(f"--{name} {value}: not a list such as [7].") from error
+            value = parse_as(value, list[Any], f"--{name} {value:.80}", ConfigError, "Write a list such as [7].", True)
         for key in reversed(name.split(".")):
             value = {key: value}
         nested = merge(nested, value)
@@ -339,7 +319,7 @@ def _explain(message: str, settings: Settings, layers: list[Layer]) -> str:
     if choices:
         return unknown(f"value of {source.describe(name)}", value, choices)
     types = re.search(r"Expected `([^`]+)`", message)
-    expected = [_EXPECTED.get(kind, kind) for kind in types[1].split(" | ")] if types else [message]
+    expected = [KINDS.get(kind, kind) for kind in types[1].split(" | ")] if types else [message]
     return f"{source.describe(name)} {value}: expected {' or '.join(expected)}."
 
 

@@ -326,6 +326,7 @@ class ExecutionConfig:
     )
     checkpoint_every: int = setting(1_000, "steps between checkpoints")
     log_every: int = setting(10, "steps between lines of metrics.jsonl")
+    track: str = setting("none", "where the log is shown too while it runs: tensorboard, wandb, mlflow, or none")
     compile: bool = setting(False, "fuse each transformer block (torch.compile); worth its first minute on a GPU")
 
     def __post_init__(self) -> None:

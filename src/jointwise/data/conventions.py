@@ -116,10 +116,11 @@ def turn(own: str, up: str, coordinates: int = 3) -> Array:
         matrix[[old, new]] = 0
         matrix[new, old] = old_sign * new_sign
         matrix[old, new] = -old_sign * new_sign
-    elif old_sign != new_sign:  # half a turn about another axis; in 2D there is none
+    elif old_sign != new_sign:  # half a turn about another axis, z if it can be; in 2D there is none
         matrix[old, old] = -1
-        if coordinates == 3:
-            matrix[2 if old != 2 else 1, 2 if old != 2 else 1] = -1
+        if coordinates == 3:  # z is the depth of a camera with y up or down: who faces it still does
+            other = 1 if old == 0 else 0
+            matrix[other, other] = -1
     return matrix
 
 

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from jointwise.data.layouts import Sources, parse_sources, read_yaml
+from jointwise.data.layouts import Sources, parse_sources
+from jointwise.data.typed_files import read_as
+from jointwise.errors import ConfigError
 
 _NUMBERED = re.compile(r"joint_\d+")
 
@@ -21,7 +24,7 @@ _NUMBERED = re.compile(r"joint_\d+")
 def synthesis() -> Sources:
     """Joint -> alternatives of the joints whose mean it is; a single joint is one at nearly the same place."""
     path = Path(__file__).with_name("synthesis.yaml")
-    return parse_sources(read_yaml(path), str(path))
+    return parse_sources(read_as(path, dict[str, Any], ConfigError, "Install jointwise again."), str(path))
 
 
 @dataclass(frozen=True)

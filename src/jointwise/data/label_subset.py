@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
+import msgspec
 import numpy as np
 
 from jointwise.data.dataset import Part
@@ -11,6 +13,8 @@ from jointwise.data.randomness import seed_for
 from jointwise.errors import ConfigError, DataError
 
 _SHOTS = re.compile(r"0*([1-9]\d*)shot")
+# a choice of labels in a file
+Labels = Annotated[str, msgspec.Meta(pattern=r"^(none|[0-9]{1,9}shot|[0-9]{1,3}(\.[0-9]{1,20})?(e-?[0-9]{1,2})?)$")]
 
 
 def canonical_labels(labels: str) -> str:

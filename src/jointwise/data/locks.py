@@ -59,3 +59,19 @@ def locked(path: Path, busy: JointwiseError) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         file.close()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process, or this one, holds a file; nothing is created or changed.
+
+    Args:
+        path: The file; it may be missing.
+    """
+    if fcntl is None or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 from jointwise.data.joint_map import JointMap, map_joints, shared_names, synthesis
 from jointwise.data.layouts import Layout, layout_names, load_layout
@@ -98,15 +97,6 @@ class Skeleton:
                 raise ConfigError(f"{about}: {key} must be 0 (x), 1 (y), 2 (z) or None, not {axis!r}.")
         if self.up is not None and self.up == self.lateral:
             raise ConfigError(f"{about}: up and lateral are both axis {self.up}. They must be different axes.")
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Skeleton:
-        """The skeleton that was written to JSON as `dataclasses.asdict(skeleton)`.
-
-        Raises:
-            ConfigError: The content is no layout.
-        """
-        return cls(**content)
 
     def on_joints(self, names: Iterable[str]) -> Skeleton:
         """The layout reduced to some of its joints.

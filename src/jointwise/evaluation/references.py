@@ -65,9 +65,9 @@ def _raw_knn(dataset: Dataset, labelled: Part, config: Config, device: torch.dev
     facts = [store.fingerprint, store.preparation, dataset.skeleton.joints, labelled.names_hash]
     key = hashlib.sha256(json.dumps([*facts, dataset.test.names_hash]).encode()).hexdigest()[:16]
     place = store.path / "references" / f"{key}.json"
-    known = read_json(place) if distributed.is_main_process() and place.is_file() else None
-    if known := distributed.all_gather(known)[0]:  # as the first process sees it
-        return float(known["raw_knn"])
+    known = read_json(place, dict[str, float]) if distributed.is_main_process() and place.is_file() else None
+    if "raw_knn" in (known := distributed.all_gather(known)[0] or {}):  # as the first process sees it
+        return known["raw_knn"]
     cutter = ClipCutter.from_store(store, RAW_FRAMES, device)
     features = raw_features(dataset.skeleton.root_index)
     scores = probe_scores(KNN, features, cutter, dataset, labelled, config, seed=0)

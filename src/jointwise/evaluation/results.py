@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,13 @@ import torch
 
 from jointwise.config.layers import to_settings
 from jointwise.config.schema import Config
+from jointwise.data.array_files import load_arrays
 from jointwise.data.dataset import Dataset, Part
+from jointwise.data.typed_files import convert_as, read_as
 from jointwise.errors import ConfigError, DataError, writing
 from jointwise.evaluation.metrics import macro_f1, telling_ranks, top_k_hits
 from jointwise.evaluation.protocols import SEMI
+from jointwise.evaluation.saved_result import SavedResult
 from jointwise.evaluation.statistics import INTERVAL_METHOD, LEVEL, Measurement, bootstrap_interval
 from jointwise.training import distributed
 from jointwise.training.checkpoint import write_json
@@ -26,6 +29,8 @@ from jointwise.training.costs import Costs
 from jointwise.training.provenance import peak_memory, provenance
 
 SCHEMA = 1
+_AGAIN = "Repeat the evaluation, or delete this file to report without it."
+_REPEAT = "Delete it and run its command again."
 TEST_LOG = "test_scorings.jsonl"  # each scoring of test subjects: choosing a number on them would show here
 
 
@@ -304,6 +309,18 @@ def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> P
     return path
 
 
+def read_result(path: Path) -> SavedResult:
+    """A result whose clips were recognised.
+
+    Raises:
+        DataError: The file is missing or damaged, or a result of another kind.
+    """
+    found = read_as(path, SavedResult, DataError, _REPEAT)
+    if "top1" not in found["scores"]:
+        raise DataError(f"{path}: a result without 'top1'. {_REPEAT}")
+    return found
+
+
 def read_results(folder: Path) -> list[dict[str, Any]]:
     """All results in `folder` and below, each with its path under "path".
 
@@ -312,22 +329,51 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     """
     results = []
     for path in sorted(folder.rglob("*.json")):
-        try:
-            content = json.loads(path.read_text())
-        except ValueError as error:
-            raise DataError(f"{path}: damaged result ({error}). Delete it and run its command again.") from error
+        content = read_as(path, cast(type[Any], Any), DataError, _REPEAT)  # the names of labelled clips are a list
         if isinstance(content, dict) and "protocol" in content:
-            results.append(content | {"path": path})
+            Costs.from_json(content, str(path), DataError)
+            results.append(dict(convert_as(content, SavedResult, str(path), DataError, _REPEAT)) | {"path": path})
     return results
+
+
+def read_scored(path: Path, keys: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+    """Arrays with a row for each clip that a result scored, from the .npz beside its JSON.
+
+    Args:
+        path: The JSON file.
+        keys: Which arrays: `ids` and `subjects` beside `labels` and `scores`, or beside errors.
+
+    Returns:
+        They by name: `ids` text, the others numbers, `scores` (N, K) and those beside it (N,).
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    place = path.with_suffix(".npz")
+    try:
+        arrays = load_arrays(place)
+        found = {key: arrays[key] for key in keys}
+        for key, array in found.items():
+            kinds = {"ids": "U", "subjects": "iu", "labels": "iu"}.get(key, "fiu")
+            if array.dtype.kind not in kinds or array.ndim != (2 if key == "scores" else 1):
+                raise ValueError(f"'{key}' is of another kind")
+        if len({len(array) for array in found.values()}) > 1:
+            raise ValueError(f"{', '.join(f'{key} {array.shape}' for key, array in found.items())} differ in length")
+        if "labels" in found and "scores" in found and len(found["labels"]):
+            low, high = found["labels"].min(), found["labels"].max()
+            if low < 0 or high >= found["scores"].shape[1] or np.isnan(found["scores"]).any():
+                raise ValueError("labels of other classes, or scores that are no numbers")
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{place}: damaged, the scores of clips cannot be read ({error}). {_AGAIN}") from error
+    return found
 
 
 def read_hits(path: Path, k: int) -> Measurement:
     """The top-k hits of each clip of the result at `path`, from the .npz beside its JSON."""
-    with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
-        return Measurement(top_k_hits(clips["scores"], clips["labels"], k), clips["subjects"])
+    clips = read_scored(path, ("scores", "labels", "subjects"))
+    return Measurement(top_k_hits(clips["scores"], clips["labels"], k), clips["subjects"])
 
 
 def read_names(path: Path) -> list[str]:
     """The names of the clips a result scored, in the order of its hits."""
-    with np.load(path.with_suffix(".npz"), allow_pickle=False) as clips:
-        return [str(name) for name in clips["ids"]]
+    return [str(name) for name in read_scored(path, ("ids",))["ids"]]

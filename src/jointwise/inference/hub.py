@@ -10,6 +10,7 @@ from jointwise.errors import CheckpointError, writing
 from jointwise.evaluation.results import read_results
 from jointwise.inference.hub_card import write_card
 from jointwise.training.checkpoint import read_json
+from jointwise.training.costs import Made
 from jointwise.training.hub import import_hub
 from jointwise.training.model_folder import copy_model, load_card, model_folder
 
@@ -52,7 +53,7 @@ def write_hub_folder(run: Path, folder: Path, repository: str | None = None) -> 
 def _card_text(model: Path, repository: str) -> str:
     """The card of a model folder, with what the run knows that it lies in."""
     run = model.parent
-    made = read_json(run / "run.json") if model.name == "model" and (run / "run.json").is_file() else {}
+    made = dict(read_json(run / "run.json", Made)) if model.name == "model" and (run / "run.json").is_file() else {}
     results = read_results(run / "results") if made and (run / "results").is_dir() else []
     return write_card(load_card(model), repository, made, [result for result in results if "top1" in result["scores"]])
 

@@ -90,7 +90,7 @@ class Inputs:
     @property
     def window(self) -> float:
         """Seconds that one answer of a timeline looks at, if nothing else is said."""
-        return usual_window(self._card.seconds)
+        return usual_window(self._card.recording_seconds)
 
     @property
     def fps(self) -> float:

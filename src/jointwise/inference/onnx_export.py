@@ -158,7 +158,7 @@ def metadata(card: ModelCard, graph: ClipGraph, int8: bool) -> dict[str, str]:
         "joints": card.skeleton.joints,
         "coordinates": card.coordinates,
         "frames": card.config.clip.frames,
-        "seconds": usual_window(card.seconds),
+        "seconds": usual_window(card.recording_seconds),
         "fps": card.fps,
         "up": card.axes.up,
         "mirrored": card.axes.mirrored,

@@ -27,7 +27,7 @@ def frame_of(line: str | bytes, min_confidence: float = 0.3) -> dict[str, Any]:
     """
     try:
         frame = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ReadError(f"no JSON: {error}. A frame is one line.") from None
     persons = frame.get("persons", [frame] if "positions" in frame else None) if isinstance(frame, dict) else None
     if not isinstance(persons, list) or not all(isinstance(one, dict) and "positions" in one for one in persons):

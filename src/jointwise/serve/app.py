@@ -18,6 +18,7 @@ from jointwise.data.findings import Group
 from jointwise.data.skeletons import SKELETONS
 from jointwise.errors import ConfigError, JointwiseError, StorageError
 from jointwise.report.viewer import viewer_files
+from jointwise.serve.camera import add_camera
 from jointwise.serve.desk import Desk, NotOpen, Open
 from jointwise.serve.guard import UPLOADS, Guard
 from jointwise.serve.live import add_stream
@@ -94,6 +95,7 @@ def create_api(desk: Desk) -> FastAPI:
     _add_downloads(app, desk)
     _add_data(app, desk)
     add_stream(app, desk)
+    add_camera(app)
 
     return app
 

@@ -117,8 +117,10 @@ class Guard:
                 return
             if message["type"] == "http.response.start":
                 started = True
-                own = [(key.encode(), value.encode()) for key, value in HEADERS.items()]
-                message["headers"] = [*message.get("headers", []), *own]
+                said = message.get("headers", [])
+                named = {key.decode("latin-1").lower() for key, _ in said}  # a page may have a policy of its own
+                own = [(key.encode(), value.encode()) for key, value in HEADERS.items() if key not in named]
+                message["headers"] = [*said, *own]
             await send(message)
 
         try:

@@ -37,7 +37,7 @@ from jointwise.training.model_card import ModelCard, some_sequences
 from jointwise.training.model_folder import encoder_weights, load_card, load_trained_on, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
-from jointwise.training.run_folder import about_run, opened_run, resume_command
+from jointwise.training.run_folder import ARGUMENTS, about_run, opened_run, resume_command
 
 UNLABELLED = ("pseudo",)  # how unlabelled clips can be used
 _MOVEMENTS = 400  # sequences, which tell how much bodies move
@@ -123,19 +123,21 @@ def finetune(
     if which != "student" and not pretrained:
         raise ConfigError(f"--encoder {which}: from random weights there is one encoder. Leave it out.")
     check_names(config)
-    arguments = dataset.arguments  # those of the command: subjects and joints are left out below
+    arguments = [
+        str(pretrained or config.system),
+        *dataset.arguments,
+    ]  # those of the command: subjects and joints are left out below
     dataset = dataset.hold_out(config.validation_subjects)
     check_trainable(dataset, config.allow_duplicates)
     check_folder(results, dataset)
     run = prepare_finetune(config, dataset, seed, labels, folder, pretrained, which, unlabelled)
     pick_device(config.execution.device)  # a missing one leaves no folder behind
-    copy = ["--results", str(results)] if results else []
-    copy += ["--unlabelled", unlabelled] if unlabelled else []
-    command = resume_command(FINETUNE, str(pretrained or config.system), arguments, folder, *copy)
-    with opened_run(folder, run.config, run.about, resume):
+    arguments += ["--results", str(results)] if results else []
+    arguments += ["--unlabelled", unlabelled] if unlabelled else []
+    with opened_run(folder, run.config, run.about | {ARGUMENTS: arguments}, resume):
         if distributed.is_main_process():
             write_json(folder / "labelled.json", run.labelled.names)
-        evaluation = _score(run, train_classifier(run, command))
+        evaluation = _score(run, train_classifier(run, resume_command(FINETUNE, arguments, folder)))
         _save(run, evaluation)
         if results is not None:
             save_result(results, evaluation, run.cutter.device)

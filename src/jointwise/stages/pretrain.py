@@ -40,7 +40,7 @@ from jointwise.training.model_card import ModelCard
 from jointwise.training.model_folder import load_trained_on, pretrained_weights, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
-from jointwise.training.run_folder import about_run, opened_run, read_log, resume_command
+from jointwise.training.run_folder import ARGUMENTS, about_run, opened_run, read_log, resume_command
 
 Probe = Callable[[int], dict[str, float]]  # steps done -> accuracies by protocol; none where no probe is due
 
@@ -71,14 +71,14 @@ def pretrain(
         DataError: It was trained on what is held out here.
     """
     _check(config, dataset)
-    command = resume_command("pretrain", str(start or config.system), dataset.arguments, folder)
+    arguments = [str(start or config.system), *dataset.arguments]
     dataset = training_data(config, dataset)
     before, weights, dataset = pretrained_weights(start, dataset) if start else (None, {}, dataset)
     config = with_coordinate_scale(config, dataset, before.config if before else None)
     about = about_run("pretrain", config.system, dataset, seed, "none")
     about |= {"pretrained": str(start)} if start else {}
     device = pick_device(config.execution.device)  # a missing one leaves no folder behind
-    with opened_run(folder, config, about, resume):
+    with opened_run(folder, config, about | {ARGUMENTS: arguments}, resume):
         cutter = ClipCutter.from_store(dataset.store, config.clip.frames, device)
         objective = _build(config, dataset, seed)
         if start:
@@ -86,7 +86,7 @@ def pretrain(
         objective.to(device)
         if config.execution.compile:
             compile_blocks(objective)
-        took = _fit(objective, cutter, dataset, config, seed, folder, command)
+        took = _fit(objective, cutter, dataset, config, seed, folder, resume_command("pretrain", arguments, folder))
 
         held_out = _held_out(objective, cutter, dataset, config)
         examples = make_examples(dataset, cutter, seed, _rebuild_by(objective, seed))

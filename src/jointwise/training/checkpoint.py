@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict, TypeVar, cast
 
+import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from jointwise.errors import CheckpointError, first_few, writing
+from jointwise.data.names import check_name
+from jointwise.data.typed_files import read_as, read_lines
+from jointwise.errors import CheckpointError, JointwiseError, first_few, writing
+
+T = TypeVar("T")
+Metrics = dict[str, int | float]  # what a training logs of a step
 
 _REPAIR_HINT = "Copy it again, or make it anew."  # the advice for a file that is missing or damaged
 
@@ -51,16 +58,37 @@ def write_text(path: Path, text: str) -> None:
         unfinished.replace(path)
 
 
-def read_json(path: Path) -> Any:
-    """Reads JSON.
+def read_json(path: Path, kind: type[T] = cast(Any, Any)) -> T:  # noqa: B008
+    """Reads JSON that this package wrote into a run.
+
+    Args:
+        path: The file.
+        kind: What it must hold, as for `read_as`; by default any JSON.
 
     Raises:
         CheckpointError: The file is missing or damaged.
     """
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: missing or damaged ({error}). {_REPAIR_HINT}") from error
+    return read_as(path, kind, CheckpointError, _REPAIR_HINT)
+
+
+def read_metrics(path: Path, error: type[JointwiseError]) -> list[Metrics]:
+    """Reads a log of metrics, metrics.jsonl. A last line that was cut off, and values that are null, are left out.
+
+    Args:
+        path: The file.
+        error: Raised where the file is missing or a line is damaged.
+
+    Returns:
+        What was logged, each with its `step`.
+    """
+    hint = "Delete that line, or repeat the run."
+    lines = []
+    for number, line in enumerate(read_lines(path, dict[str, int | float | None], error, hint), 1):
+        known = {key: value for key, value in line.items() if value is not None}
+        if not math.isfinite(known.get("step", math.nan)):
+            raise error(f"{path}, line {number}: damaged (no 'step'). {hint}")
+        lines.append(known)
+    return lines
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -143,6 +171,15 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor], source: Path) ->
     module.load_state_dict(tensors, strict=True)
 
 
+class State(TypedDict):
+    """The content of state.json; a task may have more in it."""
+
+    step: Annotated[int, msgspec.Meta(ge=0)]
+    tensors: str
+    seed: NotRequired[int]
+    seconds: NotRequired[float]
+
+
 class Checkpoint:
     """The state of a training from which it can be resumed: `step-N.safetensors`, and `state.json` that names it.
 
@@ -182,6 +219,16 @@ class Checkpoint:
             if old != file:
                 old.unlink()
 
+    def state(self) -> State:
+        """What `save` was given beside module and optimiser.
+
+        Raises:
+            CheckpointError: The checkpoint is missing or damaged.
+        """
+        state = read_json(self.folder / "state.json", State)
+        check_name(state["tensors"], f"{self.folder / 'state.json'}: tensors", CheckpointError)
+        return state
+
     def load(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """Restores module and optimiser.
 
@@ -191,11 +238,7 @@ class Checkpoint:
         Raises:
             CheckpointError: The checkpoint is missing, is damaged or does not fit the module.
         """
-        state: dict[str, Any] = read_json(self.folder / "state.json")
-        if not isinstance(state, dict) or not {"step", "tensors"} <= state.keys():
-            raise CheckpointError(
-                f"{self.folder / 'state.json'}: damaged (it names no step or no tensors). {_REPAIR_HINT}"
-            )
+        state = self.state()
         file = self.folder / state["tensors"]
         tensors = load_tensors(file)
         weights = {name.removeprefix("module."): t for name, t in tensors.items() if name.startswith("module.")}
@@ -206,4 +249,4 @@ class Checkpoint:
                 _, number, key = name.split(".")
                 moments.setdefault(int(number), {})[key] = tensor
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-        return state
+        return dict(state)

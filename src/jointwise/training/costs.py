@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from torch import nn
 
+from jointwise.data.typed_files import convert_as
+from jointwise.errors import JointwiseError
 from jointwise.model.size import count_parameters
 from jointwise.training.provenance import peak_memory
 
 PRETRAIN, FINETUNE = "pretrain", "finetune"
 STAGES = (PRETRAIN, FINETUNE)
+
+
+class Made(TypedDict):
+    """What run.json says of the costs of its stage; there is more in it."""
+
+    peak_memory_mb: NotRequired[float | None]
+    held_out: NotRequired[dict[str, Any] | None]
+    command: NotRequired[str]
+    commit: NotRequired[str | None]
 
 
 @dataclass(frozen=True)
@@ -45,9 +56,16 @@ class Costs:
     gflops: float | None = None
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Costs:
-        """The costs in a model card or a result; what an older file does not hold stays unknown."""
-        return cls(**{name: content[name] for name in COST_KEYS if content.get(name) is not None})
+    def from_json(cls, content: Mapping[str, Any], where: str, error: type[JointwiseError]) -> Costs:
+        """The costs in a model card or a result; what an older file does not hold stays unknown.
+
+        Args:
+            content: Of the file.
+            where: The file, for messages.
+            error: Raised where they are of another kind.
+        """
+        known = {name: content[name] for name in COST_KEYS if content.get(name) is not None}
+        return convert_as(known, cls, where, error, "Make the file again.")
 
     def to_json(self) -> dict[str, Any]:
         """The fields of a result file."""
@@ -116,7 +134,7 @@ class Costs:
         }
         return {name: value for name, value in known.items() if value is not None}
 
-    def completed(self, run: Mapping[str, Any], stage: str) -> Costs:
+    def completed(self, run: Made, stage: str) -> Costs:
         """These costs, with memory and held-out losses from a run.json where a card is older than these fields."""
         if self.memory_mb:
             return self

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from jointwise.data.array_files import load_arrays
 from jointwise.data.clips import ClipCutter, Clips, Persons, centre_windows
 from jointwise.data.dataset import Dataset, Part
 from jointwise.data.randomness import generator_for
 from jointwise.data.sequence import Bools, Floats
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.reader import UNKNOWN
+from jointwise.data.typed_files import parse_as
 from jointwise.errors import DataError, writing
 from jointwise.model.objective import Rebuilt
 from jointwise.training import distributed
@@ -29,6 +30,8 @@ FILE_NAME = "examples.npz"
 PREDICTED = "predicted.npz"  # the same clips with their predicted future, from `evaluate --protocol complete`
 MAX_EXAMPLES = 8
 MAX_FRAMES = 120  # of a recording that is kept for display: a model's clip may have too few frames to show the motion
+
+_REMEDY = "Delete it to report without clips, or finish the run again with --resume."
 
 Rebuild = Callable[[Clips, Persons], Rebuilt | None]  # clips, their persons -> what the report shows of them
 
@@ -66,6 +69,17 @@ class Examples:
     clip: Floats
     seen: Bools | None = None
     rebuilt: Floats | None = None
+
+
+@dataclass(frozen=True)
+class _About:
+    """What all clips of a file have in common."""
+
+    data: str
+    terms: str
+    split: str
+    classes: tuple[str, ...]
+    skeleton: Skeleton
 
 
 def choose_examples(part: Part, seed: int, most: int = MAX_EXAMPLES) -> npt.NDArray[np.int64]:
@@ -195,19 +209,37 @@ def read_examples(folder: Path, name: str = FILE_NAME) -> Examples | None:
     if not path.is_file():
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-        about = json.loads(str(arrays.pop("about")))
-        about |= {"skeleton": Skeleton.from_json(about["skeleton"]), "classes": tuple(about["classes"])}
+        arrays = load_arrays(path)
+        about = parse_as(str(arrays.pop("about")), _About, f"{path}: about", DataError, _REMEDY)
         names = tuple(str(name) for name in arrays.pop("names"))
-        examples = Examples(names=names, **about, **arrays)
-        counts = {len(array) for array in arrays.values()}
-        if counts != {len(names)} or not UNKNOWN <= examples.labels.min() <= examples.labels.max() < len(
-            examples.classes
-        ):
-            raise ValueError("its arrays do not belong together")
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(
-            f"{path}: damaged ({error}). Delete it to report without clips, or finish the run again with --resume."
-        ) from error
+        shared: dict[str, Any] = {item.name: getattr(about, item.name) for item in fields(about)}
+        examples = Examples(**shared | {"names": names} | arrays)
+        _check(examples)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: damaged ({error}). {_REMEDY}") from error
     return examples
+
+
+def _check(examples: Examples) -> None:
+    """Raise ValueError for arrays that do not belong together."""
+    count = len(examples.names)
+    joints = len(examples.skeleton.joints)
+    recording, clip = examples.recording, examples.clip
+    shapes = {"labels": (count,), "fps": (count,), "valid": recording.shape[:-1]}
+    shapes |= {"seen": clip.shape[:-1], "rebuilt": clip.shape}
+    for name, shape in shapes.items():
+        array = getattr(examples, name)
+        if array is not None and array.shape != shape:
+            raise ValueError(f"'{name}' has shape {array.shape}, expected {shape}")
+    for name, kinds in {"labels": "iu", "fps": "f", "recording": "f", "clip": "f", "valid": "b", "seen": "b"}.items():
+        array = getattr(examples, name)
+        if array is not None and array.dtype.kind not in kinds:
+            raise ValueError(f"'{name}' is of type {array.dtype}")
+    if recording.ndim != 5 or clip.ndim != 5 or {recording.shape[0], clip.shape[0]} != {count}:
+        raise ValueError(f"recordings {recording.shape} and clips {clip.shape} of {count} names")
+    if {recording.shape[3], clip.shape[3]} != {joints} or not {recording.shape[4], clip.shape[4]} <= {2, 3}:
+        raise ValueError(f"recordings {recording.shape} and clips {clip.shape} of {joints} joints")
+    if not UNKNOWN <= examples.labels.min(initial=0) <= examples.labels.max(initial=0) < len(examples.classes):
+        raise ValueError("labels of other classes")
+    if not (np.isfinite(examples.fps) & (examples.fps > 0)).all():
+        raise ValueError("frame rates that are no rates")

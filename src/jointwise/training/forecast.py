@@ -15,12 +15,14 @@ LONG = 600.0  # seconds; a longer training is told how it becomes shorter
 def duration(seconds: float) -> str:
     """A time span in its two largest units.
 
-    >>> duration(4380), duration(150), duration(2.5)
-    ('1 h 13 min', '2 min', '2.5 s')
+    >>> duration(300_000), duration(4380), duration(150), duration(2.5)
+    ('3 d 11 h', '1 h 13 min', '2 min', '2.5 s')
     """
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes = round(seconds / 60)
+    if minutes >= 48 * 60:
+        return f"{minutes // 1440} d {minutes % 1440 // 60:02d} h"
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 

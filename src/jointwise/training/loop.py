@@ -20,13 +20,14 @@ from torch import Tensor, nn
 
 from jointwise.config.schema import ExecutionConfig, TrainConfig
 from jointwise.data.randomness import seed_for
-from jointwise.errors import JointwiseError, JointwiseWarning, TrainingError, writing
+from jointwise.errors import CheckpointError, JointwiseError, JointwiseWarning, TrainingError, writing
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, Order
-from jointwise.training.checkpoint import Checkpoint, read_json
+from jointwise.training.checkpoint import Checkpoint, read_metrics
 from jointwise.training.device import autocast
 from jointwise.training.forecast import Forecast
 from jointwise.training.optimizer import learning_rate
+from jointwise.training.tracking import Track, tracking
 
 
 class Interrupted(JointwiseError):
@@ -87,7 +88,7 @@ def fit(
         order: The samples of each step.
         optimizer: Over the parameters of the module.
         settings: Steps, learning rate, gradient clipping.
-        execution: Precision, how often to log and to save.
+        execution: Precision, how often to log and to save, who else gets the log.
         folder: The run folder.
         title: Of the progress bar.
         seed: Of dropout and drop-path; a checkpoint must have been made with the same seed.
@@ -98,6 +99,7 @@ def fit(
 
     Raises:
         TrainingError: A loss or a weight is not finite, or the checkpoint was made with another seed.
+        ConfigError: The tracker is unknown or not installed.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
         CheckpointError: The checkpoint is damaged or does not fit the module.
         StorageError: The folder cannot be written.
@@ -109,11 +111,12 @@ def fit(
     with (
         _deterministic(device),
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        tracking(execution.track, folder, training.step) as track,
         _deferred_interrupt() as interrupt,
         _progress_bar(title, settings.steps, training.step) as (show_progress, say),
     ):
         forecast = Forecast(title, settings, passes, training.step, say)
-        training.run(interrupt, show_progress, resume_hint, forecast)
+        training.run(interrupt, show_progress, resume_hint, forecast, track)
     task.module.eval()
     return training.log.seconds
 
@@ -166,6 +169,7 @@ class _Training:
         show_progress: Callable[[int, float], None],
         resume_hint: str,
         forecast: Forecast,
+        track: Track,
     ) -> None:
         """The training loop."""
         module = self.task.module
@@ -193,7 +197,9 @@ class _Training:
             forecast.after_step(self.step)
 
             if self._log_is_due(step):
-                show_progress(self.step, self._write_log(step, rate))
+                line = self._write_log(step, rate)
+                show_progress(self.step, line.get("loss", math.nan))
+                track(line)
             finished = self.step == self.settings.steps
             interrupted = distributed.all_reduce_any(interrupt.is_set())
             if interrupted or finished or self.step % self.execution.checkpoint_every == 0:
@@ -211,8 +217,8 @@ class _Training:
     def _log_is_due(self, step: int) -> bool:
         return (step + 1) % self.execution.log_every == 0 or self._ends_epoch(step)
 
-    def _write_log(self, step: int, rate: float) -> float:
-        """Writes a line of the log, with measurements at the end of an epoch; returns the mean loss since the last."""
+    def _write_log(self, step: int, rate: float) -> dict[str, float]:
+        """Writes a line of the log, with measurements at the end of an epoch; returns it."""
         metrics: dict[str, float] = {}
         if self._ends_epoch(step):
             with self.log.paused():
@@ -239,7 +245,7 @@ class _Training:
     def _fail(self, number: int, what: str) -> NoReturn:
         """Raises TrainingError for a step; number: counted from 1, as in the log and in the names of checkpoints."""
         folder = self.checkpoint.folder
-        last = read_json(folder / "state.json")["step"] if self.checkpoint.exists() else None
+        last = self.checkpoint.state()["step"] if self.checkpoint.exists() else None
         kept = f"the last good checkpoint, of step {last}, is in {folder}" if last else "no checkpoint yet"
         sources = ", ".join(self.task.describe(self.order[number - 1]))
         raise TrainingError(
@@ -284,8 +290,8 @@ class _MetricsLog:
         bad = (~losses.isfinite()).nonzero()
         return self._pending[int(bad[0])][0] if len(bad) else None
 
-    def write(self, step: int, epoch: float, rate: float, metrics: dict[str, float]) -> float:
-        """Appends a line with the means since the last one; returns the mean loss."""
+    def write(self, step: int, epoch: float, rate: float, metrics: dict[str, float]) -> dict[str, float]:
+        """Appends a line with the means since the last one; returns it."""
         line: dict[str, float] = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate}
         if self._pending:
             scalars = [values for _, values in self._pending]
@@ -297,15 +303,14 @@ class _MetricsLog:
         if distributed.is_main_process():
             with writing(self.path), self.path.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-        return line.get("loss", math.nan)
+        return line
 
 
 def _truncate_log(path: Path, step: int) -> None:
     """Drops the lines after a checkpoint, which a resumed run writes again, and a line that a crash cut off."""
     if path.is_file():
-        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        path.write_text("".join(line + "\n" for line in kept))
+        kept = [line for line in read_metrics(path, CheckpointError) if line["step"] <= step]
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
 @contextmanager

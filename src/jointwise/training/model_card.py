@@ -89,7 +89,7 @@ class ModelCard:
         conventions: The axes of the data, as their bodies tell them; None in cards of before.
         movement: Of a classifier, the `movement_range` of its training part; None where unknown.
         fps: Lowest and highest frame rate in the training part; None in cards of before.
-        seconds: Median length of the recordings in the training part; None in cards of before.
+        recording_seconds: Median length of the recordings in the training part; None in cards of before.
         together: Whether most recordings of the training part show several persons: what they do is named together.
         calibration: Of a classifier, what `jointwise calibrate` found; None before.
         costs: What the training took, stage by stage; its fields stand at the top level of config.json.
@@ -122,7 +122,7 @@ class ModelCard:
     conventions: Conventions | None = None
     movement: tuple[float, float] | None = None
     fps: tuple[float, float] | None = None
-    seconds: float | None = None
+    recording_seconds: float | None = None
     together: bool = False
     calibration: Calibration | None = None
     costs: Costs = field(default_factory=Costs)
@@ -154,7 +154,7 @@ class ModelCard:
             sources=_sources(dataset),
             conventions=conventions_of(dataset),
             fps=_frame_rates(dataset),
-            seconds=_usual_seconds(dataset),
+            recording_seconds=_usual_seconds(dataset),
             together=_together(dataset),
             **facts,
         )

@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from jointwise.data.conventions import Conventions
+from jointwise.data.array_files import load_array
 from jointwise.data.dataset import Dataset
 from jointwise.data.names import check_name
-from jointwise.data.skeletons import Skeleton
+from jointwise.data.typed_files import convert_as
 from jointwise.errors import CheckpointError, ConfigError, DataError, first_few, printable, writing
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
-from jointwise.training.costs import COST_KEYS, FINETUNE, PRETRAIN, Costs
+from jointwise.training.costs import FINETUNE, PRETRAIN, Costs, Made
 from jointwise.training.hub import CARD, MODEL_FILES, hub_address, open_hub
 from jointwise.training.model_card import FORMAT, Calibration, ModelCard
 from jointwise.training.shipped import SHIPPED, shipped_models
 
+_REMEDY = "Copy the model folder again, or train it anew."
 SEEN = "trained_on.npy"
 _DEPTH = 4  # folders below one that is no run, in which runs are looked for: runs/quick/<data>/<system>/<run>
 
@@ -59,7 +60,7 @@ def save_calibration(path: Path, calibration: Calibration) -> None:
     """
     file = model_folder(path) / "config.json"
     load_card(path)  # a damaged card is not written again
-    write_json(file, read_json(file) | {"calibration": asdict(calibration)})
+    write_json(file, read_json(file, dict[str, Any]) | {"calibration": asdict(calibration)})
 
 
 def load_trained_on(path: Path) -> set[str]:
@@ -73,12 +74,24 @@ def load_trained_on(path: Path) -> set[str]:
     """
     file = model_folder(path) / SEEN
     try:
-        return {str(digest) for digest in np.load(file, allow_pickle=False)}
-    except (OSError, ValueError, EOFError) as error:
+        digests = load_array(file)
+        if digests.ndim != 1 or (digests.dtype.kind != "U" and len(digests)):
+            raise ValueError("no list of digests")
+        return set(digests.tolist())
+    except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{file}: missing or damaged, so nobody can tell what the model was trained on, and a score might measure "
             "memory. Copy the model folder again, or train it anew."
         ) from error
+
+
+def runs_below(path: Path) -> list[Path]:
+    """The run folders at a path and below, as deep as commands put them.
+
+    Args:
+        path: The folder.
+    """
+    return sorted(card.parent for depth in range(_DEPTH + 1) for card in path.glob("*/" * depth + "config.yaml"))
 
 
 def runs_in(path: Path) -> str:
@@ -87,8 +100,8 @@ def runs_in(path: Path) -> str:
     Args:
         path: The folder.
     """
-    found = [card.parent for depth in range(1, _DEPTH + 1) for card in path.glob("*/" * depth + "config.yaml")]
-    return f" Runs in it: {first_few([str(run) for run in sorted(found)])}. Name one." if found else ""
+    found = [str(run) for run in runs_below(path)]
+    return f" Runs in it: {first_few(found)}. Name one." if found else ""
 
 
 def model_folder(path: Path) -> Path:
@@ -148,34 +161,19 @@ def load_card(path: Path) -> ModelCard:
         CheckpointError: There is no model, or its card is damaged or has a format that this version cannot read.
     """
     file = model_folder(path) / "config.json"
-    content: dict[str, Any] = read_json(file)
-    if not isinstance(content, dict) or "format" not in content:
+    content = read_json(file, dict[str, Any])
+    if "format" not in content:
         raise CheckpointError(f"{file}: not the card of a jointwise model.")
     if content["format"] != FORMAT:
         raise CheckpointError(
-            f"{file}: model format {content['format']}, this version reads {FORMAT}. Upgrade jointwise."
+            f"{file}: model format {content['format']!s:.20}, this version reads {FORMAT}. Upgrade jointwise."
         )
-    try:
-        content |= {
-            "skeleton": Skeleton.from_json(content["skeleton"]),
-            "classes": tuple(map(printable, content["classes"])),
-        }
-        if content.get("recorded"):
-            content["recorded"] = Skeleton.from_json(content["recorded"])
-        if content.get("conventions"):
-            content["conventions"] = Conventions(**content["conventions"])
-        if content.get("calibration"):
-            content["calibration"] = Calibration(**content["calibration"])
-        content |= {key: tuple(content[key]) for key in ("movement", "fps") if content.get(key) is not None}
-        costs = Costs.from_json(content)
-        card = ModelCard(**{key: content[key] for key in content if key not in COST_KEYS}, costs=costs)
-        for name in (card.system, card.data, card.labels):
-            check_name(name, str(file), CheckpointError)
-        return _completed(card, file.parent.parent / "run.json")
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{file}: damaged card ({error}). Copy the model folder again, or train it anew."
-        ) from error
+    card = convert_as(content, ModelCard, str(file), CheckpointError, _REMEDY)
+    costs = Costs.from_json(content, str(file), CheckpointError)
+    for name in (card.system, card.data, card.labels):
+        check_name(name, str(file), CheckpointError)
+    card = replace(card, costs=costs, classes=tuple(map(printable, card.classes)))
+    return _completed(card, file.parent.parent / "run.json")
 
 
 def _completed(card: ModelCard, run_file: Path) -> ModelCard:
@@ -183,7 +181,7 @@ def _completed(card: ModelCard, run_file: Path) -> ModelCard:
     if not run_file.is_file():
         return card
     stage = PRETRAIN if card.kind == "pretrained" else FINETUNE
-    return replace(card, costs=card.costs.completed(read_json(run_file), stage))
+    return replace(card, costs=card.costs.completed(read_json(run_file, Made), stage))
 
 
 def load_model(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import yaml
 
@@ -17,15 +17,38 @@ from jointwise.config.layers import Settings, build_config, to_settings
 from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset
 from jointwise.data.datasets import DATASETS, is_pool
+from jointwise.data.label_subset import Labels
 from jointwise.data.locks import locked
 from jointwise.data.names import check_name
+from jointwise.data.typed_files import read_as
 from jointwise.errors import CheckpointError, ConfigError, writing
 from jointwise.training import distributed
-from jointwise.training.checkpoint import read_json, write_json, write_text
-from jointwise.training.model_folder import runs_in
+from jointwise.training.checkpoint import read_metrics, write_json, write_text
+from jointwise.training.model_folder import runs_below, runs_in
 
 LOCK = "training.lock"  # held by the process that trains the run
+ARGUMENTS = "arguments"  # in about.json: what the command that resumes the run takes, see `resume_command`
+_ANOTHER = "Start another run with --run."
 _DESCRIPTION = ("about.json", "config.yaml")  # written in this order, before anything else
+
+
+class About(TypedDict):
+    """The content of about.json, as `about_run` makes it; a stage adds more."""
+
+    stage: str
+    system: str
+    seed: int
+    labels: Labels
+    data: NotRequired[str]
+    split: NotRequired[str]
+    data_fingerprint: NotRequired[str]
+    joints: NotRequired[str | None]
+    left_out: NotRequired[str | None]
+    train_sha256: NotRequired[str]
+    pretrained: NotRequired[str | None]
+    encoder: NotRequired[str | None]
+    unlabelled: NotRequired[str | None]
+    arguments: NotRequired[list[str] | None]
 
 
 def runs_folder(dataset: Dataset, quick: bool) -> Path:
@@ -97,17 +120,15 @@ def training_name(pretrained: bool, unlabelled: str | None) -> str:
     return "finetune" if pretrained else "scratch"
 
 
-def resume_command(stage: str, start: str, data: list[str], folder: Path, *more: str) -> str:
-    """The command that resumes a run, for messages.
+def resume_command(stage: str, arguments: list[str], folder: Path) -> str:
+    """The command that resumes a run.
 
     Args:
         stage: `pretrain` or `finetune`.
-        start: The system or run that it started from.
-        data: The arguments that name its data.
+        arguments: What the command needs beside the run folder: system or run to start from, the data, and others.
         folder: The run folder.
-        more: Further arguments.
     """
-    return shlex.join(["jointwise", stage, start, *data, "--run", str(folder), "--resume", *more])
+    return shlex.join(["jointwise", stage, *arguments, "--run", str(folder), "--resume"])
 
 
 def about_run(stage: str, system: str, dataset: Dataset, seed: int, labels: str) -> dict[str, Any]:
@@ -143,7 +164,7 @@ def opened_run(folder: Path, config: Config, about: dict[str, Any], resume: bool
     Args:
         folder: The run folder.
         config: The settings; of a resumed run, all but those of execution must be the same.
-        about: What `about_run` returns; the same for a resumed run.
+        about: What `about_run` returns; the same for a resumed run, but for ARGUMENTS, which are renewed.
         resume: Whether the run continues one that exists.
 
     Raises:
@@ -195,19 +216,19 @@ def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> 
     if _begun(folder):
         before = _read_settings(folder / "config.yaml")
         check_same_settings(folder, {**before, "execution": None}, {**settings, "execution": None})
-        check_same_settings(folder, read_json(folder / "about.json"), about)
+        known = read_as(folder / "about.json", dict[str, Any], CheckpointError, _ANOTHER)
+        check_same_settings(folder, known | {ARGUMENTS: None}, about | {ARGUMENTS: None})
+        if known != about:
+            write_json(folder / "about.json", about)
         return
     write_json(folder / "about.json", about)
     write_text(folder / "config.yaml", yaml.safe_dump(settings, sort_keys=False))
 
 
 def _read_settings(path: Path) -> Settings:
-    try:
-        settings = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise CheckpointError(f"{path}: damaged ({error}). Start another run with --run.") from error
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"{path}: damaged (no mapping of options). Start another run with --run.")
+    settings = read_as(path, dict[str, Any], CheckpointError, _ANOTHER)
+    if not settings:
+        raise CheckpointError(f"{path}: damaged (it is empty). {_ANOTHER}")
     # what the run did not know yet has its default: it was begun before the setting existed
     return to_settings(build_config(settings))
 
@@ -222,13 +243,20 @@ def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
         raise CheckpointError(f"{folder}: no run here (no config.yaml in it).{runs_in(folder) or ' Check the path.'}")
     if not _begun(folder):
         raise CheckpointError(f"{folder}: nothing to resume here, it was stopped at once. Start it without --resume.")
-    about = read_json(folder / "about.json")
-    missing = [key for key in ("system", "stage", "seed", "labels") if key not in about]
-    if missing:
-        raise CheckpointError(f"{folder / 'about.json'}: damaged (no {missing[0]}). Start another run with --run.")
-    for key in ("system", "stage", "labels"):
-        check_name(about[key], f"{folder / 'about.json'}: {key}", CheckpointError)
-    return _read_settings(folder / "config.yaml"), about
+    return _read_settings(folder / "config.yaml"), dict(read_about(folder))
+
+
+def read_about(folder: Path) -> About:
+    """The about.json of a run.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+    """
+    path = folder / "about.json"
+    about = read_as(path, About, CheckpointError, _ANOTHER)
+    for key, name in (("system", about["system"]), ("stage", about["stage"]), ("labels", about["labels"])):
+        check_name(name, f"{path}: {key}", CheckpointError)
+    return about
 
 
 def check_same_settings(folder: Path, before: Settings, now: Settings, prefix: str = "") -> None:
@@ -255,6 +283,42 @@ def check_same_settings(folder: Path, before: Settings, now: Settings, prefix: s
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:
-    """The lines of metrics.jsonl of a run; none before the first was written."""
+    """The lines of metrics.jsonl of a run; none before the first was written.
+
+    Raises:
+        CheckpointError: A line is damaged; the last one may be cut off, and is left out.
+    """
     path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    return read_metrics(path, CheckpointError) if path.is_file() else []
+
+
+def check_deletable(folder: Path) -> None:
+    """Checks that a folder is a run and nothing more, so that it may be deleted.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        CheckpointError: It is no run, is a link to one, or holds other runs.
+    """
+    if folder.is_symlink() or not all((folder / name).is_file() for name in _DESCRIPTION):
+        raise CheckpointError(f"{folder}: no run here, so nothing is deleted.{runs_in(folder)}")
+    inside = [run for run in runs_below(folder) if run != folder]
+    if inside:
+        raise CheckpointError(f"{folder}: holds another run, {inside[0]}. Delete that first, or move it.")
+
+
+def delete_run(folder: Path) -> None:
+    """Delete a run, with its checkpoint, its model and its results.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        CheckpointError: It is not only a run, see `check_deletable`, or another process trains it. Nothing is deleted.
+        StorageError: The disk refuses.
+    """
+    check_deletable(folder)
+    busy = CheckpointError(f"{folder}: a training of this run is going on. Stop it first. Nothing was deleted.")
+    with locked(folder / LOCK, busy), writing(folder):
+        shutil.rmtree(folder)

@@ -1,5 +1,6 @@
 """A user's folder as a data set: classes, layouts, settings, changes and mistakes."""
 
+import json
 import os
 import re
 import subprocess
@@ -22,7 +23,7 @@ from jointwise.data.datasets.folder_settings import read_settings
 from jointwise.data.formats import FORMATS, npz, skeleton
 from jointwise.data.formats.format import ReadOptions
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import COCO17, KINECT20, NTU25, get_skeleton
+from jointwise.data.skeletons import BODY25, COCO17, KINECT20, NTU25, get_skeleton
 from jointwise.errors import ConfigError, DataError
 
 
@@ -65,6 +66,23 @@ def test_a_layout_named_in_the_settings_gives_numbered_joints_their_names(tmp_pa
     dataset = load(settings(gestures(tmp_path / "own", each=2, joints=25), skeleton="ntu25", fps=15))
     assert dataset.skeleton == get_skeleton("ntu25")
     assert dataset.store[0].fps == 15
+
+
+def test_a_layout_named_in_the_settings_decides_where_the_bones_do_not(tmp_path: Path) -> None:
+    """25 joints of which only those of the arms were seen: they could be of three layouts."""
+    names = BODY25.joints
+    for folder in ("nod", "wave"):
+        for take in range(3):
+            video = tmp_path / "own" / folder / str(take)
+            video.mkdir(parents=True)
+            for frame in range(8):
+                seen = {name: (300 + 40 * place, 200 + frame) for place, name in enumerate(names) if "_wrist" in name}
+                numbers = [number for name in names for number in (*seen.get(name, (0, 0)), 0.9 * (name in seen))]
+                people = [{"person_id": [-1], "pose_keypoints_2d": numbers}]
+                (video / f"{frame:012d}_keypoints.json").write_text(json.dumps({"people": people}))
+    with pytest.raises(DataError, match=r"25 joints .* skeleton in dataset\.yaml"):
+        load(tmp_path / "own")
+    assert load(settings(tmp_path / "own", skeleton="body25")).skeleton == BODY25
 
 
 def test_a_layout_of_other_names_is_never_taken_for_the_named_one(tmp_path: Path) -> None:
@@ -127,7 +145,7 @@ def test_settings_are_utf_8_in_every_locale(tmp_path: Path) -> None:
     )
     assert printed.stdout.strip() == r"'f\xfcr alle'"
     file.write_bytes("terms: für alle".encode("latin-1"))
-    with pytest.raises(DataError, match=r"dataset\.yaml: not readable as YAML"):
+    with pytest.raises(DataError, match=r"dataset\.yaml: damaged, not readable as YAML"):
         read_settings(file)
 
 
@@ -210,18 +228,18 @@ def test_damaged_files_are_listed_and_left_out_on_request(tmp_path: Path) -> Non
     ("content", "message"),
     [
         ("fsp: 30", "unknown setting 'fsp': did you mean 'fps'"),
-        ("fps: -1", "fps -1 is not a positive number"),
-        ("[1, 2]", "expected a mapping"),
+        ("fps: -1", "fps -1.0 is not a positive number"),
+        ("[1, 2]", "expected a group of settings, found a list"),
         ("a: [", "not readable as YAML"),
         ("skeleton: ntu26", "unknown skeleton 'ntu26': did you mean 'ntu25'"),
         ("skeleton: {bones: []}", "no joints. A layout has joints"),
-        ("skeleton: [a, b]", "skeleton: expected a name, a file or a mapping"),
+        ("skeleton: [a, b]", "skeleton: expected text or a group of settings"),
         ("fps: .nan", "is not a positive number"),
-        ("fps: true", "is not a positive number"),
+        ("fps: true", "fps: expected a number or null, found true or false"),
         ("cleaning: clean_nut", "unknown cleaning 'clean_nut': did you mean 'clean_ntu'"),
-        ("terms: 5", "terms must be text"),
-        ("test_files: [3]", "test_files must be a list"),
-        ("test_subjects: 3", "test_subjects must be a list"),
+        ("terms: 5", "terms: expected text, found a whole number"),
+        ("test_files: [3]", r"test_files[0]: expected text"),
+        ("test_subjects: 3", "test_subjects: expected a list"),
         ("test_subjects: [1]\ntest_files: [a]", "Keep one of them"),
         ("subject_pattern: '('", "not a regular expression"),
     ],

@@ -1,5 +1,7 @@
 """One walk of two persons in every 3D format: after unit and axes are converted, all give the same places."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,8 @@ def test_a_twin_gives_back_the_walk_that_was_written(name: str) -> None:
     truth = npz.read(TRUTH)
     assert (found.units, found.up, found.fps) == (units, up, truth.fps / step)
     found = convert(found, "m", "y")
+    if name == "azure_kinect":  # z points away from its camera, and stays so; that of the truth points towards it
+        found = replace(found, positions=found.positions * np.float32([-1, 1, -1]))
     places, valid = truth.positions[:, ::step], truth.validity[:, ::step]
     shared = [joint for joint in found.skeleton.joints if joint in truth.skeleton.joints]
     assert len(shared) >= LEAST_SHARED[name]

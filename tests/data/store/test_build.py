@@ -25,7 +25,8 @@ from jointwise.data.dataset import load_dataset, prepare
 from jointwise.data.datasets import DATASETS, store_path
 from jointwise.data.store import workers
 from jointwise.data.store.build import EMPTY, ROWS, ShowProgress
-from jointwise.data.store.reader import VERSION, Store
+from jointwise.data.store.header import VERSION
+from jointwise.data.store.reader import Store
 from jointwise.errors import DataError, ReadError
 
 TITLE = "Samples with missing skeletons"

@@ -424,7 +424,7 @@ def test_digests_of_frames_may_be_missing_but_not_damaged(tmp_path: Path) -> Non
 def test_a_damaged_header_is_an_error_that_names_the_store(tmp_path: Path, header: str) -> None:
     path = write_store(tmp_path / "store", DESCRIPTION, some())
     (path / "store.json").write_text(header)
-    with pytest.raises(DataError, match="store: damaged store"):
+    with pytest.raises(DataError, match=r"store/store\.json: damaged.*Delete the folder and prepare it again"):
         Store(path)
 
 

@@ -135,8 +135,8 @@ def test_a_resumed_run_replaces_the_steps_it_repeats_and_lines_of_one_step_are_o
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{broken", "not JSON"),
-        ("[1, 2]", "a JSON object is expected"),
+        ("{broken", "not readable as JSON"),
+        ("[1, 2]", "expected a group of settings"),
         ('{"scores": {"top1": "high"}}', "'top1' should be a number"),
         ('{"interval": {"top1": [1]}}', "'top1' should be a pair"),
         ('{"scores": 3}', "'scores' should be an object"),

@@ -19,7 +19,7 @@ from jointwise.data.conventions import METRES, convert
 from jointwise.data.datasets.folder_settings import SETTINGS, Settings, layout_from, read_settings
 from jointwise.data.datasets.folder_splits import choose_splits
 from jointwise.data.datasets.folder_tree import UNLABELLED, Tree, tree_of
-from jointwise.data.datasets.labels_file import read_labels
+from jointwise.data.datasets.labels_file import number_or_name, read_labels
 from jointwise.data.datasets.source import DataSource, Recordings, file_size, file_stamp
 from jointwise.data.formats import known_names, read, recordings_in
 from jointwise.data.layouts import Layout
@@ -79,14 +79,14 @@ def _named_subjects(settings: Settings, names: list[str], path: Path) -> dict[st
     if settings.subject_pattern is None:
         return {}
     found = {name: re.search(settings.subject_pattern, name) for name in names}
-    for name, match in found.items():
-        if match is None:
+    texts = {name: match[1] if match else None for name, match in found.items()}
+    for name, text in texts.items():
+        if text is None:  # the group may be one that need not take part, as in S(9)?
             raise DataError(
                 f"{path / SETTINGS}: subject_pattern '{settings.subject_pattern}' finds no subject in '{name}'. Change "
                 "the pattern, or move the file away."
             )
-    texts = {name: match[1] for name, match in found.items() if match}
-    return {name: int(text) if text.isdigit() else text for name, text in texts.items()}
+    return {name: number_or_name(text) for name, text in texts.items() if text is not None}
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,13 @@ def _size(item: _Item) -> int:
 
 def _read_item(layout: Layout | None, stated: _Stated, item: _Item) -> Sequence:
     """Read a recording. The folder and its settings take precedence over what the file says."""
-    sequence = read(item.path, fps=stated.fps, units=stated.units, up=stated.up)
+    read_file = partial(read, item.path, fps=stated.fps, units=stated.units, up=stated.up)
+    try:
+        sequence = read_file()
+    except ReadError:  # of a file whose joints have no names, the layout may be all that is missing
+        if layout is None:
+            raise
+        sequence = read_file(layout=skeleton_of(layout))
     sequence = replace(sequence, label=item.label)
     if item.subject is not None:
         sequence = replace(sequence, subject=item.subject)

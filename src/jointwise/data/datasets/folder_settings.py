@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from jointwise.data.cleaning import CLEANING
 from jointwise.data.conventions import METRES, UP
 from jointwise.data.layouts import Layout, load_layout
 from jointwise.data.skeletons import skeleton_of
+from jointwise.data.typed_files import convert_as, read_as
 from jointwise.errors import ConfigError, DataError, unknown
 
 SETTINGS = "dataset.yaml"
@@ -67,30 +67,18 @@ def read_settings(path: Path) -> Settings:
     """
     if not path.is_file():
         return Settings()
-    try:
-        content = yaml.safe_load(path.read_text("utf-8")) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: not readable as YAML ({error}).") from error
     known = {item.name for item in fields(Settings)}
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: expected a mapping of settings. Known: {', '.join(sorted(known))}.")
+    hint = f"It is a mapping of settings: {', '.join(sorted(known))}."
+    content = read_as(path, dict[str, Any], DataError, hint)
     for key in content:
         if key not in known:
-            raise DataError(f"{path}: {unknown('setting', str(key), known)}")
-    settings = Settings(**content)
+            raise DataError(f"{path}: {unknown('setting', key, known)}")
+    settings = convert_as(content, Settings, str(path), DataError, "docs/data.md lists what each setting takes.")
     _check_settings(settings, path)
     return settings
 
 
 def _check_settings(settings: Settings, path: Path) -> None:
-    for name, kinds, example in (("test_subjects", int | str, "1, 2"), ("test_files", str, "wave/03.npz")):
-        value = getattr(settings, name)
-        if value is not None and (not isinstance(value, list) or not all(isinstance(item, kinds) for item in value)):
-            raise DataError(f"{path}: {name} must be a list, such as [{example}].")
-    if settings.labels is not None and not isinstance(settings.labels, str):
-        raise DataError(f"{path}: labels must be the name of a CSV file, such as labels.csv, not {settings.labels!r}.")
-    if not isinstance(settings.terms, str):
-        raise DataError(f"{path}: terms must be text, not {settings.terms!r}.")
     if settings.cleaning is not None and settings.cleaning not in CLEANING:
         raise DataError(f"{path}: {unknown('cleaning', settings.cleaning, CLEANING)}")
     for name, known in (("units", METRES), ("up", UP)):
@@ -98,17 +86,17 @@ def _check_settings(settings: Settings, path: Path) -> None:
         if value is not None and value not in known:
             raise DataError(f"{path}: {unknown(name, value, known)}")
     level = settings.class_level
-    if level is not None and (isinstance(level, bool) or not isinstance(level, int) or level < 1):
+    if level is not None and level < 1:
         raise DataError(f"{path}: class_level {level!r} is not 1, 2, …: the number of the folder that is the class.")
     if settings.test_subjects is not None and settings.test_files is not None:
         raise DataError(f"{path}: test_subjects and test_files both say what is scored. Keep one of them.")
     fps = settings.fps
-    if fps is not None and (isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 < fps < np.inf):
+    if fps is not None and not 0 < fps < np.inf:
         raise DataError(f"{path}: fps {settings.fps!r} is not a positive number.")
     if settings.subject_pattern is not None:
         try:
             groups = re.compile(settings.subject_pattern).groups
-        except (re.error, TypeError) as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise DataError(f"{path}: subject_pattern is not a regular expression ({error}).") from error
         if not groups:
             raise DataError(

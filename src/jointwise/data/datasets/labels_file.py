@@ -56,13 +56,22 @@ def read_labels(path: Path, names: Iterable[str]) -> dict[str, Labelled]:
             raise DataError(f"{path}, line {line}: several recordings are called '{file}': {first_few(places)}.")
         if place in found:
             raise DataError(f"{path}, line {line}: '{file}' is there twice. Which row is right?")
-        found[place] = Labelled(label or None, (int(subject) if subject.isdigit() else subject) or None)
+        found[place] = Labelled(label or None, number_or_name(subject) or None)
     if lost:
         raise DataError(
             f"{path}: {len(lost)} of {len(rows)} files are not in the folder: {first_few(lost)}. Write them as places "
             f"in {path.parent}, such as {next(iter(known), 'wave/03.npz')}."
         )
     return found
+
+
+def number_or_name(text: str) -> int | str:
+    """A subject as a number where its name is one.
+
+    >>> number_or_name("07"), number_or_name("Ann"), number_or_name("²")
+    (7, 'Ann', '²')
+    """
+    return int(text) if text.isdecimal() and len(text) < 19 else text
 
 
 def _rows(path: Path) -> list[tuple[str, str, str]]:

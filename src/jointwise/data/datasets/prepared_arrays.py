@@ -18,13 +18,13 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.array_files import read_array, read_header
 from jointwise.data.datasets.folder import name_from_path, revision_of
 from jointwise.data.datasets.label_numbers import check_numbers
 from jointwise.data.datasets.ntu import ACTIONS
 from jointwise.data.datasets.source import DataSource, Index, Recordings, Split, assign_parts, file_stamp
 from jointwise.data.findings import Finding
 from jointwise.data.formats.files import FETCH_AGAIN
-from jointwise.data.formats.npy import read_header
 from jointwise.data.sequence import Bools, Floats, Sequence
 from jointwise.data.skeletons import NTU25, Skeleton
 from jointwise.data.store.reader import Description, Parts
@@ -221,7 +221,7 @@ def _read_labels(path: Path, archive: zipfile.ZipFile, key: str, rows: int) -> t
     """The class of each row (N,) and the number of classes, from one-hot (N, K) or whole numbers (N,)."""
     header = _read_header(path, archive, key, _LABEL_KINDS)
     with archive.open(f"{key}.npy") as file:
-        array = np.lib.format.read_array(file, allow_pickle=False)
+        array = read_array(file, archive.getinfo(f"{key}.npy").file_size)
     if header.shape[:1] != (rows,) or array.ndim not in (1, 2) or (array.ndim == 1 and array.dtype.kind not in "iu"):
         raise DataError(
             f"{path}: '{key}' has shape {header.shape} and type {header.dtype}, expected {rows} rows, as there are "

@@ -146,7 +146,7 @@ def _splits(path: Path, content: Any, known: Set[str]) -> dict[str, Split]:
         if not part:
             continue
         split_name = (str(name)[: part.start()] + str(name)[part.end() :]).strip("_") or "file"
-        if split_name.isdigit():
+        if split_name.isdecimal():
             split_name = f"split{split_name}"
         split = listed.setdefault(check_name(split_name, f"{path}: 'split'", DataError), {})
         if part[1] in split:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.array_files import load_array
 from jointwise.data.datasets.label_numbers import check_actions, check_numbers
 from jointwise.data.datasets.prepared_arrays import (
     FPS,
@@ -127,8 +128,8 @@ def source_of(path: Path) -> DataSource:
 def _open(path: Path) -> _Part:
     """Open an array without loading it, and load its labels."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = load_array(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
         raise ReadError(f"{path}: damaged or not a .npy file ({error}). {FETCH_AGAIN}") from error
     if array.ndim != 5 or array.shape[1] not in (2, 3) or array.dtype.kind not in "fiu" or not array.size:
         raise DataError(

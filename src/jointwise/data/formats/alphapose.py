@@ -7,6 +7,7 @@ An entry is `{"image_id": "12.jpg", "keypoints": [x, y, c, …], "score": 2.8, "
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def _person(entry: dict[str, Any]) -> int | None:
     number = entry.get("idx")
     while isinstance(number, list) and number:
         number = number[0]
-    return int(number) if isinstance(number, int | float) else None
+    return int(number) if isinstance(number, int | float) and math.isfinite(number) else None
 
 
 def _detect(_path: Path, head: bytes) -> float:

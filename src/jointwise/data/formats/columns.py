@@ -40,6 +40,7 @@ _PERSON = ("person", "personid", "id", "track", "trackid", "trackingid", "body",
 _CLASS = ("class", "label", "action", "activity")
 _JOINT = ("jointname", "landmarkname", "keypointname", "joint", "jointtype", "landmark", "keypoint", "bodypart",
           "marker", "point", "name", "jointid", "landmarkid", "keypointid", "lmid", "kpid", "jointindex")  # fmt: skip
+_LONGEST = 200  # characters of a column's name
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,8 @@ def _joint_columns(names: list[str], plain: list[str]) -> tuple[Group, Group]:
     """The coordinates, and the world coordinates, of joints that have columns of their own."""
     place, world = Group(), Group()
     for column, name in enumerate(names):
+        if len(name) > _LONGEST:  # no name of a joint, and the patterns would take minutes
+            continue
         match = next((found for p in (_NAMED, _CAMEL, _NUMBERED, _AXIS_FIRST) if (found := p.fullmatch(name))), None)
         if match is None or plain[column] in _TIME or _NO_PLACE.search(match["joint"]):
             continue

@@ -182,6 +182,8 @@ def _landmarks(person: Any, where: str) -> tuple[Any, Any]:
     if isinstance(person, dict):  # by name
         names = standard_names(list(person))
         person = [person[key] for _, key in sorted(zip(names, person, strict=True), key=lambda pair: _place(pair[0]))]
+    if not isinstance(person, list) or len({isinstance(item, dict) for item in person}) > 1:
+        raise ReadError(f"{where}: expected a list of landmarks, all of one kind. {FETCH_AGAIN}")
     if len(person) != len(JOINTS):
         kind = " (a hand?)" if len(person) == 21 else ""
         raise ReadError(f"{where}: {len(person)} landmarks{kind}; MediaPipe's pose has {len(JOINTS)}.")

@@ -3,59 +3,16 @@
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 
+from jointwise.data.array_files import read_array, read_header
 from jointwise.data.formats.arrays import array_recording, fits
 from jointwise.data.formats.files import FETCH_AGAIN, check_file
 from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.sequence import Sequence
 from jointwise.errors import ReadError
-
-
-def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the header of an array.
-
-    Args:
-        stream: A file that starts with it; it stands behind the header afterwards.
-
-    Returns:
-        Shape, whether the array lies in Fortran order, and type of its numbers.
-
-    Raises:
-        ValueError: It is no header.
-    """
-    try:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return read(stream)
-    except Exception as error:  # a damaged header may raise nearly anything, a SyntaxError among others
-        raise ValueError(f"its header is damaged: {error}") from error
-
-
-def read_array(stream: IO[bytes], size: int) -> np.ndarray[Any, Any]:
-    """Read an array, which is not made before it is certain that its file holds as much as it promises.
-
-    Args:
-        stream: A file that starts with its header.
-        size: Bytes of the file.
-
-    Returns:
-        The array.
-
-    Raises:
-        ValueError: It is damaged, or holds Python objects.
-    """
-    shape, _, kind = read_header(stream)
-    promised = math.prod(shape) * kind.itemsize
-    if not kind.hasobject and promised > size - stream.tell():
-        raise ValueError(f"shape {shape} needs {promised} bytes, but {size - stream.tell()} are there")
-    stream.seek(0)
-    array: np.ndarray[Any, Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
 
 
 def read(path: Path, options: ReadOptions) -> Sequence:

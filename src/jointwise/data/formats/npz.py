@@ -35,10 +35,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.array_files import read_array
 from jointwise.data.formats.arrays import MOST_PERSONS, array_recording, fits, in_order
 from jointwise.data.formats.files import FETCH_AGAIN, check_file
 from jointwise.data.formats.format import Format, ReadOptions
-from jointwise.data.formats.npy import read_array
 from jointwise.data.memory_limit import check_memory
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import SKELETONS, Skeleton, get_skeleton, unnamed_skeleton

@@ -24,11 +24,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from jointwise.data.typed_files import YAML_ENDINGS, read_as
 from jointwise.errors import ConfigError, unknown
 
-ENDINGS = (".yaml", ".yml")  # of files that hold a layout
 Sources = Mapping[str, tuple[tuple[str, ...], ...]]  # joint -> alternatives, each the joints whose mean it is
 
 _FOLDER = Path(__file__).parent
@@ -108,20 +106,6 @@ def alias_spellings(layout: Layout) -> dict[str, str]:
     }
 
 
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML file.
-
-    Raises:
-        ConfigError: The file is missing or no YAML.
-    """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # several times as fast, where it is built in
-    try:
-        return yaml.load(path.read_text("utf-8"), loader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path}: not readable as YAML ({reason}).") from error
-
-
 def load_layout(source: str | Path | Mapping[str, Any], where: str = "") -> Layout:
     """Load a layout.
 
@@ -140,8 +124,8 @@ def load_layout(source: str | Path | Mapping[str, Any], where: str = "") -> Layo
     if not isinstance(source, str | Path):
         raise ConfigError(f"{where or 'layout'}: expected a name, a file or a mapping, found {source!r}. {_FORM}.")
     path = Path(source)
-    if path.suffix.lower() in ENDINGS:
-        return _parsed(read_yaml(path), path.stem, str(path))
+    if path.suffix.lower() in YAML_ENDINGS:
+        return _parsed(_read(path), path.stem, str(path))
     if path.is_file():
         raise ConfigError(f"{path}: a layout is a YAML file, called like my-layout.yaml.")
     return _shipped(str(source))
@@ -152,7 +136,11 @@ def _shipped(name: str) -> Layout:
     if name not in layout_names():
         raise ConfigError(f"{unknown('skeleton', name, layout_names())} Or name a file of your own: layout.yaml.")
     path = _FOLDER / f"{name}.yaml"
-    return _parsed(read_yaml(path), name, str(path))
+    return _parsed(_read(path), name, str(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return read_as(path, dict[str, Any], ConfigError, f"{_FORM}.")
 
 
 def _parsed(content: object, name: str, where: str) -> Layout:
@@ -190,7 +178,7 @@ def _parsed(content: object, name: str, where: str) -> Layout:
         up=_axis(content, "up", where),
         lateral=_axis(content, "lateral", where),
         about=str(content.get("about", "")),
-        coordinates=content.get("coordinates"),
+        coordinates=_coordinates(content.get("coordinates"), where),
         aliases=aliases,
     )
 
@@ -202,6 +190,12 @@ def _names(value: object, what: str, where: str, least: int = 1) -> tuple[str, .
     if len(value) < least:
         raise ConfigError(f"{where}: {what} must have at least {least} names, found {value!r}.")
     return tuple(value)
+
+
+def _coordinates(value: object, where: str) -> int | None:
+    if value not in (None, 2, 3) or isinstance(value, float):
+        raise ConfigError(f"{where}: coordinates must be 2 or 3, not {value!r}. Leave it out where either may be.")
+    return None if value is None else 2 if value == 2 else 3
 
 
 def _axis(content: Mapping[str, Any], key: str, where: str) -> int | None:

@@ -24,11 +24,11 @@ from jointwise.data.frame_digests import FrameDigests, frame_digests
 from jointwise.data.sequence import Sequence
 from jointwise.data.set_checks import Member, check_parts, check_set
 from jointwise.data.store.content import digest
+from jointwise.data.store.header import VERSION
 from jointwise.data.store.reader import (
     TEST,
     TRAIN,
     UNKNOWN,
-    VERSION,
     Description,
     Parts,
     find_duplicates,

@@ -19,8 +19,9 @@ from jointwise.data.centring import PREPARATION
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.build import ShowProgress, no_progress
 from jointwise.data.store.conversion import FPS, WINDOW, Conversion, Source, common_layout, find_conversion
+from jointwise.data.store.header import VERSION
 from jointwise.data.store.join import joined_index, write_joined
-from jointwise.data.store.reader import ALL, TRAIN, UNKNOWN, UNUSED, VERSION, Description, Store
+from jointwise.data.store.reader import ALL, TRAIN, UNKNOWN, UNUSED, Description, Store
 from jointwise.data.store.shards import Member
 from jointwise.data.store.writer import StoreWriter, lock_store
 from jointwise.errors import ConfigError, DataError, unknown

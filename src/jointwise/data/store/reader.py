@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,16 +13,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.array_files import load_array
 from jointwise.data.frame_digests import TABLE
 from jointwise.data.joint_map import columns_of
 from jointwise.data.names import check_name
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.content import digest, fingerprint
-from jointwise.data.store.shards import Ints, Member, Shard, ShardedRows, Shards
+from jointwise.data.store.header import PREPARE_AGAIN, read_header
+from jointwise.data.store.shards import Ints, ShardedRows, Shards
+from jointwise.data.typed_files import convert_as
 from jointwise.errors import ConfigError, DataError, first_few, printable
 
-VERSION = 2
 UNKNOWN = -1  # a label, subject or camera that the recording does not state
 UNUSED = 0  # the part of a sequence under a split
 TRAIN = 1
@@ -94,19 +95,21 @@ class Description:
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))  # they are printed everywhere
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Description:
+    def from_json(cls, content: dict[str, Any], where: str) -> Description:
         """Restore a description from what `dataclasses.asdict` and JSON made of it.
 
         Args:
             content: The fields. `metres` may be missing; then the name of the data set decides.
+            where: The file, for messages.
 
         Returns:
             The description.
+
+        Raises:
+            DataError: The content is no description.
         """
-        known = {"metres": content["data"] in _METRES_BEFORE_KEY} | content
-        known["skeleton"] = Skeleton.from_json(content["skeleton"])
-        known["classes"] = tuple(content["classes"])
-        return cls(**known)
+        known = {"metres": content.get("data") in _METRES_BEFORE_KEY} | content
+        return convert_as(known, cls, where, DataError, PREPARE_AGAIN)
 
 
 @dataclass(frozen=True)
@@ -175,52 +178,64 @@ class Store:
         if not (path / "store.json").is_file():
             raise DataError(f"{path}: no store here. Make it with: jointwise prepare NAME --root DIR.")
         try:
-            header = json.loads((path / "store.json").read_text())
-            if header["version"] != VERSION:
-                raise DataError(f"{path}: store of version {header['version']}, this is {VERSION}. Prepare it again.")
-            self.joined = tuple(Shard(**shard) for shard in header.get("shards", ()))  # empty: all rows are here
+            header = read_header(path / "store.json")
+            self.joined = header.shards  # empty: all rows are here
             self.positions = self._rows("positions")
             self.valid = self._rows("valid")
-            self.index = np.load(path / "index.npy")
-            self.names = np.load(path / "names.npy", mmap_mode="r")
-            self.digests = np.load(path / "digests.npy", mmap_mode="r")
+            self.index = load_array(path / "index.npy")
+            self.names = load_array(path / "names.npy", "r")
+            self.digests = load_array(path / "digests.npy", "r")
             self.frames = self._frames()
-            self.parts = np.load(path / "parts.npy")
-            self.fingerprint: str = header["fingerprint"]
-            self.preparation: str = header["preparation"]
-            self.splits: dict[str, str] = header["splits"]
-            self.summary: dict[str, Any] = header["summary"]
-            self.revision: str = header["revision"]
-            self.description = Description.from_json(header["description"])
+            self.parts = load_array(path / "parts.npy")
+            self.fingerprint = header.fingerprint
+            self.preparation = header.preparation
+            self.splits = header.splits
+            self.summary = header.summary
+            self.revision = header.revision
+            self.description = Description.from_json(header.description, str(path / "store.json"))
             for name in (self.description.data, *self.splits):
                 check_name(name, f"{path / 'store.json'}", DataError)
             sizes = [shard.sequences for shard in self.joined] or [len(self.index)]
             self.shards = Shards.of_sizes(sizes)
-            self.mixture = tuple(
-                Member(**member | {"notes": tuple(member["notes"])}) for member in header.get("mixture", ())
-            )
+            self.mixture = header.mixture
             if self.mixture:
                 self.shards = self.shards.with_sampling(member.share for member in self.mixture)
             self.layout = self.description.skeleton
             self.left_out = LeftOut()
             self.kept = np.ones(len(self.index), bool)
+            self._check_kinds()
             self._check_sizes(sum(sizes))
-            self._check_fingerprint(bool(header.get(ROWS_DIGESTED)))
+            self._check_fingerprint(header.rows_digested)
         except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
             what = f"{type(error).__name__}: {error}"
-            raise DataError(f"{path}: damaged store ({what}). Delete the folder and prepare it again.") from error
+            raise DataError(f"{path}: damaged store ({what}). {PREPARE_AGAIN}") from error
 
     def _rows(self, name: str) -> npt.NDArray[Any] | ShardedRows:
         if self.joined:
             return ShardedRows(self.path, name, self.joined)
         # Copy-on-write, so that torch may share the memory. Nothing is ever written back.
-        rows: npt.NDArray[Any] = np.load(self.path / f"{name}.npy", mmap_mode="c")
-        return rows
+        return load_array(self.path / f"{name}.npy", "c")
 
     def _frames(self) -> npt.NDArray[np.void]:
         place = self.path / "frames.npy"
-        table: npt.NDArray[np.void] = np.load(place) if place.is_file() else np.zeros(0, TABLE)
-        return table
+        return load_array(place) if place.is_file() else np.zeros(0, TABLE)
+
+    def _check_kinds(self) -> None:
+        """Raise ValueError for an array that is of another kind than this version writes, or says what cannot be."""
+        about = self.description
+        rows = (len(about.skeleton.joints), about.coordinates)
+        kinds = (self.index.dtype, self.frames.dtype, self.names.dtype.kind, self.digests.dtype.kind, self.parts.dtype)
+        if kinds != (INDEX, TABLE, "U", "U", np.int8) or {self.index.ndim, self.names.ndim, self.digests.ndim} != {1}:
+            raise ValueError("its index, frames, names, digests or parts are of another kind")
+        if self.parts.ndim != 2:
+            raise ValueError("its parts are of another shape")
+        for array, shape, kind in ((self.positions, rows, np.float32), (self.valid, rows[:1], np.bool_)):
+            if isinstance(array, np.ndarray) and (array.shape[1:] != shape or array.dtype != kind):
+                raise ValueError(f"its rows are of shape {array.shape[1:]}, expected {shape}")
+        low = {"row": 0, "frames": 1, "persons": 1, "label": UNKNOWN}
+        wrong = [name for name, least in low.items() if len(self.index) and self.index[name].min() < least]
+        if wrong or self.index["label"].max(initial=UNKNOWN) >= len(about.classes):
+            raise ValueError(f"its index has an impossible {wrong[0] if wrong else 'label'}")
 
     def _check_sizes(self, sequences: int) -> None:
         ends = self.index["row"] + self.index["frames"].astype(np.int64) * self.index["persons"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jointwise.data.array_files import load_array
+from jointwise.data.typed_files import read_as
 from jointwise.errors import DataError
 
 Ints = npt.NDArray[np.int64]
@@ -216,12 +217,14 @@ class ShardedRows:
     def _open(self, shard: Shard) -> npt.NDArray[Any]:
         folder = self.store / shard.path
         try:
-            if json.loads((folder / "store.json").read_text())["fingerprint"] != shard.fingerprint:
+            (folder / "store.json").stat()  # FileNotFoundError where it is not there
+            header = read_as(folder / "store.json", dict[str, Any], DataError, "Prepare it again, and join.")
+            if header.get("fingerprint") != shard.fingerprint:
                 raise DataError(
                     f"{folder}: made again since it became a shard of {self.store}. Make that again too: "
                     "jointwise join, or jointwise pool where it is a pool."
                 )
-            rows: npt.NDArray[Any] = np.load(folder / f"{self.array}.npy", mmap_mode="c")  # as in Store
+            rows = load_array(folder / f"{self.array}.npy", "c")  # as in Store
             if len(rows) != shard.rows:
                 raise ValueError(f"{len(rows)} rows in {self.array}.npy, {shard.rows} when it was joined")
             if _TAKES_ADVICE and isinstance(rows.base, mmap.mmap):

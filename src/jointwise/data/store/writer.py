@@ -23,13 +23,16 @@ from jointwise.data.locks import lock_file, locked
 from jointwise.data.sequence import Sequence
 from jointwise.data.store.content import digest, fingerprint
 from jointwise.data.store.growing_array import GrowingArray
+from jointwise.data.store.header import VERSION
+from jointwise.data.store.journal import LeftOutEntry, StoredEntry
 from jointwise.data.store.places import check_replaceable, former_of, move_into_place
-from jointwise.data.store.reader import INDEX, ROWS_DIGESTED, UNKNOWN, VERSION, Description, Parts
+from jointwise.data.store.reader import INDEX, ROWS_DIGESTED, UNKNOWN, Description, Parts
 from jointwise.data.store.shards import Member, Shard
+from jointwise.data.typed_files import parse_as
 from jointwise.errors import DataError, StorageError, StoreBusy, describe_difference, writing
 
 _SAVE_EVERY = 1.0  # seconds of work that a power cut can cost
-Entry = dict[str, Any]  # one line of the journal
+Entry = dict[str, Any]  # one line of the journal: a StoredEntry or a LeftOutEntry
 
 
 class StoreWriter:
@@ -69,7 +72,7 @@ class StoreWriter:
     def __enter__(self) -> Self:
         with writing(self.path):
             self._begun = lock_file(self.folder / "begun.txt", _busy(self.path))
-            if self._begun.read() != self.made_from:
+            if self._made_from() != self.made_from:
                 for file in self.folder.iterdir():
                     if file.name != "begun.txt":
                         file.unlink()
@@ -82,15 +85,23 @@ class StoreWriter:
             self._recover()
         return self
 
+    def _made_from(self) -> str:
+        """What an earlier writer wrote; empty where it is no text."""
+        try:
+            return self._begun.read()
+        except ValueError:
+            return ""
+
     def _recover(self) -> None:
         """Take over what an earlier writer saved. Rows that its journal does not list are cut off."""
         journal = self.folder / "journal.jsonl"
         rows_in_files = min(self._positions.rows_in_file(), self._valid.rows_in_file())
         rows = 0
-        for line in journal.read_text().splitlines() if journal.is_file() else ():
+        for line in journal.read_bytes().splitlines() if journal.is_file() else ():
             try:
-                entry = json.loads(line)
-            except ValueError:  # the last line may be cut off by a power cut
+                kind = LeftOutEntry if b'"left_out"' in line else StoredEntry
+                entry: Entry = dict(parse_as(line, kind, str(journal), DataError, ""))
+            except DataError:  # the last line may be cut off by a power cut; what follows a damaged one is read again
                 break
             if entry.get("row", 0) + _rows_of(entry) > rows_in_files:
                 break

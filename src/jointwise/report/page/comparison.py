@@ -20,7 +20,7 @@ from jointwise.report.page.scales import short
 from jointwise.report.tables.grouping import labels_amount
 from jointwise.report.tables.text_table import Grid
 from jointwise.report.templates import templates
-from jointwise.training.checkpoint import read_json
+from jointwise.training.run_folder import read_about
 
 PANELS: dict[str, tuple[Panel, ...]] = {  # by stage; those of the parts of its loss come first
     "pretrain": (
@@ -108,7 +108,7 @@ def _choose_runs(stage: str, runs: Sequence[Path]) -> dict[str, Run]:
     """One run of each system for a stage."""
     best: dict[str, tuple[Path, tuple[bool, bool, tuple[bool, float]]]] = {}
     for folder in runs:
-        about = read_json(folder / "about.json")
+        about = read_about(folder)
         amount = labels_amount(about["labels"]) if about["stage"] == "finetune" else (False, 0.0)
         rank = not about.get("unlabelled"), bool(about.get("pretrained")), amount
         before = best.get(about["system"])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jointwise.data.typed_files import read_as
 from jointwise.errors import DataError
 from jointwise.evaluation.calibration import Reliability, probabilities, reliability
 from jointwise.evaluation.protocols import FINETUNE, RAW, SEMI
+from jointwise.evaluation.results import read_scored
 from jointwise.report.page.confusion import Confusion, count_confusions
 from jointwise.report.tables.completions import is_completion
+from jointwise.training.checkpoint import read_metrics
 from jointwise.training.example_clips import Examples, read_examples
 
 TRAINED = "as trained"
@@ -234,47 +234,21 @@ def _reliability(facts: Facts, labels: NDArray[np.int64], scores: NDArray[np.flo
 
 
 def _read_object(path: Path, remedy: str) -> Facts:
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataError(f"{path}: this is not JSON ({error}). To mend it, {remedy}.") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: a JSON object is expected, not {type(value).__name__}. To mend it, {remedy}.")
-    return Facts(path, value)
+    return Facts(path, read_as(path, dict[str, Any], DataError, f"To mend it, {remedy}."))
 
 
 def _read_metrics(path: Path) -> tuple[dict[str, float], ...]:
     if not path.exists():
         return ()
-    lines = [(number, line) for number, line in enumerate(path.read_bytes().splitlines(), 1) if line.strip()]
     records: list[dict[str, float]] = []
-    for position, (number, line) in enumerate(lines, 1):
-        try:
-            record = _parse_metrics(line)
-        except ValueError as error:
-            if position == len(lines):
-                break  # the run was interrupted while it wrote this line
-            raise DataError(f"{path}, line {number}: {error}. Delete that line, or repeat the run.") from error
+    for record in read_metrics(path, DataError):
         while records and records[-1]["step"] > record["step"]:
             records.pop()  # a resumed run repeats these steps
         if records and records[-1]["step"] == record["step"]:
             records[-1].update(record)
         else:
-            records.append(record)
+            records.append({key: float(value) for key, value in record.items()})
     return tuple(records)
-
-
-def _parse_metrics(line: bytes) -> dict[str, float]:
-    record = json.loads(line)
-    if not isinstance(record, dict):
-        raise ValueError("a JSON object is expected")
-    record = {key: value for key, value in record.items() if value is not None}
-    for key, value in record.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"'{key}' should be a number")
-    if not math.isfinite(record.get("step", math.nan)):
-        raise ValueError("'step' is missing")
-    return {key: float(value) for key, value in record.items()}
 
 
 def _read_clips(
@@ -282,21 +256,10 @@ def _read_clips(
 ) -> tuple[Confusion | None, NDArray[np.int64], NDArray[np.floating], NDArray[np.str_]]:
     """The confusions of the clips of a result (None without clips), and their labels, scores and names."""
     remedy = "Repeat the evaluation, or delete this file to report without it."
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            labels, scores, ids = (np.asarray(arrays[key]) for key in ("labels", "scores", "ids"))
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: the per-clip scores cannot be read ({error}). {remedy}") from error
-    kinds_fit = labels.dtype.kind in "iu" and scores.dtype.kind in "fiu"
-    if scores.ndim != 2 or not labels.shape == ids.shape == scores.shape[:1] or not kinds_fit:
-        raise DataError(
-            f"{path}: ids {ids.shape}, labels {labels.shape} and scores {scores.shape} do not belong together. {remedy}"
-        )
+    labels, scores, ids = read_scored(path, ("labels", "scores", "ids")).values()
     classes = tuple(names) or tuple(f"class {index}" for index in range(scores.shape[1]))
     if scores.shape[1] != len(classes):
         raise DataError(f"{path}: scores for {scores.shape[1]} classes, but {len(classes)} class names. {remedy}")
     if len(labels) == 0:
         return None, labels, scores, ids
-    if labels.min() < 0 or labels.max() >= len(classes) or np.isnan(scores).any():
-        raise DataError(f"{path}: labels outside 0…{len(classes) - 1}, or scores that are not numbers. {remedy}")
     return count_confusions(labels.astype(np.int64), scores, classes), labels, scores, ids

@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from jointwise.data.typed_files import read_as
+from jointwise.errors import ConfigError
 from jointwise.report.tables.text_table import NOTHING, Grid
-from jointwise.training.checkpoint import read_json
 
 PLAIN = "plain"  # the yardstick: the variant that ratios compare with
 PRECISIONS = ("fp32", "bf16")
-Row = dict[str, Any]
+
+
+Row = dict[str, Any]  # what was measured for one figure
+
+
+class _Way(TypedDict):
+    """What the table needs of a variant."""
+
+    seconds: float
+    memory_mb: float
+
+
+class _Row(TypedDict):
+    """What the table needs of a row."""
+
+    figure: str
+    unit: str
+    promised: float | None
+    at_most: float | None
+    ways: dict[str, _Way]
+    ratios: dict[str, float]
+
+
+class _File(TypedDict):
+    rows: list[_Row]
 
 
 def kept(row: Row) -> str:
     """Whether a row keeps what was promised: yes, no, or a dash where nothing was promised."""
     if row["at_most"] is not None:
-        return "yes" if min(variant["seconds"] for variant in row["ways"].values()) <= row["at_most"] else "no"
+        fastest = min((variant["seconds"] for variant in row["ways"].values()), default=math.inf)
+        return "yes" if fastest <= row["at_most"] else "no"
     if row["promised"] is None:
         return NOTHING
-    return "yes" if max(row["ratios"].values()) >= row["promised"] else "no"
+    return "yes" if max(row["ratios"].values(), default=0.0) >= row["promised"] else "no"
 
 
 def as_grid(rows: Sequence[Row]) -> Grid:
@@ -88,4 +115,15 @@ def duration(seconds: float) -> str:
 
 def bench_table(path: Path) -> str:
     """The table of a file of `jointwise bench`, as Markdown."""
-    return as_grid(read_json(path)["rows"]).to_markdown()
+    return as_grid(read_rows(path)).to_markdown()
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file of `jointwise bench`.
+
+    Raises:
+        ConfigError: The file is missing, damaged, or holds something else.
+    """
+    return list(
+        map(dict, read_as(path, _File, ConfigError, "It is no file of jointwise bench: name another (--out).")["rows"])
+    )

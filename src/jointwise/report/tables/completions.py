@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jointwise.evaluation.protocols import COMPLETE, PROTOCOLS
+from jointwise.evaluation.results import read_scored
 from jointwise.evaluation.statistics import Measurement, bootstrap_interval
 from jointwise.report.tables.grouping import Folds, Group
 from jointwise.report.tables.text_table import NOTHING, Grid
@@ -30,9 +31,9 @@ def _measurement(folds: Folds, key: str) -> Measurement:
     errors = []
     subjects = []
     for fold in sorted(folds):
-        with np.load(folds[fold]["path"].with_suffix(".npz"), allow_pickle=False) as clips:
-            errors.append(clips[key])
-            subjects.append(clips["subjects"])
+        clips = read_scored(folds[fold]["path"], (key, "subjects"))
+        errors.append(clips[key])
+        subjects.append(clips["subjects"])
     return Measurement(np.concatenate(errors), np.concatenate(subjects))
 
 

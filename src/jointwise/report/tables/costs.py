@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from jointwise.errors import DataError
 from jointwise.evaluation.held_out import loss_parts
 from jointwise.model.build import part_titles
 from jointwise.report.tables.grouping import Group, Result
@@ -44,19 +45,19 @@ def costs(groups: list[Group]) -> Grid:
 
 def _chosen(groups: list[Group]) -> list[Group]:
     """The groups that have a row: every training with labels, then encoders that are in none of these."""
-    trained = [group for group in groups if any(FINETUNE in Costs.from_json(result).steps for result in group.results)]
+    trained = [group for group in groups if any(FINETUNE in _costs(result).steps for result in group.results)]
     encoders = {(group.condition.system, group.condition.start) for group in trained}
     frozen: dict[tuple[str, str], Group] = {}
     for group in groups:
         key = (group.condition.system, group.condition.start)
-        if key not in encoders and any(Costs.from_json(result).parameters for result in group.results):
+        if key not in encoders and any(_costs(result).parameters for result in group.results):
             frozen[key] = group
     return trained + sorted(frozen.values(), key=lambda group: group.condition.rank[-2:])
 
 
 def _row(group: Group, parts: list[str]) -> tuple[str, ...]:
     condition = group.condition
-    known = [Costs.from_json(result) for result in group.results]
+    known = [_costs(result) for result in group.results]
     losses = [_mean([loss_parts(costs.held_out).get(part) for costs in known], "{:.3f}") for part in parts]
     minutes = [_minutes(result, costs) for result, costs in zip(group.results, known, strict=True)]
     return (
@@ -74,6 +75,10 @@ def _row(group: Group, parts: list[str]) -> tuple[str, ...]:
     )
 
 
+def _costs(result: Result) -> Costs:
+    return Costs.from_json(result, str(result["path"]), DataError)
+
+
 def _minutes(result: Result, costs: Costs) -> float | None:
     """Minutes of training of all stages; None where those of a stage are not known.
 
@@ -86,7 +91,7 @@ def _minutes(result: Result, costs: Costs) -> float | None:
     if result.get("pretrained_on") in (None, result["data"]):
         clips_of[PRETRAIN] = (config[PRETRAIN]["batch"], split["train"])
     for stage, (batch, clips) in clips_of.items():
-        if stage in costs.steps and stage in costs.seconds_per_epoch:
+        if clips and stage in costs.steps and stage in costs.seconds_per_epoch:
             epochs = costs.steps[stage] * min(batch, clips) / clips
             seconds.setdefault(stage, costs.seconds_per_epoch[stage] * epochs)
     if not costs.steps or not set(costs.steps) <= set(seconds):

@@ -24,8 +24,8 @@ from jointwise.inference.timeline import Segment
 from jointwise.report.viewer.clips import Answer, Clip, Panel, recorded_panel
 from jointwise.report.viewer.examples import FORESEEN, REBUILT, example_clip
 from jointwise.report.viewer.reasons import with_reasons
-from jointwise.training.checkpoint import read_json
 from jointwise.training.example_clips import PREDICTED, choose_examples, read_examples
+from jointwise.training.run_folder import read_about
 
 if TYPE_CHECKING:
     from jointwise.inference.recognizer import Recognizer
@@ -192,7 +192,7 @@ def _of_run(folder: Path) -> Source:
         if examples.terms:
             notes.append(f"Terms of use of {examples.data}: {examples.terms}.")
     if not clips:
-        before = read_json(folder / "about.json").get("pretrained")
+        before = read_about(folder).get("pretrained")
         hint = f"Name the run that it started from: {before}." if before else "A finished pre-training has some."
         raise DataError(f"{folder}: this run keeps no clips. {hint}")
     return Source(folder.resolve().name, tuple(clips), tuple(dict.fromkeys(notes)))
