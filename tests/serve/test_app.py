@@ -50,6 +50,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
             path = folder / "gestures" / tiny.CLASSES[label] / f"{sequence.source}.npz"
             path.parent.mkdir(parents=True, exist_ok=True)
             npz.write(path, replace(sequence, label=None))
+    (folder / "gestures" / "dataset.yaml").write_text("terms: for a test only\n", "utf-8")
     return folder
 
 
@@ -439,6 +440,11 @@ def test_a_folder_is_browsed_with_what_doctor_finds(empty: Served) -> None:
     name = data["recordings"][0]["name"]
     reply = empty.ask("POST", "/api/data", {"name": name})
     assert (reply.status, reply.json["name"], reply.json["truth"]) == (201, name, data["recordings"][0]["label"])
+    key = reply.json["id"]
+    assert "for a test only" in empty.get(f"/api/recordings/{key}/view").json["notes"][-1]
+    put(empty, key, SPAN)
+    with zipfile.ZipFile(io.BytesIO(empty.get("/api/dataset.zip").body)) as archive:
+        assert "\nterms: for a test only\n" in archive.read("dataset.yaml").decode()
     assert empty.ask("POST", "/api/data", {"name": "../one.npz"}).status == 404
     assert empty.ask("POST", "/api/data", {}).status == 422
 

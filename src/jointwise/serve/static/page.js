@@ -255,7 +255,8 @@ function listenToTabs() {
 // --- begin ----------------------------------------------------------------------------------------------------------
 
 function describe(about) {
-  const models = about.models.map((model) => `${model.name} (${model.classes.length} actions, trained on ${model.data})`);
+  const models = about.models.map(({ name, classes, data }) =>
+    `${name} (${classes.length} actions${data === name ? "" : `, trained on ${data}`})`);
   find("#about").textContent = models.length
     ? `Model: ${models.join("; compared with ")}`
     : "No model: recordings are shown and looked at, but not named. With one: jointwise serve RUN";
