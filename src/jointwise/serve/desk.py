@@ -165,7 +165,7 @@ class Desk:
 
         Args:
             key: The recording.
-            person: Who is looked at; None: all.
+            person: Who is looked at; None: all, as always where the model names persons together.
             start: First moment, in seconds.
             end: Last moment.
 
@@ -177,7 +177,7 @@ class Desk:
             DataError: There is no such person, or no frame.
             ReadError: Nobody is seen there.
         """
-        piece = piece_of(self.get(key).ready, person, start, end)
+        piece = piece_of(self.get(key).ready, None if self.models.together else person, start, end)
         title = f"{piece.source}, {start:.1f} to {end:.1f} s"
         clip, said = self.models.clip(lambda ask: clip_of(piece, title, ask=ask))
         return str(widget([replace(clip, timeline=(), compared=())], VIEW_BYTES)), said
