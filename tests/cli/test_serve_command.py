@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jointwise import cli
+from jointwise.cli.serve_command import _address
 from jointwise.errors import CheckpointError, ConfigError
 
 
@@ -34,6 +35,14 @@ def test_a_port_that_is_taken_is_told_with_another_one() -> None:
 def test_what_cannot_be_served_is_told(words: list[str], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         cli.run(["serve", *words])
+
+
+@pytest.mark.parametrize(
+    ("host", "words"), [("127.0.0.1", r"http://127\.0\.0\.1:\d+/"), ("0.0.0.0", "port .* every address .* http://127")]
+)
+def test_the_address_that_is_printed_is_one_that_can_be_opened(host: str, words: str) -> None:
+    with socket.create_server((host, 0)) as listening:
+        assert re.fullmatch(rf"{words}.*", _address(listening))
 
 
 def test_a_package_that_is_missing_is_told_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:

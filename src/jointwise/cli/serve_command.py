@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import socket
 from typing import TYPE_CHECKING
 
@@ -61,9 +62,7 @@ def serve(args: argparse.Namespace) -> None:
         models = Models(tuple(name for name in (args.start, args.compare) if name is not None))
         limits = Limits()
         app: ASGIApp = create_app(Desk(models, limits, args.data), args.host)
-        host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        print(f"jointwise serves http://{shown}:{port}/  (Ctrl-C ends)", flush=True)
+        print(f"jointwise serves {_address(listening)}  (Ctrl-C ends)", flush=True)
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -77,6 +76,14 @@ def serve(args: argparse.Namespace) -> None:
             uvicorn.Server(config).run(sockets=[listening])
         except KeyboardInterrupt:
             print()
+
+
+def _address(listening: socket.socket) -> str:
+    """Where the page is."""
+    host, port = listening.getsockname()[:2]
+    if ipaddress.ip_address(host.partition("%")[0]).is_unspecified:
+        return f"port {port} of every address of this machine, such as http://127.0.0.1:{port}/"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -227,7 +227,7 @@ def _add_downloads(app: FastAPI, desk: Desk) -> None:
     @app.get("/api/dataset.zip", response_class=Response, responses=kind_of("application/zip"))
     def dataset() -> Response:
         """A data set of all labelled spans: clips, labels.csv and dataset.yaml."""
-        return as_file(as_dataset(desk.labelled()), "application/zip", "dataset.zip")
+        return as_file(as_dataset(desk.labelled(), desk.terms), "application/zip", "dataset.zip")
 
 
 def _add_data(app: FastAPI, desk: Desk) -> None:

@@ -39,6 +39,7 @@ class Open:
         spans: What its persons do: as the model says, until it is corrected.
         notes: What was assumed, and what models warned of.
         html: The viewer; empty until it is asked for.
+        terms: Terms of use, where they are known.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Open:
     spans: tuple[Span, ...] = ()
     notes: list[str] = field(default_factory=list)
     html: str = ""
+    terms: str = ""
 
     def summary(self) -> dict[str, Any]:
         """What a list of recordings says of it."""
@@ -163,7 +165,7 @@ class Desk:
 
         Args:
             key: The recording.
-            person: Who is looked at; None: all.
+            person: Who is looked at; None: all, as always where the model names persons together.
             start: First moment, in seconds.
             end: Last moment.
 
@@ -175,7 +177,7 @@ class Desk:
             DataError: There is no such person, or no frame.
             ReadError: Nobody is seen there.
         """
-        piece = piece_of(self.get(key).ready, person, start, end)
+        piece = piece_of(self.get(key).ready, None if self.models.together else person, start, end)
         title = f"{piece.source}, {start:.1f} to {end:.1f} s"
         clip, said = self.models.clip(lambda ask: clip_of(piece, title, ask=ask))
         return str(widget([replace(clip, timeline=(), compared=())], VIEW_BYTES)), said
@@ -231,6 +233,11 @@ class Desk:
         """The recordings that were watched, as shown, with their spans."""
         return [(one.ready, one.spans) for one in self.all() if one.spans]
 
+    @property
+    def terms(self) -> str:
+        """Terms of use of the recordings that have labels."""
+        return "; ".join(dict.fromkeys(one.terms for one in self.all() if one.spans and one.terms))
+
     def findings(self, key: str) -> list[Group]:
         """What a look at a recording finds. Raises NotOpen."""
         return group_findings(check_recording(self.get(key).recording), REMEDIES)
@@ -264,7 +271,12 @@ class Desk:
         found = recordings_at(self.data)
         if name not in found.items:
             raise NotOpen(f"{self.data} has no recording '{name}'.")
-        return self.add(replace(found.read(found.items[name]), source=name), self.class_of(name))
+        opened = self.add(replace(found.read(found.items[name]), source=name), self.class_of(name))
+        source = self.examination().source
+        if source is not None and source.description.terms:
+            opened.terms = source.description.terms
+            opened.notes.append(f"Terms of use of {self.data}: {opened.terms}.")
+        return opened
 
     def class_of(self, name: str) -> str | None:
         """The class of a recording of the data set; None where it has none."""

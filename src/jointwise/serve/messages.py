@@ -117,6 +117,7 @@ class ModelAbout(BaseModel):
     taught: list[str]
     names_actions: bool
     joints: str
+    window: float
 
 
 class About(BaseModel):

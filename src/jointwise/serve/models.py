@@ -14,6 +14,7 @@ from jointwise.data.centring import prepare_sequence
 from jointwise.data.cleaning import CLEANING
 from jointwise.data.sequence import Sequence
 from jointwise.errors import CheckpointError, ConfigError, JointwiseWarning, ReadError
+from jointwise.inference.windows import usual_window
 from jointwise.report.viewer import Answer, Clip, answers_of, no_answer
 from jointwise.report.viewer.sources import timeline_of
 
@@ -51,6 +52,11 @@ class Models:
         """The names of its actions; empty without a model."""
         return self.recognizer.classes if self.recognizer else ()
 
+    @property
+    def together(self) -> bool:
+        """Whether the first model names what several persons do together, not each alone."""
+        return self.recognizer is not None and self.recognizer.card.together
+
     def about(self) -> list[dict[str, Any]]:
         """What the models are, as plain values."""
         return [
@@ -63,6 +69,7 @@ class Models:
                 "taught": list(one.taught),
                 "names_actions": names_actions(one),
                 "joints": one.card.skeleton.name,
+                "window": usual_window(one.card.recording_seconds),
             }
             for name, one in zip(self.names, self._recognizers, strict=True)
         ]

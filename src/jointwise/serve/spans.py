@@ -159,11 +159,12 @@ def as_csv(labelled: Iterable[tuple[Sequence, tuple[Span, ...]]]) -> str:
     return _table(("file", "label", "person", "start", "end"), rows)
 
 
-def as_dataset(labelled: Iterable[tuple[Sequence, tuple[Span, ...]]]) -> bytes:
+def as_dataset(labelled: Iterable[tuple[Sequence, tuple[Span, ...]]], terms: str = "") -> bytes:
     """A zip archive of a data set: every span as a recording, the table of their labels, and `dataset.yaml`.
 
     Args:
         labelled: Recordings with their spans.
+        terms: Terms of use of the recordings, where they are known.
 
     Raises:
         ConfigError: There is no span.
@@ -183,7 +184,7 @@ def as_dataset(labelled: Iterable[tuple[Sequence, tuple[Span, ...]]]) -> bytes:
             raise ConfigError("no span has a label yet. Label one, then download the data set.")
         (folder / LABELS).write_text(_table(("file", "label"), rows), "utf-8")
         looks = examine(str(folder)).recordings
-        (folder / SETTINGS).write_text(describe_folder(".", looks, LABELS), "utf-8")
+        (folder / SETTINGS).write_text(describe_folder(".", looks, LABELS, terms), "utf-8")
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:  # .npz is compressed already
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):

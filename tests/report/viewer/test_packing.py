@@ -418,10 +418,11 @@ def test_timelines_are_packed_as_lanes_and_none_of_the_classes_is_told_apart():
         Segment(0, 1.23456, 2.0, NONE, 0.999),
         Segment(2, 0.5, 2.0, "wave", 0.4),
     )
-    clip = replace(synthetic_clip(WAVE), timeline=(wave, none, walk))
+    clip = replace(synthetic_clip(WAVE), timeline=(wave, none, walk), compared=(("other", (walk,)),))
     assert pack([clip], 10**7)["clips"][0]["lanes"] == [
-        {"person": 0, "segments": [[0, 1.235, "walk", 0.8765, False], [1.235, 2, NONE, 0.999, True]]},
-        {"person": 2, "segments": [[0.5, 2, "wave", 0.4, False]]},
+        {"person": 0, "segments": [[0, 1.235, "walk", 0.8765, False], [1.235, 2, NONE, 0.999, True]], "by": ""},
+        {"person": 2, "segments": [[0.5, 2, "wave", 0.4, False]], "by": ""},
+        {"person": 0, "segments": [[0, 1.235, "walk", 0.8765, False]], "by": "other"},
     ]
     assert pack([synthetic_clip(WAVE)], 10**7)["clips"][0]["lanes"] == []
     assert "none of the classes" in viewer([clip])

@@ -76,13 +76,14 @@ def guess_subjects(names: Sequence[str]) -> tuple[str, dict[str, int]] | None:
     return None
 
 
-def describe_folder(place: str, recordings: Sequence[Recording], labels: str | None) -> str:
+def describe_folder(place: str, recordings: Sequence[Recording], labels: str | None, terms: str = "") -> str:
     """The text of a `dataset.yaml`.
 
     Args:
         place: The folder, as it was named.
         recordings: Those that could be read.
         labels: The table of labels, from the folder; None without one.
+        terms: Terms of use, where they are known.
 
     Returns:
         YAML with comments. What need not be said stands in a comment.
@@ -106,7 +107,7 @@ def describe_folder(place: str, recordings: Sequence[Recording], labels: str | N
         *_subject_lines(recordings),
         "",
     ]
-    lines += ["# Terms of use. They are shown with every model.", _line("terms", "")]
+    lines += ["# Terms of use. They are shown with every model.", _line("terms", terms)]
     return "\n".join(lines) + "\n"
 
 

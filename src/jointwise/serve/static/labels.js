@@ -6,8 +6,9 @@ const round = (seconds) => Math.round(1000 * seconds) / 1000;
 
 /** The labelled spans of one recording: they are changed here, and kept by the server. */
 export class Labels {
-  constructor({ recording, spans, classes }) {
-    Object.assign(this, { id: recording.id, seconds: recording.seconds, persons: recording.persons, spans, classes });
+  constructor({ recording, spans, classes, window }) {
+    const { id, seconds, persons } = recording;
+    Object.assign(this, { id, seconds, persons, spans, classes, window });
     this.past = [];
     this.changed = () => {}; // draws the spans again
     this.saved = () => {};
@@ -342,12 +343,13 @@ class Editor {
     if (this.span) this.labels.remove(this.span);
   }
 
-  /** Two seconds around the cursor, within the span that is selected. */
+  /** As long as the model looks at, around the cursor, within the span that is selected. */
   why() {
     if (!this.explain) return;
     const [low, high] = this.span ? [this.span.start, this.span.end] : [0, this.labels.seconds];
-    const start = Math.max(low, Math.min(this.seconds - 1, high - 2));
-    this.explain(this.lane.person, start, Math.min(high, start + 2));
+    const { window } = this.labels;
+    const start = Math.max(low, Math.min(this.seconds - window / 2, high - window));
+    this.explain(this.lane.person, start, Math.min(high, start + window));
   }
 }
 

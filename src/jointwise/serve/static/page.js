@@ -40,8 +40,8 @@ async function watch(recording) {
   find("#facts").textContent =
     `${truth}${recording.seconds.toFixed(1)} s, ${recording.frames} frames, ${persons}, joints: ${recording.joints}`;
   listed(find("#notes"), view.notes);
-  const classes = page.about.models[0]?.classes ?? [];
-  page.labels = new Labels({ recording, spans: view.spans, classes });
+  const { classes, window } = page.about.models[0] ?? { classes: [], window: 2 };
+  page.labels = new Labels({ recording, spans: view.spans, classes, window });
   page.labels.saved = listLessons;
   showViewer(find("#viewer"), view.html, page.labels);
   listLessons();
@@ -255,7 +255,8 @@ function listenToTabs() {
 // --- begin ----------------------------------------------------------------------------------------------------------
 
 function describe(about) {
-  const models = about.models.map((model) => `${model.name} (${model.classes.length} actions, trained on ${model.data})`);
+  const models = about.models.map(({ name, classes, data }) =>
+    `${name} (${classes.length} actions${data === name ? "" : `, trained on ${data}`})`);
   find("#about").textContent = models.length
     ? `Model: ${models.join("; compared with ")}`
     : "No model: recordings are shown and looked at, but not named. With one: jointwise serve RUN";
