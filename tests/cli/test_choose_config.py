@@ -75,7 +75,7 @@ def test_a_run_begun_before_the_settings_of_execution_is_resumed(place: Path) ->
     without(Path("start/config.yaml"), "execution")
     run(*words, "--resume")
     Path("start/about.json").write_text("{}")
-    with pytest.raises(CheckpointError, match=r"about\.json: damaged \(no system\)"):
+    with pytest.raises(CheckpointError, match=r"about\.json: damaged \(no 'stage'\)"):
         run(*words, "--resume")
 
 

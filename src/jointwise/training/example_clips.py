@@ -239,7 +239,12 @@ def _check(examples: Examples) -> None:
         raise ValueError(f"recordings {recording.shape} and clips {clip.shape} of {count} names")
     if {recording.shape[3], clip.shape[3]} != {joints} or not {recording.shape[4], clip.shape[4]} <= {2, 3}:
         raise ValueError(f"recordings {recording.shape} and clips {clip.shape} of {joints} joints")
-    if not UNKNOWN <= examples.labels.min(initial=0) <= examples.labels.max(initial=0) < len(examples.classes):
+    if (
+        not UNKNOWN
+        <= examples.labels.min(initial=UNKNOWN)
+        <= examples.labels.max(initial=UNKNOWN)
+        < len(examples.classes)
+    ):
         raise ValueError("labels of other classes")
     if not (np.isfinite(examples.fps) & (examples.fps > 0)).all():
         raise ValueError("frame rates that are no rates")

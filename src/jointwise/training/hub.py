@@ -6,7 +6,6 @@ import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from jointwise.errors import CheckpointError, ConfigError
 from jointwise.training.checkpoint import read_json
@@ -70,8 +69,8 @@ def open_hub(address: str) -> Path:
         raise ConfigError(f"hf://{address}: not an address. Write hf://owner/name, or hf://owner/name@revision.")
     repository, revision = match["repository"], match["revision"]
     card = _download(address, repository, revision, (CARD,)) / CARD
-    content = read_json(card, dict[str, Any]) if card.is_file() else {}
-    if not {"format", "kind", "skeleton"} <= content.keys():
+    content = read_json(card) if card.is_file() else {}
+    if not isinstance(content, dict) or not {"format", "kind", "skeleton"} <= content.keys():
         raise CheckpointError(
             f"hf://{address}: not a jointwise model, as its {CARD} "
             f"{'is another program’s' if card.is_file() else 'is missing'}. Check the name."

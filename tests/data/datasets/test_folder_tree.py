@@ -112,7 +112,7 @@ def test_the_level_of_the_class_is_a_setting_and_the_level_above_may_be_the_subj
 def test_a_level_that_is_no_number_of_a_folder_is_refused(tmp_path: Path, level: object) -> None:
     write(tmp_path / "own/wave/1.npz", 1)
     settings(tmp_path / "own", class_level=level)
-    with pytest.raises(DataError, match=r"dataset.yaml: class_level .* is not 1, 2, …"):
+    with pytest.raises(DataError, match=r"dataset.yaml: .*class_level"):
         load(tmp_path / "own")
 
 

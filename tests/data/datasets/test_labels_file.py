@@ -60,5 +60,5 @@ def test_a_flat_folder_takes_classes_and_subjects_from_the_table(
     assert dataset.store.index["subject"].tolist() == [1, 1, 2, 2, 3, 3, -1, -1]
     path.write_text(path.read_text().replace("0,nod", "0,wave"))
     assert load(tmp_path / "flat").store.index["label"].tolist() == [1, 1, 0, 1, 0, 1, -1, -1]
-    with pytest.raises(DataError, match="labels must be the name of a CSV file"):
+    with pytest.raises(DataError, match=r"dataset.yaml: damaged \(labels: expected text"):
         load(settings(tmp_path / "flat", labels=["a"]))

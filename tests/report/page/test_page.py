@@ -207,9 +207,9 @@ def make_examples(classes: list[str], clips: int = 8, frames: int = 2000) -> Exa
         fps=np.full(clips, 30.0),
         recording=positions,
         valid=random.random(shape) < 0.9,
-        clip=positions[:, :, :64],
-        seen=random.random((clips, 2, 64, 25)) < 0.3,
-        rebuilt=positions[:, :, :64] + np.float32(0.01),
+        clip=positions[:, :, : min(64, frames)],
+        seen=random.random((clips, 2, min(64, frames), 25)) < 0.3,
+        rebuilt=positions[:, :, : min(64, frames)] + np.float32(0.01),
     )
 
 
