@@ -69,7 +69,7 @@ def open_hub(address: str) -> Path:
         raise ConfigError(f"hf://{address}: not an address. Write hf://owner/name, or hf://owner/name@revision.")
     repository, revision = match["repository"], match["revision"]
     card = _download(address, repository, revision, (CARD,)) / CARD
-    content = read_json(card) if card.is_file() else {}
+    content: Any = read_json(card) if card.is_file() else {}
     if not isinstance(content, dict) or not {"format", "kind", "skeleton"} <= content.keys():
         raise CheckpointError(
             f"hf://{address}: not a jointwise model, as its {CARD} "
