@@ -6,6 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from jointwise.errors import CheckpointError, ConfigError
 from jointwise.training.checkpoint import read_json
