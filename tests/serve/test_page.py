@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,18 @@ class Visit:
         """Waits until nothing is asked for any more."""
         expect(self.page.locator("#busy")).to_be_hidden(timeout=10_000)
 
+    def drawn(self) -> None:
+        """Waits until the page shows what the last key did: the span under the cursor is chosen as it is drawn."""
+        self.idle()
+        self.page.wait_for_timeout(150)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Waits some seconds for what a request that has not begun yet will bring."""
+        for _ in range(50):
+            if holds():
+                return
+            self.page.wait_for_timeout(100)
+
     def spans(self, served: Served) -> list[tuple[int, float, float, str]]:
         """What the server keeps of the first recording."""
         self.idle()
@@ -148,14 +160,16 @@ def test_a_label_is_corrected_and_undone_by_keyboard(visit: Visit, served: Serve
     assert visit.spans(served)[0] == (*before[0][:3], "<b>new</b>")
     assert page.locator("#viewer .is-corrected").inner_text() == "<b>new</b>"
     page.evaluate(f"{VIEWER}.seekTime(0.4)")
-    keys.press("s")
-    keys.press("ArrowLeft")
-    keys.press("Delete")
+    for key in ("s", "ArrowLeft", "Delete"):
+        keys.press(key)
+        visit.drawn()
+    visit.until(lambda: visit.spans(served)[0][1] > 0)
     first = visit.spans(served)[0]
     assert (first[0], first[1], first[3]) == (0, pytest.approx(0.4, abs=0.04), "<b>new</b>")
-    keys.press("Control+z")
-    keys.press("Control+z")
-    keys.press("Control+z")
+    for _ in range(3):
+        keys.press("Control+z")
+        visit.drawn()
+    visit.until(lambda: visit.spans(served) == before)
     assert visit.spans(served) == before
 
 
