@@ -109,7 +109,7 @@ def test_what_is_frozen_is_there() -> None:
 
 
 def test_a_result_has_the_keys_that_are_frozen(finetuned: Path) -> None:
-    (path,) = (finetuned / "results").glob("*.json")
+    (path,) = (finetuned / "results").glob("*-finetune-*.json")
     result = json.loads(path.read_text())
     promised = set(row("keys of a result"))
     inside = {"top1", "top5", "macro_f1"}
