@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from helpers import tiny
+from helpers.in_process import in_process
 from jointwise import cli
 from jointwise.cli import comparison as comparisons
 from jointwise.cli import processes as stages
@@ -19,7 +20,7 @@ from jointwise.cli.table_command import plan
 from jointwise.config.layers import read_layer
 from jointwise.data.dataset import Dataset
 from jointwise.data.store.reader import UNKNOWN
-from jointwise.errors import ConfigError, JointwiseError
+from jointwise.errors import ConfigError
 from jointwise.report.tables.scratch_steps import scratch_steps
 from jointwise.report.tables.tables import render_into
 
@@ -229,29 +230,6 @@ def test_a_choice_that_was_made_stays(tmp_path: Path) -> None:
     choice.write()
     assert read_layer(choice.settings).settings == {"scratch": {"steps": 1400}}
     assert scratch_steps(tmp_path / "elsewhere").rows == []
-
-
-class Ended:
-    """A process that has ended."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-    def poll(self) -> int:
-        return self.status
-
-    def send_signal(self, sig: int, /) -> None:
-        raise AssertionError("it has ended")
-
-
-def in_process(stage: Stage) -> Ended:
-    stage.log.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        cli.run(stage.arguments)
-    except JointwiseError as error:
-        stage.log.write_text(f"jointwise: {error}\n")
-        return Ended(1)
-    return Ended(0)
 
 
 @pytest.mark.slow

@@ -22,11 +22,11 @@ FLAGS = (
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """The browser; the test is skipped where there is none."""
+def chromium(*flags: str) -> Iterator[Browser]:
+    """The browser, with further flags; the test is skipped where there is none."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here: install Debian's chromium (or google-chrome) to test pages in a browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         yield browser
         browser.close()

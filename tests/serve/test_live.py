@@ -1,10 +1,8 @@
 """The live page: what it sends is named as any stream; the camera's files are served; a browser runs it all."""
 
 import json
-import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +12,10 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from websockets.sync.client import ClientConnection, connect
 
+from helpers.chromium import chromium
 from helpers.drawn_person import write_video
 from helpers.landmarks import as_found, as_lines, world_landmarks
 from helpers.served import Served, serving
@@ -33,16 +32,7 @@ FPS = 30.0
 SAID = {"layout": "mediapipe33", "fps": FPS, "units": "m", "up": "-y"}
 QUERY = "layout=mediapipe33&fps=30&units=m&up=-y"  # as the page asks
 PACKAGE = Path(__file__).parents[2] / "packages" / "jointwise-camera" / "src"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
+FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
 def desk(*models: Path) -> Desk:
@@ -149,16 +139,6 @@ def test_the_files_of_the_package_are_served_and_no_others(tmp_path: Path, monke
 # --- a browser --------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def chromium(*flags: str) -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here: install Debian's chromium (or google-chrome) to test the live page in a browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        yield browser
-        browser.close()
-
-
 def opened(browser: Browser, served: Served, wrong: list[str], **context: Any) -> Page:
     """The live page; what it complains of is put into `wrong`."""
     page = browser.new_page(**context)
@@ -171,7 +151,7 @@ def opened(browser: Browser, served: Served, wrong: list[str], **context: Any) -
 @pytest.mark.slow
 def test_the_page_shows_what_fed_landmarks_are_named(served: Served, fed: tuple[Floats, Bools], tmp_path: Path) -> None:
     wrong: list[str] = []
-    with chromium() as browser:
+    with chromium(*FAKE_CAMERA) as browser:
         for scheme in ("light", "dark"):
             page = opened(browser, served, wrong, viewport={"width": 390, "height": 844}, color_scheme=scheme)
             expect(page.locator("#status")).to_have_text(HOW_TO_GET)
@@ -206,7 +186,7 @@ def test_the_page_shows_what_fed_landmarks_are_named(served: Served, fed: tuple[
 
 @pytest.mark.slow
 def test_without_a_model_the_page_says_how_to_get_one(without_camera: None) -> None:
-    with serving(desk()) as served, chromium() as browser:
+    with serving(desk()) as served, chromium(*FAKE_CAMERA) as browser:
         page = opened(browser, served, [])
         expect(page.locator("#status")).to_contain_text("jointwise serve RUN")
         expect(page.locator("#start")).to_be_disabled()
@@ -223,7 +203,10 @@ def test_a_camera_s_picture_is_named(finetuned: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr("jointwise.serve.camera.find_spec", find_spec)  # where other tests of this file hide it
     wrong: list[str] = []
     video = write_video(tmp_path / "wave.y4m")
-    with serving(desk(finetuned)) as served, chromium(f"--use-file-for-fake-video-capture={video}") as browser:
+    with (
+        serving(desk(finetuned)) as served,
+        chromium(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={video}") as browser,
+    ):
         page = opened(browser, served, wrong, viewport={"width": 1100, "height": 900})
         sent: list[dict[str, Any]] = []
         others: list[str] = []
