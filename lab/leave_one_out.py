@@ -1,4 +1,4 @@
-"""LOG.md, 'A set that pre-training has never seen': five starts, few labels, one labelled data set left out at a time.
+"""LOG.md, 'A set that pre-training has never seen': six starts, few labels, one labelled data set left out at a time.
 
 python lab/leave_one_out.py FOLDER [--sets NAME …] [--seeds N …] [--labels 1shot …] [--starts …] [--quick]
 python lab/leave_one_out.py FOLDER --draw PICTURE        (accuracy over clips per class, from the results)
@@ -26,6 +26,7 @@ STARTS = {
     "alone": "the set alone",
     "both": "the pool, then the set",
     "scratch": "random weights",
+    "scratch-long": "random weights, as many steps as with pre-training",
     "raw": "raw coordinates",
 }
 LABELS = ("1shot", "2shot", "5shot", "1.0")
@@ -34,11 +35,13 @@ RUNS = Path("runs/leave-one-out")
 SIZES = [
     *("--encoder.width", "64", "--encoder.heads", "4", "--clip.frames", "32"),
     *("--finetune.lr", "1e-3", "--finetune.hidden", "512", "--finetune.steps", "300"),
-    *("--scratch.lr", "1e-3", "--scratch.hidden", "512", "--scratch.steps", "300"),
+    *("--scratch.lr", "1e-3", "--scratch.hidden", "512"),
     *("--execution.precision", "bf16", "--execution.log_every", "100"),
 ]
 POOL_STEPS = ("--pretrain.steps", "3000")
 FURTHER_STEPS = ("--pretrain.steps", "1500")
+SCRATCH_STEPS = ("--scratch.steps", "300")
+LONG_STEPS = ("--scratch.steps", "3300")  # else pre-training might win by its steps alone
 
 
 def address(name: str, folder: Path) -> str:
@@ -88,7 +91,12 @@ def judge(start: str, name: str, seed: int, labels: str, folder: Path, sizes: li
     if start == "raw":
         return
     settings = sizes if run is None else [word for word in sizes if word == "--quick"] or finetune_sizes(sizes)
-    for protocol, extra in (("finetune", []), ("semi", ["--unlabelled", "pseudo"])):
+    protocols: list[tuple[str, list[str]]] = [("finetune", []), ("semi", ["--unlabelled", "pseudo"])]
+    if run is None and "--quick" not in sizes:
+        settings = [*settings, *(LONG_STEPS if start == "scratch-long" else SCRATCH_STEPS)]
+    if start == "scratch-long":
+        protocols = protocols[:1]
+    for protocol, extra in protocols:
         if (protocol, labels, seed) not in known:
             target = RUNS / name / f"{start}-{protocol}-{labels}-seed{seed}"
             command = ["finetune", str(run or "recommended"), *about, *extra, *settings, "--results", str(place)]
