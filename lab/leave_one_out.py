@@ -2,6 +2,7 @@
 
 python lab/leave_one_out.py FOLDER [--sets NAME …] [--seeds N …] [--labels 1shot …] [--starts …] [--quick]
 python lab/leave_one_out.py FOLDER --draw PICTURE        (accuracy over clips per class, from the results)
+python lab/leave_one_out.py FOLDER --show                (the same as tables, and differences with their intervals)
 
 FOLDER holds the data sets as they are shipped to the authors (precog16/, utd-mhad/ …). Results lie in
 results/leave-one-out/<set>/<start>; what is there already is not repeated, and an interrupted training goes on.
@@ -17,7 +18,9 @@ from scipy import stats
 
 from jointwise.cli import run as jointwise
 from jointwise.data.datasets import DATASETS, is_prepared
+from jointwise.evaluation.paired import paired_interval
 from jointwise.evaluation.results import read_results
+from jointwise.report.tables.text_table import Grid
 
 LABELLED = ("utd-mhad", "wmft", "sbu", "precog16", "uiprmd_kinect", "msrdaily", "utkinect", "hdm05_11")
 UNLABELLED = ("cmu", "reactidle", "bandai")  # too few classes, or actors that nobody can tell apart
@@ -29,6 +32,7 @@ STARTS = {
     "scratch-long": "random weights, as many steps as with pre-training",
     "raw": "raw coordinates",
 }
+PROTOCOLS = ("knn", "finetune", "semi")
 LABELS = ("1shot", "2shot", "5shot", "1.0")
 RESULTS = Path("results/leave-one-out")
 RUNS = Path("runs/leave-one-out")
@@ -114,20 +118,58 @@ def results_in(place: Path) -> list[dict]:
     return read_results(place) if place.is_dir() else []
 
 
+def scores_of(start: str, protocol: str) -> dict[str, dict[str, dict[int, float]]]:
+    """Top-1 in per cent of one start: by labels, set and seed. What is fine-tuned stands beside raw 1-NN."""
+    scores: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for place in RESULTS.glob(f"*/{start}"):
+        for result in read_results(place):
+            if result["protocol"] == (protocol if start != "raw" or protocol != "finetune" else "knn"):
+                scores[result["labels"]][place.parent.name][result["seed"]] = 100 * result["scores"]["top1"]
+    return scores
+
+
+def show() -> None:
+    """Print the means of every set, and the differences to the pool without the set over the sets that have both."""
+    for labels in LABELS:
+        found = {(start, protocol): scores_of(start, protocol)[labels] for start in STARTS for protocol in PROTOCOLS}
+        found = {row: sets for row, sets in found.items() if sets}
+        if not found:
+            continue
+        names = [name for name in LABELLED if any(name in sets for sets in found.values())]
+        rows = [
+            (
+                STARTS[start],
+                protocol,
+                *(f"{np.mean([*sets[name].values()]):.1f}" if name in sets else "–" for name in names),
+            )
+            for (start, protocol), sets in found.items()
+        ]
+        print(f"\n{labels}\n\n{Grid(('start', 'protocol', *names), rows).to_markdown()}")
+        differences = []
+        for (start, protocol), sets in found.items():
+            for own in PROTOCOLS if start == "raw" else (protocol,):
+                ours = found.get(("without", own), {})
+                seeds = sorted(set.intersection(*(set(sets[name]) & set(ours[name]) for name in sets if name in ours)))
+                cells = [[ours[name][seed] - sets[name][seed] for name in sets if name in ours] for seed in seeds]
+                if start != "without" and cells and (start, protocol) != ("raw", "finetune"):
+                    over = paired_interval(np.array(cells))
+                    size = f"{len(seeds)} × {len(cells[0])} sets"
+                    told = f"{over.mean:+.1f} ({over.low:+.1f} to {over.high:+.1f})"
+                    differences.append((own, f"{STARTS[start]}, {protocol}", told, f"{over.p:.3f}", size))
+        header = ("the pool without the set", "minus", "points (95 %)", "p, not corrected", "seeds")
+        print(Grid(header, differences).to_markdown())
+
+
 def draw(picture: Path) -> None:
     """Accuracy over clips per class, one curve for each start: means over sets with a t interval over sets."""
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(1, 3, figsize=(10, 3.4), sharey=True)
-    for axes, protocol in zip(panels, ("knn", "finetune", "semi"), strict=True):
+    for axes, protocol in zip(panels, PROTOCOLS, strict=True):
         for start, title in STARTS.items():
-            scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-            for place in RESULTS.glob(f"*/{start}"):
-                for result in read_results(place):
-                    if result["protocol"] == (protocol if start != "raw" or protocol != "finetune" else "knn"):
-                        scores[result["labels"]][place.parent.name].append(100 * result["scores"]["top1"])
+            scores = scores_of(start, protocol)
             columns = [labels for labels in LABELS if labels in scores]
-            means = [np.array([np.mean(seeds) for seeds in scores[labels].values()]) for labels in columns]
+            means = [np.array([np.mean([*seeds.values()]) for seeds in scores[labels].values()]) for labels in columns]
             half = [stats.t.ppf(0.975, len(m) - 1) * stats.sem(m) if len(m) > 1 else 0.0 for m in means]
             if columns:
                 axes.errorbar(
@@ -151,7 +193,10 @@ def main() -> None:
     parser.add_argument("--starts", nargs="+", default=tuple(STARTS), choices=STARTS)
     parser.add_argument("--quick", action="store_true", help="see that all works; the scores mean nothing")
     parser.add_argument("--draw", type=Path, metavar="PICTURE")
+    parser.add_argument("--show", action="store_true", help="print tables of the results that are there")
     args = parser.parse_args()
+    if args.show:
+        return show()
     if args.draw:
         return draw(args.draw)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
