@@ -1,8 +1,8 @@
 """LOG.md, 'Where equal seeds stop giving equal numbers'. python lab/determinism.py FOLDER [NAME…]
 
-Each line trains `recommended` with --quick on `synthetic`, pre-training and fine-tuning with two labels a class, each in
-processes of their own, and compares the fine-tuned model and its scores with those of the first line. Finished trainings
-in FOLDER are not repeated. Names of lines choose some of them.
+Each line trains `recommended` with --quick on `synthetic`, pre-training and fine-tuning with two labels a class, each
+in processes of their own, and compares the fine-tuned model and its scores with those of another line. Finished
+trainings in FOLDER are not repeated. Names of lines choose some of them.
 """
 
 import os
@@ -42,7 +42,7 @@ class Way:
 
 TWO_THREADS = {"OMP_NUM_THREADS": "2"}
 WAYS = {
-    "1 thread": Way(),
+    "1 thread": Way(),  # what most are compared with
     "1 thread, again": Way(),
     "2 threads": Way(environment=TWO_THREADS),
     "2 threads, again": Way(environment=TWO_THREADS, against="2 threads"),
@@ -104,5 +104,7 @@ print("| way | against | same bits | weights | scores | named otherwise | top-1 
 print("| --- | --- | --- | --- | --- | --- | --- |")
 for name in names:
     way = WAYS[name]
+    if way.against == name:
+        continue
     run, other = (train(folder / known.replace(" ", "-"), WAYS[known]) for known in (name, way.against))
     print(f"| {name} | {way.against} | {compare(run, other)} |", flush=True)
