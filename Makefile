@@ -1,21 +1,31 @@
 # Everything sets itself up: `make demo` and `make test` work in a clean clone with nothing but Python 3.11, make, git.
 PYTHON ?= python3
-# What is installed. constraints-lowest.txt instead has the lowest versions that pyproject.toml allows.
+# What is installed: locked with hashes. constraints-lowest.txt instead has the lowest versions that pyproject.toml allows.
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 INPUTS ?= 1000000
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup hooks demo test quick coverage check results docs release fuzz camera
+.PHONY: setup lock sbom hooks demo test quick coverage check results docs release fuzz camera
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
 
-.venv/ready: pyproject.toml $(CONSTRAINTS)
+.venv/ready: pyproject.toml $(CONSTRAINTS) constraints-torch.txt
 	$(PYTHON) -m venv .venv
+ifeq ($(CONSTRAINTS),constraints.txt)
+	.ci/install $(BIN)/python
+else
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+endif
 	touch $@
+
+lock: setup  # constraints.txt and constraints-torch.txt from pyproject.toml; UPGRADE=--upgrade takes the newest versions
+	.ci/lock $(BIN)/uv $(UPGRADE)
+
+sbom: setup  # dist/jointwise-VERSION.cdx.json: the packages of the lock and what is vendored, with hashes and licences
+	$(BIN)/python .ci/sbom.py
 
 hooks: setup  # `make check` before every commit
 	$(BIN)/pre-commit install
@@ -46,7 +56,7 @@ results: setup  # README's and docs' tables, rendered from results/
 
 camera: setup  # dist/jointwise_camera-*.whl: MediaPipe Pose for the live page; needs npm
 	$(BIN)/python packages/jointwise-camera/fetch.py
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist packages/jointwise-camera
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist packages/jointwise-camera
 
 release: setup  # sdist and wheel in dist/, tried in a fresh environment; TAG=1 then tags the commit; nothing is pushed
 	.ci/release $(BIN)/python $(if $(TAG),--tag)

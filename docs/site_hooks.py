@@ -26,6 +26,7 @@ TAKEN_IN = {  # files beside docs/ that are pages of the site, too
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "NOTICE": "notice.md",
+    "SECURITY.md": "security.md",
     "lab/LOG.md": "log.md",
 }
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
