@@ -20,7 +20,7 @@ import pytest
 from mutants.mutant import Mutant
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("src", "tests", "conftest.py", "pyproject.toml")
+COPIED = ("src", "tests", "conftest.py", "pyproject.toml", "docs", "README.md")  # some tests read pages
 PACKAGE = Path("src", "jointwise")
 OPTIONS = ("-x", "-q", "--tb=short", "-p", "no:cacheprovider", "-o", "addopts=--strict-markers --import-mode=importlib")
 OUTPUT, CLOCK = "said.txt", "seconds.json"
@@ -60,7 +60,7 @@ def copy_tree(root: Path, place: Path) -> None:
     for name in COPIED:
         if (root / name).is_dir():
             shutil.copytree(root / name, place / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        else:
+        elif (root / name).exists():
             shutil.copy(root / name, place / name)
     # compiled once; by content, because a mutant may have the size and the second of the file that it replaces
     hashed = ["-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "src", "tests"]
@@ -127,7 +127,8 @@ def _be_pytest(place: Path, tests: Sequence[str]) -> NoReturn:
         os.environ |= {"PYTHONPATH": str(place / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
         sys.dont_write_bytecode = True
         sys.path.insert(0, str(place / "src"))
-        status = pytest.main([*OPTIONS, *(f"tests/{test}" for test in tests)], plugins=[_Clock(place)])
+        files = [f"tests/{test}" for test in tests]
+        status = pytest.main([*OPTIONS, f"--basetemp={place / 'temporary'}", *files], plugins=[_Clock(place)])
     except BaseException:
         traceback.print_exc()
     finally:

@@ -117,7 +117,7 @@ metrics = [
         "sums += parts.double().cpu() * len(places)",
         "sums += parts.double().cpu() * batch",
         "the last, smaller batch counts as a whole one",
-        "model/test_objective.py",
+        "evaluation/test_held_out.py",
     ),
 ]
 
