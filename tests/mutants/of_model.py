@@ -165,9 +165,9 @@ losses = [
     ),
     Mutant(
         "model/cross_prediction.py",
-        "mean_square(predicted[JOINTS], joints, places * counted, batch_sum)",
-        "mean_square(predicted[JOINTS], joints, places, batch_sum)",
-        "visible tokens are rebuilt where hidden ones have run out",
+        "asked.take_flat(target), counted, batch_sum)",
+        "asked.take_flat(target), torch.ones_like(counted), batch_sum)",
+        "features of invalid tokens are predicted where valid ones have run out",
         CROSS,
     ),
     Mutant(
