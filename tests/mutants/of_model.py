@@ -273,9 +273,9 @@ teachers = [
     ),
     Mutant(
         "model/cross_prediction.py",
-        "self.teacher = copy.deepcopy(student).requires_grad_(False).eval()",
-        "self.teacher = copy.deepcopy(student).eval()",
-        "the optimiser decays and trains the teacher",
+        "self.teacher_features(self.teacher, view, persons, batch_sum)",
+        "self.teacher_features(self.student, view, persons, batch_sum)",
+        "the student is its own teacher",
         CROSS,
     ),
     Mutant(

@@ -14,7 +14,7 @@ from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset
 from jointwise.data.randomness import Draws
 from jointwise.errors import ConfigError
-from jointwise.model.build import build_objective
+from jointwise.model.build import OBJECTIVES, build_objective
 from jointwise.model.ema import teacher_momentum
 from jointwise.model.masked_prediction import MaskedPrediction
 from jointwise.stages.pretrain import PretrainTask, pretrain
@@ -25,20 +25,27 @@ from jointwise.training.loop import Interrupted
 from jointwise.training.model_folder import load_card, load_model
 from jointwise.training.run_folder import read_log
 
+FOLLOWED = {"teacher": "student", "teacher_heads": "heads"}  # what teachers are made of, and what that follows
 MOVING = ("--teacher.momentum", "0.25", "--pretrain.warmup", "0")
 
 
-def test_a_step_of_pre_training_moves_the_teacher_towards_the_student(dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_step_of_pre_training_moves_the_teacher_towards_the_student(
+    objective: str, dataset: Dataset, tmp_path: Path
+) -> None:
     """Δ ← α Δ + (1 − α) θ, with the θ that the optimiser has just made; at first Δ is θ."""
-    config = tiny.config(*MOVING, "--pretrain.steps", "1")
+    config = tiny.config("--objective", objective, *MOVING, "--pretrain.steps", "1")
     pretrain(config, dataset, 0, tmp_path / "run")
     _, after = load_model(tmp_path / "run")
     start = build_objective(
         with_coordinate_scale(config, dataset), dataset.skeleton, 3, coordinate_rms(dataset.train), 0
-    )
+    ).state_dict()
     moved = 0
-    for name, first in start.student.state_dict().items():
-        student, teacher = after[f"student.{name}"], after[f"teacher.{name}"]
+    for name, teacher in after.items():
+        part, _, rest = name.partition(".")
+        if part not in FOLLOWED:
+            continue
+        first, student = (weights[f"{FOLLOWED[part]}.{rest}"] for weights in (start, after))
         torch.testing.assert_close(teacher, 0.25 * first + 0.75 * student, atol=1e-7, rtol=1e-6)
         moved += not torch.equal(student, first) and not torch.equal(teacher, first)
     assert moved > 10
