@@ -7,7 +7,7 @@ INPUTS ?= 1000000
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup lock sbom hooks demo test quick coverage check results docs release fuzz camera
+.PHONY: setup lock sbom hooks demo test quick coverage check results docs release fuzz camera mutants
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -50,6 +50,9 @@ check: setup
 
 fuzz: setup  # every reader on damaged files: hours; `make fuzz INPUTS=10000` tries fewer. Found inputs: build/fuzz
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $(INPUTS)
+
+mutants: setup  # changes of the source that tests must notice: half an hour or more; `make mutants AREAS="losses splits"`
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m mutants $(AREAS)
 
 results: setup  # README's and docs' tables, rendered from results/
 	$(BIN)/python -m jointwise.report.tables README.md docs/results.md docs/performance.md

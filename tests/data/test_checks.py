@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jointwise.data.checks import check_pretrainable, check_trainable
+from jointwise.data.checks import check_pretrainable, check_trainable, find_leaks
 from jointwise.data.dataset import Dataset, Part
 from jointwise.data.store.reader import UNKNOWN
 from jointwise.errors import DataError
@@ -64,3 +64,14 @@ def test_held_out_subjects_are_scored_on_what_has_a_label_where_something_has(da
     assert held.test.ids.tolist() == of_three.tolist()
     check_pretrainable(held)
     assert (np.unique(held.test.labels) == UNKNOWN).all()
+
+
+@pytest.mark.parametrize("place", [0, 1, -1])
+def test_a_copy_is_found_wherever_it_stands_in_the_test_part(dataset: Dataset, place: int) -> None:
+    """A test sequence that trains as well equals itself."""
+    copied = dataset.test.ids[place]
+    both = replace(dataset, train=Part(dataset.store, np.append(dataset.train.ids, copied)))
+    (leak,) = find_leaks(both)
+    assert (leak.train, leak.test, leak.equal) == (*[str(dataset.store.names[copied])] * 2, True)
+    with pytest.raises(DataError, match="1 sequence of the test part"):
+        check_pretrainable(both)

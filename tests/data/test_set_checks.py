@@ -13,7 +13,7 @@ from jointwise.data.frame_digests import digest_table, find_overlaps, frame_dige
 from jointwise.data.sequence import Sequence
 from jointwise.data.set_checks import CHECKS, Member, Shared, check_parts, check_set, find_shared
 from jointwise.data.skeletons import NTU25
-from jointwise.data.store.reader import TEST, TRAIN
+from jointwise.data.store.reader import TEST, TRAIN, UNUSED
 
 NONE = np.zeros(0, np.uint32)
 
@@ -166,6 +166,54 @@ def test_windows_of_one_recording_are_found_in_the_other_part() -> None:
     names, digests = ["a", "b", "c", "d"], ["1", "1", "3", "4"]
     assert find_shared(names, digests, table, train, ~train) == [Shared("a", "b", 1.0, equal=True)]
     assert find_overlaps(table[:0], train, ~train) == []
+
+
+def test_a_piece_is_found_in_whatever_place_it_stands_and_nothing_is_its_own_piece() -> None:
+    video = walk(400).positions
+    digests = [frame_digests(Sequence(piece, NTU25)) for piece in (video[:, 50:250], video[:, :200])]
+    train = np.array([False, True])
+    for order in ((0, 1), (1, 0)):
+        table = digest_table(digests[place] for place in order)
+        ((first, place, _),) = find_overlaps(table, train[[*order]], ~train[[*order]])
+        assert (first, place) == (order.index(1), order.index(0))
+        assert find_overlaps(table, np.array([True, True]), np.array([False, False])) == []
+        assert find_overlaps(table, np.array([False, False]), np.array([True, True])) == []
+
+
+def test_the_last_pose_that_trains_is_compared_too() -> None:
+    """The digests of one recording are those of the other: every one of them is found, also the largest."""
+    one = digest_table([frame_digests(walk(400))] * 2)
+    train = np.array([True, False])
+    assert find_overlaps(one, train, ~train) == [(0, 1, 1.0)]
+
+
+def test_a_copy_is_found_in_whatever_place_it_stands() -> None:
+    names, digests = ["a", "b", "c"], ["1", "1", "1"]
+    for place in range(3):
+        test = np.arange(3) == place
+        (shared,) = find_shared(names, digests, digest_table([NONE] * 3), ~test, test)
+        assert (shared.test, shared.equal) == (names[place], True)
+
+
+def test_a_recording_of_no_part_is_no_training_recording() -> None:
+    left_out = [*healthy(), member("again", part=UNUSED), member("late", "wave", 3, TEST, digest="again")]
+    assert "in both parts" not in found(left_out)
+
+
+def test_a_joint_that_was_not_seen_is_not_one_in_the_place_of_the_first() -> None:
+    positions = walk(400).positions.copy()
+    positions[:, :, 4] = positions[:, :, 0]
+    seen, hidden = (
+        Sequence(positions, NTU25, np.broadcast_to(np.arange(25) != joint, (1, 400, 25))) for joint in (25, 4)
+    )
+    assert len(np.intersect1d(frame_digests(seen), frame_digests(hidden))) <= 1
+
+
+def test_what_lies_where_nothing_was_seen_changes_no_digest() -> None:
+    positions, valid = walk(400).positions.copy(), np.broadcast_to(np.arange(25) != 4, (1, 400, 25))
+    before = frame_digests(Sequence(positions, NTU25, valid))
+    positions[:, :, 4] = 1e6
+    np.testing.assert_array_equal(frame_digests(Sequence(positions, NTU25, valid)), before)
 
 
 def test_ten_thousand_recordings_take_less_than_a_few_seconds() -> None:

@@ -60,6 +60,13 @@ def test_who_comes_back_late_is_another_person() -> None:
     assert link_persons(frames, 3, 2, fps=10.0).positions.shape[0] == 2
 
 
+def test_who_comes_back_at_the_end_of_the_gap_is_the_same_person() -> None:
+    for missing, persons in ((4, 1), (5, 2)):  # 10 frames a second: seen again 0.5 and 0.6 seconds later
+        frames = [[Detection(BODY)] for _ in range(20)]
+        frames[8 : 8 + missing] = [[] for _ in range(missing)]
+        assert link_persons(frames, 3, 2, fps=10.0).positions.shape[0] == persons
+
+
 def detections(positions: Floats, valid: Bools, seed: int) -> list[list[Detection]]:
     """The persons who are there in each frame, in random order."""
     random = np.random.default_rng(seed)

@@ -135,6 +135,22 @@ def test_a_share_of_the_hidden_tokens_is_asked_for_each_as_often_as_another() ->
     assert ((counts - expected).abs() < 5 * expected**0.5).all()
 
 
+def test_of_hidden_tokens_those_that_move_are_asked_for_as_often_as_those_that_stand_still() -> None:
+    """The motion mask hides moving tokens more often. What is asked for must not follow from the same noise."""
+    module = make(share=0.25, mask_strategy="motion", mask_ratio=0.5)
+    group = persons()
+    group.positions[:, :, 2:] = 0.0  # joints 0 and 1 move
+    hidden, asked = torch.zeros(2, S * V)
+    for seed in range(300):
+        view = module.student_view(group, noise(seed))
+        hidden += view.hidden.flatten(1).sum(0)
+        asked += torch.bincount(module.asked_tokens(view, noise(seed)).index.flatten(), minlength=S * V)
+    moving = (torch.arange(S * V) % V) < 2
+    shares = [float(asked[some].sum() / hidden[some].sum()) for some in (moving, ~moving)]
+    assert float(hidden[moving].mean()) > 1.2 * float(hidden[~moving].mean())
+    assert shares == pytest.approx([4 / 15] * 2, abs=0.015)  # 15 of 30 are hidden, of which a quarter is rounded up
+
+
 def test_invalid_tokens_are_asked_for_last() -> None:
     module = make(share=1.0)
     view = module.student_view(persons(gaps=True), noise())

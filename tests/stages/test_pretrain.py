@@ -1,6 +1,8 @@
 """Pre-training through the loop: the teacher moves, and what was made before a setting existed still opens."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,32 +10,42 @@ import yaml
 
 from helpers import tiny
 from helpers.stopping import stop_in_step
+from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset
+from jointwise.data.randomness import Draws
 from jointwise.errors import ConfigError
-from jointwise.model.build import build_objective
+from jointwise.model.build import OBJECTIVES, build_objective
 from jointwise.model.ema import teacher_momentum
 from jointwise.model.masked_prediction import MaskedPrediction
-from jointwise.stages.pretrain import pretrain
+from jointwise.stages.pretrain import PretrainTask, pretrain
+from jointwise.training.batches import BatchOrder
 from jointwise.training.checkpoint import read_json, write_json
 from jointwise.training.coordinate_scale import coordinate_rms, with_coordinate_scale
 from jointwise.training.loop import Interrupted
 from jointwise.training.model_folder import load_card, load_model
 from jointwise.training.run_folder import read_log
 
+FOLLOWED = {"teacher": "student", "teacher_heads": "heads"}  # what teachers are made of, and what that follows
 MOVING = ("--teacher.momentum", "0.25", "--pretrain.warmup", "0")
 
 
-def test_a_step_of_pre_training_moves_the_teacher_towards_the_student(dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_step_of_pre_training_moves_the_teacher_towards_the_student(
+    objective: str, dataset: Dataset, tmp_path: Path
+) -> None:
     """Δ ← α Δ + (1 − α) θ, with the θ that the optimiser has just made; at first Δ is θ."""
-    config = tiny.config(*MOVING, "--pretrain.steps", "1")
+    config = tiny.config("--objective", objective, *MOVING, "--pretrain.steps", "1")
     pretrain(config, dataset, 0, tmp_path / "run")
     _, after = load_model(tmp_path / "run")
     start = build_objective(
         with_coordinate_scale(config, dataset), dataset.skeleton, 3, coordinate_rms(dataset.train), 0
-    )
+    ).state_dict()
     moved = 0
-    for name, first in start.student.state_dict().items():
-        student, teacher = after[f"student.{name}"], after[f"teacher.{name}"]
+    for name, teacher in after.items():
+        part, _, rest = name.partition(".")
+        if part not in FOLLOWED:
+            continue
+        first, student = (weights[f"{FOLLOWED[part]}.{rest}"] for weights in (start, after))
         torch.testing.assert_close(teacher, 0.25 * first + 0.75 * student, atol=1e-7, rtol=1e-6)
         moved += not torch.equal(student, first) and not torch.equal(teacher, first)
     assert moved > 10
@@ -65,6 +77,31 @@ def test_every_step_moves_the_teacher_once_with_the_momentum_of_the_settings(
             teacher = momentum * teacher + (1 - momentum) * student[name]
         torch.testing.assert_close(after[f"teacher.{name}"], teacher, atol=1e-6, rtol=1e-5)
     assert not torch.equal(after["teacher.embed.proj.weight"], start.student.state_dict()["embed.proj.weight"])
+
+
+def test_clips_and_masks_of_a_step_are_drawn_apart_and_by_seed_and_step(dataset: Dataset) -> None:
+    """With one draw for both, what is hidden would follow from where a clip is cut."""
+    drawn: list[tuple[float, ...]] = []
+    config = tiny.config()
+    objective = build_objective(config, dataset.skeleton, 3, 1.0, 0)
+    cutter = ClipCutter.from_store(dataset.store, config.clip.frames)
+
+    def note(call: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(first: Any, *others: Any, **options: Any) -> Any:
+            (draws,) = (one for one in others if isinstance(one, Draws))
+            drawn.append(tuple(draws.uniform(4).flatten().tolist()))
+            return call(first, *others, **options)
+
+        return noted
+
+    cutter.random = note(cutter.random)  # type: ignore[method-assign]
+    objective.losses = note(objective.losses)  # type: ignore[method-assign]
+    order = BatchOrder(torch.from_numpy(dataset.train.ids), 8, 0)
+    for seed, step in ((0, 0), (0, 1), (1, 0)):
+        task = PretrainTask(objective, cutter, dataset, config.pretrain.augment, seed)
+        task.loss(order.local_batch(step))
+    assert len(set(drawn)) == len(drawn) == 6
+    assert len({number for numbers in drawn for number in numbers}) > 0.99 * 6 * 8 * 4  # nor are they each other's
 
 
 def test_a_system_without_predictor_and_decoder_has_nothing_to_pre_train(dataset: Dataset, tmp_path: Path) -> None:

@@ -195,9 +195,11 @@ class LineTask:
         return [f"file-{i}" for i in ids.tolist()]
 
 
-def run(task: LineTask, folder: Path, steps: int = 10, seed: int = 0, **execution: int) -> float:
+def run(
+    task: LineTask, folder: Path, steps: int = 10, seed: int = 0, clip_gradient: float = 0.0, **execution: int
+) -> float:
     folder.mkdir(exist_ok=True)
-    settings = TrainConfig(steps=steps, batch=2)
+    settings = TrainConfig(steps=steps, batch=2, clip_gradient=clip_gradient)
     order = BatchOrder(torch.arange(5), 2, seed)
     optimizer = build_optimizer(task.module, settings)
     return fit(task, order, optimizer, settings, ExecutionConfig(**execution), folder, "line", seed, "go on")
@@ -245,6 +247,29 @@ def test_on_a_gpu_a_bad_loss_before_the_end_of_an_epoch_is_not_forgotten(tmp_pat
     task.module.cuda()
     with pytest.raises(TrainingError, match="the loss of step 2 is not"):
         run(task, tmp_path, log_every=10, checkpoint_every=3)
+
+
+def test_every_step_and_every_seed_drop_other_features(tmp_path: Path) -> None:
+    dropped: list[list[bool]] = []
+    for seed in (0, 1):
+        task = LineTask()
+        task.module.weight = nn.Parameter(torch.ones(64))
+        task.module.dropout.register_forward_hook(lambda _module, _given, kept: dropped.append((kept == 0).tolist()))
+        run(task, tmp_path / str(seed), steps=4, seed=seed)
+    assert len(dropped) == 8
+    assert len(set(map(tuple, dropped))) == 8
+
+
+def test_a_gradient_is_clipped_to_the_norm_of_the_settings_and_is_that_of_one_step(tmp_path: Path) -> None:
+    for clip, steps in ((0.0, 1), (0.25, 1), (0.0, 2)):
+        task = LineTask()
+        task.module.dropout.p = 0.0  # the gradient is 2 w, and w is 1
+        folder = tmp_path / f"{clip}-{steps}"
+        run(task, folder, steps=steps, clip_gradient=clip)
+        (tensors,) = map(load_tensors, folder.glob("checkpoint/*.safetensors"))
+        norm = float(tensors["optimizer.0.exp_avg"].norm())
+        expected = 0.1 * (clip or 2 * 3**0.5)
+        assert norm == pytest.approx(expected if steps == 1 else (0.9 + 1.0) * expected, rel=0.01)
 
 
 def test_lines_are_due_every_so_often_at_ends_of_epochs_and_at_the_end(tmp_path: Path) -> None:

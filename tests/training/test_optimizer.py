@@ -122,6 +122,17 @@ def test_the_rate_rises_to_lr_then_falls_to_the_final_one_and_never_leaves_the_r
     assert all(rate >= 5e-4 for rate in rates[top:])
 
 
+def test_the_moments_have_the_memory_of_the_settings() -> None:
+    module = nn.Linear(1, 1, bias=False)
+    optimizer = build_optimizer(module, TrainConfig(beta2=0.75))
+    for gradient in (2.0, 4.0):
+        module.weight.grad = torch.full((1, 1), gradient)
+        optimizer.step()
+    (moments,) = optimizer.state.values()
+    assert float(moments["exp_avg"]) == pytest.approx(0.9 * 0.1 * 2 + 0.1 * 4)
+    assert float(moments["exp_avg_sq"]) == pytest.approx(0.75 * 0.25 * 4 + 0.25 * 16)
+
+
 def test_one_step_moves_each_parameter_by_its_scaled_rate() -> None:
     module = make_classifier()
     optimizer = build_optimizer(module, TrainConfig(lr=1e-3, weight_decay=0.0), layer_decay=0.5)
