@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from jointwise.data.native.process import LimitedProcess, WorkEnded, WorkFailed, WorkLate
+from jointwise.errors import JointwiseError
 
 WORK = "helpers.limited_work:work"
 GB = 1e9
@@ -41,6 +42,13 @@ def test_an_exception_of_the_work_is_told_and_the_process_goes_on(process: Limit
         process.ask({"do": "grow", "number": GB}, 20, GB / 2)
     assert process.ask({"do": "grow", "number": GB / 4}, 20, GB / 2)[0]["size"] == GB / 4
     assert process.ask({"do": "answer"}, 20, GB)[0]["pid"] == first
+
+
+def test_a_library_that_is_missing_is_no_fault_of_a_file() -> None:
+    process = LimitedProcess("helpers.limited_work:missing")
+    with pytest.raises(JointwiseError, match=r"limited_work:missing: its process cannot start \(AttributeError: "):
+        process.ask({}, 20, GB)
+    assert not process.is_running()
 
 
 @pytest.mark.parametrize(

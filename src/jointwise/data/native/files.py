@@ -12,7 +12,7 @@ from typing import Any
 from jointwise.data.memory_limit import VARIABLE as MEMORY
 from jointwise.data.memory_limit import memory_limit
 from jointwise.data.native.process import Answer, LimitedProcess, WorkEnded, WorkFailed, WorkLate, is_inside
-from jointwise.errors import ConfigError, ReadError
+from jointwise.errors import ConfigError, JointwiseError, ReadError
 
 VARIABLE = "JOINTWISE_FILE_SECONDS"  # seconds that another process may take for a file, in place of the limit below
 _SECONDS = 10.0  # of a small file
@@ -77,7 +77,7 @@ def read_apart(path: Path, work: str, times: float, remedy: str, **what: Any) ->
             f"{remedy} If it is right, allow more with the environment variable {MEMORY}={math.ceil(4 * allowed)} (in "
             "GB)."
         ) from ended
-    except MemoryError:
+    except (MemoryError, JointwiseError):
         raise
     except Exception as error:  # on a damaged file a library raises nearly anything
         text = str(error) if isinstance(error, WorkFailed) else f"{type(error).__name__}: {error}"

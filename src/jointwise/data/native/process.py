@@ -21,6 +21,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from jointwise.errors import JointwiseError
+
 Array = np.ndarray[Any, Any]
 Answer = tuple[dict[str, Any], list[Array]]  # what JSON can hold, and arrays
 _START_SECONDS = 120.0  # until the process is ready: its libraries may lie on a slow disk
@@ -71,14 +73,17 @@ class LimitedProcess:
             What it returned.
 
         Raises:
-            WorkFailed: It raised an exception.
+            JointwiseError: The process cannot start.
+            WorkFailed: The function raised an exception.
             WorkEnded: The process had to be ended, ended by itself, or had no memory left.
         """
         with self._lock:
             process = self._running()
             try:
                 if not self._ready:
-                    _exchange(process, b"", _START_SECONDS, 0)
+                    problem = _exchange(process, b"", _START_SECONDS, 0)[0].get("error")
+                    if problem is not None:
+                        raise JointwiseError(f"{self._work}: its process cannot start ({problem}). Install it again.")
                     self._ready = True
                 line = json.dumps({"what": what, "seconds": seconds, "memory": memory}).encode() + b"\n"
                 reply, arrays = _exchange(process, line, seconds, memory)
@@ -137,7 +142,7 @@ def _start(work: str) -> subprocess.Popen[bytes]:
             start_new_session=True,  # Ctrl-C is for the process that asks
         )
     except OSError as error:
-        raise WorkEnded(f"could not be started ({error.strerror or error})") from error
+        raise JointwiseError(f"{work}: its process cannot start ({error.strerror or error}).") from error
 
 
 def _exchange(process: subprocess.Popen[bytes], line: bytes, seconds: float, memory: float) -> Answer:
@@ -254,7 +259,11 @@ def main() -> None:
     module, _, function = sys.argv[1].partition(":")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
-    work = getattr(import_module(module), function)
+    try:
+        work = getattr(import_module(module), function)
+    except Exception as error:
+        _send(answers, {"error": f"{type(error).__name__}: {str(error)[:500]}"}, [])
+        return
     _send(answers, {}, [])
     for line in sys.stdin.buffer:
         _send(answers, *answer_to(work, json.loads(line)))
