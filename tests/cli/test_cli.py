@@ -125,6 +125,19 @@ def test_predicting_json_prints_nothing_else(
     assert captured.err == ""
 
 
+@pytest.mark.parametrize(
+    "words", [("prepare", "NAME"), ("predict", "NAME", "a.npz"), ("layouts", "NAME"), ("doctor", "NAME")]
+)
+def test_a_name_that_no_file_may_have_is_an_error_without_a_traceback(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    name = "x" * 300
+    assert main(monkeypatch, *(name if word == "NAME" else word for word in words)) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("jointwise: ")
+    assert name in error
+
+
 # --- stopping and going on ---
 
 

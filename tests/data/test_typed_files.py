@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jointwise.data.array_files import load_array, load_arrays
-from jointwise.data.typed_files import read_as, read_lines
+from jointwise.data.typed_files import parse_as, parse_json, read_as, read_lines
 from jointwise.errors import DataError
 
 
@@ -44,6 +44,23 @@ def test_yaml_that_json_could_not_hold_is_refused(tmp_path: Path, text: str) -> 
 def test_keys_of_later_versions_stay(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('{"step": 3, "new": [1]}')
     assert read_as(tmp_path / "x.json", Record, DataError, "") == {"step": 3, "new": [1]}
+
+
+@pytest.mark.parametrize("text", [str(2**63), str(-(2**63) - 1), "9" * 400, "9" * 5000], ids=len)
+def test_a_whole_number_of_any_size_can_be_used_as_a_number(text: str) -> None:
+    (found,) = parse_json(f"[{text}]")
+    assert found == float(text)
+    assert parse_json(f"[{text}]".encode("utf-16-le")) == [found]
+    with pytest.raises(DataError, match=r"x: damaged.*expected a whole number"):
+        parse_as(f'{{"step": {text}}}', Record, "x", DataError, "")
+    with pytest.raises(DataError, match=r"x: damaged"):
+        parse_as(f"step: {text}", Record, "x", DataError, "", is_yaml=True)
+
+
+def test_whole_numbers_of_64_bits_stay_whole() -> None:
+    numbers = [2**63 - 1, -(2**63), 0, 10**18]
+    assert parse_json(str(numbers)) == numbers
+    assert all(isinstance(number, int) for number in parse_json(str(numbers)))
 
 
 def test_a_torn_last_line_is_left_out_and_a_torn_middle_is_named(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from jointwise.data.native.process import _COMMAND
+
 MEMORY = 1_000_000_000  # bytes that a case may take beside what the process has at its start
 SECONDS = 10.0  # of a case
 LONGEST_MESSAGE = 20_000  # characters
@@ -35,7 +37,7 @@ class Watch:
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.on:
             return
-        if event in _RUNS:
+        if event in _RUNS and not (event == "subprocess.Popen" and _COMMAND in args[1]):
             self.seen = f"{event} {args[:1]}"
         elif event == "open" and isinstance(args[0], str | bytes) and isinstance(args[2], int):
             place = os.path.abspath(os.fsdecode(args[0]))
@@ -95,6 +97,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     from fuzz.targets import TARGETS
 
+    os.environ["JOINTWISE_FILE_SECONDS"] = str(SECONDS / 2)  # of the process that reads for this one
     samples = Path(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer

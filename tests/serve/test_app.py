@@ -4,8 +4,6 @@ import asyncio
 import csv
 import io
 import json
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -24,6 +22,7 @@ from helpers.served import Reply, Served, as_form, serving
 from jointwise.data.datasets import DATASETS
 from jointwise.data.datasets.labels_file import read_labels
 from jointwise.data.formats import npz
+from jointwise.data.native.process import LimitedProcess
 from jointwise.data.sequence import Sequence
 from jointwise.errors import CheckpointError, ReadError
 from jointwise.inference.recognizer import Recognizer
@@ -160,30 +159,20 @@ def test_readers_survive_files_that_end_or_outlast_the_process(files: Path) -> N
         with (files / "one.npz").open("rb") as file:
             return readers.read([("one.npz", file)], {}).recordings
 
-    readers = Readers(Limits(read_seconds=2))
-    for code, words in (("input()", "ended the process"), ("import time; time.sleep(30)", "longer than 2 seconds")):
-        command = [sys.executable, "-c", code]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        readers._idle.append(subprocess.Popen(command, **pipes))
+    readers = Readers(Limits(read_seconds=0.5))
+    for work, words in (("crash", "ended by SIGSEGV"), ("hang", "did not end within 0.5 s")):
+        readers._idle.append(LimitedProcess(f"helpers.limited_work:{work}"))
         with pytest.raises(ReadError, match=rf"^one\.npz: .*{words}"):
             read(readers)
-        assert readers._idle == []
+        readers._idle.pop()
     readers = Readers(Limits())
     readers.warm()
-    readers._idle[0].kill()
-    readers._idle[0].wait()
     (recording,) = read(readers)
     assert recording.source == "one.npz"
     assert (recording.positions == jointwise.read(files / "one.npz").positions).all()
-    assert readers._idle[0].poll() is None
+    assert readers._idle[0].is_running()
     readers.close()
     assert readers._idle == []
-
-
-def test_the_process_that_reads_has_its_memory_limited() -> None:
-    code = "from jointwise.serve.reader_process import limit_memory; limit_memory(1 << 31); bytearray(1 << 32)"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert ended.stderr.splitlines()[-1] == "MemoryError"
 
 
 # --- what is refused ---

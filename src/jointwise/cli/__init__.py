@@ -189,3 +189,9 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has gone
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        reason = f"{str(error.filename)[:300]}: {error.strerror}. Check the name and the permissions."
+        print(f"jointwise: {printable(reason)}", file=sys.stderr)
+        sys.exit(1)

@@ -131,7 +131,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         alone = _nested({name: options[name]})
         try:
             msgspec.convert(_get(alone, name), _type_of(name), strict=False)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeEncodeError):
             _build([Layer("the defaults", known), Layer("", alone)])  # says what is wrong
 
 
@@ -296,6 +296,9 @@ def _build(layers: list[Layer]) -> Config:
         config: Config = msgspec.convert(settings, Config, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error), settings, layers)) from error
+    except UnicodeEncodeError as error:
+        sources = " or ".join(dict.fromkeys(layer.source or "the command line" for layer in layers))
+        raise ConfigError(f"{sources}: a setting is no text ({error.reason}). Write it again.") from error
     for name, value in leaves(asdict(config)):
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{_source(layers, name).describe(name)} {value}: expected a finite number.")

@@ -14,11 +14,12 @@ _TIMES = 4  # text of numbers becomes less, compressed numbers more
 _BESIDE = 200e6  # bytes, for small files
 
 
-def memory_limit(path: Path) -> float:
+def memory_limit(path: Path, times: float = _TIMES) -> float:
     """The bytes that the content of a file may take: 4 times its size and 200 MB, or what the user allows if more.
 
     Args:
         path: The file.
+        times: In place of 4, where a library is known to take more.
 
     Raises:
         ConfigError: JOINTWISE_FILE_MEMORY is no number.
@@ -28,7 +29,7 @@ def memory_limit(path: Path) -> float:
         allowed = float(stated) * 1e9
     except ValueError as error:
         raise ConfigError(f"{VARIABLE}={stated}: expected a number of gigabytes, such as 8.") from error
-    return max(allowed, _TIMES * path.stat().st_size + _BESIDE)
+    return max(allowed, times * path.stat().st_size + _BESIDE)
 
 
 def check_memory(path: Path, sizes: Iterable[int], what: str, bytes_each: int = 4) -> None:

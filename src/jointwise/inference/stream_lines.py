@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from jointwise.data.typed_files import parse_json
 from jointwise.errors import ReadError, counted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def frame_of(line: str | bytes, min_confidence: float = 0.3) -> dict[str, Any]:
     1.5
     """
     try:
-        frame = json.loads(line)
+        frame = parse_json(line)
     except (ValueError, RecursionError) as error:
         raise ReadError(f"no JSON: {error}. A frame is one line.") from None
     persons = frame.get("persons", [frame] if "positions" in frame else None) if isinstance(frame, dict) else None

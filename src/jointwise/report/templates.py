@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
+@cache  # to compile them takes longer than to fill them in
 def templates(folder: Path) -> Environment:
     """The templates in a folder, and `head.html`, which they include.
 

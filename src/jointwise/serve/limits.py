@@ -15,7 +15,7 @@ class Limits:
         uploads: Uploads at once; one more is refused.
         readers: Processes that read uploads; other uploads wait for one.
         read_seconds: Time that reading an upload may take.
-        read_bytes: Memory that a process that reads may take, the interpreter and its libraries included.
+        read_bytes: Memory that reading an upload may take.
         recordings: Recordings that are open at once.
         frames: Frames of a recording, over all its persons.
         spans: Labelled spans of a recording.

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from jointwise.data.formats import npz
+from jointwise.data.native.process import LimitedProcess, WorkEnded, WorkFailed, WorkLate
 from jointwise.data.sequence import Sequence
 from jointwise.errors import ReadError
 from jointwise.serve.limits import Limits
 from jointwise.serve.reader_process import READ
 
+_WORK = "jointwise.serve.reader_process:read_upload"
 _LONGEST = 100  # characters of a name
 
 
@@ -64,7 +61,7 @@ class Readers:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._free = threading.Semaphore(limits.readers)
-        self._idle: list[subprocess.Popen[str]] = []
+        self._idle: list[LimitedProcess] = []
         self._lock = threading.Lock()
 
     def read(self, files: Iterable[tuple[str, IO[bytes]]], options: dict[str, Any]) -> Upload:
@@ -109,80 +106,34 @@ class Readers:
 
     def _ask(self, folder: Path, options: dict[str, Any], names: list[str]) -> dict[str, Any]:
         """What a process says of a folder. Raises ReadError where it says nothing."""
-        process = self._take()
-        seconds = self._limits.read_seconds
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            process.kill()
-
-        assert process.stdin is not None
-        assert process.stdout is not None
-        timer = threading.Timer(seconds, end)
-        timer.start()
+        with self._lock:
+            process = self._idle.pop() if self._idle else LimitedProcess(_WORK)
+        what = names[0] if len(names) == 1 else f"these {len(names)} files"
         try:
-            line = json.dumps({"folder": str(folder), "options": options, "seconds": seconds + 5})
-            process.stdin.write(f"{line}\n")
-            process.stdin.flush()
-            reply = process.stdout.readline()
-        except OSError:
-            reply = ""
+            answer, _ = process.ask(
+                {"folder": str(folder), "options": options}, self._limits.read_seconds, self._limits.read_bytes
+            )
+        except WorkLate as late:
+            raise ReadError(f"{what}: the process that read it {late}, so it was given up. Cut it.") from late
+        except (WorkEnded, WorkFailed) as ended:
+            raise ReadError(
+                f"{what}: the process that read it {ended}: it is damaged, or takes more memory than an upload may. "
+                "jointwise doctor FILE, on the command line, may say more."
+            ) from ended
         finally:
-            timer.cancel()
-        if reply.endswith("\n") and not late.is_set():
             with self._lock:
                 self._idle.append(process)
-            answer: dict[str, Any] = json.loads(reply)
-            return answer
-        _end(process)
-        what = names[0] if len(names) == 1 else f"these {len(names)} files"
-        if late.is_set():
-            raise ReadError(f"{what}: reading took longer than {seconds:g} seconds, so it was given up. Cut it.")
-        raise ReadError(
-            f"{what}: reading it ended the process that read it: it is damaged, or takes more memory than an upload "
-            "may. jointwise doctor FILE, on the command line, may say more."
-        )
-
-    def _take(self) -> subprocess.Popen[str]:
-        with self._lock:
-            while self._idle:
-                process = self._idle.pop()
-                if process.poll() is None:
-                    return process
-                _end(process)
-        return self._start()
-
-    def _start(self) -> subprocess.Popen[str]:
-        threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}  # each takes address space
-        return subprocess.Popen(
-            [sys.executable, "-m", "jointwise.serve.reader_process", str(self._limits.read_bytes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | threads | {"PYTHONIOENCODING": "utf-8", "PYTHONWARNINGS": "ignore"},
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is for the page
-        )
+        return answer
 
     def warm(self) -> None:
         """Starts one process, so that the first upload need not wait for it."""
         with self._lock:
             if not self._idle:
-                self._idle.append(self._start())
+                self._idle.append(LimitedProcess(_WORK))
+            self._idle[0].start()
 
     def close(self) -> None:
         """Ends the processes."""
         with self._lock:
             while self._idle:
-                _end(self._idle.pop())
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(OSError):  # one to a process that has gone cannot be flushed
-                pipe.close()
-    process.wait()
+                self._idle.pop().close()

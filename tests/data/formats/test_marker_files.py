@@ -1,5 +1,6 @@
 """TRC and C3D: markers, those of them that are joints, whose they are, and damaged files."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 from helpers.recordings import FORMATS as SAMPLES
+from jointwise.data.dataset import prepare
 from jointwise.data.formats import detect, read
 from jointwise.data.formats.markers import by_subject, joint_names, marker_layout
-from jointwise.errors import EmptyRecording, ReadError
+from jointwise.errors import DataError, EmptyRecording, ReadError
 
 BODY = {"Hip": 0.9, "RHip": 0.9, "LHip": 0.9, "RAnkle": 0.1, "LAnkle": 0.1, "Neck": 1.5, "Nose": 1.7, "T10": 1.2}
 
@@ -222,3 +224,34 @@ def test_labels_without_a_person_or_a_name_belong_to_one_person() -> None:
     for labels in (["A:x", "y"], ["A:x", ""], ["x", "x"]):
         subjects, names, places = by_subject(labels)
         assert (subjects, len(names), places.tolist()) == ([""], 2, [[0, 0], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [("hang", r"did not end within 0.2 s.*JOINTWISE_FILE_SECONDS=1"), ("crash", r"was ended by SIGSEGV.*leave it out")],
+)
+def test_a_c3d_file_on_which_its_library_hangs_or_crashes_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str, words: str
+) -> None:
+    path = c3d(tmp_path / "stand.c3d", list(BODY), body(5))
+    monkeypatch.setattr("jointwise.data.formats.c3d._WORK", f"helpers.limited_work:{work}")
+    monkeypatch.setenv("JOINTWISE_FILE_SECONDS", "0.2")
+    with pytest.raises(ReadError, match=rf"stand\.c3d: .*{words}"):
+        read(path)
+
+
+def test_a_c3d_file_on_which_its_library_takes_all_memory_is_left_out_of_a_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOINTWISE_DATA", str(tmp_path / "stores"))
+    folder = tmp_path / "markers"
+    for name in ("stand/a.c3d", "stand/b.c3d", "walk/c.c3d", "walk/d.c3d"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        c3d(folder / name, list(BODY), body(5) + np.random.default_rng(len(name)).normal(size=(5, 1, 3)))
+    hostile = Path(__file__).parents[2] / "corpus" / "format c3d" / "takes-all" / "walk.c3d"
+    shutil.copy(hostile, folder / "walk" / "e.c3d")
+    with pytest.raises(DataError, match=r"1 of 5 recordings cannot be used:\s+.*e\.c3d: (?s:.*)--skip-bad"):
+        prepare(f"{folder}/")
+    summary = prepare(f"{folder}/", skip_bad=True)
+    assert summary.stored == 4
+    assert [name for name, _ in summary.bad] == ["walk/e.c3d"]

@@ -12,7 +12,7 @@ from jointwise.data.formats.format import ReadOptions
 from jointwise.data.formats.joint_names import layout_of, standard_name, standard_names
 from jointwise.data.formats.poses import Poses, recording_of
 from jointwise.data.formats.table import as_parts_of_one
-from jointwise.data.formats.table_files import parse, sniff
+from jointwise.data.formats.table_files import parse, read_table, sniff
 from jointwise.data.skeletons import COCO17, NTU25, SKELETONS, unnamed_skeleton
 from jointwise.errors import ConfigError, ReadError
 
@@ -234,6 +234,27 @@ def test_parquet_is_read_or_says_what_it_needs(tmp_path: Path) -> None:
     columns = dict(zip(header("{joint}_{axis}"), POINTS.reshape(4, -1).T.tolist(), strict=True))
     parquet.write_table(pyarrow.table(columns), path)
     np.testing.assert_array_equal(read(path).positions[0], POINTS)
+
+
+@pytest.mark.slow
+def test_a_parquet_file_is_read_with_limits_and_texts_that_are_none_are_damage(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = 20_000_000  # of one value: they take half a megabyte
+    same = pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.zeros(rows, np.int32)), pyarrow.array([1.0]))
+    parquet.write_table(pyarrow.table(dict.fromkeys(header("{joint}_{axis}"), same)), tmp_path / "same.parquet")
+    with pytest.raises(ReadError, match=r"same\.parquet: .*had no memory left.*JOINTWISE_FILE_MEMORY"):
+        read(tmp_path / "same.parquet")
+    columns = dict(zip(header("{joint}_{axis}"), POINTS.reshape(4, -1).T.tolist(), strict=True))
+    columns |= {"class": ["wave", "wave", None, "wavy"], "frame": [1, None, 3, 4]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet", use_dictionary=False, compression="none")
+    table = read_table(tmp_path / "x.parquet")
+    assert table.columns[-2] == ["wave", "wave", None, "wavy"]
+    assert np.array_equal(table.columns[-1], [1, np.nan, 3, 4], equal_nan=True)
+    content = (tmp_path / "x.parquet").read_bytes()
+    (tmp_path / "x.parquet").write_bytes(content.replace(b"wavy", b"\xff\xff\xff\xff"))
+    with pytest.raises(ReadError, match=r"x\.parquet: damaged or cut off"):
+        read(tmp_path / "x.parquet")
 
 
 def test_scores_become_parts_of_one_and_it_is_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -116,7 +117,7 @@ def layout_from(setting: str | dict[str, Any], path: Path) -> Layout:
         DataError: There is no such layout, or the mapping does not describe one.
     """
     try:
-        if isinstance(setting, str) and (path.parent / setting).is_file():
+        if isinstance(setting, str) and os.path.isfile(path.parent / setting):
             layout = load_layout(path.parent / setting)
         else:
             layout = load_layout(setting, f"{path}: skeleton")

@@ -116,7 +116,7 @@ def detect(path: Path) -> Format:
         ReadError: There is no such file, it is empty, no format fits, or two fit equally well.
     """
     sample, scores = path, []
-    if path.is_dir():
+    if os.path.isdir(path):
         for sample in (file for file in _files(path) if _named_like(file)):
             scores = [pair for pair in _scores(sample) if pair[1].frame_files]
             if scores:  # a frame in which nobody is may tell nothing

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import struct
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,10 +12,14 @@ from jointwise.data.formats.files import FETCH_AGAIN, check_file
 from jointwise.data.formats.format import HEAD_BYTES, Format, ReadOptions
 from jointwise.data.formats.markers import marker_recording
 from jointwise.data.formats.timing import rounded_fps
+from jointwise.data.native.files import read_apart
 from jointwise.data.sequence import Sequence
 from jointwise.errors import ReadError
 
 EXTRA = "formats"
+_WORK = "jointwise.data.native.c3d:read_c3d"
+_MEMORY_TIMES = 50.0  # ezc3d has objects for numbers of 2 bytes
+_TEXTS = ("LABELS", "UNITS", "Y_SCREEN")  # parameters of the points
 BLOCK = 512  # bytes: all places in a file are counted in them, from 1
 # processor (Intel, DEC, MIPS) -> byte order in the letters of struct, and the byte with the sign of the scale
 _PROCESSORS = {84: ("<", 15), 85: ("<", 13), 86: (">", 12)}
@@ -44,27 +46,18 @@ def read(path: Path, options: ReadOptions) -> Sequence:
     check_file(path)
     if importlib.util.find_spec("ezc3d") is None:
         raise ReadError(f'{path}: reading .c3d needs the library ezc3d: pip install "jointwise[{EXTRA}]"')
-    import ezc3d  # an extra
-
     _check_size(path)
-    try:
-        content = ezc3d.c3d(str(path))
-        parameters = content["parameters"]["POINT"]
-        points = np.asarray(content["data"]["points"], np.float64)[:3]
-        seen = np.asarray(content["data"]["meta_points"]["residuals"])[0] >= 0
-    except Exception as error:  # on a damaged file the library raises nearly anything
-        raise ReadError(
-            f"{path}: damaged or cut off ({path.stat().st_size} bytes; {str(error)[:200]}). {FETCH_AGAIN}"
-        ) from error
+    content, (points, seen) = read_apart(path, _WORK, _MEMORY_TIMES, FETCH_AGAIN, texts=(*_TEXTS, *_COMPUTED))
+    texts: dict[str, list[str]] = content["texts"]
     points = np.where(seen, points, np.nan).transpose(2, 1, 0)
-    labels = _texts(parameters, "LABELS")[: points.shape[1]]
+    labels = texts["LABELS"][: points.shape[1]]
     labels += [""] * (points.shape[1] - len(labels))
-    computed = {label for key in _COMPUTED for label in _texts(parameters, key) if label}
+    computed = {label for key in _COMPUTED for label in texts[key] if label}
     kept = [place for place, label in enumerate(labels) if label not in computed]
     notes = []
     if len(kept) < len(labels):
         notes.append(f"{len(labels) - len(kept)} of the points are angles, forces and the like, and were left out.")
-    units = _UNITS.get("".join(_texts(parameters, "UNITS")[:1]).lower())
+    units = _UNITS.get("".join(texts["UNITS"][:1]).lower())
     if units is None:
         notes.append("The file does not say its unit.")
     return marker_recording(
@@ -72,9 +65,9 @@ def read(path: Path, options: ReadOptions) -> Sequence:
         [labels[place] for place in kept],
         points[:, kept],
         options,
-        fps=_fps(path, parameters, options),
+        fps=_fps(path, content["rate"], options),
         units=units,
-        up=_UP.get("".join(_texts(parameters, "Y_SCREEN")[:1]).upper()),  # upwards on the screen
+        up=_UP.get("".join(texts["Y_SCREEN"][:1]).upper()),  # upwards on the screen
         assumed=tuple(notes),
     )
 
@@ -108,23 +101,12 @@ def _processor(head: bytes) -> tuple[str, int] | None:
     return _PROCESSORS.get(head[place]) if place < len(head) else None
 
 
-def _texts(parameters: Mapping[str, Any], key: str) -> list[str]:
-    """The texts of a parameter and of its continuations (LABELS, LABELS2, …), as a parameter holds at most 255."""
-    texts: list[str] = []
-    number = 1
-    while (name := key if number == 1 else f"{key}{number}") in parameters:
-        texts += [str(text).strip() for text in np.ravel(parameters[name]["value"]).tolist()]
-        number += 1
-    return texts
-
-
-def _fps(path: Path, parameters: Mapping[str, Any], options: ReadOptions) -> float:
+def _fps(path: Path, rate: list[float], options: ReadOptions) -> float:
     """The rate of the markers; the user's where the file has none."""
-    rates = np.ravel(parameters["RATE"]["value"]) if "RATE" in parameters else np.zeros(0)
-    if len(rates) and 0 < float(rates[0]) < np.inf:
-        return rounded_fps(float(rates[0]))
+    if rate and 0 < rate[0] < np.inf:
+        return rounded_fps(rate[0])
     if options.fps is None:
-        raise ReadError(f"{path}: POINT:RATE is {rates.tolist()}. Say the frames per second (fps).")
+        raise ReadError(f"{path}: POINT:RATE is {rate}. Say the frames per second (fps).")
     return float(options.fps)
 
 

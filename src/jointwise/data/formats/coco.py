@@ -101,7 +101,9 @@ def _detect(_path: Path, head: bytes) -> float:
     if not isinstance(value_at(content, "images", 0), dict) or "id" not in content["images"][0]:
         return 0.0
     if value_at(content, "annotations", 0) or value_at(content, "categories", 0):
-        named = any("keypoints" in entry for entry in content.get("categories", []) + content.get("annotations", []))
+        lists = [content.get(key) for key in ("categories", "annotations")]
+        entries = [entry for entries in lists if isinstance(entries, list) for entry in entries]
+        named = any(isinstance(entry, dict) and "keypoints" in entry for entry in entries)
         return 1.0 if named else 0.0
     return 0.7
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from jointwise.data.formats.format import HEAD_BYTES
@@ -19,7 +20,7 @@ def check_file(path: Path) -> None:
     Raises:
         ReadError: It is missing, a folder, or empty.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # as for a name that is too long
         raise ReadError(f"{path}: no such file. Check the path.")
     if not path.stat().st_size:
         raise ReadError(f"{path}: the file is empty (0 bytes). {FETCH_AGAIN}")

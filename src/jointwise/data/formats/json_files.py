@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.data.formats.files import FETCH_AGAIN, read_bytes
+from jointwise.data.typed_files import parse_json
 from jointwise.errors import ReadError
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ def read_json(path: Path) -> Any:
     """
     content = read_bytes(path)
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        return parse_json(content.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         cut = not error.doc[error.pos :].strip() or error.msg.startswith("Unterminated")
         what = "is cut off" if cut else "is no JSON"
@@ -61,7 +62,7 @@ def parse_head(head: bytes) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (ValueError, RecursionError):
         pass
     closing: list[str] = []  # the brackets that are open, in the form that closes them
@@ -75,7 +76,7 @@ def parse_head(head: bytes) -> Any:
         if not mark.startswith('"'):
             end = token.start() if mark == "," else token.end()
     try:
-        return json.loads(text[:end] + "".join(reversed(closing)))
+        return parse_json(text[:end] + "".join(reversed(closing)))
     except (ValueError, RecursionError):
         return None
 

@@ -219,7 +219,7 @@ def _detect(_path: Path, head: bytes) -> float:
         first = value_at(people, 0, 0)
         named = isinstance(first, dict) and {"x", "y"} <= set(first)
         by_name = isinstance(person := value_at(people, 0), dict) and any(
-            standard_name(name) == "nose" and "x" in (person[name] or ()) for name in person
+            standard_name(name) == "nose" and isinstance(person[name], dict) and "x" in person[name] for name in person
         )
         return 1.0 if named or by_name or (isinstance(first, list) and len(first) in (3, 4)) else 0.0
     found = table_columns(head)

@@ -18,11 +18,11 @@ from jointwise.data.formats.files import FETCH_AGAIN
 from jointwise.data.formats.format import Format, ReadOptions
 from jointwise.data.formats.joint_names import layout_of
 from jointwise.data.formats.poses import Poses, recording_of
-from jointwise.data.formats.table_files import PARQUET, Table, read_table, sniff
+from jointwise.data.formats.table_files import PARQUET, Table, parquet_names, read_table, sniff
 from jointwise.data.memory_limit import check_memory
 from jointwise.data.sequence import Floats, Sequence
 from jointwise.data.skeletons import MIN_JOINTS, Skeleton
-from jointwise.errors import ReadError, first_few
+from jointwise.errors import ConfigError, ReadError, first_few
 
 _STATE_WORDS = {"nottracked": 0, "inferred": 1, "tracked": 2, "none": 0, "low": 1, "medium": 2, "high": 3}
 
@@ -258,12 +258,10 @@ def _detect_parquet(path: Path, head: bytes) -> float:
     if not head.startswith(PARQUET):
         return 0.0
     try:
-        from pyarrow import parquet
-
-        columns = find_columns(parquet.read_schema(path).names)
-    except ImportError:
+        columns = find_columns(parquet_names(path))
+    except ConfigError:
         return 0.5
-    except Exception:  # a damaged file may raise nearly anything; the reader reports it
+    except ReadError:  # its reader reports it
         return 0.0
     return 0.6 if columns is not None and (columns.joint is not None or len(columns.best.joints) >= MIN_JOINTS) else 0.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import math
 from dataclasses import dataclass
@@ -13,9 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from jointwise.data.formats.files import FETCH_AGAIN, check_file, read_bytes
+from jointwise.data.native.files import read_apart
+from jointwise.data.native.process import Answer
 from jointwise.errors import ConfigError, ReadError
 
 PARQUET = b"PAR1"  # how such a file begins
+_WORK = "jointwise.data.native.parquet:read_parquet"
+_MEMORY_TIMES = 20.0  # columns that repeat values take little of a file
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "-nan", "nil"}
 _DLC_ROWS = ("scorer", "bodyparts", "coords")  # first cells of DeepLabCut's three rows of headers
 
@@ -26,13 +31,13 @@ class Table:
 
     Args:
         names: Names of the columns as in the file; empty where it has no header.
-        columns: The values of each column.
+        columns: The values of each column, as a list or an array.
         decimal_comma: Numbers are written like 0,5.
         first_row: Number of the first row of values in the file, from 1, for messages.
     """
 
     names: tuple[str, ...]
-    columns: list[list[Any]]
+    columns: list[Any]
     decimal_comma: bool = False
     first_row: int = 2
 
@@ -51,6 +56,8 @@ class Table:
         Raises:
             ReadError: A value is not a number.
         """
+        if isinstance(self.columns[column], np.ndarray):
+            return self.columns[column].astype(np.float64)
         result = np.empty(self.rows)
         for row, value in enumerate(self.columns[column]):
             try:
@@ -188,16 +195,31 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _read_parquet(path: Path) -> Table:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
+def parquet_names(path: Path) -> list[str]:
+    """The names of the columns of a Parquet file, for a `detect`.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ReadError: It is damaged.
+        ConfigError: pyarrow is not installed.
+    """
+    names: list[str] = _parquet(path, content=False)[0]["names"]
+    return names
+
+
+def _parquet(path: Path, content: bool) -> Answer:
+    if importlib.util.find_spec("pyarrow") is None:
         raise ConfigError(
             f"{path}: Parquet needs pyarrow, which is not installed. Install it with pip install 'jointwise[parquet]', "
             "or save the table as CSV."
-        ) from error
-    try:
-        content = parquet.read_table(path)
-    except Exception as error:  # a damaged file may raise nearly anything
-        raise ReadError(f"{path}: damaged or no Parquet file ({error}). {FETCH_AGAIN}") from error
-    return Table(tuple(map(str, content.column_names)), [column.to_pylist() for column in content.columns], first_row=1)
+        )
+    return read_apart(path, _WORK, _MEMORY_TIMES, FETCH_AGAIN, content=content)
+
+
+def _read_parquet(path: Path) -> Table:
+    found, arrays = _parquet(path, content=True)
+    numbers = iter(arrays)
+    columns = [next(numbers) if texts is None else texts for texts in found["texts"]]
+    return Table(tuple(found["names"]), columns, first_row=1)

@@ -16,6 +16,7 @@ clavicle begins, `hand_tip` the tip of the middle finger, `thumb` that of the th
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ def load_layout(source: str | Path | Mapping[str, Any], where: str = "") -> Layo
     path = Path(source)
     if path.suffix.lower() in YAML_ENDINGS:
         return _parsed(_read(path), path.stem, str(path))
-    if path.is_file():
+    if os.path.isfile(path):  # false for a name that no file may have
         raise ConfigError(f"{path}: a layout is a YAML file, called like my-layout.yaml.")
     return _shipped(str(source))
 

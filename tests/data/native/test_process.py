@@ -1,0 +1,104 @@
+"""A process that works for another: its answers, its limits, and that nobody waits for ever."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jointwise.data.native.process import LimitedProcess, WorkEnded, WorkFailed, WorkLate
+from jointwise.errors import JointwiseError
+
+WORK = "helpers.limited_work:work"
+GB = 1e9
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[LimitedProcess]:
+    process = LimitedProcess(WORK)
+    yield process
+    process.close()
+    assert not process.is_running()
+
+
+def test_answers_come_back_as_they_are_from_one_process(process: LimitedProcess) -> None:
+    answer, (numbers, nothing) = process.ask({"do": "answer"}, 20, GB)
+    assert answer["text"] == "\udcff"
+    assert np.array_equal(numbers, np.arange(6.0).reshape(2, 3).T)
+    assert (nothing.shape, nothing.dtype) == ((0, 2), bool)
+    assert process.ask({"do": "answer"}, 20, GB)[0]["pid"] == answer["pid"] != os.getpid()
+
+
+def test_an_exception_of_the_work_is_told_and_the_process_goes_on(process: LimitedProcess) -> None:
+    first = process.ask({"do": "answer"}, 20, GB)[0]["pid"]
+    with pytest.raises(WorkFailed, match=r"KeyError: 'nothing'"):
+        process.ask({"do": "nothing"}, 20, GB)
+    with pytest.raises(WorkEnded, match="no memory left"):
+        process.ask({"do": "grow", "number": GB}, 20, GB / 2)
+    assert process.ask({"do": "grow", "number": GB / 4}, 20, GB / 2)[0]["size"] == GB / 4
+    assert process.ask({"do": "answer"}, 20, GB)[0]["pid"] == first
+
+
+def test_a_library_that_is_missing_is_no_fault_of_a_file() -> None:
+    process = LimitedProcess("helpers.limited_work:missing")
+    with pytest.raises(JointwiseError, match=r"limited_work:missing: its process cannot start \(AttributeError: "):
+        process.ask({}, 20, GB)
+    assert not process.is_running()
+
+
+@pytest.mark.parametrize(
+    ("do", "seconds", "error", "words"),
+    [
+        ("hang", 0.2, WorkLate, "did not end within 0.2 s"),
+        ("crash", 20, WorkEnded, "was ended by SIGSEGV"),
+        ("leave", 20, WorkEnded, "ended with status 3"),
+    ],
+)
+def test_work_that_ends_the_process_is_told_and_the_next_gets_another(
+    process: LimitedProcess, do: str, seconds: float, error: type[WorkEnded], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        process.ask({"do": do}, seconds, GB)
+    assert not process.is_running()
+    assert process.ask({"do": "answer"}, 20, GB)[0]["text"] == "\udcff"
+
+
+def test_a_process_that_was_killed_while_it_waited_is_started_again(process: LimitedProcess) -> None:
+    os.kill(process.ask({"do": "answer"}, 20, GB)[0]["pid"], signal.SIGKILL)
+    time.sleep(0.1)
+    assert process.ask({"do": "answer"}, 20, GB)[0]["text"] == "\udcff"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+def test_it_ends_with_the_process_that_started_it() -> None:
+    code = f"""
+import time
+from jointwise.data.native.process import LimitedProcess
+process = LimitedProcess({WORK!r})
+print(process.ask({{"do": "answer"}}, 20, 1e9)[0]["pid"], flush=True)
+time.sleep(60)
+"""
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        assert is_there(pid)
+        owner.kill()
+    end = time.monotonic() + 10
+    while is_there(pid) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not is_there(pid)
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process runs; one that has ended and is not yet collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
