@@ -91,8 +91,8 @@ def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port < 1 << 16:
         raise ConfigError(f"--port {port}: ports are numbers from 1 to 65535; 0 takes any that is free.")
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)  # asyncio sends at once only where the protocol is named
     except OSError as error:
         raise ConfigError(f"--host {host}: there is no such address ({error.strerror or error}).") from error
     try:
