@@ -90,6 +90,7 @@ def create_api(desk: Desk) -> FastAPI:
     )
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(JointwiseError)(_failed)
+    app.exception_handler(400)(_no_form)
     app.exception_handler(405)(_other_method)
     _add_files(app)
     _add_recordings(app, desk, readers)
@@ -286,6 +287,17 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     return JSONResponse({"detail": f"{where}: {first['msg']}."}, 422)
+
+
+async def _no_form(_request: Request, error: Exception) -> JSONResponse:
+    """A body that cannot be taken apart; what starlette says of too many files says not what to do."""
+    detail = str(getattr(error, "detail", error))
+    if detail.startswith("Too many files"):
+        detail = (
+            "an upload may have 1,000 files at most. Upload fewer at once; or make one recording of the folder on the "
+            "command line, and upload that: jointwise convert FOLDER --out DIR."
+        )
+    return JSONResponse({"detail": detail}, 400)
 
 
 async def _other_method(request: Request, _error: Exception) -> JSONResponse:
