@@ -1,7 +1,6 @@
 """The local page, served in a thread of the test, and a small client for it."""
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from jointwise.cli.serve_command import _config, _listen
 from jointwise.serve.app import create_app
 from jointwise.serve.desk import Desk
 
@@ -102,9 +102,8 @@ class Served:
 @contextmanager
 def serving(desk: Desk) -> Iterator[Served]:
     """The page of a desk, served on a free port of this machine."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(desk), log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    listening = _listen("127.0.0.1", 0)
+    server = uvicorn.Server(_config(create_app(desk), desk.limits))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():

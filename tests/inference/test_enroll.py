@@ -152,7 +152,7 @@ def test_a_model_without_classes_answers_from_two_taught_actions_on(
     monkeypatch.setattr(enroll, "WITHOUT_CLASSES", tiny.NAME)
     recognizer = Recognizer.from_pretrained(pretrained)
     recognizer.enroll("spin", [spin(0), spin(1)])
-    with pytest.raises(CheckpointError, match="knows one taught action"):
+    with pytest.raises(CheckpointError, match="knows one taught action, 'spin'"):
         recognizer.predict(spin(2))
     recognizer.enroll("down", [tiny.walk(1, 1, 1), tiny.walk(1, 3, 2)])
     assert recognizer.predict(spin(2)).label == "spin"
@@ -169,6 +169,19 @@ def test_the_model_of_the_package_is_never_changed() -> None:
     recognizer = Recognizer.from_pretrained("base")
     with pytest.raises(ConfigError, match="shared by all"):
         recognizer.save()
+
+
+def test_who_asks_the_model_of_the_package_for_names_is_told_the_commands_that_work(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.npz"
+    np.savez(clip, positions=spin(0).positions, joints=spin(0).skeleton.joints)
+    with pytest.raises(CheckpointError) as refused:
+        jointwise(["predict", "base", str(clip)])
+    told = str(refused.value)
+    assert "jointwise finetune base --data DATA" in told
+    assert "jointwise enroll base NAME FILE… --out MODEL" in told
+    hub = enroll.names_nothing(Path("hf://me/gestures"), ())
+    assert "jointwise enroll hf://me/gestures NAME" in str(hub)  # a Path keeps one slash
+    assert "jointwise enroll 'my model' NAME" in str(enroll.names_nothing(Path("my model"), ()))
 
 
 def test_the_command_teaches_lists_and_removes(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

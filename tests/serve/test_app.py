@@ -1,6 +1,5 @@
 """The page's server: uploads, views, corrections, downloads, and what it refuses."""
 
-import asyncio
 import csv
 import io
 import json
@@ -28,7 +27,6 @@ from jointwise.errors import CheckpointError, ReadError
 from jointwise.inference.recognizer import Recognizer
 from jointwise.serve.app import create_api
 from jointwise.serve.desk import Desk
-from jointwise.serve.guard import Guard
 from jointwise.serve.limits import Limits
 from jointwise.serve.models import Models
 from jointwise.serve.readers import Readers, label_of
@@ -204,33 +202,6 @@ def test_only_this_page_may_ask_and_only_under_its_own_name(page: Served, header
     assert status == 200 or reply.detail
 
 
-def answer_of(guard: Guard, headers: dict[str, str], path: str = "/") -> int:
-    """The status with which a guard answers a request."""
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b""}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    raw = [(key.encode(), value.encode()) for key, value in headers.items()]
-    scope = {"type": "http", "method": "POST", "path": path, "headers": raw}
-    asyncio.run(guard(scope, receive, send))
-    return int(sent[0]["status"])
-
-
-async def fine(_scope: Any, _receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 200})
-    await send({"type": "http.response.body", "body": b""})
-
-
-def test_a_page_for_other_machines_takes_addresses_and_its_own_name_but_no_other() -> None:
-    guard = Guard(fine, "desk.local", Limits())
-    names = ("desk.local:80", "192.168.0.7", "[fe80::1]:80", "localhost", "evil.example")
-    assert [answer_of(guard, {"host": name}) for name in names] == [200, 200, 200, 200, 403]
-
-
 # older versions of starlette leave the file of an upload that is broken off to the garbage collector
 @pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")
 def test_what_is_too_large_is_refused_whether_or_not_it_says_so(empty: Served) -> None:
@@ -242,17 +213,13 @@ def test_what_is_too_large_is_refused_whether_or_not_it_says_so(empty: Served) -
     assert empty.get("/api/recordings").json == []
 
 
-def test_uploads_beyond_the_limit_are_asked_to_wait() -> None:
-    statuses: list[int] = []
-
-    async def nested(_scope: Any, _receive: Any, send: Any) -> None:
-        statuses.append(await asyncio.to_thread(answer_of, guard, {"host": "localhost"}, "/api/recordings"))
-        await fine(_scope, _receive, send)
-
-    guard = Guard(nested, "127.0.0.1", Limits(uploads=1))
-    assert answer_of(guard, {"host": "localhost"}, "/api/recordings") == 200
-    assert statuses == [503]
-    assert guard._uploads == 0
+def test_more_files_than_a_form_may_have_are_refused_with_what_to_do(empty: Served) -> None:
+    reply = empty.upload(*[(f"{number}.json", b"{}") for number in range(1001)])
+    assert (reply.status, "1,000 files" in reply.detail, "jointwise convert FOLDER" in reply.detail) == (
+        400,
+        True,
+        True,
+    )
 
 
 def test_only_so_many_recordings_are_open_and_a_closed_one_is_gone(empty: Served, files: Path) -> None:

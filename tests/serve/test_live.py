@@ -13,8 +13,10 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import ClientConnection, connect
 
+from helpers import tiny
 from helpers.chromium import chromium
 from helpers.drawn_person import write_video
 from helpers.landmarks import as_found, as_lines, world_landmarks
@@ -94,6 +96,36 @@ def test_a_bad_frame_is_answered_and_the_stream_goes_on(served: Served, fed: tup
         answers = rest(stream)
     assert [answer["line"] for answer in answers if "error" in answer] == [2]
     assert "mediapipe33" in answers[0]["error"]
+
+
+def test_a_stream_goes_on_after_what_is_no_frame_and_ids_come_back_as_they_were_sent(served: Served) -> None:
+    walk = tiny.walk(1, 2, 1)
+    frames = [*walk.positions[0].tolist()] * 4
+    lines = [
+        json.dumps({"time": n / 30, "persons": [{"id": "\ud800", "positions": one}]}) for n, one in enumerate(frames)
+    ]
+    with connect(f"ws://127.0.0.1:{served.port}/api/stream?layout=kinect20&fps=30") as stream:
+        for message in (b"\x00\xff", "[" * 100_000, '{"end"' + "[" * 5000, b""):
+            stream.send(message)
+            assert set(json.loads(stream.recv())) == {"error", "line"}
+        for number, line in enumerate(lines):
+            stream.send(line.encode() if number % 2 else line)
+        stream.send(b'{"end": true}')
+        events = [json.loads(message) for message in stream]
+    assert {event["event"] for event in events} == {"window", "segment"}
+    assert {event["person"] for event in events} == {"\ud800"}
+
+
+def test_a_message_that_is_too_large_ends_its_stream_only(served: Served) -> None:
+    address = f"ws://127.0.0.1:{served.port}/api/stream?layout=kinect20"
+    with connect(address) as stream, connect(address) as other:
+        stream.send("x" * 1_100_000)
+        with pytest.raises(ConnectionClosedError) as closed:
+            stream.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
+        other.send("no frame")
+        assert json.loads(other.recv())["line"] == 1
 
 
 # --- the files --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,10 @@ from jointwise.cli.arguments import Parser
 from jointwise.errors import ConfigError
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.types import ASGIApp
+
+    from jointwise.serve.limits import Limits
 
 
 def add_serve_arguments(parser: Parser) -> None:
@@ -63,19 +66,25 @@ def serve(args: argparse.Namespace) -> None:
         limits = Limits()
         app: ASGIApp = create_app(Desk(models, limits, args.data), args.host)
         print(f"jointwise serves {_address(listening)}  (Ctrl-C ends)", flush=True)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            ws="websockets-sansio",
-            ws_max_size=limits.body_bytes,
-            timeout_graceful_shutdown=2,
-        )
         try:
-            uvicorn.Server(config).run(sockets=[listening])
+            uvicorn.Server(_config(app, limits)).run(sockets=[listening])
         except KeyboardInterrupt:
             print()
+
+
+def _config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
+    """How the page is served."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=limits.body_bytes,
+        timeout_graceful_shutdown=2,
+    )
 
 
 def _address(listening: socket.socket) -> str:
@@ -91,8 +100,8 @@ def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port < 1 << 16:
         raise ConfigError(f"--port {port}: ports are numbers from 1 to 65535; 0 takes any that is free.")
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)  # asyncio sends at once only where the protocol is named
     except OSError as error:
         raise ConfigError(f"--host {host}: there is no such address ({error.strerror or error}).") from error
     try:

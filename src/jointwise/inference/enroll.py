@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from torch import Tensor
 from jointwise.data.clips import Clips
 from jointwise.data.dataset import Part, load_dataset
 from jointwise.data.movement import movement, outside
-from jointwise.errors import ConfigError, DataError, JointwiseWarning, ReadError, printable, unknown
+from jointwise.errors import CheckpointError, ConfigError, DataError, JointwiseWarning, ReadError, printable, unknown
 from jointwise.evaluation.features import person_features
 from jointwise.inference.answers import NONE, Answers, check_finite
 from jointwise.inference.inputs import Inputs
@@ -265,3 +266,20 @@ def own_folder(opened: Path) -> Path:
             f"{opened} is shared by all that use it, and stays as it is. Name a folder for your copy of it."
         )
     return folder
+
+
+def names_nothing(opened: Path | None, taught: tuple[str, ...]) -> CheckpointError:
+    """The error of a pre-trained model that is asked for the name of an action, with the commands that change that.
+
+    Args:
+        opened: The folder, name or address that it was opened from; None where it was built in Python.
+        taught: What it was taught.
+    """
+    address = None if opened is None else hub_address(opened)
+    name = "RUN" if opened is None else shlex.quote(str(opened) if address is None else f"hf://{address}")
+    known = f"one taught action, '{printable(taught[0])}'" if taught else "no class names"
+    return CheckpointError(
+        f"{name}: this model is pre-trained only, it knows {known}. Fine-tune it first: jointwise finetune {name} "
+        f"--data DATA; or teach it two actions or more, without training: jointwise enroll {name} NAME FILE… --out "
+        "MODEL; or use .features()."
+    )

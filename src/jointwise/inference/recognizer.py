@@ -15,7 +15,7 @@ from jointwise.data.skeletons import Skeleton
 from jointwise.errors import CheckpointError, ConfigError, ReadError, unknown
 from jointwise.evaluation.features import encoder_features
 from jointwise.inference.answers import Answers, Prediction, check_finite, predictions
-from jointwise.inference.enroll import Teaching, own_folder
+from jointwise.inference.enroll import Teaching, names_nothing, own_folder
 from jointwise.inference.inputs import Inputs
 from jointwise.inference.many import Recording, batched, recordings_of, unusable
 from jointwise.inference.nearest import Neighbour, Retrieval
@@ -369,11 +369,7 @@ class Recognizer:
     def _trained(self) -> Answers:
         """The classifier as it answers. Raises CheckpointError where there is none."""
         if self._answers is None:
-            raise CheckpointError(
-                f"this model is pre-trained only, it knows {'one taught action' if self.taught else 'no class names'}. "
-                "Fine-tune it first: jointwise finetune RUN --data DATA; or teach it two actions or more: jointwise "
-                "enroll; or use .features()."
-            )
+            raise names_nothing(self.folder, self.taught)
         return self._answers
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, File, HTTPException, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 import jointwise
@@ -89,6 +90,8 @@ def create_api(desk: Desk) -> FastAPI:
     )
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(JointwiseError)(_failed)
+    app.exception_handler(400)(_no_form)
+    app.exception_handler(405)(_other_method)
     _add_files(app)
     _add_recordings(app, desk, readers)
     _add_lessons(app, desk)
@@ -284,6 +287,27 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     return JSONResponse({"detail": f"{where}: {first['msg']}."}, 422)
+
+
+async def _no_form(_request: Request, error: Exception) -> JSONResponse:
+    """A body that cannot be taken apart; what starlette says of too many files says not what to do."""
+    detail = str(getattr(error, "detail", error))
+    if detail.startswith("Too many files"):
+        detail = (
+            "an upload may have 1,000 files at most. Upload fewer at once; or make one recording of the folder on the "
+            "command line, and upload that: jointwise convert FOLDER --out DIR."
+        )
+    return JSONResponse({"detail": detail}, 400)
+
+
+async def _other_method(request: Request, _error: Exception) -> JSONResponse:
+    """A method that an address does not take: those that it takes, of all its routes."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    allowed = ", ".join(sorted(methods))
+    return JSONResponse({"detail": f"this address takes {allowed}, not {request.method}."}, 405, {"allow": allowed})
 
 
 async def _failed(_request: Request, error: Exception) -> JSONResponse:

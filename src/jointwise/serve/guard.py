@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 from typing import Any
@@ -91,29 +92,14 @@ class Guard:
     async def _within(
         self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str], is_upload: bool
     ) -> None:
-        """Answers, as long as the body is not larger than it may be."""
+        """Answers, as long as the body is not larger than it may be, and does not take longer."""
         most = self._limits.upload_bytes if is_upload else self._limits.body_bytes
-        problem = f"this is larger than {most / 1e6:g} MB, the limit. Cut it, or convert it on the command line."
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > most:
-            await _drain(receive, _DRAINED * most)
-            await _refuse(scope, receive, send, 413, problem)
-            return
-        counted, ended, refused, started = 0, False, False, False
-
-        async def counting() -> Message:
-            nonlocal counted, ended, refused
-            message = await receive()
-            ended = not message.get("more_body", False)
-            counted += len(message.get("body", b""))
-            if counted > most:
-                refused = True
-                return {"type": "http.disconnect"}
-            return message
+        body = _Body(receive, most, self._limits.body_seconds)
+        started = False
 
         async def sending(message: Message) -> None:
             nonlocal started
-            if refused and not started:
+            if body.over and not started:
                 return
             if message["type"] == "http.response.start":
                 started = True
@@ -123,23 +109,78 @@ class Guard:
                 message["headers"] = [*said, *own]
             await send(message)
 
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > most:
+            body.problem = body.too_large
+        else:
+            try:
+                await self._app(scope, body.receive, sending)
+            except Exception:
+                if not body.over:
+                    raise
+        if body.problem is not None and not started:
+            await body.drop(_DRAINED * most)
+            if not body.gone:
+                await _refuse(scope, receive, send, *body.problem)
+
+
+class _Body:
+    """The body of a request as it comes: counted, and waited for no longer than it may take.
+
+    Args:
+        receive: Gives the messages of the request.
+        most: Bytes that it may have.
+        seconds: Time that it may take from now.
+    """
+
+    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
+        self._receive, self._most = receive, most
+        self._until = asyncio.get_running_loop().time() + seconds
+        self._count = 0
+        self._ended = False
+        self.gone = False
+        self.problem: tuple[int, str] | None = None
+        self.too_large = (
+            413,
+            f"this is larger than {most / 1e6:g} MB, the limit. Cut it, or convert it on the command line.",
+        )
+        self._too_slow = 408, f"the rest of this did not come within {seconds:g} seconds. Send it again."
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing that the application answers is sent any more: it was refused, or nobody is there."""
+        return self.gone or self.problem is not None
+
+    async def receive(self) -> Message:
+        """The next message; for the application, a body that is refused has broken off."""
+        message = await self._next()
+        self._count += len(message.get("body", b""))
+        if self._count > self._most:
+            self.problem = self.too_large
+        return {"type": "http.disconnect"} if self.problem is not None else message
+
+    async def _next(self) -> Message:
+        if self._ended:  # what comes now is the end of the connection, however late
+            return await self._receive()
         try:
-            await self._app(scope, counting, sending)
-        except Exception:
-            if not refused:
-                raise
-        if refused and not started:
-            await _drain(receive, 0 if ended else _DRAINED * most)
-            await _refuse(scope, receive, send, 413, problem)
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            self.problem = self.problem or self._too_slow
+            self._ended = True
+            return {"type": "http.disconnect"}
+        self.gone = message["type"] == "http.disconnect"
+        self._ended = self.gone or not message.get("more_body", False)
+        return message
 
+    async def drop(self, most: int) -> None:
+        """Reads on, and keeps nothing: a browser shows an answer only when it could send all it had.
 
-async def _drain(receive: Receive, most: int) -> None:
-    """Reads on, and keeps nothing: a browser shows an answer only when it could send all it had."""
-    while most > 0:
-        message = await receive()
-        most -= len(message.get("body", b""))
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            return
+        Args:
+            most: Bytes that are read at most.
+        """
+        while most > 0 and not self._ended:
+            most -= len((await self._next()).get("body", b""))
 
 
 def _is_address(name: str) -> bool:

@@ -12,6 +12,7 @@ class Limits:
     Args:
         upload_bytes: Size of an upload.
         body_bytes: Size of any other request, and of a message of a stream.
+        body_seconds: Time in which all of a request has to come.
         uploads: Uploads at once; one more is refused.
         readers: Processes that read uploads; other uploads wait for one.
         read_seconds: Time that reading an upload may take.
@@ -24,6 +25,7 @@ class Limits:
 
     upload_bytes: int = 50_000_000
     body_bytes: int = 1_000_000
+    body_seconds: float = 120.0
     uploads: int = 8
     readers: int = 2
     read_seconds: float = 60.0

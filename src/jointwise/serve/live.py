@@ -41,9 +41,9 @@ def add_stream(app: FastAPI, desk: Desk) -> None:
             raise WebSocketException(POLICY_VIOLATION, "no model names actions: jointwise serve RUN.")
         if open_streams >= desk.limits.streams:
             raise WebSocketException(TRY_AGAIN, f"{open_streams} streams are open, which is the limit.")
-        await socket.accept()
         open_streams += 1
         try:
+            await socket.accept()
             await _answer(socket, recognizer, reading)
         except WebSocketDisconnect:
             pass
@@ -52,23 +52,31 @@ def add_stream(app: FastAPI, desk: Desk) -> None:
 
 
 async def _answer(socket: WebSocket, recognizer: Recognizer, reading: Reading) -> None:
-    """Answers frames until the other side ends."""
+    """Answers frames until the other side ends; a frame is text, or the same text as bytes."""
     live = recognizer.stream(**reading.options())
     count = 0
     while True:
-        line = await socket.receive_text()
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
         count += 1
         try:
+            line = message.get("text") or (message.get("bytes") or b"").decode()
             if line.strip().startswith('{"end"') and json.loads(line) == {"end": True}:
                 break
             answers = await run_in_threadpool(_push, live, line)
         except (JointwiseError, ValueError, RecursionError) as error:
             answers = [{"error": str(error), "line": count}]
         for answer in answers:
-            await socket.send_json(answer)
+            await _say(socket, answer)
     for event in await run_in_threadpool(live.close):
-        await socket.send_json(event_as_json(event))
+        await _say(socket, event_as_json(event))
     await socket.close()
+
+
+async def _say(socket: WebSocket, answer: dict[str, Any]) -> None:
+    """Sends an answer; in ASCII, as ids come back as they were sent, and not all of them have an encoding."""
+    await socket.send_text(json.dumps(answer))
 
 
 def _push(live: Stream, line: str) -> list[dict[str, Any]]:
