@@ -31,12 +31,13 @@ def main() -> int:
         driver.prepare()
         one = [Case(args.case[0], args.case[1], *map(float, args.case[2:]))] if args.case else []
         cases = one or cases_of(driver, args.count, args.seed, args.only)
-        for case in cases:
+        for number, case in enumerate(cases, 1):
+            print(f"\r{number}/{len(cases)}", end="", file=sys.stderr, flush=True)
             wrong = driver.try_case(case)
             if wrong:
                 failed.append(case)
-                print(f"{wrong}\n  again: python -m crashes --case {case}", flush=True)
-        print(as_table(cases, failed))
+                print(f"\n{wrong}\n  again: python -m crashes --case {case}", flush=True)
+        print(f"\n{as_table(cases, failed)}")
         print(f"{len(cases) - len(failed)} of {len(cases)}")
     return 1 if failed else 0
 

@@ -54,7 +54,17 @@ COMMANDS = {
     "pool": Command(("pool", "both", *_POOLED), _POOLED),
     "table": Command(
         (
-            *("table", *_train("scratch.steps"), "--systems", tiny.SYSTEM, "--protocols", "finetune", "knn", "--labels", "0.5"),
+            *(
+                "table",
+                *_train("scratch.steps"),
+                "--systems",
+                tiny.SYSTEM,
+                "--protocols",
+                "finetune",
+                "knn",
+                "--labels",
+                "0.5",
+            ),
             *("--jobs", "1", "--run", "table"),
         ),
         ("data",),

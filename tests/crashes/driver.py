@@ -221,7 +221,7 @@ class Driver:
             twice = finished & ended.noted("begins ")
             if twice:
                 return f"done twice: {', '.join(sorted(twice)[:5])}"
-            if ended.status == 1 and "Start it without --resume." in ended.output:
+            if ended.status == 1 and "without --resume" in ended.output:
                 words = command.words
                 ended = self.call(words)
             wrong = self._wrong_with_end(case, ended, at is not None)
@@ -274,9 +274,8 @@ def cases_of(driver: Driver, count: int, seed: int, commands: Iterable[str] = tu
         for kind in KINDS
     }
     share = dict.fromkeys(room, 0)
-    while sum(share.values()) < min(count, sum(room.values())):
-        for cell in sorted(room, key=lambda cell: (share[cell], list(room).index(cell)))[: count - sum(share.values())]:
-            share[cell] += share[cell] < room[cell]
+    for _ in range(min(count, sum(room.values()))):
+        share[min((cell for cell in room if share[cell] < room[cell]), key=share.__getitem__)] += 1
     cases = []
     for (command, kind), number in share.items():
         rng = random.Random(f"{seed} {command} {kind}")

@@ -87,9 +87,6 @@ class Watch:
         for name in ("numpy.lib.format", "numpy.lib._format_impl"):  # arrays go through `write` like all else
             if hasattr(sys.modules.get(name), "isfileobj"):
                 sys.modules[name].isfileobj = lambda _file: False  # type: ignore[attr-defined]
-        from jointwise.training import checkpoint
-
-        checkpoint.save_file = self._saver(checkpoint.save_file)
 
     def inside(self, path: Any, folder: Any = None) -> bool:
         """Whether an operation is on a file below the folder; folder: the descriptor that a path is relative to."""
@@ -163,21 +160,3 @@ class Watch:
             return text
 
         return opened
-
-    def _saver(self, real: Callable[..., None]) -> Callable[..., None]:
-        """`safetensors.torch.save_file`, which writes past Python, as one write."""
-        from safetensors import SafetensorError
-
-        def save_file(tensors: Any, path: Any) -> None:
-            if self.due("write"):
-                if self.kind.half:
-                    real(tensors, path)
-                    os.truncate(path, os.path.getsize(path) // 2)
-                try:
-                    self.strike(path)
-                except OSError as error:  # as its own message says it
-                    told = f"I/O error: {error.strerror} (os error {error.errno})"
-                    raise SafetensorError(f"Error while serializing: {told}") from None
-            real(tensors, path)
-
-        return save_file

@@ -8,7 +8,7 @@ import numpy as np
 
 _LOGS = (".html", ".log")  # pages show times, logs each start
 _VARYING = {
-    *("seconds", "created", "commit", "peak_memory_mb", "seconds_per_epoch", "command", "versions", "device_name"),
+    *("created", "commit", "command", "versions", "device_name"),
     *("effective_rank", "ema_momentum"),  # of the part of an epoch that one process has seen
 }
 
@@ -37,7 +37,7 @@ def _lasting(value: Any) -> Any:
 
 
 def _varies(key: str) -> bool:
-    return key in _VARYING or "seconds" in key
+    return key in _VARYING or "seconds" in key or "memory" in key
 
 
 def contents(folder: Path) -> dict[str, Any]:
@@ -49,5 +49,17 @@ def difference(found: dict[str, Any], expected: dict[str, Any]) -> str:
     """The first differences in words; empty where there are none."""
     missing = [f"lacks {name}" for name in expected if name not in found]
     added = [f"also has {name}" for name in found if name not in expected]
-    other = [f"{name} differs" for name in expected if name in found and found[name] != expected[name]]
+    other = [
+        f"{name} differs{_where(found[name], expected[name])}"
+        for name in expected
+        if name in found and found[name] != expected[name]
+    ]
     return "; ".join([*missing, *added, *other][:5])
+
+
+def _where(found: Any, expected: Any) -> str:
+    """Where two contents of JSON differ, with both values; empty for other files."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        key = next((key for key in {**found, **expected} if found.get(key) != expected.get(key)), "")
+        return f" {key}{_where(found.get(key), expected.get(key))}"
+    return "" if isinstance(found, bytes) else f": {str(found)[:200]}, alone {str(expected)[:200]}"

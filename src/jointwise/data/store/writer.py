@@ -29,6 +29,7 @@ from jointwise.data.store.places import check_replaceable, former_of, move_into_
 from jointwise.data.store.reader import INDEX, ROWS_DIGESTED, UNKNOWN, Description, Parts
 from jointwise.data.store.shards import Member, Shard
 from jointwise.data.typed_files import parse_as
+from jointwise.data.whole_files import write_text
 from jointwise.errors import DataError, StorageError, StoreBusy, describe_difference, writing
 
 _SAVE_EVERY = 1.0  # seconds of work that a power cut can cost
@@ -110,7 +111,7 @@ class StoreWriter:
         for array in (self._positions, self._valid):
             array.truncate(rows)
         text = "".join(json.dumps(entry) + "\n" for entry in self.entries.values())
-        journal.write_text(text)
+        write_text(journal, text)
         self._journal = journal.open("a")
 
     def __exit__(
