@@ -50,7 +50,7 @@ COMMANDS = {
         ("data", "before"),
         True,
     ),
-    "prepare": Command(("prepare", "hands/", "--workers", "1"), ("hands",)),
+    "prepare": Command(("prepare", "hands/", "--workers", "1"), ("hands", "data/own")),
     "pool": Command(("pool", "both", *_POOLED), _POOLED),
     "table": Command(
         (
@@ -85,6 +85,9 @@ def write_template(call: Callable[[tuple[str, ...]], None]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             about = {"joints": recorded.skeleton.joints, "root": "spine_base", "up": 1, "subject": recorded.subject}
             np.savez(path, positions=recorded.positions, units="m", **about)
+    content = path.read_bytes()
+    call(("prepare", _POOLED[0]))  # an earlier store, which `prepare` replaces because of a new recording
+    Path(_POOLED[0], "wave", "new.npz").write_bytes(content)
     call(("prepare", tiny.NAME))
     call(("pretrain", tiny.SYSTEM, *_TRAIN, "--run", "before"))
 
@@ -130,7 +133,7 @@ class Notes:
                 return real(task, batch)
 
             task.loss = loss  # type: ignore[method-assign]
-        save, add, save_rows, finish = Checkpoint.save, StoreWriter.add, StoreWriter._save, StoreWriter.finish
+        save, add, save_rows = Checkpoint.save, StoreWriter.add, StoreWriter._save
 
         def saving(checkpoint: Any, step: int, *rest: Any) -> None:
             save(checkpoint, step, *rest)
@@ -147,13 +150,8 @@ class Notes:
             for name in unsaved:
                 notes.finished(f"recording {writer.path.name} {name}")
 
-        def finishing(writer: Any, *rest: Any) -> Any:
-            path = finish(writer, *rest)
-            notes("store in place")
-            return path
-
         Checkpoint.save, StoreWriter.add = saving, adding  # type: ignore[method-assign]
-        StoreWriter._save, StoreWriter.finish = saving_rows, finishing  # type: ignore[method-assign]
+        StoreWriter._save = saving_rows  # type: ignore[method-assign]
 
 
 def fork_stages(notes: Notes, run: Callable[[tuple[str, ...]], int]) -> None:

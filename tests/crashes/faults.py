@@ -68,6 +68,7 @@ class Watch:
         self.kind = KINDS.get(kind, Kind(()))
         self.at = at
         self.note = note
+        self.broken = False
         self.count = mmap.mmap(-1, 8)  # shared with what is forked
 
     def install(self) -> None:
@@ -118,6 +119,7 @@ class Watch:
     def strike(self, path: Any) -> NoReturn:
         """Kill this process, or raise the error of the operating system."""
         self.note("struck")
+        self.broken = True
         if not self.kind.number:
             os.kill(os.getpid(), signal.SIGKILL)
         raise OSError(self.kind.number, os.strerror(self.kind.number), os.fsdecode(path))
@@ -130,7 +132,7 @@ class Watch:
 
             def write(self, data: Any) -> int:
                 if watch.due("write"):
-                    if watch.kind.half:
+                    if watch.kind.half and not watch.broken:
                         super().write(bytes(data)[: len(bytes(data)) // 2])
                     watch.strike(self.name)
                 return super().write(data)

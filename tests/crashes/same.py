@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 _LOGS = (".html", ".log")  # pages show times, logs each start
+_LEFT = ("journal.jsonl", "begun.txt")  # a store that was stopped in its last moment keeps them; nobody reads them
 _VARYING = {
     *("created", "commit", "command", "versions", "device_name"),
     *("effective_rank", "ema_momentum"),  # of the part of an epoch that one process has seen
@@ -24,6 +25,8 @@ def content(path: Path) -> Any:
         if path.name == "test_scorings.jsonl":  # a score that was taken twice is noted twice
             return sorted({json.dumps(line, sort_keys=True) for line in lines})
         return lines
+    if path.suffix == ".md":
+        return path.read_text().partition("## Costs")[0]
     if path.suffix == ".npz":
         with np.load(path) as arrays:
             return {name: (arrays[name].dtype.str, arrays[name].tobytes()) for name in arrays.files}
@@ -42,7 +45,8 @@ def _varies(key: str) -> bool:
 
 def contents(folder: Path) -> dict[str, Any]:
     """Every file below a folder, by its path there, with its content."""
-    return {str(path.relative_to(folder)): content(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in _LEFT)
+    return {str(path.relative_to(folder)): content(path) for path in files}
 
 
 def difference(found: dict[str, Any], expected: dict[str, Any]) -> str:

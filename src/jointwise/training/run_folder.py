@@ -206,8 +206,8 @@ def _begun(folder: Path) -> bool:
     """Whether a folder holds more than a run that was stopped before both files that describe it were written."""
     if not folder.is_dir():
         return False
-    found = {path.name.removesuffix(".unfinished") for path in folder.iterdir()} - {LOCK}
-    return found == set(_DESCRIPTION) or not found <= set(_DESCRIPTION)
+    found = {path.name for path in folder.iterdir()} - {LOCK}
+    return found >= set(_DESCRIPTION) or not {name.removesuffix(".unfinished") for name in found} <= set(_DESCRIPTION)
 
 
 def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> None:
