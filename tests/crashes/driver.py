@@ -234,6 +234,8 @@ class Driver:
             wrong = self._wrong_with_end(case, ended, at is not None)
             if not number and case.kind != MOMENTS and "struck" not in ended.notes:
                 wrong = wrong or "it was not interrupted"
+            if not ended.status and at is not None:  # it says that all is well, whatever the disk refused
+                wrong = wrong or self._missing(whole)
             if wrong:
                 return wrong
             finished |= ended.noted("finished ")
@@ -241,6 +243,12 @@ class Driver:
                 finished.clear()  # a finished store is made again
             words = (*command.words, GO_ON) if command.resumes else command.words
         return difference(contents(self.case), whole.contents)
+
+    def _missing(self, whole: Whole) -> str:
+        """What a command that ended well did not write, or wrote otherwise; a cache may be missing."""
+        expected = {name: held for name, held in whole.contents.items() if "/references/" not in name}
+        found = contents(self.case)
+        return difference({name: found[name] for name in expected if name in found}, expected)
 
     def _is_prepared(self, whole: Whole) -> bool:
         """Whether the store is finished."""
