@@ -4,10 +4,11 @@ PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 INPUTS ?= 1000000
+CASES ?= 200
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup lock sbom hooks demo test quick coverage check results docs release fuzz camera mutants
+.PHONY: setup lock sbom hooks demo test quick coverage check results docs release fuzz camera mutants crash-test
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -53,6 +54,9 @@ fuzz: setup  # every reader on damaged files: hours; `make fuzz INPUTS=10000` tr
 
 mutants: setup  # changes of the source that tests must notice: half an hour or more; `make mutants AREAS="losses splits"`
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m mutants $(AREAS)
+
+crash-test: setup  # 200 kills and refusing disks under pretrain, finetune, prepare, pool, table: some 20 minutes
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m crashes $(CASES)
 
 results: setup  # README's and docs' tables, rendered from results/
 	$(BIN)/python -m jointwise.report.tables README.md docs/results.md docs/performance.md

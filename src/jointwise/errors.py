@@ -205,8 +205,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in reason  # safetensors sets no errno
-        space = "Free some space, or name" if full else "Name"
+        space = "Free some space, or name" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Name"
         raise StorageError(
             f"cannot write {path}: {reason}. {space} another folder (--run for runs, --out for pages, the environment "
             "variable JOINTWISE_DATA for stores)."

@@ -156,14 +156,19 @@ def test_a_run_is_held_by_one_process(run: Path, config: Config) -> None:
         pass
 
 
-@pytest.mark.parametrize("left", ["about.json", "about.json.unfinished", "config.yaml", "training.lock"])
+@pytest.mark.parametrize(
+    "left", ["about.json", "about.json.unfinished", "config.yaml", "training.lock", "about.json config.yaml.unfinished"]
+)
 def test_a_run_that_was_stopped_before_it_began_starts_anew(tmp_path: Path, config: Config, left: str) -> None:
     with opened_run(tmp_path / "run", config, ABOUT, resume=False):
         pass
     for file in (tmp_path / "run").iterdir():
-        if file.name != left:
+        if file.name not in left.split():
             file.unlink()
-    (tmp_path / "run" / left).touch()
+    for name in left.split():
+        (tmp_path / "run" / name).touch()
+    with pytest.raises(CheckpointError, match="Start it without --resume"):
+        read_run_settings(tmp_path / "run")
     with pytest.raises(CheckpointError, match="Start it without --resume"):
         opened_run(tmp_path / "run", config, ABOUT, resume=True).__enter__()
     with opened_run(tmp_path / "run", config, ABOUT, resume=False):

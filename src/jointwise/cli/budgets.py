@@ -13,7 +13,8 @@ import yaml
 from jointwise.config.schema import Config
 from jointwise.data.dataset import Dataset
 from jointwise.data.store.reader import UNKNOWN
-from jointwise.errors import ConfigError, writing
+from jointwise.data.whole_files import write_text
+from jointwise.errors import ConfigError
 from jointwise.evaluation.results import read_result
 from jointwise.training.checkpoint import write_json
 
@@ -184,9 +185,6 @@ class Choice:
             "split": results[0]["split"]["name"],
             "seed": results[0]["seed"],
         }
-        with writing(self.settings):
-            for path in (self.settings, self.record):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self.record, record)
-            text = yaml.safe_dump({"scratch": {"steps": self.steps[better]}})
-            self.settings.write_text(f"# chosen on {record['split']}\n{text}", "utf-8")
+        write_json(self.record, record)
+        text = yaml.safe_dump({"scratch": {"steps": self.steps[better]}})
+        write_text(self.settings, f"# chosen on {record['split']}\n{text}")

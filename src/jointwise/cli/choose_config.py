@@ -214,7 +214,7 @@ def config_of_resumed(args: argparse.Namespace, folder: Path) -> Config:
     from jointwise.config.layers import Fixed, make_config
     from jointwise.training.run_folder import read_run_settings
 
-    if not folder.is_dir():
+    if not folder.is_dir() or not any(folder.iterdir()):
         raise CheckpointError(
             f"{folder}: no run to go on with. Name its folder with --run, or start one without --resume."
         )

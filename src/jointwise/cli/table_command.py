@@ -16,7 +16,8 @@ from jointwise.cli.comparison import Comparison
 from jointwise.cli.processes import Stage, Start, run_stages
 from jointwise.config.systems import ALSO_FROM_SCRATCH
 from jointwise.data.dataset import Dataset
-from jointwise.errors import ConfigError, TrainingError, writing
+from jointwise.data.whole_files import write_text
+from jointwise.errors import ConfigError, TrainingError
 from jointwise.evaluation.protocols import FINETUNE, PROTOCOLS, RAW, SEMI, training_protocols
 from jointwise.evaluation.results import read_results, result_name
 from jointwise.report.page.comparison import write_comparison
@@ -255,10 +256,8 @@ def show_tables(comparison: Comparison, stages: Sequence[Stage], say: Callable[.
     if comparison.quick:
         say(QUICK_NOTE)
     text = "\n".join(f"## {heading}\n\n{grid.to_markdown()}" for heading, grid in shown.items())
-    with writing(comparison.folder):
-        (comparison.folder / "table.md").write_text(
-            f"# {comparison.title}\n\n{text}" + (f"\n{QUICK_NOTE}\n" if comparison.quick else ""), "utf-8"
-        )
+    note = f"\n{QUICK_NOTE}\n" if comparison.quick else ""
+    write_text(comparison.folder / "table.md", f"# {comparison.title}\n\n{text}{note}")
     runs = {stage.title: stage.run for stage in stages if stage.run and (stage.run / "metrics.jsonl").is_file()}
     page = write_comparison(
         comparison.folder / "table.html",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -57,7 +57,8 @@ def locked(path: Path, busy: JointwiseError) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # where the disk refuses even this, the file stays; nobody holds it
+            path.unlink(missing_ok=True)
         file.close()
 
 

@@ -13,7 +13,7 @@ import torch
 from jointwise.config.schema import Config
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset, Part
-from jointwise.errors import StorageError, writing
+from jointwise.errors import StorageError
 from jointwise.evaluation.features import RAW_FRAMES, raw_features
 from jointwise.evaluation.judge import probe_scores
 from jointwise.evaluation.metrics import top_k_hits
@@ -74,8 +74,6 @@ def _raw_knn(dataset: Dataset, labelled: Part, config: Config, device: torch.dev
     top1 = float(top_k_hits(scores, dataset.test.labels, 1).mean())
     if distributed.is_main_process():
         with suppress(StorageError):  # a store that cannot be written to: it is computed again next time
-            with writing(place):
-                place.parent.mkdir(exist_ok=True)
             write_json(place, {"raw_knn": top1})
     return top1
 

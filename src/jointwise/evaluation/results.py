@@ -18,7 +18,8 @@ from jointwise.config.schema import Config
 from jointwise.data.array_files import load_arrays
 from jointwise.data.dataset import Dataset, Part
 from jointwise.data.typed_files import convert_as, read_as
-from jointwise.errors import ConfigError, DataError, writing
+from jointwise.data.whole_files import append_line, whole_file
+from jointwise.errors import ConfigError, DataError
 from jointwise.evaluation.metrics import macro_f1, telling_ranks, top_k_hits
 from jointwise.evaluation.protocols import SEMI
 from jointwise.evaluation.saved_result import SavedResult
@@ -292,19 +293,13 @@ def save_result(folder: Path, evaluation: Evaluation, device: torch.device) -> P
         return path
     content = evaluation.summary() | {"peak_memory_mb": peak_memory(device)}
     content |= provenance(device, evaluation.config.execution.precision)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(
-            folder / f"{name}.npz",
-            ids=np.array(part.names),
-            subjects=part.subjects,
-            **evaluation.arrays(),
-        )
-        if evaluation.split_is_test:
-            headline = dict(list(content["scores"].items())[:1])  # top1, or the first error
-            entry = {"result": name, **headline, "created": content["created"]}
-            with (folder / TEST_LOG).open("a") as log:
-                log.write(json.dumps(entry | {"commit": content["commit"]}) + "\n")
+    with whole_file(folder / f"{name}.npz", "wb") as file:
+        arrays = evaluation.arrays()
+        np.savez_compressed(file, ids=np.array(part.names), subjects=part.subjects, **arrays)
+    if evaluation.split_is_test:
+        headline = dict(list(content["scores"].items())[:1])  # top1, or the first error
+        entry = {"result": name, **headline, "created": content["created"], "commit": content["commit"]}
+        append_line(folder / TEST_LOG, json.dumps(entry))
     write_json(path, content)
     return path
 

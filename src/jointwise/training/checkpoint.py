@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict, TypeVar, cast
@@ -12,11 +11,12 @@ from typing import Annotated, Any, NotRequired, TypedDict, TypeVar, cast
 import msgspec
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from jointwise.data.names import check_name
 from jointwise.data.typed_files import read_as, read_lines
+from jointwise.data.whole_files import whole_file, write_text
 from jointwise.errors import CheckpointError, JointwiseError, first_few, writing
 
 T = TypeVar("T")
@@ -36,26 +36,6 @@ def write_json(path: Path, content: Any) -> None:
         StorageError: It cannot be written.
     """
     write_text(path, json.dumps(content, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes text so that a reader sees the old or the new file, never a part.
-
-    Args:
-        path: The file; its folder is made if needed.
-        text: Its content.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(path.name + ".unfinished")
-        with unfinished.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
 
 
 def read_json(path: Path, kind: type[T] = cast(Any, Any)) -> T:  # noqa: B008
@@ -101,22 +81,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     Raises:
         StorageError: It cannot be written.
     """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(path.name + ".unfinished")
-        unfinished.unlink(missing_ok=True)
-        unfinished.touch()
-        mode = unfinished.stat().st_mode  # that of every new file; safetensors writes one that only its owner reads
-        try:
-            save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, unfinished)
-        except SafetensorError as error:  # it wraps the error of the operating system
-            raise OSError(str(error)) from error
-        with unfinished.open(
-            "rb+"
-        ) as file:  # the content is on disk before the file gets its name, and before state.json names it
-            os.fsync(file.fileno())
-        unfinished.chmod(mode)
-        unfinished.replace(path)
+    with whole_file(path, "wb") as file:
+        file.write(save({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -215,9 +181,10 @@ class Checkpoint:
         file = self.folder / f"step-{step:08d}.safetensors"
         save_tensors(file, tensors)
         write_json(self.folder / "state.json", {"step": step, "tensors": file.name, **state})
-        for old in self.folder.glob("step-*.safetensors*"):
-            if old != file:
-                old.unlink()
+        with writing(self.folder):
+            for old in self.folder.glob("step-*.safetensors*"):
+                if old != file:
+                    old.unlink()
 
     def state(self) -> State:
         """What `save` was given beside module and optimiser.

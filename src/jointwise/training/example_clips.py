@@ -22,7 +22,8 @@ from jointwise.data.sequence import Bools, Floats
 from jointwise.data.skeletons import Skeleton
 from jointwise.data.store.reader import UNKNOWN
 from jointwise.data.typed_files import parse_as
-from jointwise.errors import DataError, writing
+from jointwise.data.whole_files import whole_file
+from jointwise.errors import DataError
 from jointwise.model.objective import Rebuilt
 from jointwise.training import distributed
 
@@ -190,8 +191,8 @@ def write_examples(folder: Path, examples: Examples, name: str = FILE_NAME) -> P
         if (values := getattr(examples, name)) is not None
     }
     path = folder / name
-    with writing(path):
-        np.savez_compressed(path, about=np.array(json.dumps(about)), names=np.array(examples.names), **arrays)
+    with whole_file(path, "wb") as file:
+        np.savez_compressed(file, about=np.array(json.dumps(about)), names=np.array(examples.names), **arrays)
     return path
 
 

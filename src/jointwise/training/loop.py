@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from jointwise.config.schema import ExecutionConfig, TrainConfig
 from jointwise.data.randomness import seed_for
-from jointwise.errors import CheckpointError, JointwiseError, JointwiseWarning, TrainingError, writing
+from jointwise.data.whole_files import append_line, write_text
+from jointwise.errors import CheckpointError, JointwiseError, JointwiseWarning, TrainingError
 from jointwise.training import distributed
 from jointwise.training.batches import Batch, Order
 from jointwise.training.checkpoint import Checkpoint, read_metrics
@@ -301,8 +302,7 @@ class _MetricsLog:
             self._pending.clear()
         line |= metrics | {"seconds": round(self.seconds, 3)}
         if distributed.is_main_process():
-            with writing(self.path), self.path.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            append_line(self.path, json.dumps(line))
         return line
 
 
@@ -310,7 +310,7 @@ def _truncate_log(path: Path, step: int) -> None:
     """Drops the lines after a checkpoint, which a resumed run writes again, and a line that a crash cut off."""
     if path.is_file():
         kept = [line for line in read_metrics(path, CheckpointError) if line["step"] <= step]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from jointwise.data.array_files import load_array
 from jointwise.data.dataset import Dataset
 from jointwise.data.names import check_name
 from jointwise.data.typed_files import convert_as
+from jointwise.data.whole_files import whole_file
 from jointwise.errors import CheckpointError, ConfigError, DataError, first_few, printable, writing
 from jointwise.model.tokens import restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
@@ -40,8 +41,8 @@ def save_model(folder: Path, card: ModelCard, weights: dict[str, Tensor], seen: 
         StorageError: The folder cannot be written.
     """
     save_tensors(folder / "model.safetensors", weights)
-    with writing(folder):
-        np.save(folder / SEEN, np.array(sorted(seen)))
+    with whole_file(folder / SEEN, "wb") as file:
+        np.save(file, np.array(sorted(seen)))
     content = asdict(card)
     del content["costs"]
     write_json(folder / "config.json", content | card.costs.to_card())

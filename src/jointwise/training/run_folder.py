@@ -21,9 +21,10 @@ from jointwise.data.label_subset import Labels
 from jointwise.data.locks import locked
 from jointwise.data.names import check_name
 from jointwise.data.typed_files import read_as
+from jointwise.data.whole_files import write_text
 from jointwise.errors import CheckpointError, ConfigError, writing
 from jointwise.training import distributed
-from jointwise.training.checkpoint import read_metrics, write_json, write_text
+from jointwise.training.checkpoint import read_metrics, write_json
 from jointwise.training.model_folder import runs_below, runs_in
 
 LOCK = "training.lock"  # held by the process that trains the run
@@ -73,9 +74,7 @@ def runs_folder(dataset: Dataset, quick: bool) -> Path:
     if before and before != str(place) and Path(before).exists():
         return folder.with_name(f"{folder.name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:6]}")
     if before != str(place):
-        with writing(origin):
-            folder.mkdir(parents=True, exist_ok=True)
-            origin.write_text(f"{place}\n", "utf-8", "surrogateescape")
+        write_text(origin, f"{place}\n", "surrogateescape")
     return folder
 
 
@@ -207,8 +206,8 @@ def _begun(folder: Path) -> bool:
     """Whether a folder holds more than a run that was stopped before both files that describe it were written."""
     if not folder.is_dir():
         return False
-    found = {path.name.removesuffix(".unfinished") for path in folder.iterdir()} - {LOCK}
-    return found == set(_DESCRIPTION) or not found <= set(_DESCRIPTION)
+    found = {path.name for path in folder.iterdir()} - {LOCK}
+    return found >= set(_DESCRIPTION) or not {name.removesuffix(".unfinished") for name in found} <= set(_DESCRIPTION)
 
 
 def _open(folder: Path, config: Config, about: dict[str, Any], resume: bool) -> None:
@@ -239,10 +238,10 @@ def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:
     Raises:
         CheckpointError: The folder is not a run, or is damaged.
     """
+    if not _begun(folder) and folder.is_dir() and any(folder.iterdir()):
+        raise CheckpointError(f"{folder}: nothing to resume here, it was stopped at once. Start it without --resume.")
     if not (folder / "config.yaml").is_file():
         raise CheckpointError(f"{folder}: no run here (no config.yaml in it).{runs_in(folder) or ' Check the path.'}")
-    if not _begun(folder):
-        raise CheckpointError(f"{folder}: nothing to resume here, it was stopped at once. Start it without --resume.")
     return _read_settings(folder / "config.yaml"), dict(read_about(folder))
 
 

@@ -36,6 +36,7 @@ from jointwise.data.store.reader import (
 )
 from jointwise.data.store.workers import run_in_order
 from jointwise.data.store.writer import StoreWriter, check_belongs
+from jointwise.data.whole_files import write_text
 from jointwise.errors import DataError, EmptyRecording, JointwiseError, ReadError, group_messages, writing
 
 ROWS = 2  # to be raised when the same recording gives other rows; stores that are finished stay as they are
@@ -361,11 +362,11 @@ def _list_copies(place: Path, summary: Summary) -> None:
     copies = sorted({scored for pairs in summary.duplicates.values() for _, scored in pairs})
     if str(place) == summary.skips.file:
         return
+    if copies:
+        write_text(place, "".join(f"{name}\n" for name in copies), "surrogateescape")
+        return
     with writing(place):
-        if copies:
-            place.write_text("".join(f"{name}\n" for name in copies), "utf-8", "surrogateescape")
-        else:
-            place.unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
 
 
 def _check_bad(
@@ -376,11 +377,11 @@ def _check_bad(
     The message says what to do with them. All their names are written to `bad_list`, which can be used as a skip list.
     """
     if not bad and str(bad_list) != skips.file:
-        bad_list.unlink(missing_ok=True)  # of an earlier call
+        with writing(bad_list):
+            bad_list.unlink(missing_ok=True)  # of an earlier call
     if not bad or skips.bad:
         return
-    with writing(bad_list):
-        bad_list.write_text("".join(f"{name}\n" for name in bad), "utf-8", "surrogateescape")
+    write_text(bad_list, "".join(f"{name}\n" for name in bad), "surrogateescape")
     command = ["jointwise", "prepare", source.address]
     command += ["--root", str(root)] if root else []
     command += ["--skip-list", skips.file] if skips.file else []

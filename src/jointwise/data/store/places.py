@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from jointwise.errors import StorageError
@@ -11,11 +12,39 @@ from jointwise.errors import StorageError
 def move_into_place(folder: Path, path: Path) -> None:
     """Move a finished store to `path`. A store that is there already is replaced."""
     former = former_of(path)
-    shutil.rmtree(former, ignore_errors=True)
+    remove_folder(former, "store.json")
     if path.exists():
         path.rename(former)
     folder.rename(path)
-    shutil.rmtree(former, ignore_errors=True)
+    with suppress(OSError):  # the next store that takes this place removes it
+        remove_folder(former, "store.json")
+
+
+def remove_folder(folder: Path, sign: str) -> None:
+    """Delete a folder. Its sign goes last, so that a process that is killed meanwhile leaves a folder that is known.
+
+    Args:
+        folder: The folder; it may be missing.
+        sign: Name of the file by which `check_replaceable` knows it.
+    """
+    if folder.is_dir():
+        empty_folder(folder, sign)
+        (folder / sign).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def empty_folder(folder: Path, kept: str) -> None:
+    """Delete all that is in a folder but one file.
+
+    Args:
+        folder: The folder.
+        kept: Name of that file.
+    """
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != kept:
+            path.unlink()
 
 
 def former_of(path: Path) -> Path:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +24,16 @@ from jointwise.data.store.content import digest, fingerprint
 from jointwise.data.store.growing_array import GrowingArray
 from jointwise.data.store.header import VERSION
 from jointwise.data.store.journal import LeftOutEntry, StoredEntry
-from jointwise.data.store.places import check_replaceable, former_of, move_into_place
+from jointwise.data.store.places import check_replaceable, empty_folder, former_of, move_into_place, remove_folder
 from jointwise.data.store.reader import INDEX, ROWS_DIGESTED, UNKNOWN, Description, Parts
 from jointwise.data.store.shards import Member, Shard
 from jointwise.data.typed_files import parse_as
+from jointwise.data.whole_files import write_text
 from jointwise.errors import DataError, StorageError, StoreBusy, describe_difference, writing
 
 _SAVE_EVERY = 1.0  # seconds of work that a power cut can cost
+_BEGUN = "begun.txt"  # what the store is made from; a writer locks it
+_WORKING = ("journal.jsonl", _BEGUN)  # of a store that is not finished
 Entry = dict[str, Any]  # one line of the journal: a StoredEntry or a LeftOutEntry
 
 
@@ -62,7 +64,7 @@ class StoreWriter:
         self.description = description
         self.made_from = made_from
         self.folder = path.with_name(f"{path.name}.unfinished")
-        for place, sign in ((path, "store.json"), (former_of(path), "store.json"), (self.folder, "begun.txt")):
+        for place, sign in ((path, "store.json"), (former_of(path), "store.json"), (self.folder, _BEGUN)):
             check_replaceable(place, sign)
         self.entries: dict[str, Entry] = {}
         self._unsaved: list[Entry] = []
@@ -71,11 +73,10 @@ class StoreWriter:
 
     def __enter__(self) -> Self:
         with writing(self.path):
-            self._begun = lock_file(self.folder / "begun.txt", _busy(self.path))
-            if self._made_from() != self.made_from:
-                for file in self.folder.iterdir():
-                    if file.name != "begun.txt":
-                        file.unlink()
+            self._take_back()
+            self._begun = lock_file(self.folder / _BEGUN, _busy(self.path))
+            if _read_text(self._begun) != self.made_from:
+                empty_folder(self.folder, _BEGUN)
                 self._begun.truncate(0)
                 self._begun.write(self.made_from)
                 self._begun.flush()
@@ -85,12 +86,14 @@ class StoreWriter:
             self._recover()
         return self
 
-    def _made_from(self) -> str:
-        """What an earlier writer wrote; empty where it is no text."""
-        try:
-            return self._begun.read()
-        except ValueError:
-            return ""
+    def _take_back(self) -> None:
+        """Go on with a store that was stopped when it had been moved to its place: its journal is still in it."""
+        if self.folder.exists() or not all((self.path / name).is_file() for name in _WORKING):
+            return
+        with lock_file(self.path / _BEGUN, _busy(self.path)) as begun:
+            same = _read_text(begun) == self.made_from
+        if same:
+            self.path.rename(self.folder)
 
     def _recover(self) -> None:
         """Take over what an earlier writer saved. Rows that its journal does not list are cut off."""
@@ -110,7 +113,7 @@ class StoreWriter:
         for array in (self._positions, self._valid):
             array.truncate(rows)
         text = "".join(json.dumps(entry) + "\n" for entry in self.entries.values())
-        journal.write_text(text)
+        write_text(journal, text)
         self._journal = journal.open("a")
 
     def __exit__(
@@ -123,7 +126,8 @@ class StoreWriter:
         finally:
             self._close()
             if not self._finished and not self.entries:  # nothing to continue from
-                shutil.rmtree(self.folder, ignore_errors=True)
+                with suppress(OSError):
+                    remove_folder(self.folder, _BEGUN)
             self._begun.close()  # this releases the lock
 
     def _close(self) -> None:
@@ -267,7 +271,7 @@ class StoreWriter:
             )
             move_into_place(self.folder, self.path)
             self._finished = True
-            for name in ("journal.jsonl", "begun.txt"):  # last: with them, whatever is stopped before can go on
+            for name in _WORKING:  # last: with them, whatever is stopped before can go on
                 (self.path / name).unlink()
         return self.path
 
@@ -324,6 +328,14 @@ def write_all_but_rows(
     np.save(folder / "parts.npy", parts)
     np.save(folder / "frames.npy", frames)
     (folder / "store.json").write_text(json.dumps(header, indent=1))
+
+
+def _read_text(file: TextIO) -> str:
+    """The text of an open file; empty where it is none."""
+    try:
+        return file.read()
+    except ValueError:
+        return ""
 
 
 def _busy(store: Path) -> StoreBusy:

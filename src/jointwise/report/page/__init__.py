@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from jointwise.config.recipes import QUICK_NOTE
-from jointwise.errors import writing
+from jointwise.data.whole_files import write_text
 from jointwise.evaluation.protocols import protocol_title
 from jointwise.report.page.charts import share_bar
 from jointwise.report.page.heat_map import shade
@@ -51,9 +51,7 @@ def write_report(out: Path, title: str, runs: Sequence[Path], results: Sequence[
     """
     read_runs, read_results = [read_run(folder) for folder in runs], [read_result(path) for path in results]
     page = render_page(title, read_runs, read_results)
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
+    write_text(out, page)
     return out
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from jointwise.config.systems import line_style
-from jointwise.errors import writing
+from jointwise.data.whole_files import write_text
 from jointwise.model.build import part_titles
 from jointwise.report.page import charts
 from jointwise.report.page.reading import Run, read_run
@@ -92,9 +92,7 @@ def write_comparison(
             commands=sorted({(str(result["command"]), str(result["commit"])) for result in results}),
         )
     )
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
+    write_text(out, page)
     return out
 
 
