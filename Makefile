@@ -22,7 +22,8 @@ else
 endif
 	touch $@
 
-lock: setup  # constraints.txt and constraints-torch.txt from pyproject.toml; UPGRADE=--upgrade takes the newest versions
+lock:  # constraints.txt and constraints-torch.txt from pyproject.toml; UPGRADE=--upgrade takes the newest versions
+	test -x $(BIN)/uv || $(MAKE) setup
 	.ci/lock $(BIN)/uv $(UPGRADE)
 
 sbom: setup  # dist/jointwise-VERSION.cdx.json: the packages of the lock and what is vendored, with hashes and licences

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from jointwise.training.checkpoint import load_tensors
 
@@ -82,26 +84,46 @@ def train(folder: Path, way: Way) -> Path:
     return second
 
 
+def flat(tensors: dict[str, Tensor], all_of_them: bool) -> Tensor:
+    """The weights of a model as one vector.
+
+    Args:
+        tensors: The weights by name.
+        all_of_them: Whether with those that change no output. Their gradients are nothing but rounding, which AdamW
+            makes as large as any other: the biases of attention keys, which softmax takes away, and a bias before
+            BatchNorm, which takes away the mean.
+    """
+    parts = []
+    for name, tensor in tensors.items():
+        if not all_of_them and name.endswith("qkv.bias"):
+            queries, _, values = tensor.chunk(3)
+            tensor = torch.cat((queries, values))
+        if all_of_them or name not in ("head.mlp.0.bias", "head.mlp.1.running_mean"):
+            parts.append(tensor.flatten().double())
+    return torch.cat(parts)
+
+
 def compare(run: Path, other: Path) -> str:
     """How far two fine-tuned runs are from each other, as cells of a table."""
     ours, theirs = (load_tensors(folder / "model" / "model.safetensors") for folder in (run, other))
     files = [next((folder / "results").glob("*.npz")) for folder in (run, other)]
-    with np.load(files[0]) as one, np.load(files[1]) as two:
-        scores, others, labels = one["scores"], two["scores"], one["labels"]
-    same = all(np.array_equal(ours[name].numpy(), theirs[name].numpy()) for name in ours)
-    same &= bool(np.array_equal(scores, others))
-    apart = sum(float((ours[name].double() - theirs[name].double()).square().sum()) for name in ours) ** 0.5
-    size = sum(float(theirs[name].double().square().sum()) for name in ours) ** 0.5
+    with np.load(files[0]) as arrays, np.load(files[1]) as against:
+        scores, others, labels = arrays["scores"], against["scores"], arrays["labels"]
+    same = np.array_equal(scores, others) and all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    apart = []
+    for all_of_them in (True, False):
+        one, two = (flat(tensors, all_of_them) for tensors in (ours, theirs))
+        apart.append(f"{float((one - two).norm() / two.norm()):.1e}")
     named = int((scores.argmax(1) != others.argmax(1)).sum())
     return (
-        f"{'yes' if same else 'no'} | {apart / size:.1e} | {np.abs(scores - others).max():.1e} | "
+        f"{'yes' if same else 'no'} | {' | '.join(apart)} | {np.abs(scores - others).max():.1e} | "
         f"{named} of {len(labels)} | {100 * (scores.argmax(1) == labels).mean():.1f}"
     )
 
 
 folder, names = Path(sys.argv[1]), sys.argv[2:] or list(WAYS)
-print("| way | against | same bits | weights | scores | named otherwise | top-1 % |")
-print("| --- | --- | --- | --- | --- | --- | --- |")
+print("| way | against | same bits | weights | those with effect | scores | named otherwise | top-1 % |")
+print("| --- | --- | --- | --- | --- | --- | --- | --- |")
 for name in names:
     way = WAYS[name]
     if way.against == name:
