@@ -120,7 +120,7 @@ labels = [
         "train = extract(features, cutter, torch.from_numpy(labelled.ids), precision)",
         "train = extract(features, cutter, torch.from_numpy(dataset.train.ids[: len(labelled)]), precision)",
         "few labels are paired with the features of other clips",
-        "evaluation/test_protocols.py",
+        "evaluation/test_judge.py",
     ),
 ]
 
