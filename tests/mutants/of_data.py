@@ -8,6 +8,7 @@ DATASET = "data/test_dataset.py"
 SUBSET = "data/test_label_subset.py"
 SET_CHECKS = "data/test_set_checks.py"
 STORE = "data/store/test_store.py"
+CONTENT = "data/store/test_content.py"
 POOL = "data/store/test_pool.py"
 MAPPING = "data/test_mapping.py"
 TRACKING = "data/test_tracking.py"
@@ -293,7 +294,7 @@ digests = [
         "    content.update(np.packbits(sequence.validity).tobytes())\n",
         "",
         "recordings that differ in what was seen are copies",
-        STORE,
+        CONTENT,
     ),
     Mutant(
         "data/frame_digests.py",
@@ -359,14 +360,14 @@ stores = [
         '("frames", "persons", "label", "subject", "camera")',
         '("frames", "persons", "label", "camera")',
         "changed subjects leave the fingerprint as it was",
-        STORE,
+        CONTENT,
     ),
     Mutant(
         "data/store/content.py",
         'whole = hashlib.sha256("".join(digests).encode())',
         "whole = hashlib.sha256()",
         "changed coordinates leave the fingerprint as it was",
-        STORE,
+        CONTENT,
     ),
     Mutant(
         "data/store/reader.py",
