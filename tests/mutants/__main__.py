@@ -17,7 +17,9 @@ def main() -> int:
     """The command; 1 where a mutant is not killed."""
     parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(AREAS)}; all by default")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only mutants of which file, lines or phrase have it")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="only mutants of which file, lines or phrase have it"
+    )
     args = parser.parse_args()
     if unknown := set(args.areas) - set(AREAS):
         parser.error(f"no area {', '.join(sorted(unknown))}: {', '.join(AREAS)}")
