@@ -197,7 +197,7 @@ optimiser = [
         'group["lr"] = rate * group["scale"]',
         'group["lr"] = rate',
         "layer-wise decay of the rate has no effect",
-        SEMI,
+        f"{LOOP}::test_a_group_of_parameters_learns_at_its_share_of_the_scheduled_rate",
     ),
     Mutant(
         "training/loop.py",
