@@ -94,9 +94,9 @@ metrics = [
     ),
     Mutant(
         "evaluation/segments.py",
-        "shares[best] > 0 and best not in taken:",
-        "shares[best] > 0:",
-        "a second match is no wrong segment",
+        "[_overlap(span, truth) if span.label == truth.label else 0.0 for truth in true]",
+        "[_overlap(span, truth) for truth in true]",
+        "a segment of another action at the right place is a match",
         SEGMENTS,
     ),
     Mutant(
