@@ -22,7 +22,7 @@ def without(dataset: Dataset, label: int, keep: int) -> Part:
 
 
 @pytest.mark.parametrize(
-    ("labels", "each"), [("0.5", 3), ("0.34", 2), ("0.01", 1), ("1shot", 1), ("4shot", 4), ("6shot", 6)]
+    ("labels", "each"), [("0.5", 3), ("0.34", 2), ("0.3", 2), ("0.01", 1), ("1shot", 1), ("4shot", 4), ("6shot", 6)]
 )
 def test_every_class_keeps_its_share_and_at_least_one(dataset: Dataset, labels: str, each: int) -> None:
     assert Counter(choose(dataset, labels).labels.tolist()) == dict.fromkeys(range(5), each)  # 6 sequences per class

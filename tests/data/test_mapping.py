@@ -151,6 +151,12 @@ def test_joints_are_found_by_spelling_alias_and_as_the_mean_of_markers() -> None
     assert on_layout(lacking, skeleton, layout.aliases) is lacking
 
 
+def test_of_two_joints_that_would_be_one_marker_the_second_is_left_out() -> None:
+    aliases = {"head": (("TOP",),), "nose": (("TOP",), ("TIP",))}
+    assert find_spellings(("head", "nose"), ("TOP", "KNEE"), aliases) == {"head": ("TOP",)}
+    assert find_spellings(("head", "nose"), ("TOP", "TIP"), aliases) == {"head": ("TOP",), "nose": ("TIP",)}
+
+
 def test_left_shoulder_is_the_clavicle_where_the_file_has_an_arm() -> None:
     layout = load_layout("lafan")
     words = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jointwise.data.sequence import Sequence
-from jointwise.data.skeletons import KINECT20, NTU25
+from jointwise.data.skeletons import COCO17, KINECT20, NTU25
 from jointwise.errors import ReadError
 
 
@@ -63,3 +63,17 @@ def test_no_number_at_an_invalid_place_is_kept_as_the_file_says() -> None:
     sequence = Sequence(positions, KINECT20, valid=np.isfinite(positions).all(-1))
     assert np.isnan(sequence.positions[0, 4, 9]).all()
     assert int((~sequence.validity).sum()) == 1
+
+
+def test_a_joint_that_follows_from_others_is_their_mean_and_seen_where_all_are() -> None:
+    random = np.random.default_rng(0)
+    hips = [COCO17.joints.index(f"{side}_hip") for side in ("left", "right")]
+    valid = np.ones((1, 3, 17), bool)
+    valid[0, 1, hips[0]] = valid[0, 2, hips] = False
+    sure = random.random((1, 3, 17)).astype(np.float32)
+    whole = Sequence(random.normal(size=(1, 3, 17, 2)), COCO17, valid, confidence=sure)
+    part = whole.on_joints(["nose", "spine_base"])
+    np.testing.assert_allclose(part.positions[:, :, 1], whole.positions[:, :, hips].mean(2), rtol=1e-6)
+    np.testing.assert_array_equal(part.validity, [[[True, True], [True, False], [True, False]]])
+    assert part.confidence is not None
+    np.testing.assert_array_equal(part.confidence[:, :, 1], sure[:, :, hips].min(2))

@@ -60,6 +60,12 @@ def test_who_comes_back_late_is_another_person() -> None:
     assert link_persons(frames, 3, 2, fps=10.0).positions.shape[0] == 2
 
 
+def test_who_walks_on_behind_something_is_as_fast_afterwards_as_before() -> None:
+    frames = [[Detection(BODY + np.float32([0.2 * time, 0]))] for time in range(30)]
+    frames[15:19] = [[] for _ in range(4)]
+    assert link_persons(frames, 3, 2, fps=30.0).positions.shape[0] == 1
+
+
 def test_who_comes_back_at_the_end_of_the_gap_is_the_same_person() -> None:
     for missing, persons in ((4, 1), (5, 2)):  # 10 frames a second: seen again 0.5 and 0.6 seconds later
         frames = [[Detection(BODY)] for _ in range(20)]
@@ -142,6 +148,14 @@ def test_a_short_ghost_is_dropped_and_told_and_one_with_a_number_is_kept() -> No
         for time, frame in enumerate(walkers(numbered=True))
     ]
     assert link_persons(frames, 3, 2, fps=30.0).persons == (0, 1, 7)
+
+
+def test_who_is_there_for_a_fifth_of_a_short_recording_is_no_ghost() -> None:
+    for there, persons in ((3, 1), (4, 2)):  # of 20 frames, at 30 frames a second: less than 0.2 seconds
+        frames = [[Detection(BODY)] for _ in range(20)]
+        for frame in frames[:there]:
+            frame.append(Detection(BODY + 5))
+        assert link_persons(frames, 3, 2, fps=30.0).positions.shape[0] == persons
 
 
 def test_a_person_of_a_single_image_is_no_ghost() -> None:

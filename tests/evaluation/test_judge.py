@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from helpers import tiny
-from jointwise.data.clips import Clips
+from jointwise.data.clips import ClipCutter, Clips
 from jointwise.data.dataset import Dataset
+from jointwise.data.label_subset import choose_labelled
 from jointwise.data.skeletons import KINECT20
 from jointwise.errors import ConfigError, DataError
 from jointwise.evaluation.features import RAW_FRAMES, encoder_features, raw_features
@@ -52,6 +53,18 @@ def test_our_own_encoders_get_the_scores_that_evaluate_gives_them(
     found = judge(features, dataset, protocol, name="foreign", frames=16, config=tiny.config()).scores
     assert found is not None
     assert np.array_equal(found, np.load(path.with_suffix(".npz"))["scores"])
+
+
+def test_few_labels_are_the_labels_of_the_clips_they_belong_to(dataset: Dataset) -> None:
+    """Every clip is its own feature: the most similar of the labelled clips gives the label."""
+    evaluation = judge(raw_features(None), dataset, "knn", name="own", frames=16, labels="2shot", seed=3)
+    cutter = ClipCutter.from_store(dataset.store, 16)
+    labelled = choose_labelled(dataset.train, "2shot", 3, dataset.classes)
+    known, asked = (raw_features(None)(cutter.centre(torch.from_numpy(part.ids))) for part in (labelled, dataset.test))
+    assert evaluation.scores is not None
+    expected = labelled.labels[(asked @ known.T).argmax(1).numpy()]
+    assert (evaluation.scores.argmax(1) == expected).all()
+    assert evaluation.labelled.names == labelled.names
 
 
 def test_raw_coordinates_are_the_raw_floor(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,24 @@ def test_a_timeline_names_every_person_from_the_first_frame_of_the_file(finetune
     assert (segment.label == NONE) == bool(answer.reason)
 
 
+def test_a_change_costs_as_much_for_each_of_the_answers_that_see_it(
+    finetuned: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs: list[float] = []
+
+    class Noted(Smoother):
+        def __init__(self, switch_cost: float) -> None:
+            super().__init__(switch_cost)
+            costs.append(switch_cost)
+
+    monkeypatch.setattr("jointwise.inference.timeline.Smoother", Noted)
+    recognizer = Recognizer.from_pretrained(finetuned)
+    for window, hop in ((0.8, 0.4), (0.8, 0.2), (0.4, 0.2)):  # 2, 4 and 2 answers see each moment
+        costs.clear()
+        assert recognizer.timeline(dataset.test[0].on_persons([0]), window, hop, switch_cost=0.5)
+        assert set(costs) == {pytest.approx(0.5 * window / hop)}
+
+
 def test_two_persons_have_timelines_and_one_who_leaves_has_a_gap(finetuned: Path, dataset: Dataset) -> None:
     recognizer = Recognizer.from_pretrained(finetuned)
     recognizer.card = replace(recognizer.card, movement=None)

@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers import tiny
 from jointwise.data.clips import Clips
+from jointwise.data.skeletons import KINECT20
+from jointwise.model.build import build_classifier
 from jointwise.model.classifier import Classifier, encode
 from jointwise.model.encoders import AXES, Encoder
 from jointwise.model.heads import ClassificationHead
@@ -127,6 +130,17 @@ def test_every_parameter_gets_a_gradient() -> None:
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.any(), name
+
+
+def test_the_seed_alone_decides_the_random_weights() -> None:
+    config = tiny.config()
+    made = []
+    for seed in (0, 0, 1):
+        torch.rand(3)  # the state of the global generator must not matter
+        classifier = build_classifier(config, config.finetune, KINECT20, 3, CLASSES, seed)
+        made.append([weights for weights in classifier.parameters() if weights.ndim > 1])
+    assert all(torch.equal(*pair) for pair in zip(made[0], made[1], strict=True))
+    assert not any(torch.equal(*pair) for pair in zip(made[0], made[2], strict=True))
 
 
 def test_the_average_follows_the_weights_and_is_never_trained() -> None:

@@ -73,6 +73,8 @@ def test_every_objective_keeps_to_the_seam(name: str, toy: Path, dataset: Datase
     objective = build_objective(config, dataset.skeleton, 3, 0.5, 0)
     again = build_objective(config, dataset.skeleton, 3, 0.5, 0)
     assert all(torch.equal(own, other) for own, other in zip(objective.parameters(), again.parameters(), strict=True))
+    other = build_objective(config, dataset.skeleton, 3, 0.5, 1)
+    assert not torch.equal(objective.encoder.embed.proj.weight, other.encoder.embed.proj.weight)
     encoder = {key for key in objective.state_dict() if key.startswith("student.")}
     assert encoder == {f"student.{key}" for key in objective.encoder.state_dict()}
     clips = ClipCutter.from_store(dataset.store, config.clip.frames).centre(torch.arange(6))

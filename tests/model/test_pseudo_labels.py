@@ -18,6 +18,7 @@ def test_labels_are_those_of_probabilities_over_the_prior_and_the_prior_follows_
     # 9/8 : 1/2, 7/8 : 3/2, 0.7375 : 2.05
     assert labels.tolist() == [0, 1, 1]
     assert used.tolist() == [True, True, True]
+    torch.testing.assert_close(pseudo.prior, torch.tensor([0.765, 0.235]))  # of (.8, .2) and again of (.73, .27)
 
 
 def test_a_class_that_is_never_named_makes_no_number_infinite() -> None:

@@ -17,12 +17,14 @@ def main() -> int:
     """The command; 1 where a mutant is not killed."""
     parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(AREAS)}; all by default")
-    parser.add_argument("--file", default="", help="only mutants of files whose names begin so")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="only mutants of which file, lines or phrase have it"
+    )
     args = parser.parse_args()
     if unknown := set(args.areas) - set(AREAS):
         parser.error(f"no area {', '.join(sorted(unknown))}: {', '.join(AREAS)}")
     chosen = {
-        area: [mutant for mutant in mutants if mutant.file.startswith(args.file)]
+        area: [mutant for mutant in mutants if args.only in str(mutant)]
         for area, mutants in AREAS.items()
         if not args.areas or area in args.areas
     }

@@ -90,7 +90,7 @@ def run_tests(place: Path, tests: Sequence[str], seconds: float | None) -> tuple
 
     Args:
         place: The copy.
-        tests: Files, from `tests/` on.
+        tests: Files, from `tests/` on, or single tests of them (`file::test`).
         seconds: When to give up; None: never.
 
     Returns:
@@ -170,7 +170,7 @@ def run_mutants(
         file.write_text(source, "utf-8")
         begun = time.monotonic()
         needed = mutant.tests.split()
-        limit = _PATIENCE * sum(seconds[test] for test in needed) + _LEAST_SECONDS
+        limit = _PATIENCE * sum(seconds[test] for test in {test.partition("::")[0] for test in needed}) + _LEAST_SECONDS
         kind, said = run_tests(place, needed, limit)
         file.write_text(files[mutant.file], "utf-8")
         tell(f"{time.monotonic() - begun:6.1f} s  {kind:9}  {area}: {mutant.file}: {mutant.wrong}")

@@ -12,7 +12,8 @@ class Mutant:
         before: Lines of it, or a part of a line, that stand in it exactly once.
         after: What takes their place.
         wrong: What is wrong then, in a phrase.
-        tests: The test files that must notice it, from `tests/` on, separated by spaces.
+        tests: The test files that must notice it, from `tests/` on, separated by spaces; of a file that takes long, the
+            test (`file::test`).
     """
 
     file: str

@@ -8,6 +8,7 @@ DATASET = "data/test_dataset.py"
 SUBSET = "data/test_label_subset.py"
 SET_CHECKS = "data/test_set_checks.py"
 STORE = "data/store/test_store.py"
+CONTENT = "data/store/test_content.py"
 POOL = "data/store/test_pool.py"
 MAPPING = "data/test_mapping.py"
 TRACKING = "data/test_tracking.py"
@@ -120,7 +121,7 @@ labels = [
         "train = extract(features, cutter, torch.from_numpy(labelled.ids), precision)",
         "train = extract(features, cutter, torch.from_numpy(dataset.train.ids[: len(labelled)]), precision)",
         "few labels are paired with the features of other clips",
-        "evaluation/test_protocols.py",
+        "evaluation/test_judge.py",
     ),
 ]
 
@@ -293,7 +294,7 @@ digests = [
         "    content.update(np.packbits(sequence.validity).tobytes())\n",
         "",
         "recordings that differ in what was seen are copies",
-        STORE,
+        CONTENT,
     ),
     Mutant(
         "data/frame_digests.py",
@@ -359,14 +360,14 @@ stores = [
         '("frames", "persons", "label", "subject", "camera")',
         '("frames", "persons", "label", "camera")',
         "changed subjects leave the fingerprint as it was",
-        STORE,
+        CONTENT,
     ),
     Mutant(
         "data/store/content.py",
         'whole = hashlib.sha256("".join(digests).encode())',
         "whole = hashlib.sha256()",
         "changed coordinates leave the fingerprint as it was",
-        STORE,
+        CONTENT,
     ),
     Mutant(
         "data/store/reader.py",
@@ -446,7 +447,7 @@ mapping = [
         "valid=np.all(self.validity[:, :, columns], axis=3),",
         "valid=np.any(self.validity[:, :, columns], axis=3),",
         "a joint computed from a missing one is valid",
-        f"{MAPPING} data/test_sequence.py stages/test_transfer.py",
+        "data/test_sequence.py",
     ),
     Mutant(
         "model/tokens.py",

@@ -10,6 +10,7 @@ SEGMENTS = "evaluation/test_segments.py"
 PAIRED = "evaluation/test_paired.py"
 FINDINGS = "report/tables/test_findings.py"
 CALIBRATION = "evaluation/test_calibration.py"
+ANSWERS = "stages/test_calibrate.py"
 TIMELINE = "inference/test_timeline.py"
 GRAPH = "inference/test_onnx_graph.py"
 
@@ -40,14 +41,14 @@ metrics = [
         'similarity, "amax")',
         'similarity, "mean")',
         "a class is scored by its mean clip",
-        PROTOCOLS,
+        f"{PROTOCOLS}::test_a_class_is_scored_by_its_most_similar_clip",
     ),
     Mutant(
         "evaluation/knn.py",
         "gallery = functional.normalize(gallery, dim=1)",
         "gallery = functional.normalize(gallery, dim=0)",
         "long vectors are the nearest",
-        PROTOCOLS,
+        f"{PROTOCOLS}::test_the_best_scored_class_is_scikit_learns_nearest_neighbour_by_cosine",
     ),
     Mutant(
         "evaluation/propagation.py",
@@ -75,27 +76,27 @@ metrics = [
         "return persons.valid & hidden & (persons.valid & ~hidden).any(1, keepdim=True)",
         "return persons.valid & hidden",
         "joints that are never visible are judged",
-        COMPLETION,
+        f"{COMPLETION}::test_invalid_frames_and_joints_that_are_never_seen_are_not_judged",
     ),
     Mutant(
         "evaluation/completion.py",
         "seen = persons.valid & ~hiding.hidden.repeat_interleave(self.segment, 1)",
         "seen = persons.valid",
         "gaps are filled from the frames that are predicted",
-        COMPLETION,
+        f"{COMPLETION}::test_whatever_lies_in_the_hidden_frames_changes_no_prediction",
     ),
     Mutant(
         "evaluation/interpolation.py",
         "beyond = last + velocity * (times - before)[..., None]",
         "beyond = last + velocity",
         "the baseline moves by one frame and stops",
-        COMPLETION,
+        f"{COMPLETION}::test_on_a_straight_line_the_straight_line_is_right_and_zero_velocity_is_known",
     ),
     Mutant(
         "evaluation/segments.py",
-        "shares[best] > 0 and best not in taken:",
-        "shares[best] > 0:",
-        "a second match is no wrong segment",
+        "[_overlap(span, truth) if span.label == truth.label else 0.0 for truth in true]",
+        "[_overlap(span, truth) for truth in true]",
+        "a segment of another action at the right place is a match",
         SEGMENTS,
     ),
     Mutant(
@@ -270,21 +271,21 @@ calibration = [
         "/ (found.temperature if found else 1.0)",
         "* (found.temperature if found else 1.0)",
         "answers are sharpened where they should be softened",
-        "stages/test_calibrate.py",
+        f"{ANSWERS}::test_a_recognizer_answers_by_its_calibration",
     ),
     Mutant(
         "inference/answers.py",
         "most >= calibration.threshold",
         "most >= 1 - calibration.threshold",
         "sure clips show none of the actions",
-        "stages/test_calibrate.py",
+        f"{ANSWERS}::test_a_recognizer_answers_by_its_calibration",
     ),
     Mutant(
         "stages/calibrate.py",
         "return subjects[EVERY - 1 :: EVERY] or subjects[-1:]",
         "return subjects[::EVERY] or subjects[-1:]",
         "other subjects are held out than is said",
-        "stages/test_calibrate.py",
+        f"{ANSWERS}::test_every_fourth_training_subject_is_held_out",
     ),
 ]
 

@@ -6,6 +6,9 @@ LOOP = "training/test_loop.py"
 OPTIMIZER = "training/test_optimizer.py"
 CHECKPOINT = "training/test_checkpoint.py"
 SEMI = "stages/test_semi.py"
+DRAWN = "stages/test_pretrain.py::test_clips_and_masks_of_a_step_are_drawn_apart_and_by_seed_and_step"
+CRASH = f"{LOOP}::test_a_crash_between_checkpoints_and_resume_is_bitwise_never_stopping_and_logs_each_step_once"
+CLIPPED = f"{LOOP}::test_a_gradient_is_clipped_to_the_norm_of_the_settings_and_is_that_of_one_step"
 
 seeds = [
     Mutant(
@@ -13,56 +16,56 @@ seeds = [
         'generator_for(self.seed, "order", number)',
         'generator_for("order", number)',
         "every seed has the same order",
-        LOOP,
+        f"{LOOP}::test_epochs_and_seeds_differ_in_order",
     ),
     Mutant(
         "training/batches.py",
         'generator_for(self.seed, "order", number)',
         'generator_for(self.seed, "order")',
         "every epoch has the same order",
-        LOOP,
+        f"{LOOP}::test_epochs_and_seeds_differ_in_order",
     ),
     Mutant(
         "training/batches.py",
         "return Draws(self.places, seed, purpose, self.step)",
         "return Draws(self.places, seed, purpose)",
         "every step has the same masks and crops",
-        LOOP,
+        DRAWN,
     ),
     Mutant(
         "training/batches.py",
         "return Draws(self.places, seed, purpose, self.step)",
         "return Draws(self.places, purpose, self.step)",
         "every seed has the same masks and crops",
-        LOOP,
+        DRAWN,
     ),
     Mutant(
         "training/loop.py",
         'seed_for(self.seed, "dropout", step, distributed.rank())',
         'seed_for(self.seed, "dropout", distributed.rank())',
         "dropout hides the same features in every step",
-        LOOP,
+        f"{LOOP}::test_every_step_and_every_seed_drop_other_features",
     ),
     Mutant(
         "model/build.py",
         'torch.manual_seed(seed_for(seed, "weights"))',
         'torch.manual_seed(seed_for("weights"))',
         "every seed of a pre-training has the same random weights",
-        f"model/test_objective.py {LOOP}",
+        "model/test_objective.py::test_every_objective_keeps_to_the_seam",
     ),
     Mutant(
         "model/build.py",
         'torch.manual_seed(seed_for(seed, "classifier weights"))',
         'torch.manual_seed(seed_for("classifier weights"))',
         "every seed of a classifier has the same random weights",
-        f"model/test_classifier.py {SEMI}",
+        "model/test_classifier.py",
     ),
     Mutant(
         "stages/pretrain.py",
         'batch.draws(self.seed, "masks")',
         'batch.draws(self.seed, "clips")',
         "masks follow from crops and turns",
-        "stages/test_pretrain.py",
+        DRAWN,
     ),
     Mutant(
         "stages/semi.py",
@@ -76,21 +79,21 @@ seeds = [
         "return (bits >> by) & (2 ** (64 - by) - 1)",
         "return bits >> by",
         "half of the random numbers are negative",
-        LOOP,
+        "data/test_randomness.py",
     ),
     Mutant(
         "data/randomness.py",
         "streams = _mix(self.samples.to(device) * _GAMMA + self.seed)",
         "streams = self.samples.to(device) * _GAMMA + self.seed",
         "a sample draws the numbers of the one before, moved by one place",
-        f"data/test_randomness.py {LOOP}",
+        "data/test_randomness.py",
     ),
     Mutant(
         "evaluation/linear.py",
         'torch.manual_seed(seed_for(seed, "linear probe"))',
         'torch.manual_seed(seed_for("linear probe"))',
         "every seed of a linear probe has the same random weights",
-        "evaluation/test_protocols.py",
+        "evaluation/test_protocols.py::test_another_seed_is_another_probe",
     ),
 ]
 
@@ -107,28 +110,28 @@ resume = [
         '{"step": step, "tensors": file.name, **state}',
         '{"step": step - 1, "tensors": file.name, **state}',
         "a resumed run repeats a step",
-        f"{CHECKPOINT} {LOOP}",
+        f"{LOOP}::test_after_a_bad_loss_the_run_resumes_from_the_last_good_checkpoint",
     ),
     Mutant(
         "training/loop.py",
         'if line["step"] <= step]',
         'if line["step"] < step]',
         "a resumed run loses the line of its checkpoint",
-        LOOP,
+        CRASH,
     ),
     Mutant(
         "training/loop.py",
         'return state["step"], state["seconds"]',
         'return state["step"], 0.0',
         "the time before a resume does not count",
-        LOOP,
+        f"{LOOP}::test_seconds_go_on_after_resuming",
     ),
     Mutant(
         "model/pseudo_labels.py",
         'self.register_buffer("prior", torch.full((classes,), 1 / classes))',
         'self.register_buffer("prior", torch.full((classes,), 1 / classes), persistent=False)',
         "a resumed run has forgotten the prior",
-        SEMI,
+        "model/test_pseudo_labels.py",
     ),
     Mutant(
         "model/sharpening.py",
@@ -142,14 +145,14 @@ resume = [
         "epoch, start = divmod(step * self.batch_size, self.size)",
         "epoch, start = divmod(step * self.batch_size, self.size - self.size % self.batch_size)",
         "the last samples of an epoch are left out",
-        LOOP,
+        f"{LOOP}::test_every_epoch_holds_every_sample_once",
     ),
     Mutant(
         "training/batches.py",
         "batch = torch.cat([first, self._shuffled(epoch + 1)[:missing]])",
         "batch = torch.cat([first, self._shuffled(epoch)[:missing]])",
         "the first samples of an epoch come again at its end",
-        LOOP,
+        f"{LOOP}::test_every_epoch_holds_every_sample_once",
     ),
 ]
 
@@ -194,20 +197,20 @@ optimiser = [
         'group["lr"] = rate * group["scale"]',
         'group["lr"] = rate',
         "layer-wise decay of the rate has no effect",
-        f"{LOOP} {SEMI}",
+        f"{LOOP}::test_a_group_of_parameters_learns_at_its_share_of_the_scheduled_rate",
     ),
     Mutant(
         "training/loop.py",
         "            if self.settings.clip_gradient:",
         "            if self.settings.clip_gradient > 1e9:",
         "gradients are never clipped",
-        LOOP,
+        CLIPPED,
     ),
     Mutant(
         "training/loop.py",
         "            self.optimizer.zero_grad(set_to_none=True)\n",
         "",
         "gradients add up over steps",
-        f"{LOOP} {SEMI}",
+        CLIPPED,
     ),
 ]

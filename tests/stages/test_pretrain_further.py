@@ -47,6 +47,9 @@ def test_what_the_run_has_seen_stays_seen(pretrained: Path, dataset: Dataset, tm
     assert not (tmp_path / "leak").exists()
     pretrain(tiny.config(*FEW), dataset, 0, tmp_path / "on", start=pretrained)
     assert load_trained_on(tmp_path / "on") >= load_trained_on(pretrained)
+    pretrain(held_out, dataset, 0, tmp_path / "part")
+    pretrain(tiny.config(*FEW), dataset, 0, tmp_path / "whole", start=tmp_path / "part")
+    assert load_trained_on(tmp_path / "part") < load_trained_on(tmp_path / "whole") == set(dataset.train.digests)
 
 
 def test_a_fine_tuned_run_is_no_start(pretrained: Path, dataset: Dataset, tmp_path: Path) -> None:

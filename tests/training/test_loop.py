@@ -272,6 +272,16 @@ def test_a_gradient_is_clipped_to_the_norm_of_the_settings_and_is_that_of_one_st
         assert norm == pytest.approx(expected if steps == 1 else (0.9 + 1.0) * expected, rel=0.01)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_a_group_of_parameters_learns_at_its_share_of_the_scheduled_rate(tmp_path: Path, scale: float) -> None:
+    task, settings = LineTask(), TrainConfig(steps=1, batch=2, lr=0.1, warmup=0.0)
+    task.module.dropout.p = 0.0  # the gradient is 2 w, and w is 1
+    optimizer = torch.optim.SGD([{"params": [task.module.weight], "scale": scale}], lr=9.0)
+    order = BatchOrder(torch.arange(5), 2, 0)
+    fit(task, order, optimizer, settings, ExecutionConfig(), tmp_path, "line", 0, "go on")
+    torch.testing.assert_close(task.module.weight.detach(), torch.full((3,), 1 - 2 * 0.1 * scale))
+
+
 def test_lines_are_due_every_so_often_at_ends_of_epochs_and_at_the_end(tmp_path: Path) -> None:
     seconds = run(LineTask(), tmp_path, log_every=4)  # epochs of 2.5 steps
     lines = log(tmp_path)

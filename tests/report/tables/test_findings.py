@@ -14,7 +14,7 @@ from jointwise.data.dataset import Dataset
 from jointwise.errors import DataError
 from jointwise.evaluation.paired import PairedInterval, paired_interval
 from jointwise.evaluation.results import read_results, save_result
-from jointwise.report.tables.findings import FINDINGS, Difference, Side, findings, paired
+from jointwise.report.tables.findings import FINDINGS, Difference, Side, difference, findings, paired
 from jointwise.report.tables.grouping import Group, group_results, origin_note
 from jointwise.report.tables.tables import KINDS
 
@@ -92,6 +92,18 @@ def test_folds_are_the_groups_of_a_cross_validation(dataset: Dataset, tmp_path: 
     assert (found.seeds, found.folds, found.trainings) == ((0,), 4, 4)
     expected = paired_interval(np.array([[30.0, 20.0, 40.0, 10.0]]))
     assert astuple(found.interval) == pytest.approx(astuple(expected))
+
+
+@pytest.mark.parametrize("more", [FINAL, BASELINE])
+def test_a_seed_is_compared_where_both_sides_have_the_same_folds(dataset: Dataset, tmp_path: Path, more: Side) -> None:
+    results = []
+    for fold in (1, 2, 3):
+        folder = tmp_path / str(fold)
+        for side in {FINAL, BASELINE} if fold < 3 else {more}:
+            score(folder, dataset, side, np.arange(30) < 15)
+        results += [result | {"fold": fold, "folds": 4} for result in read_results(folder)]
+    assert difference(*group_results(results, whole=False)) is None
+    assert difference(*group_results([result for result in results if result["fold"] < 3], whole=False)) is not None
 
 
 def test_more_findings_make_each_harder_to_settle(dataset: Dataset, tmp_path: Path) -> None:
