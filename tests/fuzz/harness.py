@@ -83,7 +83,7 @@ class Worker:
             assert self.process.stdin is not None
             self.process.stdin.write(json.dumps([name, case, end, seed, found]).encode() + b"\n")
             self.process.stdin.flush()
-            while answer := self._answer(60 * SECONDS if fresh else 2 * SECONDS):
+            while answer := self._answer(60 * SECONDS if fresh else 12 * SECONDS):
                 fresh = False
                 if answer == b"null\n":
                     return
