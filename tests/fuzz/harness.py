@@ -1,12 +1,14 @@
 """Gives cases to worker processes, starts a worker again when it dies, and counts how the cases end."""
 
 import json
+import math
 import os
 import queue
 import selectors
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -81,7 +83,7 @@ class Worker:
             assert self.process.stdin is not None
             self.process.stdin.write(json.dumps([name, case, end, seed, found]).encode() + b"\n")
             self.process.stdin.flush()
-            while answer := self._answer(60 * SECONDS if fresh else 2 * SECONDS):
+            while answer := self._answer(60 * SECONDS if fresh else 12 * SECONDS):
                 fresh = False
                 if answer == b"null\n":
                     return
@@ -110,7 +112,11 @@ class Worker:
 
 
 def run_requests(
-    samples: Path, requests: Iterable[Request], jobs: int, tell: Callable[[str], None] = lambda _: None
+    samples: Path,
+    requests: Iterable[Request],
+    jobs: int,
+    tell: Callable[[str], None] = lambda _: None,
+    minutes: float = math.inf,
 ) -> Outcomes:
     """Run cases in several processes.
 
@@ -119,15 +125,17 @@ def run_requests(
         requests: What to run.
         jobs: Number of processes.
         tell: Gets a line for each case that ends badly, when it does.
+        minutes: After them no further request is begun.
     """
     waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
     for request in [*requests, *[None] * jobs]:
         waiting.put(request)
     outcomes, lock = Outcomes(), threading.Lock()
+    end = time.monotonic() + 60 * minutes
 
     def work() -> None:
         worker = Worker(samples)
-        while request := waiting.get():
+        while (request := waiting.get()) and time.monotonic() < end:
             for answer in worker.run(request):
                 with lock:
                     outcomes.add(request, *answer)

@@ -169,6 +169,11 @@ def test_readers_survive_files_that_end_or_outlast_the_process(files: Path) -> N
     assert recording.source == "one.npz"
     assert (recording.positions == jointwise.read(files / "one.npz").positions).all()
     assert readers._idle[0].is_running()
+    pytest.importorskip("ezc3d")
+    for name in ("takes-all", "crashes"):
+        hostile = Path(__file__).parents[1] / "corpus" / "format c3d" / name / "walk.c3d"
+        with hostile.open("rb") as file, pytest.raises(ReadError, match=r"^walk\.c3d: "):
+            readers.read([("walk.c3d", file)], {})
     readers.close()
     assert readers._idle == []
 

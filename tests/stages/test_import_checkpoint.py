@@ -284,6 +284,7 @@ class Trap:
         return os.mkdir, (str(self.folder),)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize(
     "change",
     [
@@ -292,8 +293,9 @@ class Trap:
         lambda tensor: tensor.to("meta"),
         lambda tensor: tensor.to(torch.int32),
         lambda tensor: tensor.to(torch.complex64),
+        lambda tensor: torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]),
     ],
-    ids=["sparse", "fp8", "meta", "int", "complex"],
+    ids=["sparse", "fp8", "meta", "int", "complex", "nested"],
 )
 def test_weights_of_another_kind_are_named(
     change: Callable[[Tensor], Tensor], state: mamp.State, tmp_path: Path
@@ -304,6 +306,16 @@ def test_weights_of_another_kind_are_named(
     content["model"][name] = change(content["model"][name].detach())
     torch.save(content, path)
     with pytest.raises(CheckpointError, match=rf"x\.pth: {name} is a .* expected ordinary weights"):
+        import_checkpoint("mamp", path, tmp_path / "run")
+
+
+def test_weights_that_stand_for_more_numbers_than_the_file_holds_are_refused(state: mamp.State, tmp_path: Path) -> None:
+    name = next(iter(state))
+    path = mamp.save_checkpoint(tmp_path / "x.pth", state)
+    content = torch.load(path, weights_only=False)
+    content["model"][name] = torch.zeros(1).expand(1_000_000, 1_000_000)  # 4 TB
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=rf"x\.pth: {name} of shape .* more numbers than the file holds"):
         import_checkpoint("mamp", path, tmp_path / "run")
 
 

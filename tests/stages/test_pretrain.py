@@ -1,5 +1,6 @@
 """Pre-training through the loop: the teacher moves, and what was made before a setting existed still opens."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from helpers.stopping import stop_in_step
 from jointwise.data.clips import ClipCutter
 from jointwise.data.dataset import Dataset
 from jointwise.data.randomness import Draws
-from jointwise.errors import ConfigError
+from jointwise.errors import CheckpointError, ConfigError
 from jointwise.model.build import OBJECTIVES, build_objective
 from jointwise.model.ema import teacher_momentum
 from jointwise.model.masked_prediction import MaskedPrediction
@@ -134,3 +135,10 @@ def test_a_run_made_before_there_were_objectives_opens_and_goes_on(
     del card["settings"]["objective"]
     write_json(old / "model" / "config.json", card)
     assert load_card(old).config == load_card(whole).config
+
+
+def test_a_finished_run_whose_log_was_emptied_is_damaged(dataset: Dataset, pretrained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(pretrained, tmp_path / "run")
+    (run / "metrics.jsonl").write_text("")
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl: damaged \(no line in it\)"):
+        pretrain(tiny.config(), dataset, 0, run, resume=True)

@@ -182,3 +182,10 @@ def test_a_name_that_would_be_a_path_is_refused_when_about_json_is_read(run: Pat
     write_json(run / "about.json", {"system": name, "stage": "pretrain", "seed": 0, "labels": "none"})
     with pytest.raises(CheckpointError, match=r"about\.json: (system: .* is no name|damaged \(system: expected text)"):
         read_run_settings(run)
+
+
+def test_a_setting_that_was_cut_off_is_named_with_its_file(run: Path) -> None:
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("compile: false", "compile: fal"))
+    with pytest.raises(ConfigError, match=r"config\.yaml: execution\.compile fal: expected true or false"):
+        read_run_settings(run)

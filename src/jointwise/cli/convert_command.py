@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jointwise.cli.arguments import Parser, add_reading, reading_options
-from jointwise.cli.output import print_columns, show_progress, stem_of
+from jointwise.cli.output import print_columns, show, show_progress, stem_of
 from jointwise.errors import ConfigError, JointwiseError, ReadError, StorageError, unknown, writing
 
 NPZ = "npz"
@@ -115,10 +115,10 @@ def _convert_recordings(places: list[str], out: Path, reading: Mapping[str, Any]
         about = f"{frames} at {sequence.fps:g} per second, {persons}, {sequence.skeleton.name}"
         units = f", {sequence.units}" if sequence.units else ""
         seen = 100 * float(sequence.validity.mean())
-        print(f"{target}: {about}, {sequence.positions.shape[-1]}D{units}, {seen:.1f} % seen", flush=True)
+        show(f"{target}: {about}, {sequence.positions.shape[-1]}D{units}, {seen:.1f} % seen")
     written = len(targets) - len(errors)
     for sentence, count in assumed.items():
-        print(f"  {f'({count} of {written}) ' if written > 1 else ''}{sentence}")
+        show(f"  {f'({count} of {written}) ' if written > 1 else ''}{sentence}")
     if len(errors) == 1 and len(targets) == 1:
         raise errors[0]
     if errors:

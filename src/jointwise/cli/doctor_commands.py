@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jointwise.cli.arguments import Parser, add_reading, reading_options
-from jointwise.cli.output import print_columns, show_progress_beside
-from jointwise.errors import ConfigError
+from jointwise.cli.output import print_columns, show, show_progress_beside
+from jointwise.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from jointwise.data.examination import Examination, Look
@@ -82,13 +82,13 @@ def _print(examination: Examination, following: str) -> None:
 
     from jointwise.data.findings import FINE
 
-    print(examination.place)
+    show(examination.place)
     if examination.recordings:
         print_columns(_facts(examination), width=10)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     table = Table("verdict", "check", "what", box=None, padding=(0, 2, 0, 0), header_style="bold")
     for group in examination.groups:
-        table.add_row(Text(group.verdict, _STYLES[group.verdict]), group.check, Text(_describe(group)))
+        table.add_row(Text(group.verdict, _STYLES[group.verdict]), group.check, Text(printable(_describe(group))))
     if examination.fine:
         table.add_row(Text(FINE, _STYLES[FINE]), f"{len(examination.fine)} checks", Text(", ".join(examination.fine)))
     print()

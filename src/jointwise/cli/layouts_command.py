@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from jointwise.cli.arguments import Parser
-from jointwise.cli.output import print_columns
+from jointwise.cli.output import print_columns, show
 from jointwise.data.layouts import Layout, layout_names, load_layout
 from jointwise.data.skeletons import skeleton_of
 
@@ -41,7 +41,7 @@ def _list_all() -> None:
 
 def _show(layout: Layout) -> None:
     skeleton = skeleton_of(layout)
-    print(f"{layout.name}: {len(layout.joints)} joints" + (f". {layout.about}" if layout.about else ""))
+    show(f"{layout.name}: {len(layout.joints)} joints" + (f". {layout.about}" if layout.about else ""))
     parents: dict[str, list[str]] = {}
     for parent, child in skeleton.bones:
         parents.setdefault(child, []).append(parent)
@@ -57,14 +57,14 @@ def _show(layout: Layout) -> None:
 
 def _compare(found: Layout, wanted: Layout) -> None:
     joints = skeleton_of(found).map_to(skeleton_of(wanted))
-    print(f"{found.name} -> {wanted.name}: {joints.coverage}")
+    show(f"{found.name} -> {wanted.name}: {joints.coverage}")
     rows = [(wanted.name, f"from {found.name}")]
     for joint in wanted.joints:
         rows.append((joint, _words(joints.sources[joint]) if joint in joints.sources else "missing: masked"))
     _print_table(rows)
     used = {name for names in joints.sources.values() for name in names}
     unused = [joint for joint in found.joints if joint not in used]
-    print(f"not used of {found.name}: {', '.join(unused) or 'none'}")
+    show(f"not used of {found.name}: {', '.join(unused) or 'none'}")
 
 
 def _words(parts: tuple[str, ...]) -> str:
@@ -75,4 +75,4 @@ def _words(parts: tuple[str, ...]) -> str:
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        show("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jointwise.cli.arguments import Parser, add_reading, reading_options
-from jointwise.cli.output import grouped_warnings, print_columns, show_progress_beside
+from jointwise.cli.output import grouped_warnings, print_columns, show, show_progress_beside
 from jointwise.config.recipes import QUICK_NOTE
 from jointwise.errors import ConfigError, ReadError, group_messages, writing
 
@@ -107,11 +107,11 @@ def predict(args: argparse.Namespace) -> None:
             notes += [f"{path}: {sentence}" for sentence in answer.assumed]
             write_row([str(path), answer.label, answer.probability, *map(answer.probabilities.get, recognizer.classes)])
             if args.json or not args.csv:
-                print(_line_of(path, answer, args.json))
+                show(_line_of(path, answer, args.json))
     if recognizer.card.config.quick:
         notes.append(f"{args.start}: {QUICK_NOTE}")
     if notes:
-        print(f"jointwise: note: {group_messages(notes).strip()}", file=sys.stderr)
+        show(f"jointwise: note: {group_messages(notes).strip()}", on_stderr=True)
     if args.csv:
         print(f"{len(paths) - len(errors)} of {len(paths)} recordings: {args.csv}", file=sys.stderr)
     if errors:
@@ -144,7 +144,7 @@ def _print_timelines(
             if args.json:
                 print(json.dumps({"path": str(path), "segments": [asdict(segment) for segment in segments]}))
             elif not args.csv:
-                print(path)
+                show(path)
                 print_columns((f"person {segment.person}", _span_of(segment)) for segment in segments)
     if args.plot and timelines:
         write_timelines(args.plot, timelines)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jointwise.errors import JointwiseWarning, group_messages
+from jointwise.errors import JointwiseWarning, group_messages, printable
 
 if TYPE_CHECKING:
     from jointwise.data.dataset import Dataset
@@ -47,6 +48,16 @@ def show_progress_beside(items: Iterable[Any], count: int, what: str) -> Iterabl
     return track(items, description=what, total=count, console=Console(stderr=True), transient=True)
 
 
+def show(line: object, on_stderr: bool = False) -> None:
+    """Print a line with names from files, which may hold what steers a terminal.
+
+    Args:
+        line: The text.
+        on_stderr: Whether it is no answer.
+    """
+    print(printable(str(line)), file=sys.stderr if on_stderr else sys.stdout, flush=True)
+
+
 def print_columns(lines: Iterable[tuple[str, Any]], width: int = 0) -> None:
     """Print names and values as two columns.
 
@@ -57,7 +68,7 @@ def print_columns(lines: Iterable[tuple[str, Any]], width: int = 0) -> None:
     rows = [(name, value) for name, value in lines if value not in (None, "")]
     width = max(width, *(len(name) for name, _ in rows))
     for name, value in rows:
-        print(f"  {name:<{width}}  {value}")
+        show(f"  {name:<{width}}  {value}")
 
 
 def describe_sizes(dataset: Dataset) -> str:

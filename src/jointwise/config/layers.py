@@ -135,11 +135,12 @@ def check_options(options: Mapping[str, Any]) -> None:
             _build([Layer("the defaults", known), Layer("", alone)])  # says what is wrong
 
 
-def build_config(settings: Settings) -> Config:
+def build_config(settings: Settings, source: str = "") -> Config:
     """The Config of a saved dictionary, such as that of a model card.
 
     Args:
         settings: Nested settings. What is missing takes its default: the run was made before the setting existed.
+        source: Their file, for messages.
 
     Returns:
         The checked Config.
@@ -148,7 +149,7 @@ def build_config(settings: Settings) -> Config:
         ConfigError: A setting is unknown, has the wrong type, or does not go together with another.
     """
     check_keys(settings, asdict(Config()), "")
-    return _build([Layer("", settings)])
+    return _build([Layer(source, settings)])
 
 
 def to_settings(config: Config) -> Settings:

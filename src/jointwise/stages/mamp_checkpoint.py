@@ -118,10 +118,15 @@ def _weights(content: dict[str, Any], checkpoint: Path) -> dict[str, Tensor]:
     for name, tensor in weights.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise CheckpointError(f"{checkpoint}: {name!r} under 'model' is a {type(tensor).__name__}, not a tensor.")
-        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized or tensor.dtype not in _FLOATS:
+        odd = tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized or tensor.is_nested
+        if odd or tensor.dtype not in _FLOATS:
             raise CheckpointError(
                 f"{checkpoint}: {name} is a {str(tensor.layout).removeprefix('torch.')} tensor of {tensor.dtype} on "
                 f"{tensor.device}, expected ordinary weights of {', '.join(map(str, _FLOATS))}."
+            )
+        if tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"{checkpoint}: {name} of shape {tuple(tensor.shape)} stands for more numbers than the file holds."
             )
         if not tensor.isfinite().all():
             raise CheckpointError(f"{checkpoint}: {name} holds numbers that are not finite: its training failed.")

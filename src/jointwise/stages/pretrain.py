@@ -20,7 +20,7 @@ from jointwise.data.clips import ClipCutter, Clips, Persons
 from jointwise.data.dataset import HELD_OUT, Dataset, Part, name_subjects
 from jointwise.data.randomness import Draws
 from jointwise.data.store.reader import UNKNOWN
-from jointwise.errors import ConfigError
+from jointwise.errors import CheckpointError, ConfigError
 from jointwise.evaluation.collapse import collapse_warning, effective_rank
 from jointwise.evaluation.features import encoder_features
 from jointwise.evaluation.held_out import SPLIT, held_out_losses
@@ -123,6 +123,8 @@ def _build(config: Config, dataset: Dataset, seed: int) -> Objective:
 def _facts(objective: Objective, dataset: Dataset, config: Config, costs: Costs, folder: Path) -> dict[str, Any]:
     """What run.json says of the data, the costs and the outcome of a pre-training."""
     log = read_log(folder)
+    if not log:
+        raise CheckpointError(f"{folder / 'metrics.jsonl'}: damaged (no line in it). Copy it again, or repeat the run.")
     return {
         "terms": dataset.store.description.terms,
         "mixture": [asdict(member) for member in dataset.store.mixture],

@@ -229,7 +229,7 @@ def _read_settings(path: Path) -> Settings:
     if not settings:
         raise CheckpointError(f"{path}: damaged (it is empty). {_ANOTHER}")
     # what the run did not know yet has its default: it was begun before the setting existed
-    return to_settings(build_config(settings))
+    return to_settings(build_config(settings, str(path)))
 
 
 def read_run_settings(folder: Path) -> tuple[Settings, dict[str, Any]]:

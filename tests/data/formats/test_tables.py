@@ -290,6 +290,7 @@ def test_a_cut_off_beginning_of_a_table_is_enough_to_know_it() -> None:
     assert sniff(b'{"a": 1}\n') is None
     assert sniff(b"\0\1\2,\n") is None
     assert isinstance(parse("no separator\n"), str)
+    assert sniff(b",,,\n,\n") is None
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,14 @@ def test_a_compressed_array_may_not_become_too_large(tmp_path: Path, monkeypatch
     assert read(path).frames == 500_000
 
 
+def test_arrays_may_not_become_too_large_together(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.mat", True, d_skel=np.zeros((20, 3, 100_000)))  # 48 MB
+    content = path.read_bytes()
+    path.write_bytes(content + 9 * content[128:])  # 480 MB from 0.5 MB
+    with pytest.raises(ReadError, match=r"x\.mat: its arrays .*JOINTWISE_FILE_MEMORY"):
+        read(path)
+
+
 @pytest.mark.parametrize("value", [np.inf, 1e300])  # 1e300 is beyond float32
 def test_a_coordinate_that_is_no_number_is_named_by_file_frame_and_joint(tmp_path: Path, value: float) -> None:
     content = array()

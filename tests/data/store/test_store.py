@@ -254,7 +254,7 @@ def test_a_writer_that_is_killed_at_any_operation_is_followed_by_one_that_finish
     assert operations > 8  # all operations were tried
 
 
-@pytest.mark.parametrize("column", ["label", "subject", "frames"])
+@pytest.mark.parametrize("column", ["label", "subject", "frames", "camera", "fps"])
 def test_a_changed_index_is_found_when_the_store_is_opened(tmp_path: Path, column: str) -> None:
     write_store(tmp_path / "store", DESCRIPTION, some())
     index = np.load(tmp_path / "store" / "index.npy")
@@ -262,6 +262,20 @@ def test_a_changed_index_is_found_when_the_store_is_opened(tmp_path: Path, colum
     np.save(tmp_path / "store" / "index.npy", index)
     with pytest.raises(DataError, match=r"damaged store .* were changed\)\. Delete the folder and prepare it again"):
         Store(tmp_path / "store")
+
+
+def test_another_split_or_name_is_found_when_the_store_is_opened(tmp_path: Path) -> None:
+    for name, change in (("parts", lambda parts: parts[::-1].copy()), ("names", lambda names: np.roll(names, 1))):
+        path = write_store(tmp_path / name, DESCRIPTION, some())
+        written = np.load(path / f"{name}.npy")
+        assert not np.array_equal(change(written), written)
+        np.save(path / f"{name}.npy", change(written))
+        with pytest.raises(DataError, match=r"names, frame rates or splits were changed"):
+            Store(path)
+        header = json.loads((path / "store.json").read_text())
+        del header["rest_fingerprint"]  # a store of before opens as it did
+        (path / "store.json").write_text(json.dumps(header))
+        Store(path)
 
 
 @pytest.mark.parametrize("name", ["positions", "valid"])

@@ -35,12 +35,12 @@ def check_mat(path: Path) -> None:
     if not content.startswith(b"MATLAB 5.0") or content[126:128] not in (b"IM", b"MI"):
         raise _damaged(path, "its header is not that of MATLAB 5")
     order = "<" if content[126:128] == b"IM" else ">"
+    total = 0  # bytes of all arrays: each alone may be small enough
     for kind, element in _elements(path, content[_HEADER:], order):
-        if kind == _COMPRESSED:
-            for inner, unpacked in _elements(path, _unpack(path, element), order):
-                _check_matrix(path, inner, unpacked, order)
-        else:
-            _check_matrix(path, kind, element, order)
+        inside = _elements(path, _unpack(path, element), order) if kind == _COMPRESSED else [(kind, element)]
+        for inner, unpacked in inside:
+            total += _check_matrix(path, inner, unpacked, order)
+            check_memory(path, [total], "its arrays in bytes", 1)
 
 
 def _elements(path: Path, content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
@@ -76,8 +76,8 @@ def _unpack(path: Path, content: bytes) -> bytes:
     return unpacked
 
 
-def _check_matrix(path: Path, kind: int, content: bytes, order: str) -> None:
-    """Check one array: flags, shape, name, its numbers, and the imaginary parts that it may have."""
+def _check_matrix(path: Path, kind: int, content: bytes, order: str) -> int:
+    """Check one array: flags, shape, name, its numbers, imaginary parts that it may have. Returns bytes in memory."""
     if kind != _MATRIX:
         raise _damaged(path, f"an element of type {kind} in the place of an array")
     parts = list(_elements(path, content, order))
@@ -98,6 +98,7 @@ def _check_matrix(path: Path, kind: int, content: bytes, order: str) -> None:
     for number, values in parts[3:]:
         if number not in _NUMBERS or min(shape, default=-1) < 0 or len(values) != count * _NUMBERS[number]:
             raise _damaged(path, f"an array of shape {shape} with {len(values)} bytes of type {number}")
+    return 8 * count * len(parts[3:])
 
 
 def _damaged(path: Path, what: str) -> ReadError:

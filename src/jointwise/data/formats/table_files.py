@@ -164,6 +164,8 @@ def parse(text: str) -> Table | str:
     except csv.Error as error:
         return f"no table ({error}). {FETCH_AGAIN}"
     rows = [row for row in rows if any(map(str.strip, row))]
+    if not rows:
+        return f"no table: all its cells are empty. {FETCH_AGAIN}"
     names, first_row = _header(rows)
     body = rows[first_row - 1 :]
     width = max(len(row) for row in rows)

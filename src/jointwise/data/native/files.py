@@ -11,7 +11,15 @@ from typing import Any
 
 from jointwise.data.memory_limit import VARIABLE as MEMORY
 from jointwise.data.memory_limit import memory_limit
-from jointwise.data.native.process import Answer, LimitedProcess, WorkEnded, WorkFailed, WorkLate, is_inside
+from jointwise.data.native.process import (
+    Answer,
+    LimitedProcess,
+    WorkEnded,
+    WorkFailed,
+    WorkLate,
+    is_inside,
+    limited_memory,
+)
 from jointwise.errors import ConfigError, JointwiseError, ReadError
 
 VARIABLE = "JOINTWISE_FILE_SECONDS"  # seconds that another process may take for a file, in place of the limit below
@@ -61,7 +69,8 @@ def read_apart(path: Path, work: str, times: float, remedy: str, **what: Any) ->
     try:
         if is_inside():
             module, _, function = work.partition(":")
-            answer: Answer = getattr(import_module(module), function)(**what)
+            with limited_memory(memory_limit(path, times)):
+                answer: Answer = getattr(import_module(module), function)(**what)
             return answer
         process = _processes.get(work) or _processes.setdefault(work, LimitedProcess(work))
         return process.ask(what, time_limit(path), memory_limit(path, times))

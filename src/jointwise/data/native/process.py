@@ -13,8 +13,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -202,21 +202,28 @@ def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
 # --- inside the process ---
 
 
-def limit_memory(most: float) -> None:
-    """Let this process take no more memory than now and some more; where the system has no limit, nothing happens.
+@contextmanager
+def limited_memory(most: float) -> Iterator[None]:
+    """Let this process take no more memory in the block than now and some more; nothing where the system has no limit.
 
     Args:
-        most: Bytes beside what it has now.
+        most: Bytes beside what it has now. A lower limit around the block stays.
     """
     try:
         import resource
 
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except (ImportError, OSError):  # Windows, macOS
+        yield
         return
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    before, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = int(min(pages * resource.getpagesize() + most, sys.maxsize))
-    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    least = min([wanted, *(limit for limit in (before, hard) if limit != resource.RLIM_INFINITY)])
+    resource.setrlimit(resource.RLIMIT_AS, (least, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, hard))
 
 
 def limit_time(seconds: float) -> None:
@@ -240,9 +247,9 @@ def answer_to(work: Callable[..., Answer], asked: dict[str, Any]) -> Answer:
         What is sent to the process that asked.
     """
     limit_time(asked["seconds"] + 5)  # the other process is first, as long as it lives
-    limit_memory(asked["memory"])
     try:
-        answer, arrays = work(**asked["what"])
+        with limited_memory(asked["memory"]):
+            answer, arrays = work(**asked["what"])
     except Exception as error:
         if isinstance(error, MemoryError) or "bad_alloc" in str(error):  # how C++ says it
             return {"too_large": True}, []

@@ -26,6 +26,7 @@ class Header:
     summary: dict[str, Any]
     revision: str
     rows_digested: bool = False
+    rest_fingerprint: str = ""  # empty in stores of before
     shards: tuple[Shard, ...] = ()
     mixture: tuple[Member, ...] = ()
 

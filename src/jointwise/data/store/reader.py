@@ -19,7 +19,7 @@ from jointwise.data.joint_map import columns_of
 from jointwise.data.names import check_name
 from jointwise.data.sequence import Sequence
 from jointwise.data.skeletons import Skeleton
-from jointwise.data.store.content import digest, fingerprint
+from jointwise.data.store.content import digest, fingerprint, rest_fingerprint
 from jointwise.data.store.header import PREPARE_AGAIN, read_header
 from jointwise.data.store.shards import Ints, ShardedRows, Shards
 from jointwise.data.typed_files import convert_as
@@ -205,7 +205,7 @@ class Store:
             self.kept = np.ones(len(self.index), bool)
             self._check_kinds()
             self._check_sizes(sum(sizes))
-            self._check_fingerprint(header.rows_digested)
+            self._check_fingerprint(header.rows_digested, header.rest_fingerprint)
         except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
             what = f"{type(error).__name__}: {error}"
             raise DataError(f"{path}: damaged store ({what}). {PREPARE_AGAIN}") from error
@@ -247,16 +247,18 @@ class Store:
         if not fits or len(counts) > 1:
             raise ValueError(f"its files do not belong together: rows {rows}")
 
-    def _check_fingerprint(self, rows_digested: bool) -> None:
-        """Raise ValueError if labels, subjects or rows are not those with which the store was written.
+    def _check_fingerprint(self, rows_digested: bool, rest: str) -> None:
+        """Raise ValueError if labels, subjects, splits, names or rows are not those with which the store was written.
 
         rows_digested: whether digests are those of the rows, which are then compared with them: all of a small store,
-        of a large one as many as take no time.
+        of a large one as many as take no time. rest: the `rest_fingerprint`; empty where it is not known.
         """
         digests = self.digests.tolist()
         wanted = fingerprint([*digests, self.revision] if self.mixture else digests, self.index)
         if wanted != self.fingerprint:
             raise ValueError("its labels, subjects or digests were changed")
+        if rest and rest_fingerprint(self.names, self.index, self.parts) != rest:
+            raise ValueError("its names, frame rates or splits were changed")
         order = np.random.default_rng(int(self.fingerprint, 16)).permutation(len(self.index)).tolist()
         checked = 0
         for place in order if rows_digested else ():

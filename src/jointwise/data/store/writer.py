@@ -20,7 +20,7 @@ from jointwise.data.findings import Finding
 from jointwise.data.frame_digests import FrameDigests, digest_table
 from jointwise.data.locks import lock_file, locked
 from jointwise.data.sequence import Sequence
-from jointwise.data.store.content import digest, fingerprint
+from jointwise.data.store.content import digest, fingerprint, rest_fingerprint
 from jointwise.data.store.growing_array import GrowingArray
 from jointwise.data.store.header import VERSION
 from jointwise.data.store.journal import LeftOutEntry, StoredEntry
@@ -306,6 +306,7 @@ def write_all_but_rows(
         mixture: The sets of a pool, one for each shard.
         rows_digested: Whether digests are those of the rows in `folder`.
     """
+    parts = np.stack([parts for _, parts in splits.values()], 1).astype(np.int8)
     header: dict[str, Any] = {
         "version": VERSION,
         "description": asdict(description),
@@ -316,12 +317,12 @@ def write_all_but_rows(
         "revision": revision,
         "summary": summary,
         ROWS_DIGESTED: rows_digested,
+        "rest_fingerprint": rest_fingerprint(np.array(names), index, parts),
     }
     if shards:
         header["shards"] = [asdict(shard) for shard in shards]
     if mixture:
         header["mixture"] = [asdict(member) for member in mixture]
-    parts = np.stack([parts for _, parts in splits.values()], 1).astype(np.int8)
     np.save(folder / "index.npy", index)
     np.save(folder / "names.npy", np.array(names))
     np.save(folder / "digests.npy", np.array(digests))
