@@ -4,10 +4,11 @@ PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 INPUTS ?= 1000000
+MINUTES ?= 5
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup hooks demo test quick coverage check results docs release fuzz camera
+.PHONY: setup hooks demo test quick coverage check results docs release fuzz load-test camera
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -40,6 +41,9 @@ check: setup
 
 fuzz: setup  # every reader on damaged files: hours; `make fuzz INPUTS=10000` tries fewer. Found inputs: build/fuzz
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $(INPUTS)
+
+load-test: setup  # the page of `jointwise serve` under load and attack, on this machine only
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m load $(MINUTES)
 
 results: setup  # README's and docs' tables, rendered from results/
 	$(BIN)/python -m jointwise.report.tables README.md docs/results.md docs/performance.md

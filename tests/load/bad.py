@@ -255,11 +255,10 @@ def no_frames(rng: random.Random, bad: Bad) -> int:
 
 def stream_broken_off(rng: random.Random, bad: Bad) -> int:
     """A stream whose answers nobody reads, and that ends without a farewell."""
-    stream = connect(stream_address(bad.page, bad.layout), open_timeout=60)
-    for frame in bad.frames[: rng.randrange(1, len(bad.frames))]:
-        stream.send(frame)
-    stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    stream.socket.close()
+    with suppress(ConnectionClosed), connect(stream_address(bad.page, bad.layout), open_timeout=60) as stream:
+        for frame in bad.frames[: rng.randrange(1, len(bad.frames))]:
+            stream.send(frame)
+        stream.socket.shutdown(socket.SHUT_RDWR)
     return LOST
 
 
@@ -275,7 +274,7 @@ KINDS: dict[Kind, tuple[set[int], int]] = {
     broken_off: ({LOST}, 12),
     unfinished: ({408, WAIT}, 1),
     slow: ({201, 409, WAIT}, 4),
-    path_in_address: ({404}, 8),
+    path_in_address: ({404, 405}, 8),
     path_in_name: ({201, 409, WAIT}, 8),
     no_http: ({400, 403}, 8),
     no_json: (REFUSED, 12),
