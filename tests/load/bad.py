@@ -1,6 +1,7 @@
 """Requests that a page must refuse, or survive: each says how it was answered."""
 
 import json
+import logging
 import random
 import socket
 import struct
@@ -26,6 +27,7 @@ CORPUS = [
 UPLOADS = "/api/recordings"
 LOST = 0  # the status of a request whose answer nobody waits for, or that is hung up on
 WAIT = 503  # an upload is asked to come again in a moment
+QUIET = logging.Logger("load", logging.CRITICAL + 1)  # of connections that are broken off
 LARGE = 51_000_000  # bytes: more than an upload may have
 HOST = b"\r\nhost: 127.0.0.1\r\n"
 PATHS = ("..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/app.py", "../../../etc/passwd", "..%5c..%5cx", "%00", "/etc/passwd")
@@ -255,7 +257,8 @@ def no_frames(rng: random.Random, bad: Bad) -> int:
 
 def stream_broken_off(rng: random.Random, bad: Bad) -> int:
     """A stream whose answers nobody reads, and that ends without a farewell."""
-    with suppress(ConnectionClosed), connect(stream_address(bad.page, bad.layout), open_timeout=60) as stream:
+    address = stream_address(bad.page, bad.layout)
+    with suppress(ConnectionClosed), connect(address, open_timeout=60, logger=QUIET) as stream:
         for frame in bad.frames[: rng.randrange(1, len(bad.frames))]:
             stream.send(frame)
         stream.socket.shutdown(socket.SHUT_RDWR)

@@ -19,7 +19,7 @@ def test_good_answers_are_those_given_alone_and_bad_requests_do_no_harm(finetune
     try:
         before = page.use()
         (tmp_path / "files").mkdir()
-        load = put_under_load(page, sequences, "kinect20", tmp_path / "files", (20, 5, 60), 4.0, TAKE_LONG)
+        load = put_under_load(page, sequences, "kinect20", tmp_path / "files", (20, 5, 40), 4.0, TAKE_LONG)
         last = settled(page, load, 0.5)
         load.problems += page.end()
     finally:
