@@ -18,12 +18,14 @@ class Use:
     """What a page takes at a moment.
 
     Args:
-        bytes: Memory of its process and of those that read for it, resident.
+        bytes: Memory of its process, resident.
+        readers: Memory of the processes that read uploads for it, together.
         files: Open files of its process, connections included.
         states: State of each process that it has started, such as `S`, or `Z` for one that nobody has taken leave of.
     """
 
     bytes: int
+    readers: int
     files: int
     states: list[str]
 
@@ -81,8 +83,8 @@ class Page(Client):
     def use(self) -> Use:
         """What it takes now."""
         children = self.children()
-        resident = sum(map(_resident, (self.process.pid, *children)))
-        return Use(resident, len(os.listdir(f"/proc/{self.process.pid}/fd")), list(children.values()))
+        pid, files = self.process.pid, len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return Use(_resident(pid), sum(map(_resident, children)), files, list(children.values()))
 
     def end(self) -> list[str]:
         """Ends it with Ctrl-C; says what it left behind, or how else it ended."""

@@ -83,6 +83,7 @@ def put_under_load(
         name = f"{kind.__name__} {n}"
         jobs.append((name, partial(refuse, load, made_of, kind, name)))
     rng.shuffle(jobs)
+    load.uses.append((0.0, page.use()))  # before the streams
     begin = time.monotonic()
     threads = [_start(load, f"stream {number}", partial(follow, number, begin)) for number in range(streams)]
     free = threading.Semaphore(ONCE)
