@@ -5,10 +5,11 @@ CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 INPUTS ?= 1000000
 CASES ?= 200
+MINUTES ?= 5
 # Two processes. Each takes whole files, because the tests of a file share what was trained for them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: setup lock sbom hooks demo test quick coverage check results docs release fuzz camera mutants crash-test
+.PHONY: setup lock sbom hooks demo test quick coverage check results docs release fuzz camera mutants crash-test load-test
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -58,6 +59,9 @@ mutants: setup  # changes of the source that tests must notice: half an hour or 
 
 crash-test: setup  # 200 kills and refusing disks under pretrain, finetune, prepare, pool, table: some 20 minutes
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m crashes $(CASES)
+
+load-test: setup  # the page of `jointwise serve` under load and attack, on this machine only
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m load $(MINUTES)
 
 results: setup  # README's and docs' tables, rendered from results/
 	$(BIN)/python -m jointwise.report.tables README.md docs/results.md docs/performance.md

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -49,17 +49,14 @@ def as_form(files: list[tuple[str, bytes]]) -> tuple[bytes, dict[str, str]]:
 
 
 @dataclass
-class Served:
-    """A page that is served.
+class Client:
+    """Asks a page.
 
     Args:
-        desk: What is open on it.
         port: Its port on this machine.
     """
 
-    desk: Desk
     port: int
-    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -93,6 +90,18 @@ class Served:
         (recording,) = reply.json["recordings"]
         return str(recording["id"])
 
+
+@dataclass
+class Served(Client):
+    """A page that is served by this process.
+
+    Args:
+        port: Its port on this machine.
+        desk: What is open on it.
+    """
+
+    desk: Desk
+
     def clear(self) -> None:
         """Close all recordings."""
         for one in self.desk.all():
@@ -109,7 +118,7 @@ def serving(desk: Desk) -> Iterator[Served]:
     while not server.started and thread.is_alive():
         time.sleep(0.01)
     try:
-        yield Served(desk, listening.getsockname()[1])
+        yield Served(listening.getsockname()[1], desk)
     finally:
         server.should_exit = True
         thread.join(10)

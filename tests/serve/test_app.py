@@ -142,6 +142,18 @@ def test_names_of_files_are_labels_and_nothing_is_left_behind(
     assert len(label_of("a" * 300 + ".json")) <= 100
 
 
+def test_a_name_that_has_no_encoding_is_told_with_question_marks(empty: Served) -> None:
+    walk = tiny.walk(1, 2, 1)
+    array = io.BytesIO()
+    np.savez(array, positions=walk.positions, joints=["\ud800", *walk.skeleton.joints[1:]])
+    reply = empty.upload(("half.npz", array.getvalue()))
+    assert reply.status in (201, 422), reply.body
+    array = io.BytesIO()
+    np.savez(array, positions=walk.positions, joints=["\ud800"] * 20)
+    reply = empty.upload(("half.npz", array.getvalue()))
+    assert (reply.status, "twice: ?, ?" in reply.detail) == (422, True), reply.body
+
+
 def test_what_the_user_says_of_a_file_is_believed_but_no_path_is_taken(empty: Served) -> None:
     array = io.BytesIO()
     np.save(array, np.random.default_rng(0).normal(size=(40, 20, 3)).astype(np.float32))

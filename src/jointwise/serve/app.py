@@ -42,6 +42,7 @@ from jointwise.serve.messages import (
     Summary,
     Uploaded,
     View,
+    encodable,
 )
 from jointwise.serve.readers import Readers
 from jointwise.serve.spans import Span, as_csv, as_dataset, as_json
@@ -286,7 +287,7 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return JSONResponse({"detail": f"{where}: {first['msg']}."}, 422)
+    return JSONResponse({"detail": encodable(f"{where}: {first['msg']}.")}, 422)
 
 
 async def _no_form(_request: Request, error: Exception) -> JSONResponse:
@@ -314,4 +315,4 @@ async def _failed(_request: Request, error: Exception) -> JSONResponse:
     """An error that the user can do something about."""
     kinds = ((NotOpen, 404), (ConfigError, 409), (StorageError, 503))
     status = next((status for kind, status in kinds if isinstance(error, kind)), 422)
-    return JSONResponse({"detail": str(error)}, status)
+    return JSONResponse({"detail": encodable(str(error))}, status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from jointwise.data.conventions import UNITS, UP
 from jointwise.data.skeletons import SKELETONS
@@ -12,6 +12,21 @@ from jointwise.data.skeletons import SKELETONS
 Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Person = Annotated[int, Field(ge=0, le=1000)]
 Label = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+def encodable(text: str) -> str:
+    """Text from a file as it can be sent: halves of characters, which JSON can hold, become question marks.
+
+    Args:
+        text: Such as an error that names a joint of the file.
+
+    >>> encodable("joint '\\ud800'")
+    "joint '?'"
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+Text = Annotated[str, BeforeValidator(encodable)]
 
 
 class Strict(BaseModel):
@@ -27,7 +42,7 @@ class Problem(BaseModel):
         detail: What is wrong, and what to do.
     """
 
-    detail: str
+    detail: Text
 
 
 class SpanMessage(Strict):
@@ -63,47 +78,47 @@ class Summary(BaseModel):
     """A recording that is open."""
 
     id: str
-    name: str
+    name: Text
     persons: int
     frames: int
     fps: float
     seconds: float
-    joints: str
-    truth: str | None
+    joints: Text
+    truth: Text | None
 
 
 class Uploaded(BaseModel):
     """What was read of an upload, and what is wrong with the rest of it."""
 
     recordings: list[Summary]
-    problems: list[str]
+    problems: list[Text]
 
 
 class FindingGroup(BaseModel):
     """Findings of one check."""
 
-    check: str
-    verdict: str
+    check: Text
+    verdict: Text
     count: int
-    messages: list[str]
-    remedy: str
+    messages: list[Text]
+    remedy: Text
 
 
 class View(BaseModel):
     """A recording to be watched: the viewer as HTML, and what is known about it."""
 
-    html: str
+    html: Text
     recording: Summary
     spans: list[SpanMessage]
-    notes: list[str]
+    notes: list[Text]
     findings: list[FindingGroup]
 
 
 class Moment(BaseModel):
     """A span of a recording to be watched, with what the model says of it."""
 
-    html: str
-    notes: list[str]
+    html: Text
+    notes: list[Text]
 
 
 class ModelAbout(BaseModel):
@@ -142,8 +157,8 @@ class Lesson(Strict):
 class DataRecording(BaseModel):
     """A recording of the data set that is browsed."""
 
-    name: str
-    label: str | None
+    name: Text
+    label: Text | None
     subject: int | None
     frames: int
     persons: int
@@ -154,9 +169,9 @@ class DataRecording(BaseModel):
 class Data(BaseModel):
     """The data set that is browsed, with what `doctor` says of it."""
 
-    name: str
-    verdict: str
-    fine: list[str]
+    name: Text
+    verdict: Text
+    fine: list[Text]
     findings: list[FindingGroup]
     recordings: list[DataRecording]
 
