@@ -219,8 +219,8 @@ def compare(comparison: Comparison, jobs: int, start: Start, console: Console, a
         raise Interrupted(f"stopped, {done} of {len(stages)} stages are finished. Go on with: {command}") from None
     if not distributed.is_main_process():
         return
-    _write_missing_reports(stages)
     show_tables(comparison, stages, console.print)
+    _write_missing_reports(stages)
     titled = {stage.title: stage for stage in stages}
     failed = [titled[title] for titles in failed_titles for title in titles.splitlines()]
     if failed:
