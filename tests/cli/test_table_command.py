@@ -93,9 +93,12 @@ def test_all_systems_are_trained_judged_and_shown_and_nothing_is_done_twice(
 
     use(monkeypatch, lambda stage: pytest.fail(f"{stage.title} was started again"))
     (FOLDER / "table.md").unlink()
+    report = FOLDER / tiny.SYSTEM / "pretrain-seed0" / "report.html"
+    report.unlink()  # as after a kill between the result of a stage and its report
     cli.run([*TABLE, "--protocols", "finetune", "knn"])
     assert "6 of 6 stages are finished already" in capsys.readouterr().out
     assert (FOLDER / "table.md").read_text() == text
+    assert report.is_file()
 
 
 @pytest.mark.slow

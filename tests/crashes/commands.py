@@ -35,11 +35,13 @@ class Command:
         words: What is called.
         needs: Files and folders of the template that it starts with.
         resumes: Whether it goes on by --resume; else the same command goes on.
+        weight: How often it is interrupted, relative to the others.
     """
 
     words: tuple[str, ...]
     needs: tuple[str, ...]
     resumes: bool = False
+    weight: int = 2
 
 
 COMMANDS = {
@@ -68,6 +70,7 @@ COMMANDS = {
             *("--jobs", "1", "--run", "table"),
         ),
         ("data",),
+        weight=1,  # it has seven trainings and evaluations
     ),
 }
 

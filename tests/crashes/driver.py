@@ -21,7 +21,7 @@ from crashes.faults import KINDS, Watch
 from crashes.same import content, contents, difference
 from helpers import tiny
 
-LONGEST = 120.0  # seconds of a command; a table has eight trainings and evaluations
+LONGEST = 300.0  # seconds of a command; a table has seven trainings and evaluations
 MOMENTS = "kill at a moment"
 
 
@@ -299,7 +299,8 @@ def cases_of(driver: Driver, count: int, seed: int, commands: Iterable[str] = tu
     }
     share = dict.fromkeys(room, 0)
     for _ in range(min(count, sum(room.values()))):
-        share[min((cell for cell in room if share[cell] < room[cell]), key=share.__getitem__)] += 1
+        free = (cell for cell in room if share[cell] < room[cell])
+        share[min(free, key=lambda cell: share[cell] / COMMANDS[cell[0]].weight)] += 1
     cases = []
     for (command, kind), number in share.items():
         rng = random.Random(f"{seed} {command} {kind}")

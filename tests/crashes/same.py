@@ -26,7 +26,7 @@ def content(path: Path) -> Any:
             return sorted({json.dumps(line, sort_keys=True) for line in lines})
         return lines
     if path.suffix == ".md":
-        return path.read_text().partition("## Costs")[0]
+        return [line for line in path.read_text().partition("## Costs")[0].splitlines() if line.startswith("|")]
     if path.suffix == ".npz":
         with np.load(path) as arrays:
             return {name: (arrays[name].dtype.str, arrays[name].tobytes()) for name in arrays.files}

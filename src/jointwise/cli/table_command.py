@@ -14,6 +14,7 @@ from rich.console import Console
 from jointwise.cli.budgets import Choice
 from jointwise.cli.comparison import Comparison
 from jointwise.cli.processes import Stage, Start, run_stages
+from jointwise.cli.training_commands import write_run_report
 from jointwise.config.systems import ALSO_FROM_SCRATCH
 from jointwise.data.dataset import Dataset
 from jointwise.data.whole_files import write_text
@@ -219,11 +220,19 @@ def compare(comparison: Comparison, jobs: int, start: Start, console: Console, a
     if not distributed.is_main_process():
         return
     show_tables(comparison, stages, console.print)
+    _write_missing_reports(stages)
     titled = {stage.title: stage for stage in stages}
     failed = [titled[title] for titles in failed_titles for title in titles.splitlines()]
     if failed:
         listed = "\n".join(f"  {stage.title}" + (f": {stage.log}" if stage.log.is_file() else "") for stage in failed)
         raise TrainingError(f"{len(failed)} of {len(stages)} stages failed:\n{listed}\nTry these again with: {command}")
+
+
+def _write_missing_reports(stages: Sequence[Stage]) -> None:
+    """Write the reports of stages that were killed after their results, which end a stage, and before their report."""
+    for stage in stages:
+        if stage.run is not None and stage.finished and not (stage.run / "report.html").is_file():
+            write_run_report(stage.run)
 
 
 def show_tables(comparison: Comparison, stages: Sequence[Stage], say: Callable[..., None]) -> None:
