@@ -29,7 +29,7 @@ outcomes = run_mutants(place / "own", place / "copy", {"sums": mutants[:1], "oth
 print(*(outcome.kind for outcome in outcomes))
 print(as_table(outcomes))
 (place / "copy" / "src" / "jointwise" / "sums.py").write_text("def add(a, b):\\n    while True: pass\\n")
-print(run_tests(place / "copy", ["test_sums.py"], 3.0)[0])
+print(run_tests(place / "copy", ["test_sums.py"], 1.0)[0])
 """
 
 
