@@ -39,7 +39,7 @@ def read(path: Path, options: ReadOptions) -> Sequence:
         return from_people(path, _persons(path, content, {}), options)
     content = expect(content, dict, str(path))
     images = take(content, "images", list, str(path))
-    videos = {image.get("video_id") for image in images if isinstance(image, dict)}
+    videos = {str(image.get("video_id")) for image in images if isinstance(image, dict)}
     if len(videos) > 1:
         raise ReadError(f"{path}: images of {len(videos)} videos. Write a file for each of them ('video_id').")
     numbers = {}
@@ -79,7 +79,8 @@ def _persons(path: Path, entries: list[Any], numbers: dict[int, int]) -> dict[in
 
 def _category(path: Path, content: dict[str, Any]) -> tuple[int | None, Skeleton | None]:
     """The number and the joints of the category with keypoints; None where the file names none."""
-    found = [entry for entry in content.get("categories") or [] if isinstance(entry, dict) and entry.get("keypoints")]
+    categories = expect(content.get("categories") or [], list, f"{path}, categories")
+    found = [entry for entry in categories if isinstance(entry, dict) and entry.get("keypoints")]
     if not found:
         return None, None
     names = take(found[0], "keypoints", list, f"{path}, categories")
