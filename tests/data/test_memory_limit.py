@@ -122,9 +122,10 @@ def test_the_limit_grows_with_the_file_and_with_what_the_user_allows(
         check_memory(path, (200_004_001,), "bytes", 1)
     monkeypatch.setenv("JOINTWISE_FILE_MEMORY", "1")
     check_memory(path, (10**9,), "bytes", 1)
-    monkeypatch.setenv("JOINTWISE_FILE_MEMORY", "much")
-    with pytest.raises(ConfigError, match="JOINTWISE_FILE_MEMORY=much"):
-        check_memory(path, (10**9,), "bytes", 1)
+    for word in ("much", "nan", "inf"):
+        monkeypatch.setenv("JOINTWISE_FILE_MEMORY", word)
+        with pytest.raises(ConfigError, match=f"JOINTWISE_FILE_MEMORY={word}"):
+            check_memory(path, (10**9,), "bytes", 1)
 
 
 def test_the_files_of_a_folder_count_together(tmp_path: Path) -> None:

@@ -32,3 +32,8 @@ def hang(**_: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
 def crash(**_: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
     """A library that ends its process."""
     return work("crash")
+
+
+def size_of(path: str) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Bytes of a file."""
+    return {"size": os.path.getsize(path)}, []

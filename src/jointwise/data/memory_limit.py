@@ -22,13 +22,15 @@ def memory_limit(path: Path, times: float = _TIMES) -> float:
         times: In place of 4, where a library is known to take more.
 
     Raises:
-        ConfigError: JOINTWISE_FILE_MEMORY is no number.
+        ConfigError: JOINTWISE_FILE_MEMORY is no number, or has no end.
     """
     stated = os.environ.get(VARIABLE, "0")
     try:
         allowed = float(stated) * 1e9
-    except ValueError as error:
-        raise ConfigError(f"{VARIABLE}={stated}: expected a number of gigabytes, such as 8.") from error
+    except ValueError:
+        allowed = math.nan
+    if not math.isfinite(allowed):
+        raise ConfigError(f"{VARIABLE}={stated}: expected a number of gigabytes, such as 8.")
     return max(allowed, times * path.stat().st_size + _BESIDE)
 
 

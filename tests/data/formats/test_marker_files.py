@@ -227,15 +227,18 @@ def test_labels_without_a_person_or_a_name_belong_to_one_person() -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "words"),
-    [("hang", r"did not end within 0.2 s.*JOINTWISE_FILE_SECONDS=1"), ("crash", r"was ended by SIGSEGV.*leave it out")],
+    ("work", "seconds", "words"),
+    [
+        ("hang", "0.2", r"did not end within 0.2 s.*JOINTWISE_FILE_SECONDS=1"),
+        ("crash", "60", r"was ended by SIGSEGV.*leave it out"),
+    ],
 )
 def test_a_c3d_file_on_which_its_library_hangs_or_crashes_is_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str, words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str, seconds: str, words: str
 ) -> None:
     path = c3d(tmp_path / "stand.c3d", list(BODY), body(5))
     monkeypatch.setattr("jointwise.data.formats.c3d._WORK", f"helpers.limited_work:{work}")
-    monkeypatch.setenv("JOINTWISE_FILE_SECONDS", "0.2")
+    monkeypatch.setenv("JOINTWISE_FILE_SECONDS", seconds)
     with pytest.raises(ReadError, match=rf"stand\.c3d: .*{words}"):
         read(path)
 

@@ -11,11 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.processes import environment, is_running
+from jointwise.data.native import process as process_module
 from jointwise.data.native.process import LimitedProcess, WorkEnded, WorkFailed, WorkLate
 from jointwise.errors import JointwiseError
 
 WORK = "helpers.limited_work:work"
 GB = 1e9
+HAS_PROC = Path("/proc/self/statm").exists()
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +41,34 @@ def test_an_exception_of_the_work_is_told_and_the_process_goes_on(process: Limit
     first = process.ask({"do": "answer"}, 20, GB)[0]["pid"]
     with pytest.raises(WorkFailed, match=r"KeyError: 'nothing'"):
         process.ask({"do": "nothing"}, 20, GB)
+    assert process.ask({"do": "answer"}, 20, GB)[0]["pid"] == first
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="memory is limited where /proc tells what a process has")
+def test_work_that_takes_too_much_memory_is_told_and_the_process_goes_on(process: LimitedProcess) -> None:
+    first = process.ask({"do": "answer"}, 20, GB)[0]["pid"]
     with pytest.raises(WorkEnded, match="no memory left"):
         process.ask({"do": "grow", "number": GB}, 20, GB / 2)
     assert process.ask({"do": "grow", "number": GB / 4}, 20, GB / 2)[0]["size"] == GB / 4
     assert process.ask({"do": "answer"}, 20, GB)[0]["pid"] == first
+
+
+@pytest.mark.parametrize(
+    ("command", "seconds", "words"),
+    [
+        ("raise SystemExit(4)", 60, "it ended with status 4"),
+        ("import time; time.sleep(60)", 0.2, "it did not end within"),
+    ],
+)
+def test_a_process_that_does_not_start_is_no_fault_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, command: str, seconds: float, words: str
+) -> None:
+    monkeypatch.setattr(process_module, "_COMMAND", command)
+    monkeypatch.setattr(process_module, "_START_SECONDS", seconds)
+    process = LimitedProcess(WORK)
+    with pytest.raises(JointwiseError, match=rf"limited_work:work: its process cannot start \({words}"):
+        process.ask({"do": "answer"}, 20, GB)
+    assert not process.is_running()
 
 
 def test_a_library_that_is_missing_is_no_fault_of_a_file() -> None:
@@ -70,11 +97,13 @@ def test_work_that_ends_the_process_is_told_and_the_next_gets_another(
 
 def test_a_process_that_was_killed_while_it_waited_is_started_again(process: LimitedProcess) -> None:
     os.kill(process.ask({"do": "answer"}, 20, GB)[0]["pid"], signal.SIGKILL)
-    time.sleep(0.1)
+    end = time.monotonic() + 60
+    while process.is_running() and time.monotonic() < end:
+        time.sleep(0.01)
     assert process.ask({"do": "answer"}, 20, GB)[0]["text"] == "\udcff"
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+@pytest.mark.skipif(not HAS_PROC, reason="looks into /proc")
 def test_it_ends_with_the_process_that_started_it() -> None:
     code = f"""
 import time
@@ -83,22 +112,13 @@ process = LimitedProcess({WORK!r})
 print(process.ask({{"do": "answer"}}, 20, 1e9)[0]["pid"], flush=True)
 time.sleep(60)
 """
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as owner:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as owner:
         assert owner.stdout is not None
         pid = int(owner.stdout.readline())
-        assert is_there(pid)
+        assert is_running(pid)
         owner.kill()
     end = time.monotonic() + 10
-    while is_there(pid) and time.monotonic() < end:
+    while is_running(pid) and time.monotonic() < end:
         time.sleep(0.02)
-    assert not is_there(pid)
-
-
-def is_there(pid: int) -> bool:
-    """Whether a process runs; one that has ended and is not yet collected does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    assert not is_running(pid)

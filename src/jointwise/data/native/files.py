@@ -65,7 +65,7 @@ def read_apart(path: Path, work: str, times: float, remedy: str, **what: Any) ->
     Raises:
         ReadError: It raised an exception, did not end in time, took too much memory or ended the process.
     """
-    what |= {"path": str(path)}
+    what |= {"path": os.path.abspath(path)}  # the other process stays where this one was when it began
     try:
         if is_inside():
             module, _, function = work.partition(":")

@@ -81,8 +81,8 @@ class LimitedProcess:
             process = self._running()
             try:
                 if not self._ready:
-                    problem = _exchange(process, b"", _START_SECONDS, 0)[0].get("error")
-                    if problem is not None:
+                    problem = _problem_at_start(process)
+                    if problem:
                         raise JointwiseError(f"{self._work}: its process cannot start ({problem}). Install it again.")
                     self._ready = True
                 line = json.dumps({"what": what, "seconds": seconds, "memory": memory}).encode() + b"\n"
@@ -143,6 +143,14 @@ def _start(work: str) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise JointwiseError(f"{work}: its process cannot start ({error.strerror or error}).") from error
+
+
+def _problem_at_start(process: subprocess.Popen[bytes]) -> str:
+    """Wait until a process is ready; why it will not be, empty where it is."""
+    try:
+        return str(_exchange(process, b"", _START_SECONDS, 0)[0].get("error", ""))
+    except WorkEnded as ended:
+        return f"it {ended}"
 
 
 def _exchange(process: subprocess.Popen[bytes], line: bytes, seconds: float, memory: float) -> Answer:
