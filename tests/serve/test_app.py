@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -139,7 +140,14 @@ def test_names_of_files_are_labels_and_nothing_is_left_behind(
     assert str(tmp_path) not in reply.detail
     assert list(tmp_path.iterdir()) == []
     assert label_of("a" * 300 + ".json").endswith(".json")
-    assert len(label_of("a" * 300 + ".json")) <= 100
+    assert len(label_of("a" * 300 + ".json")) <= 200
+
+
+def test_a_name_of_letters_that_take_several_bytes_fits_a_file_system(empty: Served, files: Path) -> None:
+    reply = empty.upload(("走" * 90 + ".npz", (files / "one.npz").read_bytes()))
+    assert reply.status == 201, reply.body
+    (recording,) = reply.json["recordings"]
+    assert re.fullmatch("走{60,66}[.]npz", recording["name"])
 
 
 def test_a_name_that_has_no_encoding_is_told_with_question_marks(empty: Served) -> None:

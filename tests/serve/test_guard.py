@@ -42,6 +42,13 @@ def test_a_page_for_other_machines_takes_addresses_and_its_own_name_but_no_other
     assert [answer_of(guard, {"host": name}) for name in names] == [200, 200, 200, 200, 403]
 
 
+@pytest.mark.parametrize("origin", ["http://[", "null", "http://evil.example", "http://localhost/x", "localhost"])
+def test_an_origin_that_is_not_this_page_is_refused(origin: str) -> None:
+    guard = Guard(fine, "127.0.0.1", Limits())
+    assert answer_of(guard, {"host": "localhost", "origin": "http://localhost"}) == 200
+    assert answer_of(guard, {"host": "localhost", "origin": origin}) == 403
+
+
 def test_uploads_beyond_the_limit_are_asked_to_wait() -> None:
     statuses: list[int] = []
 

@@ -74,7 +74,7 @@ class Guard:
         if not self._known(host):
             return f"this page is not served as '{host}'. Open the address that jointwise serve has printed."
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             return f"requests of {origin} are refused: only this page itself may ask."
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
             return "requests of other pages are refused: only this page itself may ask."

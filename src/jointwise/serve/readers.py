@@ -19,7 +19,7 @@ from jointwise.serve.limits import Limits
 from jointwise.serve.reader_process import READ
 
 _WORK = "jointwise.serve.reader_process:read_upload"
-_LONGEST = 100  # characters of a name
+_LONGEST = 200  # bytes of a name: file systems take 255
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def label_of(name: str) -> str:
     ('passwd', 'wave 3.bvh', 'file')
     """
     last = re.split(r"[/\\]", name)[-1]
-    return re.sub(r"[^\w .,+()=@-]", "_", last).lstrip(". ")[-_LONGEST:].lstrip(". ") or "file"
+    plain = re.sub(r"[^\w .,+()=@-]", "_", last).lstrip(". ")
+    return plain.encode()[-_LONGEST:].decode(errors="ignore").lstrip(". ") or "file"
 
 
 class Readers:
