@@ -45,7 +45,10 @@ def test_names_that_are_no_text_are_written_as_they_are(tmp_path: Path) -> None:
     assert (tmp_path / "file.txt").read_bytes() == b"\xff\n"
 
 
-@pytest.mark.parametrize(("before", "after"), [("", "c\n"), ("a\n", "a\nc\n"), ("a\nb", "a\nc\n"), ("b", "c\n")])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", "c\n"), ("a\n", "a\nc\n"), ("a\nb", "a\nc\n"), ("b", "c\n"), ('a\n{"b": 1}', 'a\n{"b": 1}\nc\n')],
+)
 def test_a_line_is_appended_and_one_that_was_cut_off_is_dropped(tmp_path: Path, before: str, after: str) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text(before)

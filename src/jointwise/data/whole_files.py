@@ -56,7 +56,7 @@ def write_text(path: Path, text: str, errors: str | None = None) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Appends a line to a text file, whose last line may have been cut off; such a line is dropped.
+    """Appends a line to a file with JSON on each line. A last line that was cut off is dropped.
 
     Args:
         path: The file; its folder is made if needed.
@@ -72,5 +72,9 @@ def append_line(path: Path, line: str) -> None:
             file.seek(max(0, size - 1))
             if file.read(1) not in (b"", b"\n"):
                 file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
+                content = file.read()
+                if content.endswith(b"}"):  # it lacks only its end of line; `read_lines` believes it, too
+                    file.write(b"\n")
+                else:
+                    file.truncate(content.rfind(b"\n") + 1)
             file.write(f"{line}\n".encode())

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from jointwise.errors import DataError, writing
+from jointwise.data.whole_files import write_text
+from jointwise.errors import DataError
 from jointwise.inference.answers import NONE
 from jointwise.report.templates import templates
 from jointwise.report.viewer.clips import Answer, Bars, Clip, Panel, recorded_panel
@@ -210,7 +211,5 @@ def write_view(out: Path, title: str, clips: Sequence[Clip], notes: Sequence[str
         .get_template("page.html")
         .render(title=title, notes=notes, viewer=viewer(clips, OWN_BYTES + words), policy=Markup(script_policy()))
     )
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
+    write_text(out, page)
     return out
