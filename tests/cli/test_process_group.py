@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.processes import is_running
+
 CHILD = """
 import time
 from jointwise.cli.process_group import end_with_parent
@@ -26,13 +28,6 @@ time.sleep(60)
 """
 
 
-def alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
-    except OSError:
-        return False
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc whether a process lives")
 @pytest.mark.parametrize("own", [True, False])
@@ -45,9 +40,9 @@ def test_a_stage_ends_with_the_table_that_was_killed_and_another_process_goes_on
         parent.kill()
     try:
         until = time.monotonic() + (20 if own else 2)
-        while alive(child) and time.monotonic() < until:
+        while is_running(child) and time.monotonic() < until:
             time.sleep(0.05)
-        assert alive(child) != own
+        assert is_running(child) != own
     finally:
-        if alive(child):
+        if is_running(child):
             os.kill(child, signal.SIGKILL)

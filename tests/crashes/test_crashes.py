@@ -1,6 +1,5 @@
 """Commands that are killed, or that the disk refuses, go on to the same end; `make crash-test` interrupts 200."""
 
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -12,9 +11,9 @@ from crashes.commands import COMMANDS
 from crashes.driver import Case, Driver, Whole, as_table, cases_of
 from crashes.faults import KINDS
 from crashes.same import contents, difference
+from helpers.processes import environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the names of open files")
-TESTS = Path(__file__).parents[1]
 FEW = ("pretrain", "prepare", "pool")  # the others take longer
 WRITER = """
 import os, sys
@@ -36,11 +35,8 @@ for name in ("a", "b", "c"):
 
 
 def python(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    paths = os.pathsep.join((str(TESTS), str(TESTS.parent / "src"), os.environ.get("PYTHONPATH", "")))
-    variables = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        [sys.executable, *words], env=os.environ | variables, cwd=folder, text=True, capture_output=True
-    )
+    variables = environment(PYTHONDONTWRITEBYTECODE="1")
+    return subprocess.run([sys.executable, *words], env=variables, cwd=folder, text=True, capture_output=True)
 
 
 @pytest.mark.slow

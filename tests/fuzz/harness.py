@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import queue
 import selectors
 import subprocess
@@ -11,12 +10,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fuzz.worker import SECONDS
+from helpers.processes import environment
 
-TESTS = Path(__file__).parents[1]
 FINE = ("valid", "our error")
 CLASSES = (*FINE, "foreign", "hang", "blow-up", "crash", "code run")
 CHUNK = 50  # cases of a target in a row
@@ -63,15 +63,13 @@ class Worker:
         self.process: subprocess.Popen[bytes] | None = None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        paths = [str(TESTS), str(TESTS.parent / "src"), os.environ.get("PYTHONPATH", "")]
-        variables = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.Popen(
             [sys.executable, "-m", "fuzz.worker", str(self.samples)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,  # a line that waits in a buffer would not be seen by `select`
-            env=os.environ | variables,
+            env=environment(PYTHONDONTWRITEBYTECODE="1"),
         )
 
     def run(self, request: Request) -> Iterator[tuple[int, str, str]]:
@@ -83,25 +81,25 @@ class Worker:
             assert self.process.stdin is not None
             self.process.stdin.write(json.dumps([name, case, end, seed, found]).encode() + b"\n")
             self.process.stdin.flush()
-            while answer := self._answer(60 * SECONDS if fresh else 12 * SECONDS):
+            while answer := self._answer(60 * SECONDS if fresh else 12 * SECONDS):  # None or empty: no answer comes
                 fresh = False
                 if answer == b"null\n":
                     return
                 number, kind, why = json.loads(answer)
                 case = number + 1
                 yield number, kind, why
-            late = self.process.poll() is None
             self.close()
+            late = answer is None
             yield case, "hang" if late else "crash", "the process had to be ended" if late else "the process died"
             case += 1
 
-    def _answer(self, seconds: float) -> bytes:
-        """The next line; empty where the process has died or says nothing for so long."""
+    def _answer(self, seconds: float) -> bytes | None:
+        """The next line; empty where the process has died, None where it says nothing for so long."""
         assert self.process is not None
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as waiting:
             waiting.register(self.process.stdout, selectors.EVENT_READ)
-            return self.process.stdout.readline() if waiting.select(seconds) else b""
+            return self.process.stdout.readline() if waiting.select(seconds) else None
 
     def close(self) -> None:
         """End the process."""
@@ -143,11 +141,9 @@ def run_requests(
                         tell(f"{request[0]}, case {answer[0]}: {answer[1]}: {answer[2]}")
         worker.close()
 
-    threads = [threading.Thread(target=work) for _ in range(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(jobs) as pool:
+        for done in [pool.submit(work) for _ in range(jobs)]:
+            done.result()  # raises what a thread has raised, lest fewer inputs look like no faults
     return outcomes
 
 

@@ -1,5 +1,6 @@
 """Every reader, on damaged files: a value or an error of ours, never a crash, a hang, code or another exception."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def bad(outcomes: Outcomes) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as /proc tells it")
 def test_real_files_are_valid_and_damaged_ones_are_errors_of_ours(samples: Path) -> None:
     """What ended badly once (tests/corpus), and some inputs of every kind; `make fuzz` tries a million."""
     found: list[Request] = [(path.parent.name, 0, 1, 0, str(path)) for path in FOUND]

@@ -1,7 +1,6 @@
 """Commands run by two processes as torchrun would, and trainings compared."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-import jointwise
 from helpers import tiny, worker
+from helpers.processes import environment
 from jointwise.training.checkpoint import load_tensors
 
 WORKER = Path(worker.__file__)
@@ -31,11 +30,6 @@ PLAIN = ("--finetune.dropout", "0", "--finetune.drop_path", "0", "--finetune.ave
 
 def pretraining(folder: Path, *options: str, system: str = tiny.SYSTEM) -> list[str]:
     return ["pretrain", system, *TRAINING, *UNEVEN, *options, "--run", str(folder)]
-
-
-def environment(**more: str) -> dict[str, str]:
-    paths = (WORKER.parents[1], Path(jointwise.__file__).parents[1])
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, paths)), **more}
 
 
 def start_two(file: Path, *data: Path) -> list[str]:

@@ -16,6 +16,7 @@ from load.good import FRAMES, Measured, frames_of, recordings_of, stream, stream
 from load.page import Page, Use
 
 LONGEST = 150.0  # seconds that requests may take after the last one has begun
+LATER = 30.0  # seconds that a busy machine may take to put away what was open
 ONCE = 24  # requests at once, streams aside
 
 
@@ -132,17 +133,28 @@ def _start(load: Load, name: str, job: Callable[[], None], free: threading.Semap
     return thread
 
 
-def settled(page: Page, load: Load, seconds: float) -> Use:
-    """What the page takes some time after the traffic, and, noted as problems, what is still open."""
+def settled(page: Page, load: Load, seconds: float) -> None:
+    """Notes what the page takes some time after the traffic, and, as problems, what stays open even later."""
+    begin = time.monotonic()
     time.sleep(seconds)
-    last = page.use()
-    load.uses.append((load.uses[-1][0] + seconds, last))
-    if "Z" in last.states:
-        load.problems.append(f"processes that nobody has taken leave of: {last.states}")
-    if (still := Client(page.port).get("/api/recordings").json) != []:
-        load.problems.append(f"recordings that are still open: {[one['name'] for one in still]}")
-    if left := page.left_files:
-        load.problems.append(f"files that are left: {left}")
+    while (left := left_open(page, load)) and time.monotonic() < begin + seconds + LATER:
+        time.sleep(0.2)
+    load.uses.append((load.uses[-1][0] + time.monotonic() - begin, page.use()))
+    load.problems += left
     if "Traceback" in page.errors:
         load.problems.append(page.errors[-3000:])
-    return last
+
+
+def left_open(page: Page, load: Load) -> list[str]:
+    """What the page has not put away: recordings, files, connections, processes."""
+    problems = []
+    if (still := Client(page.port).get("/api/recordings").json) != []:
+        problems.append(f"recordings that are still open: {[one['name'] for one in still]}")
+    if left := page.left_files:
+        problems.append(f"files that are left: {left}")
+    use, first = page.use(), load.uses[0][1]
+    if "Z" in use.states:
+        problems.append(f"processes that nobody has taken leave of: {use.states}")
+    if use.files > first.files + 2:  # the pipes of one more reader
+        problems.append(f"{use.files} files are open, {first.files} were")
+    return problems

@@ -50,6 +50,7 @@ def test_every_route_answers_as_it_is_described(page: Served, tmp_path: Path) ->
     (tmp_path / "schemathesis.toml").write_text(OPEN.format(key=json.dumps(page.desk.all()[0].key)))
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{page.address}api/openapi.json"]
     options = [f"--checks={','.join(CHECKS)}", f"--max-examples={EXAMPLES}", "--generation-deterministic", "--no-color"]
+    options.append("--request-timeout=300")  # the machine may be busy
     done = subprocess.run(
         [*command, *options, "--continue-on-failure"],
         cwd=tmp_path,  # it writes caches
