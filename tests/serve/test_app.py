@@ -1,8 +1,10 @@
 """The page's server: uploads, views, corrections, downloads, and what it refuses."""
 
 import csv
+import errno
 import io
 import json
+import os
 import re
 import tempfile
 import zipfile
@@ -141,6 +143,17 @@ def test_names_of_files_are_labels_and_nothing_is_left_behind(
     assert list(tmp_path.iterdir()) == []
     assert label_of("a" * 300 + ".json").endswith(".json")
     assert len(label_of("a" * 300 + ".json")) <= 200
+
+
+def test_an_upload_that_the_disk_does_not_take_is_refused_with_the_reason(
+    empty: Served, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("jointwise.serve.readers.shutil.copyfileobj", full)
+    reply = empty.upload(("clip.npz", (files / "one.npz").read_bytes()))
+    assert (reply.status, "No space left on device. Free space" in reply.detail) == (503, True)
 
 
 def test_a_name_of_letters_that_take_several_bytes_fits_a_file_system(empty: Served, files: Path) -> None:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from jointwise.data.formats import npz
 from jointwise.data.native.process import LimitedProcess, WorkEnded, WorkFailed, WorkLate
 from jointwise.data.sequence import Sequence
-from jointwise.errors import ReadError
+from jointwise.errors import ReadError, StorageError
 from jointwise.serve.limits import Limits
 from jointwise.serve.reader_process import READ
 
@@ -77,10 +77,15 @@ class Readers:
 
         Raises:
             ReadError: None of them is a recording, or reading took too long or ended the process.
+            StorageError: The disk refuses.
         """
         with tempfile.TemporaryDirectory(prefix="jointwise-", ignore_cleanup_errors=True) as place:
             folder = Path(place)
-            names = self._keep(folder / "files", files)
+            try:
+                names = self._keep(folder / "files", files)
+            except OSError as error:
+                reason = error.strerror or error
+                raise StorageError(f"this upload cannot be kept: {reason}. Free space for temporary files.") from error
             with self._free:
                 answer = self._ask(folder, options, names)
             found = tuple(

@@ -95,6 +95,18 @@ def test_work_that_ends_the_process_is_told_and_the_next_gets_another(
     assert process.ask({"do": "answer"}, 20, GB)[0]["text"] == "\udcff"
 
 
+def test_an_answer_that_comes_as_its_time_is_over_is_late_and_the_next_gets_another_process(
+    process: LimitedProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = process_module._receive
+    process.ask({"do": "answer"}, 20, GB)  # it is there
+    with monkeypatch.context() as patched:
+        patched.setattr(process_module, "_receive", lambda *args: (receive(*args), time.sleep(0.6))[0])
+        with pytest.raises(WorkLate, match=r"did not end within 0.3 s"):
+            process.ask({"do": "answer"}, 0.3, GB)
+    assert process.ask({"do": "answer"}, 20, GB)[0]["text"] == "\udcff"
+
+
 def test_a_process_that_was_killed_while_it_waited_is_started_again(process: LimitedProcess) -> None:
     os.kill(process.ask({"do": "answer"}, 20, GB)[0]["pid"], signal.SIGKILL)
     end = time.monotonic() + 60

@@ -168,13 +168,16 @@ def _exchange(process: subprocess.Popen[bytes], line: bytes, seconds: float, mem
     try:
         process.stdin.write(line)
         process.stdin.flush()
-        return _receive(process.stdout, memory)
+        answer = _receive(process.stdout, memory)
     except (OSError, EOFError) as error:
-        if late.is_set():
-            raise WorkLate(f"did not end within {seconds:g} s") from error
-        raise WorkEnded(_how_it_ended(process)) from error
+        if not late.is_set():
+            raise WorkEnded(_how_it_ended(process)) from error
     finally:
         timer.cancel()
+        timer.join()  # one that has just rung is about to end the process, whatever it answered
+    if late.is_set():
+        raise WorkLate(f"did not end within {seconds:g} s")
+    return answer
 
 
 def _receive(stream: IO[bytes], memory: float) -> Answer:
