@@ -40,6 +40,16 @@ def test_an_error_leaves_the_old_file_and_no_part_of_the_new_one(
     assert [found.name for found in tmp_path.iterdir()] == ["file.txt"]
 
 
+def test_two_that_write_a_file_at_once_each_write_all_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    with whole_file(path) as first:
+        first.write("first")
+        write_text(path, "second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert [found.name for found in tmp_path.iterdir()] == ["file.txt"]
+
+
 def test_names_that_are_no_text_are_written_as_they_are(tmp_path: Path) -> None:
     write_text(tmp_path / "file.txt", "\udcff\n", "surrogateescape")
     assert (tmp_path / "file.txt").read_bytes() == b"\xff\n"

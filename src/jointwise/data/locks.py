@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 from jointwise.errors import JointwiseError, writing
 
@@ -60,6 +60,17 @@ def locked(path: Path, busy: JointwiseError) -> Iterator[None]:
         with suppress(OSError):  # where the disk refuses even this, the file stays; nobody holds it
             path.unlink(missing_ok=True)
         file.close()
+
+
+def hold(file: IO[Any]) -> None:
+    """Hold an open file until it is closed, where the system knows such locks and nobody else has it.
+
+    Args:
+        file: The open file.
+    """
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_locked(path: Path) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from jointwise.data.locks import hold, is_locked
 from jointwise.errors import writing
 
 
@@ -28,8 +30,11 @@ def whole_file(path: Path, mode: str = "w", errors: str | None = None) -> Iterat
     unfinished = path.with_name(path.name + ".unfinished")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if is_locked(unfinished):  # somebody writes it: the last to finish wins
+            unfinished = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.unfinished")
         try:
             with unfinished.open(mode, encoding=None if "b" in mode else "utf-8", errors=errors) as file:
+                hold(file)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
