@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections import Counter
 from contextlib import nullcontext
@@ -289,6 +290,16 @@ def test_lines_are_due_every_so_often_at_ends_of_epochs_and_at_the_end(tmp_path:
     assert [line["step"] for line in lines if "epochs_end" in line] == [3, 5, 8, 10]
     assert lines[-1]["epoch"] == 4
     assert 0 < lines[-1]["seconds"] <= seconds
+
+
+def test_a_state_that_could_not_be_deleted_is_deleted_when_the_training_goes_on(tmp_path: Path) -> None:
+    run(LineTask(), tmp_path)
+    checkpoint = tmp_path / "checkpoint"
+    (last,) = checkpoint.glob("step-*")
+    for left in ("step-00000004.safetensors", "step-00000099.safetensors.unfinished"):
+        shutil.copy(last, checkpoint / left)
+    run(LineTask(), tmp_path)  # it is finished: no other state is saved
+    assert sorted(file.name for file in checkpoint.iterdir()) == ["state.json", last.name]
 
 
 def test_seconds_go_on_after_resuming(tmp_path: Path) -> None:

@@ -181,10 +181,20 @@ class Checkpoint:
         file = self.folder / f"step-{step:08d}.safetensors"
         save_tensors(file, tensors)
         write_json(self.folder / "state.json", {"step": step, "tensors": file.name, **state})
+        self.delete_earlier()
+
+    def delete_earlier(self) -> None:
+        """Deletes the states before the last one, which a `save` that was stopped leaves behind.
+
+        Raises:
+            CheckpointError: The checkpoint is missing or damaged.
+            StorageError: The disk refuses.
+        """
+        kept = self.state()["tensors"]
         with writing(self.folder):
-            for old in self.folder.glob("step-*.safetensors*"):
-                if old != file:
-                    old.unlink()
+            for file in self.folder.glob("step-*.safetensors*"):
+                if file.name != kept:
+                    file.unlink()
 
     def state(self) -> State:
         """What `save` was given beside module and optimiser.

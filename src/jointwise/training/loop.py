@@ -147,6 +147,8 @@ class _Training:
         distributed.broadcast_weights(task.module)
         if distributed.is_main_process():
             _truncate_log(folder / "metrics.jsonl", self.step)
+            if self.checkpoint.exists():
+                self.checkpoint.delete_earlier()
         self.log = _MetricsLog(folder / "metrics.jsonl", seconds)
 
     def _restore(self, folder: Path) -> tuple[int, float]:
