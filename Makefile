@@ -54,7 +54,7 @@ check: setup
 fuzz: setup  # every reader on damaged files: hours; `make fuzz INPUTS=10000` tries fewer. Found inputs: build/fuzz
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz $(INPUTS)
 
-mutants: setup  # changes of the source that tests must notice: half an hour or more; `make mutants AREAS="losses splits"`
+mutants: setup  # changes of the source that tests must notice: some 20 minutes; `make mutants AREAS="losses splits"`
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m mutants $(AREAS)
 
 crash-test: setup  # 200 kills and refusing disks under pretrain, finetune, prepare, pool, table: some 20 minutes

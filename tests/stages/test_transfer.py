@@ -330,12 +330,6 @@ def test_numbered_joints_are_not_matched_with_those_of_other_numbered_data(pretr
         card.on_shared_joints(random_data(tmp_path, unnamed_skeleton(25)), pretrained)
 
 
-def test_flat_poses_are_no_data_for_a_model_of_three_coordinates(pretrained: Path, tmp_path: Path) -> None:
-    flat = random_data(tmp_path, KINECT20, coordinates=2)
-    with pytest.raises(CheckpointError, match="made for 3 coordinates per joint, but 'other' has 2"):
-        evaluate(pretrained, "knn", flat, tiny.config(), 0)
-
-
 def test_a_trained_head_needs_every_joint_and_the_same_classes(
     transferred: Path, finetuned: Path, dataset: Dataset, ntu: Dataset
 ) -> None:

@@ -172,6 +172,25 @@ def restrict_joints(weights: Mapping[str, Tensor], places: Sequence[int]) -> dic
     return {name: tensor[:, rows] if name.endswith("position.joint") else tensor for name, tensor in weights.items()}
 
 
+def restrict_coordinates(weights: Mapping[str, Tensor], axes: Tensor) -> dict[str, Tensor]:
+    """Turn the embedding of tokens to data with other axes, or with fewer.
+
+    Exact: it computes what the whole network computes of the data in its own axes, 0 along those that the data lack.
+
+    Args:
+        weights: Of a network with C coordinates.
+        axes: (C, C') where each of the C' axes of the data lies among those of the network.
+
+    Returns:
+        The weights, by the same names.
+    """
+
+    def turned(weight: Tensor) -> Tensor:  # (D, frames · C), with motion twice as many frames
+        return (weight.unflatten(1, (-1, len(axes))) @ axes.to(weight)).flatten(1)
+
+    return {name: turned(tensor) if name.endswith("embed.proj.weight") else tensor for name, tensor in weights.items()}
+
+
 @dataclass(frozen=True)
 class MotionInput:
     """What a token says of motion beside its coordinates.

@@ -34,7 +34,7 @@ from jointwise.training.device import compile_blocks, pick_device
 from jointwise.training.example_clips import make_examples, write_examples
 from jointwise.training.loop import Task, fit
 from jointwise.training.model_card import ModelCard, some_sequences
-from jointwise.training.model_folder import encoder_weights, load_card, load_trained_on, save_model
+from jointwise.training.model_folder import encoder_weights, load_trained_on, save_model
 from jointwise.training.optimizer import build_optimizer
 from jointwise.training.provenance import provenance
 from jointwise.training.run_folder import ARGUMENTS, about_run, opened_run, resume_command
@@ -230,14 +230,13 @@ def prepare_finetune(
         which: As `finetune` takes it.
         unlabelled: As `finetune` takes it.
     """
-    before = load_card(pretrained) if pretrained else None
+    before = weights = None
+    if pretrained:
+        before, weights, dataset = encoder_weights(pretrained, dataset, which)
     config = with_coordinate_scale(config, dataset, before.config if before else None)
     recipe = config.finetune if pretrained else config.scratch
     if unlabelled:
         recipe = replace(recipe, steps=config.semi.steps)
-    weights = None
-    if pretrained:
-        _, weights, dataset = encoder_weights(pretrained, dataset, which)
     coordinates = dataset.store.description.coordinates
     module = build_classifier(config, recipe, dataset.skeleton, coordinates, len(dataset.classes), seed)
     if pretrained and weights:

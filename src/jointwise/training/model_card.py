@@ -199,7 +199,7 @@ class ModelCard:
         """The settings that its classifier was trained with."""
         return self.config.scratch if self.initialisation == "scratch" else self.config.finetune
 
-    def on_shared_joints(self, dataset: Dataset, source: Path) -> Dataset:
+    def on_shared_joints(self, dataset: Dataset, source: Path, flat: bool = False) -> Dataset:
         """Brings data onto the joints of the model that follow from theirs, for a model that is trained further.
 
         Joints are matched by name or computed (`Skeleton.map_to`). Units, axes and frame rates are not converted.
@@ -207,6 +207,7 @@ class ModelCard:
         Args:
             dataset: The data.
             source: The folder of the model, for messages.
+            flat: Whether 2D data are taken by a model of 3D recordings.
 
         Returns:
             The data on the shared joints, in the order of the data, then on those that are computed; `dataset` itself
@@ -216,7 +217,7 @@ class ModelCard:
             CheckpointError: The data were prepared in another way, have another number of coordinates, or share fewer
                 than MIN_SHARED_JOINTS joints or less than a third of the model's.
         """
-        self._check_preparation(dataset, source)
+        self._check_preparation(dataset, source, flat)
         own, other = self.skeleton, dataset.skeleton
         joints = other.map_to(own)
         if len(joints.sources) >= max(MIN_SHARED_JOINTS, len(own.joints) / 3) or own.joints == other.joints:
@@ -260,14 +261,14 @@ class ModelCard:
             )
         return dataset.on_joints(own.joints)
 
-    def _check_preparation(self, dataset: Dataset, source: Path) -> None:
+    def _check_preparation(self, dataset: Dataset, source: Path, flat: bool = False) -> None:
         if self.preparation != dataset.store.preparation:
             raise CheckpointError(
                 f"{source}: trained on sequences prepared by '{self.preparation}', but '{dataset.name}' was prepared "
                 f"by '{dataset.store.preparation}'. Prepare the data again with this version, or train the model anew."
             )
         coordinates = dataset.store.description.coordinates
-        if self.coordinates != coordinates:
+        if self.coordinates != coordinates and not (flat and coordinates < self.coordinates):
             raise CheckpointError(
                 f"{source}: made for {self.coordinates} coordinates per joint, but '{dataset.name}' has {coordinates}. "
                 "Pre-train on data with as many."
@@ -276,9 +277,13 @@ class ModelCard:
     def compatibility_notes(self, dataset: Dataset) -> str | None:
         """How `dataset` differs from the data of the model, in sentences; None if not at all.
 
-        Joints, origin, unit and axes are compared.
+        Joints, origin, unit and axes are compared; of 2D data for a model of 3D recordings the joints and the origin.
         """
-        sentences = (self._joint_notes(dataset), self._unit_note(dataset), self._axes_note(dataset))
+        if dataset.store.description.coordinates < self.coordinates:
+            flat = f"{dataset.name}: 2D, taken as bodies without depth in the axes and the unit of the model"
+            sentences: tuple[str | None, ...] = (self._joint_notes(dataset), flat)
+        else:
+            sentences = (self._joint_notes(dataset), self._unit_note(dataset), self._axes_note(dataset))
         return "\n".join(sentence for sentence in sentences if sentence) or None
 
     def _unit_note(self, dataset: Dataset) -> str | None:

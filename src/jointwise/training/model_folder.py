@@ -16,9 +16,10 @@ from jointwise.data.names import check_name
 from jointwise.data.typed_files import convert_as
 from jointwise.data.whole_files import whole_file
 from jointwise.errors import CheckpointError, ConfigError, DataError, first_few, printable, writing
-from jointwise.model.tokens import restrict_joints
+from jointwise.model.tokens import restrict_coordinates, restrict_joints
 from jointwise.training.checkpoint import load_tensors, read_json, save_tensors, write_json
 from jointwise.training.costs import FINETUNE, PRETRAIN, Costs, Made
+from jointwise.training.flat_data import axes_in, in_2d
 from jointwise.training.hub import CARD, MODEL_FILES, hub_address, open_hub
 from jointwise.training.model_card import FORMAT, Calibration, ModelCard
 from jointwise.training.shipped import SHIPPED, shipped_models
@@ -244,13 +245,16 @@ def encoder_weights(run: Path, dataset: Dataset, which: str) -> tuple[ModelCard,
         DataError: The model was trained on sequences that would be scored.
     """
     card, weights = load_model(run)
-    dataset = card.on_shared_joints(dataset, run)
+    dataset = card.on_shared_joints(dataset, run, flat=True)
     check_unseen(run, card, dataset)
     prefix = f"{'encoder' if card.kind == 'classifier' else which}."
     chosen = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
     if not chosen:
         raise CheckpointError(f"{run}: system '{card.system}' has no {which} encoder.")
-    return card, restrict_joints(chosen, _places(card, dataset)), dataset
+    chosen = restrict_joints(chosen, _places(card, dataset))
+    if card.coordinates == dataset.store.description.coordinates:
+        return card, chosen, dataset
+    return in_2d(card, dataset), restrict_coordinates(chosen, axes_in(card, dataset)), dataset
 
 
 def check_unseen(run: Path, card: ModelCard, dataset: Dataset) -> None:

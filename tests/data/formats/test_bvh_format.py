@@ -192,8 +192,10 @@ DAMAGES = {  # what is wrong -> (text to find, what stands there instead, the me
     "frames are text": (
         "Frames: 2",
         "Frames: two",
-        "line 21: expected Frames: and a whole number, found 'Frames: two'",
+        "line 21: expected Frames: and at most 9 digits, found 'Frames: two'",
     ),
+    "no number of frames": ("Frames: 2", f"Frames: {'9' * 400}", "line 21: expected Frames: and at most 9 digits"),
+    "no number of channels": ("3 Zrotation", f"{'9' * 5000} Zrotation", "line 8: CHANNELS needs a number"),
     "no frame time": ("Frame Time: 0.0083333", "", "line 23: expected Frame Time"),
     "frame time of zero": ("0.0083333", "0", "line 22: the frame time is 0 seconds"),
     "an unknown channel": ("3 Zrotation Xrotation", "3 Wrotation Xrotation", "line 8: channel 'wrotation' is none of"),

@@ -110,7 +110,7 @@ class Hierarchy:
     def _channels(self, number: int, words: list[str]) -> None:
         channels = tuple(word.lower() for word in words[1:])
         count = words[0] if words else ""
-        if not count.isdecimal() or int(count) != len(channels) or len(set(channels)) < len(channels):
+        if count != str(len(channels)) or len(set(channels)) < len(channels):
             raise self.error(number, f"CHANNELS needs a number and as many different names: '{' '.join(words)[:80]}'")
         odd = [channel for channel in channels if channel not in _CHANNELS]
         if odd:
@@ -179,7 +179,7 @@ def parse(path: Path) -> tuple[list[Joint], Array, float]:
             f"{path}, {where}: the hierarchy is not complete: {len(hierarchy.open)} braces are open, "
             f"{'MOTION does not follow' if motion is None else 'MOTION follows'}. {FETCH_AGAIN}"
         )
-    frames, at = _number(path, lines, motion, r"Frames\s*:\s*(\d+)\s*$", "Frames: and a whole number")
+    frames, at = _number(path, lines, motion, r"Frames\s*:\s*(\d{1,9})\s*$", "Frames: and at most 9 digits")
     seconds, at = _number(path, lines, at, r"Frame\s*Time\s*:\s*([-+.\deE]+)\s*$", "Frame Time: and seconds above 0")
     if seconds <= 0:
         raise ReadError(f"{path}, line {at}: the frame time is {seconds:g} seconds. {FETCH_AGAIN}")

@@ -11,7 +11,7 @@ from jointwise.data.skeletons import SKELETONS, Skeleton, unnamed_skeleton
 
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 _GLUED = re.compile(r"(?P<first>left|right|l|r)(?P<rest>[a-z]{2,})|(?P<begin>[a-z]{2,}?)(?P<last>left|right)")
-_NUMBERED = re.compile(r"(?:joint|point|landmark|keypoint|kpt?|marker|lm|p|j)?[_ ]?(\d+)")
+_NUMBERED = re.compile(r"(?:joint|point|landmark|keypoint|kpt?|marker|lm|p|j)?[_ ]?(\d{1,9})")
 # names that no layout has, in plain spelling -> the joint
 _OTHER_NAMES = {
     "hips": "spine_base",

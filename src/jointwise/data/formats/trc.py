@@ -59,7 +59,7 @@ def read(path: Path, options: ReadOptions) -> Sequence:
     unit = _UNITS.get(settings.get("units", "").lower())
     notes = [] if unit else [f"The file does not say its unit (Units: '{settings.get('units', '')}')."]
     promised = settings.get("numframes", "")
-    if promised.isdecimal() and int(promised) != len(points):
+    if promised.isdecimal() and promised.lstrip("0") != str(len(points)):
         notes.append(f"Line 3 promises {promised} frames, and the file has {len(points)}: it may be cut off.")
     return marker_recording(
         path,
