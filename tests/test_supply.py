@@ -1,6 +1,7 @@
 """What is installed is locked: every package, on every Python, with hashes. The bill of materials says all of it."""
 
 import json
+import re
 import runpy
 import tomllib
 from itertools import product
@@ -50,6 +51,16 @@ def test_the_lock_has_what_pyproject_asks_for(python: str, platform: str) -> Non
     lines = [*PROJECT["dependencies"], *(line for extra in PROJECT["optional-dependencies"].values() for line in extra)]
     for requirement in map(Requirement, lines):
         assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
+
+
+def test_the_page_of_figures_counts_what_is_locked() -> None:
+    files = [file.read_text() for file in SBOM["LOCK"]]
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    packages, hashes = (
+        [len(re.findall(what, text, re.MULTILINE)) for text in files] for what in ("^[a-z].*==", "hash=")
+    )
+    assert f"| {packages[0]} and {packages[1]} |" in page
+    assert f"| {hashes[0]:,} and {hashes[1]} |" in page
 
 
 def test_the_lock_has_what_builds_the_project() -> None:
