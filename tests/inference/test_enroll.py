@@ -184,6 +184,20 @@ def test_who_asks_the_model_of_the_package_for_names_is_told_the_commands_that_w
     assert "jointwise enroll 'my model' NAME" in str(enroll.names_nothing(Path("my model"), ()))
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_taught(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(ConfigError, match=r"mine exists already\. Name another folder"):
+        jointwise(["enroll", "base", "spin", str(tmp_path / "missing.npz"), "--out", str(tmp_path / "mine")])
+    with pytest.raises(ConfigError, match=r"base is shared by all .* Teach a copy of it: --out MODEL\.$"):
+        jointwise(["enroll", "base", "spin", str(tmp_path / "missing.npz")])
+    assert capsys.readouterr().out == ""
+    jointwise(["enroll", "base"])
+    assert "jointwise enroll base NAME FILE… --out MODEL" in capsys.readouterr().out
+
+
 def test_the_command_teaches_lists_and_removes(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = []
     for seed in (0, 1):
@@ -202,7 +216,7 @@ def test_the_command_teaches_lists_and_removes(model: Path, tmp_path: Path, caps
     printed = capsys.readouterr().out
     assert "taught   spin" in printed
     assert "taught   nothing yet" in printed
-    with pytest.raises(ConfigError, match=r"With --out MODEL"):
+    with pytest.raises(ConfigError, match=r"--out MODEL"):
         jointwise(["enroll", "base", "spin", *files])
     with pytest.raises(ConfigError, match="--remove takes the name"):
         jointwise(["enroll", run, "hop", "--remove", "spin"])

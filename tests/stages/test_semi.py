@@ -337,10 +337,15 @@ def test_every_step_of_a_fine_tuning_moves_the_average_that_is_saved(
     assert not torch.equal(saved["head.mlp.3.weight"], students[-1]["head.mlp.3.weight"])
 
 
-def test_the_command_keeps_its_run_beside_that_of_fine_tuning_and_resumes_what_it_began(place: Path) -> None:
+def test_the_command_keeps_its_run_beside_that_of_fine_tuning_and_resumes_what_it_began(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["finetune", tiny.BASELINE, "--data", tiny.NAME, "--quick", *tiny.SMALL, "--labels", LABELS]
     run([*words, "--unlabelled", "pseudo", "--semi.steps", "2"])
+    unused = "--scratch.steps is not used with --unlabelled pseudo: it takes semi.steps"
+    assert f"{unused} (2)" in capsys.readouterr().out
     run(words)
+    assert unused not in capsys.readouterr().out
     runs = Path("runs/quick") / tiny.NAME / tiny.BASELINE
     assert sorted(path.name for path in runs.iterdir()) == ["scratch-2shot-seed0", "scratch-semi-2shot-seed0"]
     again = ["finetune", tiny.BASELINE, "--data", tiny.NAME, "--resume", "--run"]

@@ -45,6 +45,7 @@ def enroll(args: argparse.Namespace) -> None:
     """
     from jointwise.inference.enroll import own_folder
     from jointwise.inference.recognizer import Recognizer
+    from jointwise.training.model_folder import check_new_folder
 
     if args.remove is not None and args.name is not None:
         raise ConfigError("--remove takes the name, and nothing is taught beside: jointwise enroll RUN --remove NAME")
@@ -54,10 +55,9 @@ def enroll(args: argparse.Namespace) -> None:
         _tell(recognizer, args.start)
         return
     if args.out is None:
-        try:
-            own_folder(Path(args.start))
-        except ConfigError as error:
-            raise ConfigError(f"{error} With --out MODEL.") from error
+        own_folder(Path(args.start), "Teach a copy of it: --out MODEL.")
+    else:
+        check_new_folder(args.out)
     if args.remove is not None:
         recognizer.forget(args.remove)
         print(f"removed '{args.remove}'")
@@ -78,14 +78,17 @@ def _recordings(paths: list[Path]) -> list[Recording]:
 
 def _tell(recognizer: Recognizer, place: str) -> None:
     """Print what a model knows and what it was taught."""
+    from jointwise.inference.enroll import is_shared
+
     trained, taught = recognizer.card.classes, recognizer.taught
     usable = trained or len(taught) > 1
     quoted = shlex.quote(place)
+    copy = " --out MODEL" if is_shared(Path(place)) else ""
     print_columns(
         [
             ("classes", len(trained) or "none: it is pre-trained only"),
             ("taught", first_few(list(taught), 20) if taught else "nothing yet"),
             ("model", place),
-            ("next", f"jointwise predict {quoted} FILE" if usable else f"jointwise enroll {quoted} NAME FILE…"),
+            ("next", f"jointwise predict {quoted} FILE" if usable else f"jointwise enroll {quoted} NAME FILE…{copy}"),
         ]
     )

@@ -158,6 +158,11 @@ def finetune(args: argparse.Namespace) -> None:
     if args.resume:
         config = config_of_resumed(args, folder)
         labels, seed = args.labels, args.seed
+    unused = f"{'finetune' if run else 'scratch'}.steps"
+    if args.unlabelled and unused in args.settings:
+        print(
+            f"--{unused} is not used with --unlabelled {args.unlabelled}: it takes semi.steps ({config.semi.steps:,})"
+        )
     result = finetune(
         config, dataset, seed, labels, folder, run, args.encoder, args.resume, args.results, args.unlabelled
     )

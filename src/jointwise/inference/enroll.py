@@ -250,22 +250,32 @@ def some_of_each(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.concatenate(chosen)
 
 
-def own_folder(opened: Path) -> Path:
-    """The model folder that a model was opened from, if it may be changed.
+def is_shared(opened: Path) -> bool:
+    """Whether a model belongs to the package or to the hub, so that nobody may change it.
 
     Args:
-        opened: The folder, name or address.
+        opened: The folder, name or address that it was opened from.
 
     Raises:
         CheckpointError: There is no model.
-        ConfigError: It belongs to the package, or to the hub.
     """
-    folder = model_folder(opened)
-    if hub_address(opened) is not None or folder.is_relative_to(SHIPPED):
-        raise ConfigError(
-            f"{opened} is shared by all that use it, and stays as it is. Name a folder for your copy of it."
-        )
-    return folder
+    return model_folder(opened).is_relative_to(SHIPPED) or hub_address(opened) is not None
+
+
+def own_folder(opened: Path, remedy: str = "Name a folder for your copy of it.") -> Path:
+    """The folder of a model that may be changed.
+
+    Args:
+        opened: The folder, name or address that it was opened from.
+        remedy: What to do where it is shared, as a sentence.
+
+    Raises:
+        CheckpointError: There is no model.
+        ConfigError: It is shared.
+    """
+    if is_shared(opened):
+        raise ConfigError(f"{opened} is shared by all that use it, and stays as it is. {remedy}")
+    return model_folder(opened)
 
 
 def names_nothing(opened: Path | None, taught: tuple[str, ...]) -> CheckpointError:

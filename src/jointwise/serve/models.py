@@ -136,10 +136,7 @@ class Models:
             raise ConfigError("there is no model to teach: jointwise serve RUN, or jointwise serve base.")
         with self._lock, heard():
             if keep:
-                try:
-                    own_folder(Path(self.names[0]))
-                except ConfigError as error:
-                    raise ConfigError(f"{error} Teach it without keeping it, or copy the model first.") from error
+                own_folder(Path(self.names[0]), "Teach it without keeping it, or copy the model first.")
             yield self.recognizer
             if keep:
                 self.recognizer.save()

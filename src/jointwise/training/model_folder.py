@@ -131,6 +131,19 @@ def model_folder(path: Path) -> Path:
     raise CheckpointError(f"{path}: no finished model here ({state}).{runs_in(path)}")
 
 
+def check_new_folder(folder: Path) -> None:
+    """Check that a model can be copied into a folder.
+
+    Args:
+        folder: The folder; it may be there, empty.
+
+    Raises:
+        ConfigError: It is a file, or has something in it.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ConfigError(f"{folder} exists already. Name another folder, or delete it.")
+
+
 def copy_model(path: Path, folder: Path) -> None:
     """Copies a model folder, without files that do not belong to it.
 
@@ -144,8 +157,7 @@ def copy_model(path: Path, folder: Path) -> None:
         StorageError: It cannot be written.
     """
     source = model_folder(path)
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise ConfigError(f"{folder} exists already. Name another folder, or delete it.")
+    check_new_folder(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(source.iterdir(), key=lambda file: file.name == CARD):  # a folder with a card is complete

@@ -288,4 +288,4 @@ def _detect(_path: Path, head: bytes) -> float:
     return 1.0 if [word.upper() for word in words] == [b"HIERARCHY", b"ROOT"] else 0.0
 
 
-FORMAT = Format("bvh", ("*.bvh",), "Mixamo, CMU, LAFAN1, Rokoko, Xsens, Blender, jointwise export", _detect, read)
+FORMAT = Format("bvh", ("*.bvh",), "Mixamo, CMU, LAFAN1, Rokoko, Xsens, Blender, jointwise convert", _detect, read)
