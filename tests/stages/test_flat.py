@@ -67,4 +67,4 @@ def test_flat_poses_go_all_the_way(folder: Path, capsys: pytest.CaptureFixture[s
     with pytest.raises(ReadError, match="2 coordinates per joint, but this model was trained on 3D recordings"):
         Recognizer.from_pretrained("base").features("flat/down/3.npz")
     with pytest.raises(CheckpointError, match="made for 3 coordinates per joint, but 'flat' has 2"):
-        run("finetune", "base", "--data", "flat/", "--labels", "2shot", "--run", "refused")
+        run("pretrain", "base", "--data", "flat/", "--quick", "--run", "refused")
