@@ -269,6 +269,9 @@ def own_folder(opened: Path, remedy: str = "Name a folder for your copy of it.")
         opened: The folder, name or address that it was opened from.
         remedy: What to do where it is shared, as a sentence.
 
+    Returns:
+        The model folder.
+
     Raises:
         CheckpointError: There is no model.
         ConfigError: It is shared.
